@@ -1,0 +1,15 @@
+#include "core/clock.h"
+
+#include <time.h>
+
+#include "core/base.h"
+
+uint64_t ed_clock_now_ns(void)
+{
+    struct timespec now;
+    int failed = clock_gettime(CLOCK_MONOTONIC, &now);
+
+    ED_ASSERT(failed == 0);
+    ED_ASSERT(now.tv_sec >= 0 && now.tv_nsec >= 0);
+    return (uint64_t)now.tv_sec * ED_NS_PER_S + (uint64_t)now.tv_nsec;
+}

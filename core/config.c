@@ -1,0 +1,126 @@
+#include "core/addr.h"
+#include "core/base.h"
+#include "core/eddy.h"
+
+enum {
+    CONNECTIONS_MAX = 65000, /* incoming and outgoing together */
+    HANDSHAKE_TIMEOUT_MS_MIN = 100,
+    HANDSHAKE_TIMEOUT_MS_MAX = 600 * 1000,
+    IDLE_TIMEOUT_MS_MIN = 100,
+    BUDGET_SIZE_MIN = 64 * 1024,
+    HOST_SIZE = 256, /* a name of the DNS has at most 253 bytes */
+};
+
+eddy_config eddy_config_default(void)
+{
+    return (eddy_config){
+        .pump = true,
+        .max_connections = 1024,
+        .max_outgoing = 64,
+        .max_half_open = 256,
+        .handshake_timeout_ms = 10 * 1000,
+        .idle_timeout_ms = 10 * 1000,
+        .keepalive_ms = 3 * 1000,
+        .send_budget = 64 * 1024 * 1024,
+        .receive_budget = 64 * 1024 * 1024,
+        .congestion = EDDY_CONGESTION_NEW_RENO,
+        .log_level = EDDY_LOG_WARN,
+        .log_topics = EDDY_LOG_ALL_TOPICS,
+    };
+}
+
+static const char *bad_bind(const eddy_config *c)
+{
+    char host[HOST_SIZE];
+    uint16_t port;
+
+    if (c->bind != NULL && ed_addr_split(c->bind, host, sizeof(host), &port) != EDDY_OK)
+        return "bind";
+    return NULL;
+}
+
+static const char *bad_limit(const eddy_config *c)
+{
+    if (c->max_connections > CONNECTIONS_MAX)
+        return "max_connections";
+    if (c->max_connections == 0 && (c->accept || c->max_outgoing == 0))
+        return "max_connections";
+    // Both are small by now, so that the sum below cannot wrap.
+    if (c->max_outgoing > CONNECTIONS_MAX)
+        return "max_outgoing";
+    if (c->max_connections + c->max_outgoing > CONNECTIONS_MAX)
+        return "max_outgoing";
+    if (c->max_half_open < 1 || c->max_half_open > CONNECTIONS_MAX)
+        return "max_half_open";
+    return NULL;
+}
+
+static const char *bad_time(const eddy_config *c)
+{
+    if (c->handshake_timeout_ms < HANDSHAKE_TIMEOUT_MS_MIN ||
+        c->handshake_timeout_ms > HANDSHAKE_TIMEOUT_MS_MAX)
+        return "handshake_timeout_ms";
+    if (c->idle_timeout_ms != 0 && c->idle_timeout_ms < IDLE_TIMEOUT_MS_MIN)
+        return "idle_timeout_ms";
+    // A keepalive slower than half the timeout lets a single lost ping end the connection.
+    if (c->idle_timeout_ms != 0 && c->keepalive_ms != 0 &&
+        c->keepalive_ms >= c->idle_timeout_ms / 2)
+        return "keepalive_ms";
+    return NULL;
+}
+
+static const char *bad_budget(const eddy_config *c)
+{
+    if (c->send_budget < BUDGET_SIZE_MIN)
+        return "send_budget";
+    if (c->receive_budget < BUDGET_SIZE_MIN)
+        return "receive_budget";
+    return NULL;
+}
+
+static const char *bad_choice(const eddy_config *c)
+{
+    if (c->congestion != EDDY_CONGESTION_NEW_RENO)
+        return "congestion";
+    if (c->log_level < EDDY_LOG_ERROR || c->log_level > EDDY_LOG_DEBUG)
+        return "log_level";
+    if ((c->log_topics & ~(uint32_t)EDDY_LOG_ALL_TOPICS) != 0)
+        return "log_topics";
+    return NULL;
+}
+
+static bool socket_complete(const eddy_socket *socket, bool pump)
+{
+    if (socket->receive == NULL || socket->send == NULL || socket->local == NULL)
+        return false;
+    return !pump || socket->wait != NULL; // a pump that cannot sleep would burn a core
+}
+
+static const char *bad_table(const eddy_config *c)
+{
+    if (c->allocator != NULL && (c->allocator->allocate == NULL || c->allocator->free == NULL))
+        return "allocator";
+    if (c->entropy != NULL && c->entropy->fill == NULL)
+        return "entropy";
+    if (c->socket != NULL && !socket_complete(c->socket, c->pump))
+        return "socket";
+    return NULL;
+}
+
+/** In the order of the fields. */
+static const char *(*const checks[])(const eddy_config *c) = {
+    bad_bind, bad_limit, bad_time, bad_budget, bad_choice, bad_table,
+};
+
+eddy_status eddy_config_check(const eddy_config *config, const char **field)
+{
+    const char *bad = config == NULL ? "config" : NULL;
+
+    for (size_t i = 0; bad == NULL && i < ED_COUNT(checks); i++)
+        bad = checks[i](config);
+    if (bad == NULL)
+        return EDDY_OK;
+    if (field != NULL)
+        *field = bad;
+    return EDDY_ECONFIG;
+}

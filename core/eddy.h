@@ -1,0 +1,460 @@
+/**
+ * eddy: a reliable-UDP connection manager for games.
+ *
+ * This header is the whole public contract. It needs nothing but the C library, and compiles as C11
+ * and as C++17. Times named `_ns` are nanoseconds of a monotonic clock; `_ms` are milliseconds;
+ * sizes are bytes.
+ *
+ * Threads: every function may be called from any thread at any time unless its comment says
+ * otherwise. Nothing here prints, and nothing here blocks unless its comment says so.
+ */
+#ifndef EDDY_H
+#define EDDY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define EDDY_API __attribute__((visibility("default")))
+#define EDDY_MUST_CHECK __attribute__((warn_unused_result))
+#else
+#define EDDY_API
+#define EDDY_MUST_CHECK
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---------------------------------------------------------------------------------- versions -- */
+
+#define EDDY_VERSION_MAJOR 0
+#define EDDY_VERSION_MINOR 1
+#define EDDY_VERSION_PATCH 0
+
+/** The version of the library that the program runs with, such as "0.1.0". */
+EDDY_API const char *eddy_version(void);
+
+/* ------------------------------------------------------------------------------------ status -- */
+
+/** Every status, once: name, value, text. The value is part of the ABI and never reused. */
+#define EDDY_STATUS_MAP(X)                                                                         \
+    X(EDDY_OK, 0, "success")                                                                       \
+    X(EDDY_EINVAL, -1, "an argument is wrong")                                                     \
+    X(EDDY_ECONFIG, -2, "a field of the configuration is wrong")                                   \
+    X(EDDY_ENOMEM, -3, "out of memory")                                                            \
+    X(EDDY_EAGAIN, -4, "nothing to do now, or no room now: try again later")                       \
+    X(EDDY_ESTATE, -5, "not possible in this state")                                               \
+    X(EDDY_ETRUNCATED, -6, "datagram ends before its contents do")                                 \
+    X(EDDY_EPROTO, -7, "datagram breaks the protocol")                                             \
+    X(EDDY_EAUTH, -8, "datagram is not authentic")                                                 \
+    X(EDDY_ECONNECTION, -9, "no such connection: the handle is stale or was never valid")          \
+    X(EDDY_ETOOBIG, -10, "message is larger than a message may be")                                \
+    X(EDDY_ECLOSED, -11, "closed: nothing more will come")                                         \
+    X(EDDY_EEXIST, -12, "there is a connection to that address already")                           \
+    X(EDDY_ELIMIT, -13, "a limit of the configuration is reached")                                 \
+    X(EDDY_EADDRESS, -14, "not an address: expected HOST:PORT, such as 127.0.0.1:4242")            \
+    X(EDDY_ERESOLVE, -15, "the host name has no address")                                          \
+    X(EDDY_EINUSE, -16, "the address is in use by another program")                                \
+    X(EDDY_EPERM, -17, "no permission for that address or port")                                   \
+    X(EDDY_ENOADDR, -18, "this machine does not have that address")                                \
+    X(EDDY_ESYSTEM, -19, "the operating system refused")                                           \
+    X(EDDY_ESUPPORT, -20, "not supported here")
+
+typedef enum eddy_status {
+#define X(name, value, text) name = (value),
+    EDDY_STATUS_MAP(X)
+#undef X
+} eddy_status;
+
+/** The text of a status; "unknown status" for a value that is none. Never NULL; static. */
+EDDY_API const char *eddy_status_text(eddy_status status);
+
+/** The name of a status, such as "EDDY_EAGAIN". Never NULL; static. */
+EDDY_API const char *eddy_status_name(eddy_status status);
+
+/* ----------------------------------------------------------------------------------- address -- */
+
+typedef enum eddy_family {
+    EDDY_FAMILY_NONE = 0,
+    EDDY_FAMILY_IPV4 = 4,
+    EDDY_FAMILY_IPV6 = 6,
+} eddy_family;
+
+/**
+ * An IP address and port. IPv4 uses the first four bytes of `ip`, the rest are zero; an IPv4
+ * address mapped into IPv6 is always held as IPv4. Two addresses are equal when their bytes are.
+ */
+typedef struct eddy_address {
+    uint8_t ip[16];   /* network order */
+    uint32_t scope;   /* IPv6 interface index of a link-local address, otherwise 0 */
+    uint16_t port;    /* host order */
+    uint8_t family;   /* eddy_family */
+    uint8_t reserved; /* 0 */
+} eddy_address;
+
+#define EDDY_ADDRESS_TEXT_SIZE 72 /* "[" 45 "%" 10 "]:" 5 and NUL, rounded up */
+
+/**
+ * Reads "127.0.0.1:4242", "[::1]:4242" or "[fe80::1%2]:4242": digits only, no names.
+ * @return EDDY_OK, or EDDY_EADDRESS with `*address` untouched.
+ */
+EDDY_API EDDY_MUST_CHECK eddy_status eddy_address_parse(eddy_address *address, const char *text);
+
+/** Writes the form that eddy_address_parse reads. @return `text`. */
+EDDY_API const char *eddy_address_print(const eddy_address *address,
+                                        char text[EDDY_ADDRESS_TEXT_SIZE]);
+
+EDDY_API bool eddy_address_equal(const eddy_address *a, const eddy_address *b);
+
+/* ------------------------------------------------------------------------- what may be replaced */
+
+/** Where eddy takes its memory. `free` gets back the size that was asked for; NULL never. */
+typedef struct eddy_allocator {
+    void *context;
+    void *(*allocate)(void *context, size_t size); /* aligned to 16 bytes; NULL: out of memory */
+    void (*free)(void *context, void *memory, size_t size);
+} eddy_allocator;
+
+/** Where eddy takes unpredictable bytes. Called only inside eddy_open and eddy_poll. */
+typedef struct eddy_entropy {
+    void *context;
+    void (*fill)(void *context, void *data, size_t size);
+} eddy_entropy;
+
+/** One datagram on its way in or out. */
+typedef struct eddy_datagram {
+    eddy_address remote;
+    eddy_address local; /* the address it came to or leaves from; family NONE: any */
+    uint8_t *data;
+    size_t size;
+    uint8_t ecn; /* the two ECN bits of RFC 3168 */
+} eddy_datagram;
+
+/** What a socket has done since it was opened. */
+typedef struct eddy_socket_stats {
+    uint64_t sent_datagrams;
+    uint64_t sent_bytes;
+    uint64_t sent_calls; /* system calls, so sent_datagrams / sent_calls is the batch size */
+    uint64_t received_datagrams;
+    uint64_t received_bytes;
+    uint64_t received_calls;
+    uint64_t refused;     /* ECONNREFUSED and other news of an unreachable peer */
+    uint64_t no_buffers;  /* ENOBUFS: the datagram was dropped */
+    uint64_t too_big;     /* EMSGSIZE: the datagram was dropped */
+    uint64_t would_block; /* the kernel's buffer was full; the datagram was kept */
+    uint64_t other_errors;
+    uint64_t segment_retries; /* segmentation offload failed; sent again one by one */
+    uint64_t truncated;       /* longer than any eddy datagram may be */
+    bool segmentation;        /* UDP_SEGMENT is in use */
+    bool coalescing;          /* UDP_GRO is in use */
+    bool batching;            /* sendmmsg and recvmmsg are in use */
+} eddy_socket_stats;
+
+/** A datagram socket, as calls over batches. It belongs to one manager; calls never overlap. */
+typedef struct eddy_socket {
+    void *context;
+    /**
+     * Takes up to `count` datagrams that have arrived; 0 when there are none. Their data belong to
+     * the socket and stay valid until the next call of `receive`.
+     */
+    size_t (*receive)(void *context, eddy_datagram *datagrams, size_t count);
+    /**
+     * Sends from the front of the batch. @return how many were taken (sent, or dropped and
+     * counted); fewer than `count` when there is no room now.
+     */
+    size_t (*send)(void *context, const eddy_datagram *datagrams, size_t count);
+    /** The address it is bound to. */
+    eddy_address (*local)(void *context);
+    /**
+     * Sleeps until there is something to receive, room to send (if `want_send`), `wake_fd` is
+     * readable (if not negative), or `timeout_ns` has passed. NULL: cannot wait (no pump).
+     */
+    void (*wait)(void *context, int wake_fd, bool want_send, uint64_t timeout_ns);
+    void (*stats)(void *context, eddy_socket_stats *stats); /* NULL: keeps none */
+    void (*close)(void *context);                           /* NULL: nothing to close */
+} eddy_socket;
+
+typedef enum eddy_log_level {
+    EDDY_LOG_ERROR = 1,
+    EDDY_LOG_WARN = 2,
+    EDDY_LOG_INFO = 3,
+    EDDY_LOG_DEBUG = 4,
+} eddy_log_level;
+
+/** Topics are bits, so that a sink can choose. */
+typedef enum eddy_log_topic {
+    EDDY_LOG_SOCKET = 1,
+    EDDY_LOG_HANDSHAKE = 2,
+    EDDY_LOG_CONNECTION = 4,
+    EDDY_LOG_MANAGER = 8,
+    EDDY_LOG_ALL_TOPICS = 15,
+} eddy_log_topic;
+
+/** Receives one line without a newline. Called on the manager's thread; must not call eddy. */
+typedef void (*eddy_log_function)(void *context, eddy_log_level level, eddy_log_topic topic,
+                                  const char *text);
+
+/* ------------------------------------------------------------------------------------ config -- */
+
+/** How congestion is controlled. */
+typedef enum eddy_congestion {
+    EDDY_CONGESTION_NEW_RENO = 0, /* RFC 9002 section 7 */
+} eddy_congestion;
+
+#define EDDY_FOREVER UINT32_MAX /* as a timeout in milliseconds: wait without limit */
+
+typedef struct eddy_config {
+    const char *bind;     /* "HOST:PORT", ":PORT" (both families); NULL: any port, both families */
+    bool accept;          /* whether others may connect to us */
+    bool pump;            /* whether eddy runs a thread of its own; otherwise call eddy_poll */
+    uint64_t protocol_id; /* names the game and its version; both ends must agree */
+    uint32_t max_connections;      /* incoming connections, 0-65,000 */
+    uint32_t max_outgoing;         /* outgoing connections, 0-65,000; 65,000 for both together */
+    uint32_t max_half_open;        /* incoming connections not yet confirmed, 1-65,000 */
+    uint32_t handshake_timeout_ms; /* 100-600,000 */
+    uint32_t idle_timeout_ms;      /* silence that ends a connection; 0: never; else >= 100 */
+    uint32_t keepalive_ms;         /* silence that is answered by a ping; 0: never */
+    size_t send_budget;            /* bytes accepted by eddy_send and not yet acknowledged */
+    size_t receive_budget;         /* bytes received and not yet released by the program */
+    eddy_congestion congestion;
+    eddy_log_level log_level;
+    uint32_t log_topics;   /* eddy_log_topic bits */
+    eddy_log_function log; /* NULL: no log */
+    void *log_context;
+    const eddy_allocator *allocator; /* NULL: mimalloc, private to eddy. Copied */
+    const eddy_entropy *entropy;     /* NULL: the operating system's. Copied */
+    const eddy_socket *socket;       /* NULL: UDP. Copied; closed by eddy_close */
+} eddy_config;
+
+/** A client's configuration: any port, accepts nobody, with a pump thread. */
+EDDY_API eddy_config eddy_config_default(void);
+
+/**
+ * @return EDDY_OK, or EDDY_ECONFIG with the name of the first bad field in `*field` (static text;
+ * `field` may be NULL).
+ */
+EDDY_API EDDY_MUST_CHECK eddy_status eddy_config_check(const eddy_config *config,
+                                                       const char **field);
+
+/* ---------------------------------------------------------------------- manager, connections -- */
+
+/** A manager owns one socket and all connections that use it. */
+typedef struct eddy_manager eddy_manager;
+
+/** A connection's handle. 0 is never one; a stale one is refused, never followed. */
+typedef uint64_t eddy_connection;
+
+/** How a message is delivered. */
+typedef enum eddy_guarantee {
+    EDDY_UNRELIABLE = 0,       /* at most once, in any order */
+    EDDY_RELIABLE_ORDERED = 3, /* exactly once, in the order of its stream */
+} eddy_guarantee;
+
+/** Why a connection ended. */
+typedef enum eddy_end {
+    EDDY_END_CLOSED_LOCAL = 1,  /* eddy_disconnect, eddy_shutdown or eddy_close */
+    EDDY_END_CLOSED_REMOTE = 2, /* the peer closed; `code` is what it gave */
+    EDDY_END_IDLE = 3,          /* nothing was heard for idle_timeout_ms */
+    EDDY_END_NO_ANSWER = 4,     /* the handshake was not finished in handshake_timeout_ms */
+    EDDY_END_REFUSED = 5,       /* the peer refused the connection; `code` is an eddy_refusal */
+    EDDY_END_PROTOCOL = 6,      /* the peer broke the protocol */
+    EDDY_END_MEMORY = 7,        /* no memory to go on */
+    EDDY_END_REPLACED = 8,      /* the peer lost its state and connected anew */
+    EDDY_END_DUPLICATE = 9,     /* this manager has a connection to that address already */
+} eddy_end;
+
+/** `code` of EDDY_END_REFUSED. */
+typedef enum eddy_refusal {
+    EDDY_REFUSED_FULL = 1,
+} eddy_refusal;
+
+typedef enum eddy_event_type {
+    EDDY_EVENT_NONE = 0,
+    EDDY_CONNECTED = 1,
+    EDDY_DISCONNECTED = 2, /* the last event of its connection, exactly once */
+    EDDY_MESSAGE = 3,
+} eddy_event_type;
+
+#define EDDY_REASON_SIZE 64 /* bytes of a close reason, its NUL included */
+
+/** EDDY_CONNECTED. */
+typedef struct eddy_event_connected {
+    eddy_address remote;
+    bool incoming;
+} eddy_event_connected;
+
+/** EDDY_DISCONNECTED. */
+typedef struct eddy_event_disconnected {
+    eddy_end end;
+    uint32_t code;        /* the application's own, from eddy_disconnect */
+    uint64_t undelivered; /* reliable messages accepted and not known to have arrived */
+    char reason[EDDY_REASON_SIZE];
+} eddy_event_disconnected;
+
+/** EDDY_MESSAGE. */
+typedef struct eddy_event_message {
+    const uint8_t *data; /* aligned to 16 bytes; valid until eddy_release */
+    size_t size;
+    eddy_guarantee guarantee;
+    uint8_t stream;
+} eddy_event_message;
+
+/** One event. Give it back with eddy_release when done; only a message has something to release. */
+typedef struct eddy_event {
+    eddy_event_type type;
+    eddy_connection connection;
+    union {
+        eddy_event_connected connected;
+        eddy_event_disconnected disconnected;
+        eddy_event_message message;
+    };
+    void *block; /* eddy's own */
+} eddy_event;
+
+/** The largest message. */
+#define EDDY_MESSAGE_SIZE_MAX 1150
+
+/**
+ * Opens a manager: binds its socket and, with config.pump, starts its thread.
+ * @param config NULL for the default. Copied.
+ * @return EDDY_OK; EDDY_ECONFIG, EDDY_EADDRESS, EDDY_EINUSE, EDDY_EPERM, EDDY_ENOADDR,
+ * EDDY_ESYSTEM or EDDY_ENOMEM, with `*manager` NULL.
+ */
+EDDY_API EDDY_MUST_CHECK eddy_status eddy_open(eddy_manager **manager, const eddy_config *config);
+
+/**
+ * Shuts down, waits until it is done, and frees the manager and all that belongs to it; events not
+ * taken are gone. Equal to eddy_shutdown, eddy_next until EDDY_ECLOSED, and a join. Blocks for at
+ * most `flush_ms` and a moment (without a pump: not at all). No other thread may be inside a call
+ * on this manager. NULL is fine.
+ * @return EDDY_OK; EDDY_EAGAIN if messages accepted for sending may not have arrived.
+ */
+EDDY_API eddy_status eddy_close(eddy_manager *manager, uint32_t flush_ms);
+
+/**
+ * Begins to end: nobody new is admitted and nothing more may be sent; every connection sends what
+ * was accepted, for at most `flush_ms`, then closes with `code` 0. The events go on until the last
+ * connection's EDDY_DISCONNECTED; after it eddy_next returns EDDY_ECLOSED. Calling twice is fine.
+ */
+EDDY_API void eddy_shutdown(eddy_manager *manager, uint32_t flush_ms);
+
+/**
+ * Begins to connect to "HOST:PORT". Messages may be sent at once; they leave when the connection
+ * stands. Ends in EDDY_CONNECTED or in EDDY_DISCONNECTED. Resolving a host name blocks.
+ * @return EDDY_OK; EDDY_EADDRESS, EDDY_ERESOLVE, EDDY_EINVAL, EDDY_ELIMIT (max_outgoing),
+ * EDDY_ENOMEM or EDDY_ECLOSED, with `*connection` 0.
+ */
+EDDY_API EDDY_MUST_CHECK eddy_status eddy_connect(eddy_manager *manager, const char *host_port,
+                                                  eddy_connection *connection);
+
+/** As eddy_connect, to an address at hand. Never blocks. */
+EDDY_API EDDY_MUST_CHECK eddy_status eddy_connect_address(eddy_manager *manager,
+                                                          const eddy_address *remote,
+                                                          eddy_connection *connection);
+
+/**
+ * Sends a copy of the message on a stream of its guarantee.
+ * @return EDDY_OK; EDDY_EINVAL (guarantee), EDDY_ETOOBIG, EDDY_ECONNECTION, EDDY_EAGAIN
+ * (send_budget is used up) or EDDY_ECLOSED, and then nothing was accepted. A message accepted on a
+ * connection that ends before it arrived is counted in `undelivered`.
+ */
+EDDY_API EDDY_MUST_CHECK eddy_status eddy_send(eddy_manager *manager, eddy_connection connection,
+                                               eddy_guarantee guarantee, uint8_t stream,
+                                               const void *data, size_t size);
+
+/**
+ * Ends a connection: sends what was accepted, for at most `flush_ms`, then tells the peer.
+ * @param reason at most EDDY_REASON_SIZE - 1 bytes arrive; NULL: none.
+ * @return EDDY_OK, EDDY_ECONNECTION, EDDY_ENOMEM or EDDY_ECLOSED.
+ */
+EDDY_API eddy_status eddy_disconnect(eddy_manager *manager, eddy_connection connection,
+                                     uint32_t code, const char *reason, uint32_t flush_ms);
+
+/**
+ * Takes the next event. Blocks for at most `timeout_ms` (0: not at all; EDDY_FOREVER).
+ * @return EDDY_OK; EDDY_EAGAIN when none came; EDDY_ECLOSED when none will; then `*event` is of
+ * type EDDY_EVENT_NONE.
+ */
+EDDY_API EDDY_MUST_CHECK eddy_status eddy_next(eddy_manager *manager, eddy_event *event,
+                                               uint32_t timeout_ms);
+
+/**
+ * For small clients with one connection: takes events until one of `type` comes, and releases those
+ * before it. Blocks for at most `timeout_ms` in all.
+ * @return EDDY_OK; EDDY_EAGAIN when it did not come; EDDY_ECLOSED when it will not: `*event` is then
+ * the EDDY_DISCONNECTED that came instead, or of type EDDY_EVENT_NONE.
+ */
+EDDY_API EDDY_MUST_CHECK eddy_status eddy_await(eddy_manager *manager, eddy_event_type type,
+                                                eddy_event *event, uint32_t timeout_ms);
+
+/** As eddy_next, without waiting, up to `count` events. @return how many. */
+EDDY_API size_t eddy_next_batch(eddy_manager *manager, eddy_event *events, size_t count);
+
+/** Gives an event's memory back and makes it EDDY_EVENT_NONE. An empty event is fine. */
+EDDY_API void eddy_release(eddy_manager *manager, eddy_event *event);
+
+/** A descriptor that is readable while eddy_next has something to return; -1: none here. */
+EDDY_API int eddy_event_fd(eddy_manager *manager);
+
+/**
+ * Without a pump: does all that is due at `now_ns`, which never goes backwards. One thread at a
+ * time. @return when to call again at the latest, if no datagram comes before: UINT64_MAX never.
+ */
+EDDY_API uint64_t eddy_poll(eddy_manager *manager, uint64_t now_ns);
+
+/** The clock of the pump, for programs that poll themselves. */
+EDDY_API uint64_t eddy_now_ns(void);
+
+/** The address that the manager's socket is bound to. */
+EDDY_API eddy_address eddy_local_address(const eddy_manager *manager);
+
+/* -------------------------------------------------------------------------------- statistics -- */
+
+/** What a manager has seen. Counters only grow. */
+#define EDDY_STATS_MAP(X)                                                                          \
+    X(received_datagrams, "datagrams that arrived")                                                \
+    X(received_bytes, "bytes in them")                                                             \
+    X(sent_datagrams, "datagrams handed to the socket")                                            \
+    X(sent_bytes, "bytes in them")                                                                 \
+    X(dropped_unknown, "datagrams of no known kind, or for no known connection")                   \
+    X(dropped_malformed, "datagrams that do not parse")                                            \
+    X(dropped_forged, "datagrams whose tag is wrong")                                              \
+    X(dropped_replayed, "packets that had come before, or too long ago")                           \
+    X(dropped_cookie, "requests whose cookie is wrong or too old")                                 \
+    X(dropped_limit, "newcomers above a limit")                                                    \
+    X(dropped_memory, "packets that there was no memory to keep")                                  \
+    X(replied_stateless, "replies to strangers")                                                   \
+    X(refused, "newcomers told that they may not connect")                                         \
+    X(connections_opened, "connections that reached EDDY_CONNECTED")                               \
+    X(connections_closed, "connections that ended after that")                                     \
+    X(messages_sent, "messages accepted from the program")                                         \
+    X(messages_delivered, "messages given to the program")                                         \
+    X(messages_resent, "copies of reliable messages sent again")                                   \
+    X(messages_duplicate, "reliable messages that arrived again")                                  \
+    X(messages_undelivered, "reliable messages whose connection ended before they were acknowledged")       \
+    X(messages_shed, "unreliable messages dropped at the sender, oldest first")                    \
+    X(packets_lost, "packets declared lost")                                                       \
+    X(packets_spurious, "packets declared lost that were acknowledged later")                      \
+    X(probes_sent, "packets sent to ask for an acknowledgement")                                   \
+    X(keepalives_sent, "pings sent because nothing was heard")                                     \
+    X(commands_stale, "sends and disconnects for a connection that had ended")
+
+typedef struct eddy_stats {
+#define X(name, text) uint64_t name;
+    EDDY_STATS_MAP(X)
+#undef X
+} eddy_stats;
+
+/** Copies the counters as of the last poll. */
+EDDY_API void eddy_get_stats(eddy_manager *manager, eddy_stats *stats);
+
+/** Copies the socket's counters as of the last poll. */
+EDDY_API void eddy_get_socket_stats(eddy_manager *manager, eddy_socket_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

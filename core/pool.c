@@ -1,0 +1,191 @@
+#include "core/pool.h"
+
+#include "core/alloc.h"
+#include "core/base.h"
+#include "core/thread.h"
+
+static_assert(sizeof(ed_block) <= ED_POOL_CLASS_SIZE_MIN, "the smallest class holds a header");
+static_assert(offsetof(ed_block, data) % 16 == 0, "eddy_event promises aligned messages");
+
+/** `size_class` of a block that is larger than the largest class, and never kept. */
+enum { NO_CLASS = ED_POOL_CLASS_COUNT };
+
+struct ed_pool {
+    const eddy_allocator *allocator;
+    size_t budget;
+    ed_mutex mutex; /* guards what follows */
+    size_t charged; /* bytes of blocks that are out */
+    size_t kept;    /* bytes of blocks in `spare`; with `charged` never above the budget */
+    ed_block *spare[ED_POOL_CLASS_COUNT];
+};
+
+static size_t class_size(unsigned size_class)
+{
+    return (size_t)ED_POOL_CLASS_SIZE_MIN << size_class;
+}
+
+/** The smallest class that holds `charge` bytes, header included. */
+static unsigned class_of(size_t charge)
+{
+    unsigned size_class = 0;
+
+    while (size_class < ED_POOL_CLASS_COUNT && class_size(size_class) < charge)
+        size_class++;
+    return size_class;
+}
+
+/* While a block is out `next` is its holder's; here it links the spare ones. */
+
+static void push_spare(ed_block **list, ed_block *block)
+{
+    block->next = *list;
+    *list = block;
+}
+
+static ed_block *pull_spare(ed_block **list)
+{
+    ed_block *block = *list;
+
+    if (block != NULL)
+        *list = block->next;
+    return block;
+}
+
+static void free_all(ed_pool *pool, ed_block *list)
+{
+    for (ed_block *block = pull_spare(&list); block != NULL; block = pull_spare(&list))
+        ed_alloc_free(pool->allocator, block, block->charge);
+}
+
+ed_pool *ed_pool_create(const eddy_allocator *allocator, size_t budget)
+{
+    ed_pool *pool = ed_alloc_zeroed(allocator, sizeof(*pool));
+
+    if (pool == NULL)
+        return NULL;
+    pool->allocator = allocator;
+    pool->budget = budget;
+    if (ed_mutex_init(&pool->mutex) == EDDY_OK)
+        return pool;
+    ed_alloc_free(allocator, pool, sizeof(*pool));
+    return NULL;
+}
+
+void ed_pool_destroy(ed_pool *pool)
+{
+    if (pool == NULL)
+        return;
+    ED_ASSERT(pool->charged == 0);
+
+    for (unsigned size_class = 0; size_class < ED_POOL_CLASS_COUNT; size_class++)
+        free_all(pool, pool->spare[size_class]);
+    ed_mutex_destroy(&pool->mutex);
+    ed_alloc_free(pool->allocator, pool, sizeof(*pool));
+}
+
+/** Takes kept blocks, the largest first, until `charge` more bytes fit. @return their list. */
+static ed_block *evict(ed_pool *pool, size_t charge)
+{
+    ed_block *evicted = NULL;
+    unsigned size_class = ED_POOL_CLASS_COUNT;
+
+    ED_ASSERT(pool->charged + charge <= pool->budget);
+    while (pool->budget - pool->charged - pool->kept < charge) {
+        while (size_class > 0 && pool->spare[size_class - 1] == NULL)
+            size_class--;
+        ED_ASSERT(size_class > 0); // without any kept block it fits
+        pool->kept -= class_size(size_class - 1);
+        push_spare(&evicted, pull_spare(&pool->spare[size_class - 1]));
+    }
+    return evicted;
+}
+
+/**
+ * Charges the account, and takes a kept block if there is one: else `*block` is NULL, and what must
+ * be freed to make room stands in `*evicted`. @return false: over the budget.
+ */
+static bool reserve(ed_pool *pool, unsigned size_class, size_t charge, ed_block **block,
+                    ed_block **evicted)
+{
+    bool fits = false;
+
+    ed_mutex_lock(&pool->mutex);
+    ED_ASSERT(pool->charged + pool->kept <= pool->budget);
+    if (charge <= pool->budget - pool->charged) {
+        fits = true;
+        *block = size_class == NO_CLASS ? NULL : pull_spare(&pool->spare[size_class]);
+        if (*block != NULL)
+            pool->kept -= charge;
+        else
+            *evicted = evict(pool, charge);
+        pool->charged += charge;
+    }
+    ed_mutex_unlock(&pool->mutex);
+    return fits;
+}
+
+static void refund(ed_pool *pool, size_t charge)
+{
+    ed_mutex_lock(&pool->mutex);
+    ED_ASSERT(pool->charged >= charge);
+    pool->charged -= charge;
+    ed_mutex_unlock(&pool->mutex);
+}
+
+ed_block *ed_pool_take(ed_pool *pool, size_t size)
+{
+    if (size > UINT32_MAX - sizeof(ed_block))
+        return NULL;
+    unsigned size_class = class_of(sizeof(ed_block) + size);
+    size_t charge = size_class == NO_CLASS ? sizeof(ed_block) + size : class_size(size_class);
+    ed_block *block = NULL;
+    ed_block *evicted = NULL;
+
+    if (!reserve(pool, size_class, charge, &block, &evicted))
+        return NULL;
+    free_all(pool, evicted);
+    if (block == NULL)
+        block = pool->allocator->allocate(pool->allocator->context, charge);
+    if (block == NULL) {
+        refund(pool, charge);
+        return NULL;
+    }
+    *block = (ed_block){.pool = pool, .size = (uint32_t)size, .charge = (uint32_t)charge};
+    return block;
+}
+
+void ed_pool_give(ed_block *block)
+{
+    if (block == NULL)
+        return;
+    ed_pool *pool = block->pool;
+    ED_ASSERT(pool != NULL); // NULL: given twice
+
+    unsigned size_class = class_of(block->charge);
+    if (size_class == NO_CLASS) {
+        refund(pool, block->charge);
+        ed_alloc_free(pool->allocator, block, block->charge);
+        return;
+    }
+    block->pool = NULL;
+    ed_mutex_lock(&pool->mutex);
+    ED_ASSERT(pool->charged >= block->charge);
+    pool->charged -= block->charge;
+    pool->kept += block->charge;
+    push_spare(&pool->spare[size_class], block);
+    ed_mutex_unlock(&pool->mutex);
+}
+
+size_t ed_pool_charged(ed_pool *pool)
+{
+    ed_mutex_lock(&pool->mutex);
+    size_t charged = pool->charged;
+    ed_mutex_unlock(&pool->mutex);
+    return charged;
+}
+
+ed_block *ed_block_of(const void *data)
+{
+    // Through a number, because the block is not const though its data may be handed out so.
+    return (ed_block *)((uintptr_t)data - offsetof(ed_block, data));
+}

@@ -1,0 +1,119 @@
+#include "core/thread.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/base.h"
+
+enum {
+    THREAD_NAME_SIZE = 16, /* the kernel's limit, NUL included */
+};
+
+eddy_status ed_mutex_init(ed_mutex *mutex)
+{
+    return pthread_mutex_init(&mutex->os, NULL) == 0 ? EDDY_OK : EDDY_ESYSTEM;
+}
+
+void ed_mutex_destroy(ed_mutex *mutex)
+{
+    int failed = pthread_mutex_destroy(&mutex->os);
+    ED_ASSERT(failed == 0); // EBUSY: somebody still holds it
+}
+
+void ed_mutex_lock(ed_mutex *mutex)
+{
+    int failed = pthread_mutex_lock(&mutex->os);
+    ED_ASSERT(failed == 0);
+}
+
+void ed_mutex_unlock(ed_mutex *mutex)
+{
+    int failed = pthread_mutex_unlock(&mutex->os);
+    ED_ASSERT(failed == 0);
+}
+
+eddy_status ed_condition_init(ed_condition *condition)
+{
+    pthread_condattr_t attributes;
+
+    if (pthread_condattr_init(&attributes) != 0)
+        return EDDY_ESYSTEM;
+    // By default a deadline is one of the wall clock, which people set.
+    bool ready = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
+                 pthread_cond_init(&condition->os, &attributes) == 0;
+    (void)pthread_condattr_destroy(&attributes);
+    return ready ? EDDY_OK : EDDY_ESYSTEM;
+}
+
+void ed_condition_destroy(ed_condition *condition)
+{
+    int failed = pthread_cond_destroy(&condition->os);
+    ED_ASSERT(failed == 0);
+}
+
+void ed_condition_signal(ed_condition *condition)
+{
+    int failed = pthread_cond_signal(&condition->os);
+    ED_ASSERT(failed == 0);
+}
+
+void ed_condition_broadcast(ed_condition *condition)
+{
+    int failed = pthread_cond_broadcast(&condition->os);
+    ED_ASSERT(failed == 0);
+}
+
+void ed_condition_wait(ed_condition *condition, ed_mutex *mutex, uint64_t deadline_ns)
+{
+    if (deadline_ns == ED_NEVER_NS) {
+        int failed = pthread_cond_wait(&condition->os, &mutex->os);
+        ED_ASSERT(failed == 0);
+        return;
+    }
+    // A time_t may have 32 bits. To wake early, after 68 years, is allowed.
+    struct timespec until = {
+        .tv_sec = (time_t)ed_min_u64(deadline_ns / ED_NS_PER_S, INT32_MAX),
+        .tv_nsec = (long)(deadline_ns % ED_NS_PER_S),
+    };
+    int failed = pthread_cond_timedwait(&condition->os, &mutex->os, &until);
+    ED_ASSERT(failed == 0 || failed == ETIMEDOUT);
+}
+
+static void *run_thread(void *memory)
+{
+    ed_thread *thread = memory;
+    thread->run(thread->context);
+    return NULL;
+}
+
+eddy_status ed_thread_start(ed_thread *thread, const char *name, void (*run)(void *context),
+                            void *context)
+{
+    sigset_t all;
+    sigset_t before;
+
+    ED_ASSERT(run != NULL);
+    ED_ASSERT(strlen(name) < THREAD_NAME_SIZE);
+    thread->run = run;
+    thread->context = context;
+    // A thread starts with the mask of its maker, so the mask is lent for that moment.
+    (void)sigfillset(&all);
+    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
+        return EDDY_ESYSTEM;
+    int failed = pthread_create(&thread->os, NULL, run_thread, thread);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed != 0)
+        return EDDY_ESYSTEM;
+#if defined(__linux__)
+    (void)pthread_setname_np(thread->os, name); // for people who look; nothing depends on it
+#endif
+    return EDDY_OK;
+}
+
+void ed_thread_join(ed_thread *thread)
+{
+    int failed = pthread_join(thread->os, NULL);
+    ED_ASSERT(failed == 0);
+}

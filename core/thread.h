@@ -1,0 +1,47 @@
+/** The operating system's threads, as far as we use them; the only user of them. */
+#ifndef ED_THREAD_H
+#define ED_THREAD_H
+
+#include <pthread.h>
+
+#include "core/eddy.h"
+
+typedef struct ed_mutex {
+    pthread_mutex_t os;
+} ed_mutex;
+
+/** A condition that waits by the monotonic clock. */
+typedef struct ed_condition {
+    pthread_cond_t os;
+} ed_condition;
+
+/** Stays where it is until it is joined. */
+typedef struct ed_thread {
+    pthread_t os;
+    void (*run)(void *context);
+    void *context;
+} ed_thread;
+
+EDDY_MUST_CHECK eddy_status ed_mutex_init(ed_mutex *mutex);
+void ed_mutex_destroy(ed_mutex *mutex);
+void ed_mutex_lock(ed_mutex *mutex);
+void ed_mutex_unlock(ed_mutex *mutex);
+
+EDDY_MUST_CHECK eddy_status ed_condition_init(ed_condition *condition);
+void ed_condition_destroy(ed_condition *condition);
+void ed_condition_signal(ed_condition *condition);
+void ed_condition_broadcast(ed_condition *condition);
+
+/** Waits until signalled or until `deadline_ns` of ed_clock_now_ns() (UINT64_MAX: no limit). May
+ * wake for no reason. */
+void ed_condition_wait(ed_condition *condition, ed_mutex *mutex, uint64_t deadline_ns);
+
+/**
+ * Starts `run(context)`, with every signal blocked: signals are the program's own business.
+ * `name` is at most 15 bytes. @return EDDY_OK or EDDY_ESYSTEM.
+ */
+EDDY_MUST_CHECK eddy_status ed_thread_start(ed_thread *thread, const char *name,
+                                            void (*run)(void *context), void *context);
+void ed_thread_join(ed_thread *thread);
+
+#endif

@@ -1,0 +1,192 @@
+#include "tests/support/check.h"
+
+#include "core/alloc.h"
+#include "core/base.h"
+#include "core/pool.h"
+#include "core/thread.h"
+#include "tests/support/splitmix.h"
+
+enum {
+    HEADER_SIZE = sizeof(ed_block),
+    LARGEST_CLASS_SIZE = ED_POOL_CLASS_SIZE_MIN << (ED_POOL_CLASS_COUNT - 1),
+};
+
+static ed_counting_alloc counting;
+
+static ed_pool *pool_of(size_t budget)
+{
+    ed_counting_alloc_init(&counting, NULL);
+    ed_pool *pool = ed_pool_create(&counting.allocator, budget);
+    CHECK("pool", pool != NULL);
+    return pool;
+}
+
+static void destroy(ed_pool *pool)
+{
+    ed_pool_destroy(pool);
+    CHECK_EQ("leaked blocks", counting.live_count, 0);
+    CHECK_EQ("leaked bytes", counting.live_size, 0);
+}
+
+static void a_block_is_charged_its_class(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t size;
+        size_t charge;
+    } rows[] = {
+        {"empty", 0, 32},
+        {"one byte", 1, 64},
+        {"full", 64 - HEADER_SIZE, 64},
+        {"one more", 65 - HEADER_SIZE, 128},
+        {"largest message", EDDY_MESSAGE_SIZE_MAX, 2048},
+        {"largest kept", LARGEST_CLASS_SIZE - HEADER_SIZE, LARGEST_CLASS_SIZE},
+        {"not kept", LARGEST_CLASS_SIZE - HEADER_SIZE + 1, LARGEST_CLASS_SIZE + 1},
+        {"large", 100000, 100000 + HEADER_SIZE},
+    };
+
+    (void)state;
+    ed_pool *pool = pool_of(1 << 20);
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_block *block = ed_pool_take(pool, rows[i].size);
+        CHECK(rows[i].name, block != NULL);
+        CHECK_EQ(rows[i].name, block->charge, rows[i].charge);
+        CHECK_EQ(rows[i].name, block->size, rows[i].size);
+        CHECK_EQ(rows[i].name, (uintptr_t)block->data % 16, 0);
+        CHECK_EQ(rows[i].name, ed_pool_charged(pool), rows[i].charge);
+        CHECK(rows[i].name, ed_block_of(block->data) == block);
+        CHECK(rows[i].name, block->next == NULL && block->note == 0);
+        memset(block->data, 0xff, rows[i].size);
+        ed_pool_give(block);
+        CHECK_EQ(rows[i].name, ed_pool_charged(pool), 0);
+    }
+    ed_pool_give(NULL);
+    destroy(pool);
+}
+
+static void a_warm_pool_allocates_nothing(void **state)
+{
+    ed_block *blocks[64];
+
+    (void)state;
+    ed_pool *pool = pool_of(1 << 20);
+    for (size_t round = 0; round < 10; round++) {
+        for (size_t i = 0; i < ED_COUNT(blocks); i++) {
+            blocks[i] = ed_pool_take(pool, i * 31);
+            CHECK("block", blocks[i] != NULL);
+            blocks[i]->next = blocks[0]; // the holder's; must not survive
+        }
+        for (size_t i = 0; i < ED_COUNT(blocks); i++)
+            ed_pool_give(blocks[i]);
+        counting.fail_after = 0; // from the second round on
+    }
+    CHECK_EQ("allocations", counting.calls, 1 + ED_COUNT(blocks));
+    counting.fail_after = UINT64_MAX;
+    destroy(pool);
+}
+
+static void nothing_goes_over_the_budget(void **state)
+{
+    ed_block *blocks[4];
+
+    (void)state;
+    ed_pool *pool = pool_of(4 * 128);
+    for (size_t i = 0; i < ED_COUNT(blocks); i++) {
+        blocks[i] = ed_pool_take(pool, 128 - HEADER_SIZE);
+        CHECK("within", blocks[i] != NULL);
+    }
+    CHECK("empty above", ed_pool_take(pool, 0) == NULL);
+    ed_pool_give(blocks[0]);
+    CHECK("too large for the room", ed_pool_take(pool, 129 - HEADER_SIZE) == NULL);
+    CHECK("huge", ed_pool_take(pool, SIZE_MAX) == NULL);
+    CHECK("huge", ed_pool_take(pool, SIZE_MAX - HEADER_SIZE) == NULL);
+    CHECK("above 32 bits", ed_pool_take(pool, UINT32_MAX) == NULL);
+    CHECK_EQ("charged", ed_pool_charged(pool), 3 * 128);
+    blocks[0] = ed_pool_take(pool, 100 - HEADER_SIZE);
+    CHECK("room again", blocks[0] != NULL);
+    for (size_t i = 0; i < ED_COUNT(blocks); i++)
+        ed_pool_give(blocks[i]);
+    destroy(pool);
+}
+
+static void what_is_kept_makes_way_for_what_is_asked(void **state)
+{
+    enum { BUDGET = 8192 };
+    ed_block *blocks[BUDGET / ED_POOL_CLASS_SIZE_MIN];
+
+    (void)state;
+    ed_pool *pool = pool_of(BUDGET);
+    uint64_t own_size = counting.live_size;
+    // Fill the pool with blocks of one class after the other: what is kept never adds up.
+    for (size_t size = ED_POOL_CLASS_SIZE_MIN; size <= BUDGET; size *= 2) {
+        for (size_t i = 0; i < BUDGET / size; i++) {
+            blocks[i] = ed_pool_take(pool, size - HEADER_SIZE);
+            CHECK("block", blocks[i] != NULL);
+            CHECK("memory", counting.live_size - own_size <= BUDGET);
+        }
+        CHECK_EQ("full", ed_pool_charged(pool), BUDGET);
+        for (size_t i = 0; i < BUDGET / size; i++)
+            ed_pool_give(blocks[i]);
+    }
+    CHECK("peak", counting.peak_size - own_size <= BUDGET);
+    destroy(pool);
+}
+
+static void failure_to_allocate_leaves_no_charge(void **state)
+{
+    (void)state;
+    ed_pool *pool = pool_of(1 << 20);
+    counting.fail_after = 0;
+    CHECK("small", ed_pool_take(pool, 10) == NULL);
+    CHECK("large", ed_pool_take(pool, 10000) == NULL);
+    CHECK_EQ("charged", ed_pool_charged(pool), 0);
+    destroy(pool);
+
+    ed_counting_alloc_init(&counting, NULL);
+    counting.fail_after = 0;
+    CHECK("no pool", ed_pool_create(&counting.allocator, 1 << 20) == NULL);
+    ed_pool_destroy(NULL);
+}
+
+static void take_and_give(void *context)
+{
+    ed_block *held[16] = {NULL};
+    uint64_t random = (uintptr_t)&held;
+
+    for (int i = 0; i < 20000; i++) {
+        ed_block **block = &held[splitmix_below(&random, ED_COUNT(held))];
+        ed_pool_give(*block);
+        *block = ed_pool_take(context, splitmix_below(&random, 3000));
+    }
+    for (size_t i = 0; i < ED_COUNT(held); i++)
+        ed_pool_give(held[i]);
+}
+
+static void several_threads_may_take_and_give(void **state)
+{
+    ed_thread threads[3];
+
+    (void)state;
+    ed_pool *pool = pool_of(32 * 1024); // so tight that it refuses and evicts
+    uint64_t own_size = counting.live_size;
+    for (size_t i = 0; i < ED_COUNT(threads); i++)
+        CHECK_EQ("start", ed_thread_start(&threads[i], "pool", take_and_give, pool), EDDY_OK);
+    for (size_t i = 0; i < ED_COUNT(threads); i++)
+        ed_thread_join(&threads[i]);
+    CHECK_EQ("charged", ed_pool_charged(pool), 0);
+    CHECK("kept", counting.live_size - own_size <= 32 * 1024);
+    destroy(pool);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_block_is_charged_its_class),
+        cmocka_unit_test(a_warm_pool_allocates_nothing),
+        cmocka_unit_test(nothing_goes_over_the_budget),
+        cmocka_unit_test(what_is_kept_makes_way_for_what_is_asked),
+        cmocka_unit_test(failure_to_allocate_leaves_no_charge),
+        cmocka_unit_test(several_threads_may_take_and_give),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,188 @@
+/**
+ * The UDP socket on a system that fails: this program's sendmmsg and recvmmsg stand in front of the
+ * C library's, and refuse what a row asks them to.
+ */
+#include "tests/support/check.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/base.h"
+#include "tests/support/udp_rig.h"
+
+enum {
+    COUNT = 10, /* datagrams sent in each row: 8 in a run that a shorter one ends, then 2 */
+    ALWAYS = 1000,
+};
+
+/** What goes wrong; everything zero: nothing. */
+typedef struct faults {
+    int segmented; /* the errno of every message of several datagrams */
+    int single;    /* the errno of messages of one datagram, */
+    size_t after;  /* of which so many are let through first, */
+    size_t times;  /* and so many fail then; one that ends a call is met again by the next */
+    bool one_each; /* a call takes one message at most */
+    bool missing;  /* there are no such calls */
+} faults;
+
+static faults now;
+
+static int fault_of(const struct msghdr *header)
+{
+    if (header->msg_iovlen > 1)
+        return now.segmented;
+    if (now.after > 0) {
+        now.after--;
+        return 0;
+    }
+    if (now.times == 0)
+        return 0;
+    now.times--;
+    return now.single;
+}
+
+int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
+{
+    if (now.missing) {
+        errno = ENOSYS;
+        return -1;
+    }
+    unsigned allowed = 0;
+    int fault = 0;
+    while (allowed < count && (allowed == 0 || !now.one_each)) {
+        fault = fault_of(&messages[allowed].msg_hdr);
+        if (fault != 0)
+            break;
+        allowed++;
+    }
+    if (allowed > 0)
+        return (int)syscall(SYS_sendmmsg, fd, messages, allowed, flags);
+    errno = fault;
+    return -1;
+}
+
+int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
+{
+    if (now.missing) {
+        errno = ENOSYS;
+        return -1;
+    }
+    return (int)syscall(SYS_recvmmsg, fd, messages, count, flags, timeout);
+}
+
+/** Eight of 1,200 bytes, the last of them shorter, then two small ones of two sizes. */
+static size_t size_of(uint32_t number)
+{
+    static const size_t sizes[COUNT] = {1200, 1200, 1200, 1200, 1200, 1200, 1200, 700, 0, 20};
+
+    return sizes[number % COUNT];
+}
+
+// A row each, not a line each number.
+// clang-format off
+static const struct row {
+    const char *name;
+    faults faults;
+    bool no_segmentation;
+    size_t taken;
+    size_t first_arrived; /* these arrive in order: the numbers from here on, */
+    size_t arrived;       /* so many */
+    eddy_socket_stats want;
+} rows[] = {
+    {"nothing fails", {0},
+     false, 10, 0, 10, {.segmentation = true, .batching = true}},
+    {"EIO for segments", {.segmented = EIO},
+     false, 10, 0, 10, {.segment_retries = 1, .batching = true}},
+    {"EINVAL for segments", {.segmented = EINVAL, .one_each = true},
+     false, 10, 0, 10, {.segment_retries = 1, .batching = true}},
+    {"EMSGSIZE for segments", {.segmented = EMSGSIZE},
+     false, 10, 0, 10, {.segment_retries = 1, .batching = true}},
+    {"EMSGSIZE for the long ones too", {.segmented = EMSGSIZE, .single = EMSGSIZE, .times = 7},
+     false, 10, 7, 3, {.segment_retries = 1, .too_big = 7, .segmentation = true, .batching = true}},
+    {"EINVAL for everything", {.segmented = EINVAL, .single = EINVAL, .times = ALWAYS},
+     false, 10, 0, 0,
+     {.segment_retries = 1, .other_errors = 10, .segmentation = true, .batching = true}},
+    {"ENOBUFS for segments", {.segmented = ENOBUFS},
+     false, 10, 8, 2, {.no_buffers = 8, .segmentation = true, .batching = true}},
+    {"ENOBUFS twice", {.single = ENOBUFS, .times = 2},
+     true, 10, 2, 8, {.no_buffers = 2, .batching = true}},
+    {"EPERM once", {.single = EPERM, .times = 1},
+     true, 10, 1, 9, {.other_errors = 1, .batching = true}},
+    {"no room at all", {.single = EAGAIN, .times = 1},
+     true, 0, 0, 0, {.would_block = 1, .batching = true}},
+    {"no room after three", {.single = EAGAIN, .after = 3, .times = 2},
+     true, 3, 0, 3, {.would_block = 1, .batching = true}},
+    {"no room for segments", {.segmented = EAGAIN},
+     false, 0, 0, 0, {.would_block = 1, .segmentation = true, .batching = true}},
+    {"old news", {.single = ECONNREFUSED, .after = 2, .times = 2},
+     true, 10, 0, 10, {.batching = true}},
+    {"old news many times", {.single = EHOSTUNREACH, .times = ED_UDP_RETRIES},
+     true, 10, 0, 10, {.batching = true}},
+    {"news of its own", {.single = ENETUNREACH, .times = ED_UDP_RETRIES + 1},
+     true, 10, 1, 9, {.refused = 1, .batching = true}},
+    {"nobody can be reached", {.single = ENETUNREACH, .times = ALWAYS},
+     true, 10, 0, 0, {.refused = 10, .batching = true}},
+    {"one message a call", {.one_each = true},
+     true, 10, 0, 10, {.batching = true}},
+    {"no batches", {.missing = true},
+     false, 10, 0, 10, {.segmentation = true}},
+    {"no batches, no segments", {.missing = true},
+     true, 10, 0, 10, {0}},
+};
+// clang-format on
+
+static void check_stats(const char *name, const eddy_socket_stats *got,
+                        const eddy_socket_stats *want, bool able)
+{
+    CHECK_EQ(name, got->refused, want->refused);
+    CHECK_EQ(name, got->no_buffers, want->no_buffers);
+    CHECK_EQ(name, got->too_big, want->too_big);
+    CHECK_EQ(name, got->would_block, want->would_block);
+    CHECK_EQ(name, got->other_errors, want->other_errors);
+    CHECK_EQ(name, got->batching, want->batching);
+    if (!able)
+        return; // an old kernel, that has no segmentation to lose
+    CHECK_EQ(name, got->segment_retries, want->segment_retries);
+    CHECK_EQ(name, got->segmentation, want->segmentation);
+}
+
+static void survives_faults(void **state)
+{
+    static const ed_udp_rig_ends ends = {"127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:1"};
+    static ed_udp_rig rig; // too large for the stack
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        const struct row *row = &rows[i];
+        ed_udp_options options = {.no_segmentation = row->no_segmentation};
+        now = (faults){0};
+        ed_udp_rig_open(&rig, &ends, &options, size_of);
+        bool able = ed_udp_rig_stats(&rig.sender).segmentation;
+        if (!able && row->faults.segmented != 0) {
+            ed_udp_rig_close(&rig);
+            continue;
+        }
+        now = row->faults;
+        CHECK_EQ(row->name, ed_udp_rig_send(&rig, COUNT), row->taken);
+        rig.received = (uint32_t)row->first_arrived;
+        ed_udp_rig_receive(&rig, row->name, row->arrived, COUNT);
+        ed_udp_rig_receive_none(&rig, row->name);
+        eddy_socket_stats sender = ed_udp_rig_stats(&rig.sender);
+        check_stats(row->name, &sender, &row->want, able || row->no_segmentation);
+        CHECK_EQ(row->name, sender.sent_datagrams, row->arrived);
+        CHECK_EQ(row->name, ed_udp_rig_stats(&rig.receiver).batching, !row->faults.missing);
+        now = (faults){0};
+        CHECK_EQ(row->name, ed_udp_rig_send(&rig, 1), 1);
+        ed_udp_rig_close(&rig);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(survives_faults),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,58 @@
+#include "transport/ack.h"
+
+#include "transport/frame.h"
+
+void ed_ack_init(ed_ack *ack)
+{
+    *ack = (ed_ack){.deadline_ns = ED_NEVER_NS};
+}
+
+void ed_ack_on_packet(ed_ack *ack, uint64_t number, bool eliciting, uint64_t now_ns)
+{
+    bool first = ack->received.count == 0;
+    bool newest = first || number > ack->received.range[0].last;
+    bool in_order = first || number == ack->received.range[0].last + 1;
+
+    (void)ed_ranges_add(&ack->received, number);
+    if (newest)
+        ack->largest_ns = now_ns;
+    if (!eliciting)
+        return;
+    ack->eliciting++;
+    bool at_once = !in_order || ack->eliciting >= ED_ACK_ELICITING_MAX;
+    uint64_t deadline_ns = at_once ? now_ns : now_ns + ED_ACK_DELAY_NS;
+    ack->deadline_ns = ed_min_u64(ack->deadline_ns, deadline_ns);
+}
+
+bool ed_ack_wanted(const ed_ack *ack)
+{
+    return ack->eliciting > 0 && ack->received.count > 0;
+}
+
+uint64_t ed_ack_largest(const ed_ack *ack)
+{
+    ED_ASSERT(ack->received.count > 0);
+    return ack->received.range[0].last;
+}
+
+void ed_ack_write(ed_ack *ack, ed_writer *w, uint64_t now_ns)
+{
+    ED_ASSERT(now_ns >= ack->largest_ns);
+    ed_frame_write_ack(w, &ack->received, (now_ns - ack->largest_ns) / ED_NS_PER_US);
+}
+
+void ed_ack_on_sent(ed_ack *ack)
+{
+    ack->eliciting = 0;
+    ack->deadline_ns = ED_NEVER_NS;
+}
+
+void ed_ack_on_acked(ed_ack *ack, uint64_t largest)
+{
+    if (ack->received.count == 0)
+        return;
+    // The newest number stays: the next packet is judged in or out of order by it.
+    uint64_t newest = ed_ack_largest(ack);
+    if (newest > 0)
+        ed_ranges_forget(&ack->received, ed_min_u64(largest, newest - 1));
+}

@@ -1,0 +1,39 @@
+/** What has been received, and when the peer must be told. Acks never wait for the program. */
+#ifndef ED_ACK_H
+#define ED_ACK_H
+
+#include "core/ranges.h"
+#include "core/writer.h"
+#include "transport/limits.h"
+
+typedef struct ed_ack {
+    ed_ranges received;
+    uint64_t largest_ns;  /* when the largest number arrived */
+    uint64_t deadline_ns; /* when an ACK must leave; UINT64_MAX: nothing asks for one */
+    uint32_t eliciting;   /* ack-eliciting packets since the last ACK left */
+} ed_ack;
+
+void ed_ack_init(ed_ack *ack);
+
+/**
+ * A new packet arrived. One that elicits is acknowledged within ED_ACK_DELAY_NS; at once if it is the
+ * second, or out of order, because the peer may then be waiting to repair a loss (RFC 9000 13.2.1).
+ */
+void ed_ack_on_packet(ed_ack *ack, uint64_t number, bool eliciting, uint64_t now_ns);
+
+/** Whether there is something to acknowledge that has not been. */
+bool ed_ack_wanted(const ed_ack *ack);
+
+/** Writes the ACK frame. */
+void ed_ack_write(ed_ack *ack, ed_writer *w, uint64_t now_ns);
+
+/** The largest number that an ACK written now would name. */
+uint64_t ed_ack_largest(const ed_ack *ack);
+
+/** The ACK that was written has left. */
+void ed_ack_on_sent(ed_ack *ack);
+
+/** The peer has an ACK of ours that named `largest`: what is older need not be said again. */
+void ed_ack_on_acked(ed_ack *ack, uint64_t largest);
+
+#endif

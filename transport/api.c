@@ -1,0 +1,437 @@
+/** The calls of core/eddy.h: a manager, its socket, its channels, and perhaps a pump, in one. */
+#include <stdatomic.h>
+#include <string.h>
+
+#include "core/addr.h"
+#include "core/alloc.h"
+#include "core/clock.h"
+#include "transport/pump.h"
+#include "transport/reliable.h"
+#include "transport/resolve.h"
+#include "transport/udp.h"
+
+struct eddy_manager {
+    eddy_config config; /* its pointers point at the copies below */
+    eddy_allocator allocator;
+    eddy_entropy entropy;
+    eddy_socket socket;
+    eddy_address local;
+    ed_pool *send_pool;
+    ed_pool *receive_pool;
+    ed_channel *commands; /* we hold the sender's end */
+    ed_channel *events;   /* we hold the receiver's end */
+    ed_slots *slots;
+    ed_manager *core;
+    ed_reliable reliable;
+    ed_log log;
+    ed_pump pump;
+    atomic_bool shutting_down;
+
+    eddy_stats live; /* the manager's own */
+    ed_mutex mutex;  /* of what follows */
+    eddy_stats published;
+    eddy_socket_stats published_socket;
+};
+
+/* ------------------------------------------------------------------------------------ opening -- */
+
+/** What has to be undone if opening fails half way; the order of eddy_open. */
+static void destroy(eddy_manager *m)
+{
+    ed_manager_destroy(m->core);
+    if (m->commands != NULL)
+        ed_channel_leave_sender(m->commands);
+    if (m->events != NULL)
+        ed_channel_leave_receiver(m->events);
+    ed_slots_destroy(m->slots);
+    ed_pool_destroy(m->send_pool);
+    ed_pool_destroy(m->receive_pool);
+    if (m->socket.close != NULL)
+        m->socket.close(m->socket.context);
+    ed_mutex_destroy(&m->mutex);
+    eddy_allocator allocator = m->allocator;
+    ed_alloc_free(&allocator, m, sizeof(*m));
+}
+
+static void copy_config(eddy_manager *m, const eddy_config *config)
+{
+    m->config = *config;
+    m->allocator = config->allocator != NULL ? *config->allocator : *ed_alloc_default();
+    m->entropy = config->entropy != NULL ? *config->entropy : *ed_entropy_system();
+    m->config.allocator = &m->allocator;
+    m->config.entropy = &m->entropy;
+    m->config.socket = &m->socket;
+    m->config.bind = NULL; // the caller's string; it has been used by the time it may go away
+    m->log = (ed_log){.function = config->log,
+                      .context = config->log_context,
+                      .level = config->log_level,
+                      .topics = config->log_topics};
+}
+
+static eddy_status open_socket(eddy_manager *m, const eddy_config *config)
+{
+    eddy_status status = EDDY_OK;
+
+    if (config->socket != NULL)
+        m->socket = *config->socket;
+    else
+        status = ed_udp_open(&m->socket, &m->allocator, config->bind, NULL);
+    if (status == EDDY_OK)
+        m->local = m->socket.local(m->socket.context);
+    return status;
+}
+
+static void drop_event(void *context, void *event)
+{
+    ed_reliable_type.drop_event(context, event);
+}
+
+static void drop_command(void *context, void *command)
+{
+    ed_reliable_type.drop_command(context, command);
+}
+
+static eddy_status create_parts(eddy_manager *m)
+{
+    const eddy_allocator *allocator = &m->allocator;
+
+    m->send_pool = ed_pool_create(allocator, m->config.send_budget);
+    m->receive_pool = ed_pool_create(allocator, m->config.receive_budget);
+    m->commands =
+        ed_channel_create(allocator, ed_reliable_type.command_size, drop_command, NULL);
+    m->events = ed_channel_create(allocator, ed_reliable_type.event_size, drop_event, NULL);
+    m->slots = ed_slots_create(allocator, m->config.max_outgoing,
+                               m->config.accept ? m->config.max_connections : 0);
+    return m->send_pool != NULL && m->receive_pool != NULL && m->commands != NULL &&
+                   m->events != NULL && m->slots != NULL
+               ? EDDY_OK
+               : EDDY_ENOMEM;
+}
+
+static eddy_status create_core(eddy_manager *m)
+{
+    ed_conn_shared shared = {.config = &m->config,
+                             .allocator = &m->allocator,
+                             .entropy = &m->entropy,
+                             .receive_pool = m->receive_pool,
+                             .stats = &m->live,
+                             .log = &m->log};
+    ed_reliable_init(&m->reliable, &shared, 0);
+    ed_manager_parts parts = {.type = &ed_reliable_type,
+                              .type_context = &m->reliable,
+                              .allocator = &m->allocator,
+                              .entropy = &m->entropy,
+                              .socket = &m->socket,
+                              .slots = m->slots,
+                              .commands = m->commands,
+                              .events = m->events,
+                              .stats = &m->live,
+                              .half_open_max = m->config.max_half_open,
+                              .incoming_max = m->config.accept ? m->config.max_connections : 0};
+    m->core = ed_manager_create(&parts);
+    if (m->core == NULL)
+        return EDDY_ENOMEM;
+    // The manager holds the inner ends now; we keep the outer two.
+    ed_channel_leave_receiver(m->commands);
+    ed_channel_leave_sender(m->events);
+    return EDDY_OK;
+}
+
+static bool is_done(const eddy_manager *m)
+{
+    return ed_manager_is_done(m->core);
+}
+
+static bool wants_send(const eddy_manager *m)
+{
+    return ed_manager_wants_send(m->core);
+}
+
+static uint64_t poll_core(eddy_manager *m, uint64_t now_ns)
+{
+    uint64_t next_ns = ed_manager_poll(m->core, now_ns);
+
+    ed_mutex_lock(&m->mutex);
+    m->published = m->live;
+    if (m->socket.stats != NULL)
+        m->socket.stats(m->socket.context, &m->published_socket);
+    ed_mutex_unlock(&m->mutex);
+    return next_ns;
+}
+
+static eddy_status start_pump(eddy_manager *m)
+{
+    if (!m->config.pump)
+        return EDDY_OK;
+    m->pump = (ed_pump){.manager = m,
+                        .socket = &m->socket,
+                        .wake_fd = ed_channel_fd(m->commands),
+                        .poll = poll_core,
+                        .is_done = is_done,
+                        .wants_send = wants_send};
+    return m->pump.wake_fd < 0 ? EDDY_ESYSTEM : ed_pump_start(&m->pump);
+}
+
+eddy_status eddy_open(eddy_manager **manager, const eddy_config *config)
+{
+    eddy_config defaults = eddy_config_default();
+
+    *manager = NULL;
+    if (config == NULL)
+        config = &defaults;
+    eddy_status status = eddy_config_check(config, NULL);
+    if (status == EDDY_OK)
+        status = ed_crypto_init();
+    if (status != EDDY_OK)
+        return status;
+    eddy_manager *m = ed_alloc_zeroed(
+        config->allocator != NULL ? config->allocator : ed_alloc_default(), sizeof(*m));
+    if (m == NULL)
+        return EDDY_ENOMEM;
+    copy_config(m, config);
+    status = ed_mutex_init(&m->mutex);
+    if (status != EDDY_OK) {
+        eddy_allocator allocator = m->allocator;
+        ed_alloc_free(&allocator, m, sizeof(*m));
+        return status;
+    }
+    status = open_socket(m, config);
+    if (status == EDDY_OK)
+        status = create_parts(m);
+    if (status == EDDY_OK)
+        status = create_core(m);
+    if (status == EDDY_OK)
+        status = start_pump(m);
+    if (status != EDDY_OK) {
+        destroy(m);
+        return status;
+    }
+    *manager = m;
+    return EDDY_OK;
+}
+
+/* ------------------------------------------------------------------------------------- ending -- */
+
+void eddy_shutdown(eddy_manager *m, uint32_t flush_ms)
+{
+    ed_reliable_command command = {
+        .head = {.kind = ED_COMMAND_SHUTDOWN, .flush_ns = flush_ms * ED_NS_PER_MS}};
+
+    if (flush_ms == EDDY_FOREVER)
+        command.head.flush_ns = UINT64_MAX;
+    atomic_store(&m->shutting_down, true);
+    // Without memory for the command there is none for going on either: closing the channel says
+    // the same, without time to flush.
+    if (ed_channel_push(m->commands, &command, 1) == EDDY_ENOMEM)
+        ed_channel_close(m->commands);
+}
+
+eddy_status eddy_close(eddy_manager *m, uint32_t flush_ms)
+{
+    if (m == NULL)
+        return EDDY_OK;
+    eddy_shutdown(m, flush_ms);
+    if (m->config.pump)
+        ed_pump_join(&m->pump);
+    bool all_arrived = m->live.messages_undelivered == 0 && ed_manager_is_done(m->core);
+    destroy(m);
+    return all_arrived ? EDDY_OK : EDDY_EAGAIN;
+}
+
+/* -------------------------------------------------------------------------------- connections -- */
+
+static eddy_status push_command(eddy_manager *m, const ed_reliable_command *command)
+{
+    if (atomic_load(&m->shutting_down))
+        return EDDY_ECLOSED;
+    return ed_channel_push(m->commands, command, 1);
+}
+
+eddy_status eddy_connect_address(eddy_manager *m, const eddy_address *remote,
+                                 eddy_connection *connection)
+{
+    *connection = 0;
+    if (!ed_addr_valid(remote) || remote->port == 0)
+        return EDDY_EINVAL;
+    eddy_connection handle = ed_slots_take_outgoing(m->slots);
+    if (handle == 0)
+        return EDDY_ELIMIT;
+    ed_reliable_command command = {
+        .head = {.kind = ED_COMMAND_CONNECT, .connection = handle, .remote = *remote}};
+    eddy_status status = push_command(m, &command);
+    if (status != EDDY_OK) {
+        ed_slots_give(m->slots, handle);
+        return status;
+    }
+    *connection = handle;
+    return EDDY_OK;
+}
+
+eddy_status eddy_connect(eddy_manager *m, const char *host_port, eddy_connection *connection)
+{
+    eddy_address address;
+    size_t count = 0;
+
+    *connection = 0;
+    if (host_port == NULL)
+        return EDDY_EINVAL;
+    eddy_status status = ed_resolve(host_port, &address, 1, &count);
+    return status == EDDY_OK ? eddy_connect_address(m, &address, connection) : status;
+}
+
+static bool is_guarantee(eddy_guarantee guarantee)
+{
+    return guarantee == EDDY_UNRELIABLE || guarantee == EDDY_RELIABLE_ORDERED;
+}
+
+eddy_status eddy_send(eddy_manager *m, eddy_connection connection, eddy_guarantee guarantee,
+                      uint8_t stream, const void *data, size_t size)
+{
+    if (!is_guarantee(guarantee) || (data == NULL && size > 0))
+        return EDDY_EINVAL;
+    if (size > EDDY_MESSAGE_SIZE_MAX)
+        return EDDY_ETOOBIG;
+    if (!ed_slots_live(m->slots, connection))
+        return EDDY_ECONNECTION;
+    ed_block *block = ed_pool_take(m->send_pool, size);
+    if (block == NULL)
+        return EDDY_EAGAIN;
+    if (size > 0)
+        memcpy(block->data, data, size);
+    ed_reliable_command command = {
+        .head = {.kind = ED_COMMAND_TO_CONNECTION, .connection = connection},
+        .operation = ED_OPERATION_SEND,
+        .block = block,
+        .guarantee = (uint8_t)guarantee,
+        .stream = stream};
+    eddy_status status = push_command(m, &command);
+    if (status != EDDY_OK)
+        ed_pool_give(block);
+    return status == EDDY_ENOMEM ? EDDY_EAGAIN : status;
+}
+
+/** The reason as a block with its NUL, cut to what arrives. */
+static ed_block *reason_block(eddy_manager *m, const char *reason)
+{
+    size_t size = strnlen(reason, EDDY_REASON_SIZE - 1);
+    ed_block *block = ed_pool_take(m->send_pool, size + 1);
+
+    if (block == NULL)
+        return NULL;
+    memcpy(block->data, reason, size);
+    block->data[size] = 0;
+    return block;
+}
+
+eddy_status eddy_disconnect(eddy_manager *m, eddy_connection connection, uint32_t code,
+                            const char *reason, uint32_t flush_ms)
+{
+    ed_reliable_command command = {
+        .head = {.kind = ED_COMMAND_TO_CONNECTION, .connection = connection},
+        .operation = ED_OPERATION_CLOSE,
+        .code = code,
+        .flush_ns = flush_ms == EDDY_FOREVER ? UINT64_MAX : flush_ms * ED_NS_PER_MS};
+
+    if (!ed_slots_live(m->slots, connection))
+        return EDDY_ECONNECTION;
+    if (reason != NULL) {
+        command.block = reason_block(m, reason);
+        if (command.block == NULL)
+            return EDDY_ENOMEM;
+    }
+    eddy_status status = push_command(m, &command);
+    if (status != EDDY_OK)
+        ed_pool_give(command.block);
+    return status;
+}
+
+/* ------------------------------------------------------------------------------------- events -- */
+
+/** The deadline of a wait that begins now; without a pump nothing can come while we wait. */
+static uint64_t wait_until_ns(const eddy_manager *m, uint32_t timeout_ms)
+{
+    if (timeout_ms == 0 || !m->config.pump)
+        return 0;
+    return timeout_ms == EDDY_FOREVER ? ED_NEVER_NS
+                                      : ed_clock_now_ns() + timeout_ms * ED_NS_PER_MS;
+}
+
+static eddy_status next_event(eddy_manager *m, eddy_event *event, uint64_t deadline_ns)
+{
+    size_t count = 0;
+
+    *event = (eddy_event){0};
+    return ed_channel_pull(m->events, event, 1, &count, deadline_ns);
+}
+
+eddy_status eddy_next(eddy_manager *m, eddy_event *event, uint32_t timeout_ms)
+{
+    return next_event(m, event, wait_until_ns(m, timeout_ms));
+}
+
+eddy_status eddy_await(eddy_manager *m, eddy_event_type type, eddy_event *event,
+                       uint32_t timeout_ms)
+{
+    uint64_t deadline_ns = wait_until_ns(m, timeout_ms);
+    eddy_status status = next_event(m, event, deadline_ns);
+
+    while (status == EDDY_OK && event->type != type) {
+        if (event->type == EDDY_DISCONNECTED)
+            return EDDY_ECLOSED;
+        eddy_release(m, event);
+        status = next_event(m, event, deadline_ns);
+    }
+    return status;
+}
+
+size_t eddy_next_batch(eddy_manager *m, eddy_event *events, size_t count)
+{
+    size_t got = 0;
+
+    if (count > 0 && ed_channel_pull(m->events, events, count, &got, 0) != EDDY_OK)
+        return 0;
+    return got;
+}
+
+void eddy_release(eddy_manager *m, eddy_event *event)
+{
+    (void)m;
+    ed_pool_give(event->block);
+    *event = (eddy_event){0};
+}
+
+int eddy_event_fd(eddy_manager *m)
+{
+    return ed_channel_fd(m->events);
+}
+
+/* ------------------------------------------------------------------------------ time and state -- */
+
+uint64_t eddy_poll(eddy_manager *m, uint64_t now_ns)
+{
+    return m->config.pump ? ED_NEVER_NS : poll_core(m, now_ns);
+}
+
+uint64_t eddy_now_ns(void)
+{
+    return ed_clock_now_ns();
+}
+
+eddy_address eddy_local_address(const eddy_manager *m)
+{
+    return m->local;
+}
+
+void eddy_get_stats(eddy_manager *m, eddy_stats *stats)
+{
+    ed_mutex_lock(&m->mutex);
+    *stats = m->published;
+    ed_mutex_unlock(&m->mutex);
+}
+
+void eddy_get_socket_stats(eddy_manager *m, eddy_socket_stats *stats)
+{
+    ed_mutex_lock(&m->mutex);
+    *stats = m->published_socket;
+    ed_mutex_unlock(&m->mutex);
+}

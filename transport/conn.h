@@ -1,0 +1,168 @@
+/**
+ * One connection, as a pure state machine: datagrams, messages and the time go in; datagrams, events
+ * and a deadline come out. No clock, socket, thread or callback. Split by direction: conn.c holds
+ * what belongs to both, conn_handshake.c the client's and server's first datagrams, conn_receive.c,
+ * conn_send.c and conn_expire.c the rest.
+ */
+#ifndef ED_CONN_H
+#define ED_CONN_H
+
+#include "core/log.h"
+#include "transport/ack.h"
+#include "transport/congestion.h"
+#include "transport/conn_state.h"
+#include "transport/handshake.h"
+#include "transport/loss.h"
+#include "transport/pacer.h"
+#include "transport/replay.h"
+#include "transport/rtt.h"
+#include "transport/stream_receive.h"
+#include "transport/stream_send.h"
+#include "transport/timers.h"
+
+/** What all connections of a manager share. Outlives them. */
+typedef struct ed_conn_shared {
+    const eddy_config *config;
+    const eddy_allocator *allocator;
+    const eddy_entropy *entropy;
+    ed_pool *receive_pool;
+    eddy_stats *stats;
+    ed_log *log;
+} ed_conn_shared;
+
+/** How a connection ended, for its DISCONNECTED event. */
+typedef struct ed_conn_end {
+    eddy_end end;
+    uint32_t code;
+    char reason[EDDY_REASON_SIZE];
+} ed_conn_end;
+
+typedef struct ed_conn {
+    const ed_conn_shared *shared;
+    eddy_connection handle;
+    eddy_address remote;
+    eddy_address local; /* that the peer calls; family NONE: any */
+    ed_conn_state state;
+    bool is_client;
+
+    /* handshake */
+    uint32_t id; /* in the client's packets; given by the server */
+    bool request_pending; /* HELLO, INITIATE or ACCEPT is to be sent */
+    uint8_t nonce[ED_NONCE_SIZE];
+    uint8_t cookie[ED_COOKIE_SIZE];
+    uint8_t client_ephemeral[ED_EPHEMERAL_SIZE];
+    uint8_t server_ephemeral[ED_EPHEMERAL_SIZE];
+    uint64_t started_ns;
+    ed_keys keys;
+
+    /* receiving */
+    ed_replay replay;
+    ed_ack ack;
+    ed_inbox inbox;
+
+    /* sending */
+    ed_outbox outbox;
+    ed_sent_log sent;
+    ed_loss loss;
+    ed_rtt rtt;
+    const ed_congestion_ops *congestion_ops;
+    ed_congestion congestion;
+    ed_pacer pacer;
+    uint32_t probes; /* that must leave whatever the window says */
+    bool ping_pending;
+    bool app_limited;          /* the program, not the window, decides how much is in flight */
+    uint64_t ack_ping_next_ns; /* when an ACK may next ask to be acknowledged itself */
+
+    ed_timers timers;
+
+    /* ending */
+    ed_close close;        /* that we say, and what to report when we are done */
+    bool close_pending;    /* a copy of it is to be sent */
+    uint8_t close_copies;  /* sent */
+    uint64_t late_count;   /* reliable messages that came too late to be sent */
+    bool is_opened;        /* CONNECTED was or will be reported */
+    bool connected_pending;
+    bool disconnected_pending;
+    ed_conn_end end;
+} ed_conn;
+
+/** A client's connection; it says HELLO at the first transmit. Initialises in place. */
+void ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
+                         const eddy_address *remote, uint64_t now_ns);
+
+/** A server's connection for an INITIATE whose cookie is proven; it answers at the first transmit. */
+void ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
+                         uint32_t id, const eddy_datagram *datagram, const ed_initiate *initiate,
+                         uint64_t now_ns);
+
+/** Gives back all memory that it holds, but not itself. */
+void ed_conn_free(ed_conn *conn);
+
+/* In. */
+
+/** Takes a datagram that was routed here; its data may be overwritten. */
+void ed_conn_receive(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns);
+
+/**
+ * Accepts a message and takes its block over, also on failure.
+ * @return EDDY_OK, EDDY_ENOMEM, or EDDY_ESTATE if it is closing.
+ */
+eddy_status ed_conn_send(ed_conn *conn, eddy_guarantee guarantee, uint8_t stream, ed_block *block,
+                         uint64_t now_ns);
+
+/** Closes: flushes for at most `flush_ns`, then says CLOSE. */
+void ed_conn_close(ed_conn *conn, uint32_t code, const char *reason, uint64_t flush_ns,
+                   uint64_t now_ns);
+
+/** Ends it at once and without a word to the peer. */
+void ed_conn_abandon(ed_conn *conn, eddy_end end, uint64_t now_ns);
+
+/** The deadline has come: now_ns >= ed_conn_next_ns(). */
+void ed_conn_expire(ed_conn *conn, uint64_t now_ns);
+
+/* Out. */
+
+/**
+ * Writes the next datagram, if there is one to send now.
+ * @param data ED_DATAGRAM_SIZE bytes. @return its size, 0: none.
+ */
+size_t ed_conn_transmit(ed_conn *conn, uint8_t *data, uint64_t now_ns);
+
+/** Takes the next event; its block is the caller's. False: none. */
+bool ed_conn_event(ed_conn *conn, eddy_event *event);
+
+/** When to call ed_conn_expire. UINT64_MAX: nothing to wait for. */
+uint64_t ed_conn_next_ns(const ed_conn *conn);
+
+/** Whether it is over and all its events are taken: it may be freed. */
+bool ed_conn_is_over(const ed_conn *conn);
+
+/** Whether it was ever CONNECTED. */
+bool ed_conn_is_opened(const ed_conn *conn);
+
+/* Between the files of the connection. */
+
+/** Whether packets are exchanged: CONNECTED or FLUSHING. */
+bool ed_conn_is_open(const ed_conn *conn);
+
+/** Steps the state and does what the new state asks for. `end` counts if this is the end. */
+void ed_conn_apply(ed_conn *conn, ed_conn_input input, const ed_conn_end *end, uint64_t now_ns);
+
+/** The peer broke the protocol, or memory ran out: says CLOSE, if anyone is listening. */
+void ed_conn_fail(ed_conn *conn, ed_close_cause cause, uint64_t now_ns);
+
+/** RETRY, ACCEPT or INITIATE. */
+void ed_conn_receive_handshake(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns);
+
+/** HELLO, INITIATE or ACCEPT, if one is to be sent. @return its size, 0: none. */
+size_t ed_conn_transmit_handshake(ed_conn *conn, uint8_t *data, uint64_t now_ns);
+
+/** Sets the recovery deadline by what is in flight. */
+void ed_conn_update_recovery(ed_conn *conn, uint64_t now_ns);
+
+/** Counts losses and has them repaired. */
+void ed_conn_detect_losses(ed_conn *conn, uint64_t now_ns);
+
+uint64_t ed_conn_pto_ns(const ed_conn *conn);
+
+#endif

@@ -1,0 +1,68 @@
+/** What time brings. */
+#include "transport/conn.h"
+
+void ed_conn_update_recovery(ed_conn *conn, uint64_t now_ns)
+{
+    (void)now_ns;
+    bool clamp = conn->outbox.reliable_count > 0;
+    conn->timers.at_ns[ED_TIMER_RECOVERY] =
+        ed_loss_deadline_ns(&conn->loss, &conn->rtt, ED_ACK_DELAY_NS, clamp);
+}
+
+static void expire_recovery(ed_conn *conn, uint64_t now_ns)
+{
+    if (ed_loss_due(&conn->loss, now_ns)) {
+        ed_conn_detect_losses(conn, now_ns);
+    } else {
+        ed_loss_on_probe_timeout(&conn->loss, now_ns);
+        conn->probes = 1;
+    }
+    ed_conn_update_recovery(conn, now_ns);
+}
+
+static void expire_handshake(ed_conn *conn, uint64_t now_ns)
+{
+    ed_conn_end end = {.end = EDDY_END_NO_ANSWER};
+
+    if (ed_timers_take(&conn->timers, ED_TIMER_RESEND, now_ns))
+        conn->request_pending = true;
+    if (ed_timers_take(&conn->timers, ED_TIMER_GIVE_UP, now_ns))
+        ed_conn_apply(conn, ED_INPUT_SILENCE, &end, now_ns);
+}
+
+static void expire_silence(ed_conn *conn, uint64_t now_ns)
+{
+    ed_conn_end end = {.end = EDDY_END_IDLE};
+
+    if (ed_timers_take(&conn->timers, ED_TIMER_KEEPALIVE, now_ns)) {
+        // Once: from here on it is the probes that ask.
+        conn->ping_pending = true;
+        conn->shared->stats->keepalives_sent++;
+    }
+    if (ed_timers_take(&conn->timers, ED_TIMER_IDLE, now_ns))
+        ed_conn_apply(conn, ED_INPUT_SILENCE, &end, now_ns);
+}
+
+static void expire_ending(ed_conn *conn, uint64_t now_ns)
+{
+    if (ed_timers_take(&conn->timers, ED_TIMER_FLUSH, now_ns))
+        ed_conn_apply(conn, ED_INPUT_FLUSHED, NULL, now_ns);
+    if (ed_timers_take(&conn->timers, ED_TIMER_CLOSE, now_ns)) {
+        conn->close_pending = true;
+        if (conn->close_copies + 1 < ED_CLOSE_COPIES)
+            conn->timers.at_ns[ED_TIMER_CLOSE] = ed_add_sat_u64(now_ns, ed_conn_pto_ns(conn));
+    }
+    if (ed_timers_take(&conn->timers, ED_TIMER_DRAINED, now_ns))
+        ed_conn_apply(conn, ED_INPUT_DRAINED, NULL, now_ns);
+}
+
+void ed_conn_expire(ed_conn *conn, uint64_t now_ns)
+{
+    expire_handshake(conn, now_ns);
+    if (ed_timers_take(&conn->timers, ED_TIMER_RECOVERY, now_ns))
+        expire_recovery(conn, now_ns);
+    expire_silence(conn, now_ns);
+    expire_ending(conn, now_ns);
+    // ACK and PACE ask for a transmit, which follows every expire.
+    (void)ed_timers_take(&conn->timers, ED_TIMER_PACE, now_ns);
+}

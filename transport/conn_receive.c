@@ -1,0 +1,252 @@
+/** What comes in: packets are opened, checked and taken apart; each frame has a handler. */
+#include <string.h>
+
+#include "core/seq.h"
+#include "transport/conn.h"
+#include "transport/packet.h"
+
+/** What became of a frame. */
+typedef enum verdict {
+    TAKEN,
+    UNKEPT,     /* there is no room for it: the packet must not be acknowledged */
+    VIOLATION,  /* the peer may not say this */
+    LAST_FRAME, /* the connection is ending: what follows does not matter */
+} verdict;
+
+/* -------------------------------------------------------------------------------------- acks -- */
+
+static void on_packet_acked(ed_conn *conn, const ed_sent *packet, uint64_t in_flight_before,
+                            uint64_t now_ns)
+{
+    for (size_t i = 0; i < packet->ref_count; i++)
+        (void)ed_outbox_on_acked(&conn->outbox, ed_sent_refs(&conn->sent, packet, i));
+    if ((packet->flags & ED_SENT_HAS_ACK) != 0)
+        ed_ack_on_acked(&conn->ack, packet->ack_largest);
+    if ((packet->flags & ED_SENT_WAS_LOST) != 0) {
+        conn->shared->stats->packets_spurious++;
+        conn->congestion_ops->on_spurious(&conn->congestion, packet->sent_ns, packet->size, now_ns);
+    } else if ((packet->flags & ED_SENT_IN_FLIGHT) != 0) {
+        ed_congestion_ack ack = {.sent_ns = packet->sent_ns,
+                                 .size = packet->size,
+                                 .in_flight_before = in_flight_before,
+                                 .app_limited = conn->app_limited};
+        conn->congestion_ops->on_acked(&conn->congestion, &ack, &conn->rtt, now_ns);
+    }
+}
+
+/** Applies the ranges. `*newest_sent_ns`: of the largest number, if that is new and elicited. */
+static eddy_status apply_ranges(ed_conn *conn, const ed_ack_frame *frame, uint64_t *newest_sent_ns,
+                                uint64_t now_ns)
+{
+    uint64_t in_flight_before = conn->loss.in_flight;
+
+    for (uint32_t i = 0; i < frame->count; i++) {
+        ed_loss_acks acks = ed_loss_on_ack_range(&conn->loss, &conn->sent, frame->range[i].first,
+                                                 frame->range[i].last, now_ns);
+        ed_sent *packet = NULL;
+        while (ed_loss_next_acked(&acks, &packet)) {
+            bool elicited = (packet->flags & ED_SENT_ACK_ELICITING) != 0;
+            if (packet->number == frame->range[0].last && elicited)
+                *newest_sent_ns = packet->sent_ns;
+            on_packet_acked(conn, packet, in_flight_before, now_ns);
+        }
+        if (ed_loss_end_acks(&acks) != EDDY_OK)
+            return EDDY_EPROTO;
+    }
+    return EDDY_OK;
+}
+
+void ed_conn_detect_losses(ed_conn *conn, uint64_t now_ns)
+{
+    ed_loss_losses losses = ed_loss_detect(&conn->loss, &conn->sent, &conn->rtt, now_ns);
+    ed_sent *packet = NULL;
+
+    while (ed_loss_next_lost(&losses, &packet)) {
+        conn->shared->stats->packets_lost++;
+        for (size_t i = 0; i < packet->ref_count; i++)
+            (void)ed_outbox_on_lost(&conn->outbox, ed_sent_refs(&conn->sent, packet, i),
+                                    packet->number);
+        if ((packet->flags & ED_SENT_IN_FLIGHT) != 0)
+            conn->congestion_ops->on_lost(&conn->congestion, packet->sent_ns, packet->size, now_ns);
+    }
+    if (ed_loss_take_persistent(&conn->loss, &conn->rtt, ED_ACK_DELAY_NS))
+        conn->congestion_ops->on_persistent(&conn->congestion, now_ns);
+}
+
+/** All is said that was to be said: a flushing connection may close. */
+static void check_flushed(ed_conn *conn, uint64_t now_ns)
+{
+    if (conn->state == ED_CONN_FLUSHING && conn->outbox.reliable_count == 0 &&
+        conn->outbox.fresh_count == 0)
+        ed_conn_apply(conn, ED_INPUT_FLUSHED, NULL, now_ns);
+}
+
+static verdict handle_ack(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
+{
+    uint64_t newest_sent_ns = ED_NEVER_NS;
+
+    if (apply_ranges(conn, &frame->ack, &newest_sent_ns, now_ns) != EDDY_OK)
+        return VIOLATION;
+    if (newest_sent_ns != ED_NEVER_NS) {
+        uint64_t delay_us = ed_min_u64(frame->ack.delay_us, ED_ACK_DELAY_NS / ED_NS_PER_US);
+        ed_rtt_sample(&conn->rtt, now_ns - newest_sent_ns, delay_us * ED_NS_PER_US);
+    }
+    ed_conn_detect_losses(conn, now_ns);
+    ed_loss_trim(&conn->loss, &conn->sent, &conn->rtt, ED_ACK_DELAY_NS, now_ns);
+    ed_pacer_set_rate(&conn->pacer, conn->congestion_ops->pacing_rate(&conn->congestion, &conn->rtt),
+                      now_ns);
+    // More room in the window may let something go that the pacer was not asked about.
+    conn->timers.at_ns[ED_TIMER_PACE] = ED_NEVER_NS;
+    check_flushed(conn, now_ns);
+    return conn->state == ED_CONN_CLOSING ? LAST_FRAME : TAKEN;
+}
+
+/* ------------------------------------------------------------------------------- other frames -- */
+
+static verdict handle_nothing(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
+{
+    (void)conn;
+    (void)frame;
+    (void)now_ns;
+    return TAKEN; // PADDING says nothing, and PING wants the ack that it elicits
+}
+
+static eddy_end end_of_cause(uint8_t cause)
+{
+    return cause == ED_CLOSE_APPLICATION ? EDDY_END_CLOSED_REMOTE
+           : cause == ED_CLOSE_MEMORY    ? EDDY_END_MEMORY
+                                         : EDDY_END_PROTOCOL;
+}
+
+static verdict handle_close(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
+{
+    ed_conn_end end = {.end = end_of_cause(frame->close.cause), .code = frame->close.code};
+
+    memcpy(end.reason, frame->close.reason, sizeof(end.reason));
+    if (conn->state == ED_CONN_CLOSING) {
+        ed_conn_apply(conn, ED_INPUT_CLOSE_REMOTE, NULL, now_ns); // ours came first, ours counts
+        return LAST_FRAME;
+    }
+    if (conn->state == ED_CONN_DRAINING && conn->close_copies < ED_CLOSE_COPIES)
+        conn->close_pending = true; // our answer was lost
+    ed_conn_apply(conn, ED_INPUT_CLOSE_REMOTE, &end, now_ns);
+    return LAST_FRAME;
+}
+
+static verdict handle_message(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
+{
+    eddy_stats *stats = conn->shared->stats;
+
+    (void)now_ns;
+    eddy_status status = ed_inbox_receive(&conn->inbox, &frame->message);
+    if (status == EDDY_ENOMEM || status == EDDY_ELIMIT) {
+        stats->dropped_memory++;
+        return frame->message.guarantee == ED_WIRE_UNRELIABLE ? TAKEN : UNKEPT;
+    }
+    stats->messages_duplicate += status == EDDY_EEXIST ? 1 : 0;
+    return status == EDDY_OK || status == EDDY_EEXIST ? TAKEN : VIOLATION;
+}
+
+static verdict (*const handlers[ED_FRAME_TYPE_COUNT])(ed_conn *conn, const ed_frame *frame,
+                                                      uint64_t now_ns) = {
+    [ED_FRAME_PADDING] = handle_nothing, [ED_FRAME_PING] = handle_nothing,
+    [ED_FRAME_ACK] = handle_ack,         [ED_FRAME_CLOSE] = handle_close,
+    [ED_FRAME_MESSAGE] = handle_message,
+};
+
+/* ------------------------------------------------------------------------------------ packets -- */
+
+static verdict handle_frame(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
+{
+    const ed_frame_rule *rule = ed_frame_rule_of(frame->type);
+
+    if ((rule->states & ED_IN(conn->state)) != 0) {
+        ED_ASSERT(handlers[frame->type] != NULL);
+        return handlers[frame->type](conn, frame, now_ns);
+    }
+    // A peer that has not heard of our end goes on as before, and may.
+    return ed_conn_is_open(conn) ? VIOLATION : TAKEN;
+}
+
+/** Takes the frames of an authentic packet one by one. `*eliciting`: whether it wants an ack. */
+static verdict handle_frames(ed_conn *conn, ed_span plain, bool *eliciting, uint64_t now_ns)
+{
+    ed_reader r = ed_reader_of(plain.data, plain.size);
+    uint32_t messages = 0;
+    ed_frame frame;
+
+    *eliciting = false;
+    while (ed_reader_left(&r) > 0) {
+        if (ed_frame_read(&r, &frame) != EDDY_OK)
+            return VIOLATION;
+        if (frame.type == ED_FRAME_MESSAGE && ++messages > ED_FRAME_MESSAGES_MAX)
+            return VIOLATION;
+        *eliciting |= ed_frame_rule_of(frame.type)->ack_eliciting;
+        verdict got = handle_frame(conn, &frame, now_ns);
+        if (got != TAKEN)
+            return got;
+    }
+    return TAKEN;
+}
+
+/** Opens a packet in place. @return false, and counts, if it is not to be taken. */
+static bool open_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_t *number,
+                        ed_span *plain)
+{
+    eddy_stats *stats = conn->shared->stats;
+    const ed_key *key = &conn->keys.packet[conn->is_client ? ED_TO_CLIENT : ED_TO_SERVER];
+    ed_packet packet;
+
+    if (ed_packet_parse(&packet, datagram->data, datagram->size) != EDDY_OK ||
+        packet.from_client == conn->is_client || packet.phase) {
+        stats->dropped_malformed++;
+        return false;
+    }
+    *number = ed_seq_expand(conn->replay.next, packet.number, 8u * packet.number_size);
+    if (*number > ED_PACKET_NUMBER_LAST || !ed_replay_check(&conn->replay, *number)) {
+        stats->dropped_replayed++;
+        return false;
+    }
+    if (!ed_protect_open(key, *number, datagram->data, packet.header_size, datagram->size)) {
+        stats->dropped_forged++;
+        return false;
+    }
+    plain->data = datagram->data + packet.header_size;
+    plain->size = datagram->size - packet.header_size - ED_TAG_SIZE;
+    return true;
+}
+
+static void receive_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns)
+{
+    uint64_t number = 0;
+    ed_span plain = {0};
+    bool eliciting = false;
+
+    if (conn->state == ED_CONN_GREETING || conn->state == ED_CONN_INITIATING ||
+        conn->state == ED_CONN_CLOSED) {
+        conn->shared->stats->dropped_unknown++; // there are no keys yet, or no more
+        return;
+    }
+    if (!open_packet(conn, datagram, &number, &plain))
+        return;
+    ed_replay_commit(&conn->replay, number);
+    ed_conn_apply(conn, ED_INPUT_PACKET, NULL, now_ns);
+    if (ed_conn_is_open(conn))
+        ed_timers_on_heard(&conn->timers, now_ns);
+
+    verdict got = handle_frames(conn, plain, &eliciting, now_ns);
+    if (got == VIOLATION)
+        ed_conn_fail(conn, ED_CLOSE_PROTOCOL, now_ns);
+    if (got == TAKEN && ed_conn_is_open(conn))
+        ed_ack_on_packet(&conn->ack, number, eliciting, now_ns);
+    if (ed_conn_is_open(conn))
+        ed_conn_update_recovery(conn, now_ns);
+}
+
+void ed_conn_receive(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns)
+{
+    if (ed_form_of(datagram->data, datagram->size) == ED_FORM_PACKET)
+        receive_packet(conn, datagram, now_ns);
+    else
+        ed_conn_receive_handshake(conn, datagram, now_ns);
+}

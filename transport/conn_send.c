@@ -1,0 +1,274 @@
+/** What goes out: one datagram at a time, with as much in it as fits and may leave. */
+#include "transport/conn.h"
+#include "transport/packet.h"
+
+enum {
+    ACK_PING_RANGES = 8,   /* an ACK with so many ranges asks to be acknowledged itself */
+    SENT_RESERVE = 64,     /* places in the log of sent packets kept for acks and probes */
+    MEMORY_RETRY_MS = 10,  /* after an allocation failed */
+};
+
+/** A packet while it is put together. */
+struct draft {
+    uint8_t *data; /* ED_DATAGRAM_SIZE bytes */
+    ed_packet packet;
+    ed_writer w; /* over the plaintext */
+    ed_sent record;
+    ed_sent_ref refs[ED_FRAME_MESSAGES_MAX];
+    size_t ref_count;
+    size_t message_count;
+    uint8_t *last_at; /* where the last message's frame begins */
+    ed_message_frame last;
+};
+
+/* ----------------------------------------------------------------------------- the packet -- */
+
+static void draft_begin(struct draft *d, ed_conn *conn, uint8_t *data, uint64_t now_ns)
+{
+    uint64_t number = conn->sent.next;
+    uint64_t unacknowledged = conn->loss.any_acked ? number - conn->loss.largest_acked : number + 1;
+
+    d->data = data;
+    d->packet = (ed_packet){.from_client = conn->is_client,
+                            .id = conn->id,
+                            .number = number,
+                            .number_size = ed_packet_number_size(number, unacknowledged)};
+    size_t header_size = ed_packet_write(&d->packet, data);
+    d->w = ed_writer_of(data + header_size, ED_DATAGRAM_SIZE - header_size - ED_TAG_SIZE);
+    d->record = (ed_sent){.sent_ns = now_ns};
+    d->ref_count = 0;
+    d->message_count = 0;
+    d->last_at = NULL;
+}
+
+static void draft_flag(struct draft *d, uint8_t flags)
+{
+    d->record.flags = (uint8_t)(d->record.flags | flags);
+}
+
+/** Brings the plaintext to its smallest size. Only where no message stands yet. */
+static void draft_pad(struct draft *d, size_t plain_size)
+{
+    size_t have = ed_writer_size(&d->w);
+
+    ED_ASSERT(d->message_count == 0);
+    if (have < plain_size)
+        ed_write_zeros(&d->w, plain_size - have);
+}
+
+/** The least plaintext that leaves header protection something to sample. */
+static size_t draft_plain_min(const struct draft *d)
+{
+    return ED_PACKET_PLAIN_SIZE_MIN + 1u - d->packet.number_size;
+}
+
+/** The last message runs to the end of the packet, and does not need its length. */
+static void draft_drop_length(struct draft *d)
+{
+    size_t size = ed_writer_size(&d->w);
+
+    if (d->last_at != NULL && size - ed_varint_size(d->last.data.size) >= draft_plain_min(d))
+        ed_frame_drop_length(&d->w, d->last_at, &d->last);
+}
+
+/** Seals and records. @return the datagram's size. */
+static size_t draft_finish(struct draft *d, ed_conn *conn, uint64_t now_ns)
+{
+    const ed_key *key = &conn->keys.packet[conn->is_client ? ED_TO_SERVER : ED_TO_CLIENT];
+    bool elicits = (d->record.flags & ED_SENT_ACK_ELICITING) != 0;
+
+    draft_drop_length(d);
+    if (d->message_count == 0)
+        draft_pad(d, draft_plain_min(d));
+    size_t size = d->packet.header_size + ed_writer_size(&d->w);
+    ED_ASSERT(ed_writer_ok(&d->w) && size + ED_TAG_SIZE <= ED_DATAGRAM_SIZE);
+    if (elicits)
+        draft_flag(d, ED_SENT_IN_FLIGHT);
+    d->record.size = (uint32_t)(size + ED_TAG_SIZE);
+    eddy_status status = ed_sent_push(&conn->sent, &d->record, d->refs, d->ref_count);
+    ED_ASSERT(status == EDDY_OK); // there was room: it was reserved
+    ed_loss_on_sent(&conn->loss, ed_sent_at(&conn->sent, d->packet.number));
+    ed_protect_seal(key, d->packet.number, d->data, d->packet.header_size, size);
+
+    if (elicits) {
+        conn->congestion_ops->on_sent(&conn->congestion, d->record.size, conn->loss.in_flight,
+                                      now_ns);
+        ed_pacer_spent(&conn->pacer, d->record.size, now_ns);
+        ed_conn_update_recovery(conn, now_ns);
+    }
+    return d->record.size;
+}
+
+/* ---------------------------------------------------------------------------- what goes in it -- */
+
+static void put_ack(struct draft *d, ed_conn *conn, uint64_t now_ns)
+{
+    d->record.ack_largest = ed_ack_largest(&conn->ack);
+    ed_ack_write(&conn->ack, &d->w, now_ns);
+    ed_ack_on_sent(&conn->ack);
+    draft_flag(d, ED_SENT_HAS_ACK);
+}
+
+static void put_ping(struct draft *d, ed_conn *conn)
+{
+    ed_write_u8(&d->w, ED_FRAME_PING);
+    draft_flag(d, ED_SENT_ACK_ELICITING);
+    conn->ping_pending = false;
+}
+
+/** @return false if the packet has no room for it. */
+static bool put_message(struct draft *d, ed_conn *conn, ed_out *out)
+{
+    ed_message_frame frame = ed_out_frame(out);
+
+    if (d->message_count == ED_FRAME_MESSAGES_MAX ||
+        ed_frame_message_overhead(&frame) + frame.data.size > ed_writer_left(&d->w))
+        return false;
+    d->last_at = d->w.at;
+    d->last = frame;
+    ed_frame_write_message(&d->w, &frame);
+    if (out->lane->reliable)
+        d->refs[d->ref_count++] = (ed_sent_ref){.slot = out->slot, .generation = out->generation};
+    d->message_count++;
+    draft_flag(d, ED_SENT_ACK_ELICITING);
+    conn->shared->stats->messages_resent += out->state != ED_OUT_FRESH ? 1 : 0;
+    ed_outbox_on_sent(&conn->outbox, out, d->packet.number);
+    return true;
+}
+
+/** Repeats what has been in flight longest: it is the likeliest to be missed. */
+static void put_oldest(struct draft *d, ed_conn *conn)
+{
+    for (ed_out *out = ed_outbox_oldest(&conn->outbox);
+         out != NULL && out->last_packet != d->packet.number && put_message(d, conn, out);
+         out = ed_outbox_oldest(&conn->outbox))
+        continue;
+}
+
+static void put_messages(struct draft *d, ed_conn *conn)
+{
+    for (ed_out *out = ed_outbox_next(&conn->outbox); out != NULL && put_message(d, conn, out);
+         out = ed_outbox_next(&conn->outbox))
+        continue;
+}
+
+/** An ACK-only packet is never acknowledged; now and then one must be, or its ranges pile up. */
+static bool wants_ack_ping(ed_conn *conn, uint64_t now_ns)
+{
+    if (conn->ack.received.count < ACK_PING_RANGES || now_ns < conn->ack_ping_next_ns)
+        return false;
+    conn->ack_ping_next_ns = ed_add_sat_u64(now_ns, ed_conn_pto_ns(conn));
+    return true;
+}
+
+/* -------------------------------------------------------------------------------- what may leave */
+
+/** What there is to send, and what may be. */
+struct plan {
+    bool ack;   /* an ACK must leave */
+    bool ping;  /* a PING must leave */
+    bool probe; /* whatever the window says */
+    bool data;  /* messages may leave */
+};
+
+/** Whether window and pacer let messages go; if the pacer does not, when to ask again. */
+static bool data_may_leave(ed_conn *conn, uint64_t now_ns)
+{
+    uint64_t when_ns = ed_pacer_when_ns(&conn->pacer, ED_DATAGRAM_SIZE, now_ns);
+    bool has_data = ed_outbox_next(&conn->outbox) != NULL;
+    bool has_window =
+        conn->loss.in_flight < conn->congestion_ops->window(&conn->congestion) &&
+        ed_sent_count(&conn->sent) + SENT_RESERVE < ED_SENT_MAX;
+
+    conn->timers.at_ns[ED_TIMER_PACE] = ED_NEVER_NS;
+    conn->app_limited = !has_data && has_window && when_ns <= now_ns;
+    if (has_data && has_window && when_ns > now_ns)
+        conn->timers.at_ns[ED_TIMER_PACE] = when_ns;
+    return has_data && has_window && when_ns <= now_ns;
+}
+
+static struct plan make_plan(ed_conn *conn, uint64_t now_ns)
+{
+    return (struct plan){
+        .ack = conn->ack.deadline_ns <= now_ns,
+        .ping = conn->ping_pending,
+        .probe = conn->probes > 0,
+        .data = data_may_leave(conn, now_ns),
+    };
+}
+
+static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *data, uint64_t now_ns)
+{
+    struct draft d;
+
+    draft_begin(&d, conn, data, now_ns);
+    if (ed_ack_wanted(&conn->ack))
+        put_ack(&d, conn, now_ns);
+    if (plan->ping || (plan->probe && conn->outbox.reliable_count == 0 && !plan->data) ||
+        (!plan->data && !plan->probe && wants_ack_ping(conn, now_ns)))
+        put_ping(&d, conn);
+    if (plan->probe) {
+        put_oldest(&d, conn);
+        draft_flag(&d, ED_SENT_PROBE);
+        conn->probes--;
+        conn->shared->stats->probes_sent++;
+    }
+    if (plan->data || plan->probe)
+        put_messages(&d, conn);
+    bool elicits = (d.record.flags & ED_SENT_ACK_ELICITING) != 0;
+    if (conn->is_client && elicits && d.message_count == 0)
+        draft_pad(&d, ED_CLIENT_PACKET_SIZE_MIN - ED_TAG_SIZE - d.packet.header_size);
+    return draft_finish(&d, conn, now_ns);
+}
+
+static size_t transmit_close(ed_conn *conn, uint8_t *data, uint64_t now_ns)
+{
+    struct draft d;
+
+    conn->close_pending = false;
+    conn->close_copies++;
+    draft_begin(&d, conn, data, now_ns);
+    ed_frame_write_close(&d.w, &conn->close);
+    draft_flag(&d, ED_SENT_CLOSE);
+    return draft_finish(&d, conn, now_ns);
+}
+
+/** Makes room in the log of sent packets. */
+static bool reserve(ed_conn *conn, uint64_t now_ns)
+{
+    ed_loss_trim(&conn->loss, &conn->sent, &conn->rtt, ED_ACK_DELAY_NS, now_ns);
+    return ed_sent_reserve(&conn->sent, ED_FRAME_MESSAGES_MAX) == EDDY_OK;
+}
+
+static size_t transmit_any(ed_conn *conn, uint8_t *data, uint64_t now_ns)
+{
+    bool is_open = ed_conn_is_open(conn);
+    struct plan plan = {0};
+
+    if (is_open)
+        plan = make_plan(conn, now_ns);
+    if (!conn->close_pending && !plan.ack && !plan.ping && !plan.probe && !plan.data)
+        return 0;
+    if (conn->sent.next >= ED_PACKET_NUMBER_LAST) {
+        ed_conn_abandon(conn, EDDY_END_PROTOCOL, now_ns); // no number is ever used twice
+        return 0;
+    }
+    if (!reserve(conn, now_ns)) {
+        conn->timers.at_ns[ED_TIMER_PACE] =
+            ed_add_sat_u64(now_ns, MEMORY_RETRY_MS * ED_NS_PER_MS);
+        conn->ack.deadline_ns = is_open ? conn->timers.at_ns[ED_TIMER_PACE] : ED_NEVER_NS;
+        return 0;
+    }
+    return conn->close_pending ? transmit_close(conn, data, now_ns)
+                               : transmit_packet(conn, &plan, data, now_ns);
+}
+
+size_t ed_conn_transmit(ed_conn *conn, uint8_t *data, uint64_t now_ns)
+{
+    if (conn->request_pending)
+        return ed_conn_transmit_handshake(conn, data, now_ns);
+    size_t size = transmit_any(conn, data, now_ns);
+    if (ed_conn_is_open(conn))
+        conn->timers.at_ns[ED_TIMER_ACK] = conn->ack.deadline_ns;
+    return size;
+}

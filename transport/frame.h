@@ -1,0 +1,126 @@
+/** Frames: what a packet says. PROTOCOL.md section 4. */
+#ifndef ED_FRAME_H
+#define ED_FRAME_H
+
+#include "core/ranges.h"
+#include "core/reader.h"
+#include "core/writer.h"
+#include "transport/limits.h"
+
+/** The first byte of a frame; a message uses all values from 0x80 up. */
+typedef enum ed_frame_type {
+    ED_FRAME_PADDING = 0,
+    ED_FRAME_PING,
+    ED_FRAME_ACK,
+    ED_FRAME_CREDIT,
+    ED_FRAME_SKIP,
+    ED_FRAME_CLOSE,
+    ED_FRAME_PATH_CHALLENGE,
+    ED_FRAME_PATH_RESPONSE,
+    ED_FRAME_NEW_ID,
+    ED_FRAME_RETIRE_ID,
+    ED_FRAME_TIME,
+    ED_FRAME_TICKET,
+    ED_FRAME_MESSAGE, /* 0x80-0xff on the wire */
+    ED_FRAME_TYPE_COUNT
+} ed_frame_type;
+
+/** Who said CLOSE. */
+typedef enum ed_close_cause {
+    ED_CLOSE_APPLICATION = 0, /* code and reason are the program's */
+    ED_CLOSE_PROTOCOL = 1,    /* the receiver of this frame broke the protocol */
+    ED_CLOSE_MEMORY = 2,      /* the sender has no memory to go on */
+    ED_CLOSE_CAUSE_COUNT
+} ed_close_cause;
+
+typedef struct ed_close {
+    uint8_t cause; /* ed_close_cause */
+    uint32_t code;
+    uint8_t reason_size;
+    char reason[EDDY_REASON_SIZE];
+} ed_close;
+
+typedef struct ed_ack_frame {
+    uint64_t delay_us;
+    uint32_t count; /* 1-32 */
+    ed_range range[ED_ACK_RANGES_MAX]; /* newest first */
+} ed_ack_frame;
+
+/** A guarantee on the wire takes three bits; all five are decided, though two are in use. */
+enum {
+    ED_WIRE_UNRELIABLE = 0,
+    ED_WIRE_UNRELIABLE_SEQUENCED = 1,
+    ED_WIRE_RELIABLE_UNORDERED = 2,
+    ED_WIRE_RELIABLE_ORDERED = 3,
+    ED_WIRE_RELIABLE_SEQUENCED = 4,
+    ED_WIRE_GUARANTEE_COUNT
+};
+
+typedef struct ed_message_frame {
+    uint8_t guarantee; /* ED_WIRE_* */
+    uint8_t stream;
+    uint8_t sequence_bits; /* 0: none, 16 or 32 */
+    bool fragment;
+    uint32_t sequence;       /* its low bits */
+    uint64_t whole_size;     /* of the whole message, if a fragment */
+    uint64_t fragment_index; /* in ED_FRAGMENT_UNITs, if a fragment */
+    ed_span data;            /* in the packet */
+} ed_message_frame;
+
+typedef struct ed_frame {
+    ed_frame_type type;
+    union {
+        ed_ack_frame ack;
+        ed_close close;
+        ed_message_frame message;
+        uint64_t credit;
+        uint64_t challenge; /* PATH_CHALLENGE and PATH_RESPONSE */
+        struct {
+            uint8_t guarantee;
+            uint8_t stream;
+            uint32_t first;
+            uint64_t count;
+            uint64_t charge;
+        } skip;
+        struct {
+            uint64_t sequence;
+            uint32_t id;            /* NEW_ID */
+            uint8_t reset_token[16]; /* NEW_ID */
+        } id;
+        struct {
+            uint8_t kind;
+            uint64_t echo_us;
+            uint64_t time_us;
+        } time;
+        uint8_t ticket[ED_COOKIE_SIZE];
+    };
+} ed_frame;
+
+/**
+ * Takes one frame. EDDY_ETRUNCATED if the packet ends inside it, EDDY_EPROTO if it says what may not
+ * be said. `*frame` is meaningful on success only; a run of PADDING is one frame.
+ */
+EDDY_MUST_CHECK eddy_status ed_frame_read(ed_reader *r, ed_frame *frame);
+
+/** What is legal where, and what obliges the receiver to acknowledge. */
+typedef struct ed_frame_rule {
+    const char *name;
+    uint32_t states; /* bits of ed_conn_state: where it may arrive and is acted on */
+    bool ack_eliciting;
+} ed_frame_rule;
+
+const ed_frame_rule *ed_frame_rule_of(ed_frame_type type);
+
+void ed_frame_write_ack(ed_writer *w, const ed_ranges *ranges, uint64_t delay_us);
+void ed_frame_write_close(ed_writer *w, const ed_close *close);
+
+/** The bytes before a message's data, length included. */
+size_t ed_frame_message_overhead(const ed_message_frame *message);
+
+/** Writes a message with its length. */
+void ed_frame_write_message(ed_writer *w, const ed_message_frame *message);
+
+/** Takes the length out of the message that was written last, from `at` to the writer's end. */
+void ed_frame_drop_length(ed_writer *w, uint8_t *at, const ed_message_frame *message);
+
+#endif

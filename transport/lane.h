@@ -1,0 +1,28 @@
+/**
+ * The lanes of a connection: one for each guarantee on each stream, with a sequence of its own. Made
+ * on first use; a table that holds only stream 0 costs one pointer a guarantee.
+ */
+#ifndef ED_LANE_H
+#define ED_LANE_H
+
+#include "transport/frame.h"
+
+typedef struct ed_lanes {
+    const eddy_allocator *allocator;
+    size_t lane_size;
+    void *stream_0[ED_WIRE_GUARANTEE_COUNT];
+    void **others[ED_WIRE_GUARANTEE_COUNT]; /* ED_STREAM_COUNT pointers, or NULL */
+} ed_lanes;
+
+void ed_lanes_init(ed_lanes *lanes, const eddy_allocator *allocator, size_t lane_size);
+
+/** Frees the lanes; what they hold is let go by `clear(context, lane)` before. */
+void ed_lanes_free(ed_lanes *lanes, void (*clear)(void *context, void *lane), void *context);
+
+/** The lane, or NULL if it was never used. */
+void *ed_lanes_find(const ed_lanes *lanes, uint8_t guarantee, uint8_t stream);
+
+/** The lane, made (zeroed, `*made` true) if there was none; NULL out of memory. */
+void *ed_lanes_get(ed_lanes *lanes, uint8_t guarantee, uint8_t stream, bool *made);
+
+#endif

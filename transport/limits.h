@@ -1,0 +1,63 @@
+/** Every constant of the protocol and every limit of this implementation of it, once. */
+#ifndef ED_LIMITS_H
+#define ED_LIMITS_H
+
+#include "core/base.h"
+#include "core/eddy.h"
+
+enum {
+    /* PROTOCOL.md 1: datagrams */
+    ED_PROTOCOL_VERSION = 1,
+    ED_DATAGRAM_SIZE = 1200, /* the largest we send, and the size of HELLO and INITIATE */
+
+    /* PROTOCOL.md 2: packets */
+    ED_TAG_SIZE = 16,
+    ED_PACKET_ID_SIZE = 4,
+    ED_PACKET_NUMBER_SIZE_MIN = 2, /* the smallest we send; 1-4 are accepted */
+    ED_PACKET_NUMBER_SIZE_MAX = 4,
+    ED_PACKET_HEADER_SIZE_MAX = 1 + ED_PACKET_ID_SIZE + ED_PACKET_NUMBER_SIZE_MAX,
+    ED_PACKET_PLAIN_SIZE_MIN = 3,    /* so that header protection has 16 bytes to sample */
+    ED_CLIENT_PACKET_SIZE_MIN = 44,  /* a client's packet without messages is padded to this */
+
+    /* PROTOCOL.md 3: handshake */
+    ED_HELLO_SIZE = ED_DATAGRAM_SIZE,
+    ED_RETRY_SIZE = 48,
+    ED_INITIATE_SIZE = ED_DATAGRAM_SIZE,
+    ED_ACCEPT_SIZE = 204,
+    ED_NONCE_SIZE = 16,
+    ED_COOKIE_SIZE = 24,
+    ED_EPHEMERAL_SIZE = 32,
+    ED_VERSIONS_MAX = 8,
+    ED_COOKIE_TICKS_PER_S = 16,
+    ED_COOKIE_AGE_MAX_S = 10,
+    ED_COOKIE_SECRET_LIFE_S = 64,
+
+    /* PROTOCOL.md 4: frames */
+    ED_FRAME_MESSAGES_MAX = 128,   /* messages in one datagram */
+    ED_FRAGMENT_UNIT = 1024,       /* every part of a fragmented message but the last: a multiple */
+    ED_ACK_RANGES_MAX = 32,
+
+    /* delivery */
+    ED_STREAM_COUNT = 256,
+    ED_LANE_WINDOW = 8192, /* messages of one lane that may be outstanding */
+    ED_SEQUENCE_SHORT_OUTSTANDING = 1 << 14, /* beyond this many, a sequence takes four bytes */
+    ED_HELD_SIZE_MAX = 4 << 20,       /* bytes a connection holds back for want of a predecessor */
+    ED_UNRELIABLE_QUEUE_MAX = 256 << 10, /* bytes waiting to be sent; above, the oldest is dropped */
+
+    /* recovery */
+    ED_ACK_ELICITING_MAX = 2, /* this many unacknowledged packets are acknowledged at once */
+
+    /* close */
+    ED_CLOSE_COPIES = 3,
+};
+
+#define ED_PACKET_NUMBER_LAST ((UINT64_C(1) << 60) - 1) /* the connection ends before it */
+#define ED_ACK_DELAY_NS (25 * ED_NS_PER_MS)
+#define ED_HANDSHAKE_RESEND_NS (250 * ED_NS_PER_MS) /* doubles from here */
+#define ED_HALF_OPEN_NS (5 * ED_NS_PER_S)
+
+static_assert(EDDY_MESSAGE_SIZE_MAX + ED_PACKET_HEADER_SIZE_MAX + ED_TAG_SIZE + 1 + 1 + 4 <=
+                  ED_DATAGRAM_SIZE,
+              "the largest message fits one datagram with the largest headers");
+
+#endif

@@ -1,0 +1,303 @@
+#include "transport/loss.h"
+
+#include "core/base.h"
+
+static bool is_in_flight(const ed_sent *packet)
+{
+    return packet->state == ED_SENT_OUTSTANDING && (packet->flags & ED_SENT_IN_FLIGHT) != 0;
+}
+
+static bool is_ack_eliciting(const ed_sent *packet)
+{
+    return (packet->flags & ED_SENT_ACK_ELICITING) != 0;
+}
+
+void ed_loss_init(ed_loss *loss)
+{
+    *loss = (ed_loss){.loss_time_ns = ED_NEVER_NS};
+}
+
+void ed_loss_on_sent(ed_loss *loss, const ed_sent *packet)
+{
+    ED_ASSERT(packet->state == ED_SENT_OUTSTANDING);
+
+    if (!is_in_flight(packet))
+        return;
+    loss->in_flight += packet->size;
+    if (!is_ack_eliciting(packet))
+        return;
+    loss->ack_eliciting_in_flight++;
+    ED_ASSERT(loss->ack_eliciting_in_flight <= ED_SENT_MAX);
+    loss->last_ack_eliciting_sent_ns = packet->sent_ns;
+}
+
+/** Takes an outstanding packet, about to change state, out of the sums. */
+static void leave_flight(ed_loss *loss, const ed_sent *packet)
+{
+    if (!is_in_flight(packet))
+        return;
+    ED_ASSERT(loss->in_flight >= packet->size);
+    loss->in_flight -= packet->size;
+    if (!is_ack_eliciting(packet))
+        return;
+    ED_ASSERT(loss->ack_eliciting_in_flight > 0);
+    loss->ack_eliciting_in_flight--;
+}
+
+/* ---------------------------------------------------------------------------- acknowledgement --
+ */
+
+ed_loss_acks ed_loss_on_ack_range(ed_loss *loss, ed_sent_log *log, uint64_t first, uint64_t last,
+                                  uint64_t now_ns)
+{
+    ed_loss_acks acks = {.loss = loss, .log = log, .now_ns = now_ns, .status = EDDY_OK};
+
+    if (first > last || last >= log->next) {
+        acks.status = EDDY_EPROTO;
+        return acks;
+    }
+    // What the log has dropped was settled long ago; an ACK may go on naming it.
+    acks.first = ed_max_u64(first, log->first);
+    acks.end = last + 1;
+    return acks;
+}
+
+/**
+ * Makes an acknowledged packet's run as long as it and the run below it are. Runs are what keeps an
+ * ACK from costing as much as everything it repeats; that each look makes one longer keeps the
+ * sum of all looks nearly linear, in whatever order the packets were acknowledged.
+ */
+static void lengthen_run(const ed_sent_log *log, ed_sent *packet)
+{
+    uint64_t held = packet->number - log->first + 1;
+
+    if (packet->acked_run >= held)
+        return; // nothing below is held; a count that went on from there would have no limit
+    const ed_sent *below = ed_sent_at(log, packet->number - packet->acked_run);
+    if (below->state == ED_SENT_ACKED)
+        packet->acked_run = (uint32_t)ed_min_u64(packet->acked_run + below->acked_run, held);
+}
+
+/** Ends the run of losses if this packet, which was one of it, did arrive. */
+static void break_run(ed_loss *loss, const ed_sent *packet)
+{
+    if (packet->number >= loss->run_first && packet->number <= loss->run_last)
+        loss->any_run = false;
+}
+
+static void acknowledge(ed_loss_acks *acks, ed_sent *packet)
+{
+    ed_loss *loss = acks->loss;
+
+    ED_ASSERT(packet->state == ED_SENT_OUTSTANDING || packet->state == ED_SENT_LOST);
+    leave_flight(loss, packet);
+    break_run(loss, packet);
+    packet->state = ED_SENT_ACKED;
+    packet->acked_run = 1;
+    if (!loss->any_acked)
+        loss->first_ack_ns = acks->now_ns;
+    loss->largest_acked = ed_max_u64(loss->largest_acked, packet->number);
+    loss->any_acked = true;
+    acks->any = true;
+}
+
+bool ed_loss_next_acked(ed_loss_acks *acks, ed_sent **packet)
+{
+    while (acks->end > acks->first) {
+        ed_sent *at = ed_sent_at(acks->log, acks->end - 1);
+        ED_ASSERT(at != NULL);
+        acks->loss->visit_count++;
+        if (at->state == ED_SENT_SKIPPED) {
+            acks->status = EDDY_EPROTO;
+            acks->end = acks->first;
+            return false;
+        }
+        if (at->state != ED_SENT_ACKED) {
+            acknowledge(acks, at);
+            acks->end--;
+            *packet = at;
+            return true;
+        }
+        lengthen_run(acks->log, at);
+        acks->end -= ed_min_u64(at->acked_run, acks->end - acks->first);
+    }
+    return false;
+}
+
+eddy_status ed_loss_end_acks(ed_loss_acks *acks)
+{
+    ED_ASSERT(acks->status != EDDY_OK || acks->end <= acks->first);
+
+    // The path works: the next probe timeout starts without backoff (RFC 9002 section 6.2.1).
+    if (acks->any)
+        acks->loss->pto_count = 0;
+    return acks->status;
+}
+
+/* ---------------------------------------------------------------------------------------- loss --
+ */
+
+ed_loss_losses ed_loss_detect(ed_loss *loss, ed_sent_log *log, const ed_rtt *rtt, uint64_t now_ns)
+{
+    loss->loss_time_ns = ED_NEVER_NS;
+    loss->scan_from = ed_max_u64(loss->scan_from, log->first);
+    return (ed_loss_losses){
+        .loss = loss, .log = log, .now_ns = now_ns, .delay_ns = ed_rtt_loss_delay_ns(rtt)};
+}
+
+/** Whether any of the packets between two, both excluded, was acknowledged, or is not known. */
+static bool acked_between(const ed_sent_log *log, uint64_t before, uint64_t after)
+{
+    for (uint64_t number = before + 1; number < after; number++) {
+        const ed_sent *packet = ed_sent_at(log, number);
+        if (packet == NULL || packet->state == ED_SENT_ACKED)
+            return true;
+    }
+    return false;
+}
+
+/** Adds a packet just lost to the run of losses, or begins another with it (section 7.6.2). */
+static void lengthen_losses(ed_loss *loss, const ed_sent_log *log, const ed_sent *packet)
+{
+    if (!is_ack_eliciting(packet) || packet->sent_ns <= loss->first_ack_ns)
+        return;
+    if (!loss->any_run || acked_between(log, loss->run_last, packet->number)) {
+        loss->any_run = true;
+        loss->run_first = packet->number;
+        loss->run_first_ns = packet->sent_ns;
+    }
+    loss->run_last = packet->number;
+    loss->run_last_ns = packet->sent_ns;
+}
+
+static void declare_lost(ed_loss_losses *losses, ed_sent *packet)
+{
+    leave_flight(losses->loss, packet);
+    packet->state = ED_SENT_LOST;
+    packet->flags |= ED_SENT_WAS_LOST;
+    lengthen_losses(losses->loss, losses->log, packet);
+}
+
+static uint64_t suspect_until_ns(const ed_loss_losses *losses, const ed_sent *packet)
+{
+    return ed_add_sat_u64(packet->sent_ns, losses->delay_ns);
+}
+
+bool ed_loss_next_lost(ed_loss_losses *losses, ed_sent **packet)
+{
+    ed_loss *loss = losses->loss;
+
+    while (loss->any_acked && loss->scan_from <= loss->largest_acked) {
+        ed_sent *suspect = ed_sent_at(losses->log, loss->scan_from);
+        ED_ASSERT(suspect != NULL);
+        loss->visit_count++;
+        if (!is_in_flight(suspect)) {
+            loss->scan_from++;
+            continue;
+        }
+        if (loss->largest_acked - suspect->number < ED_LOSS_PACKET_THRESHOLD &&
+            suspect_until_ns(losses, suspect) > losses->now_ns) {
+            // Those after it were sent later, and have fewer acknowledged after them.
+            loss->loss_time_ns = suspect_until_ns(losses, suspect);
+            return false;
+        }
+        loss->scan_from++;
+        declare_lost(losses, suspect);
+        *packet = suspect;
+        return true;
+    }
+    return false;
+}
+
+bool ed_loss_take_persistent(ed_loss *loss, const ed_rtt *rtt, uint64_t max_ack_delay_ns)
+{
+    uint64_t pto_ns =
+        ed_min_u64(ed_rtt_pto_ns(rtt, max_ack_delay_ns), ED_NEVER_NS / ED_LOSS_PERSISTENT_PTOS);
+
+    if (!loss->any_run)
+        return false;
+    ED_ASSERT(loss->run_first <= loss->run_last);
+    ED_ASSERT(loss->run_first_ns <= loss->run_last_ns);
+    if (loss->run_last_ns - loss->run_first_ns <= ED_LOSS_PERSISTENT_PTOS * pto_ns)
+        return false;
+    loss->any_run = false;
+    return true;
+}
+
+void ed_loss_trim(const ed_loss *loss, ed_sent_log *log, const ed_rtt *rtt,
+                  uint64_t max_ack_delay_ns, uint64_t now_ns)
+{
+    uint64_t pto_ns =
+        ed_min_u64(ed_rtt_pto_ns(rtt, max_ack_delay_ns), ED_NEVER_NS / ED_LOSS_REMEMBER_PTOS);
+    uint64_t keep_ns = ED_LOSS_REMEMBER_PTOS * pto_ns;
+    uint64_t below = loss->largest_acked > ED_LOSS_REMEMBER_PACKETS
+                         ? loss->largest_acked - ED_LOSS_REMEMBER_PACKETS
+                         : 0;
+
+    ed_sent_trim(log, below, now_ns > keep_ns ? now_ns - keep_ns : 0);
+}
+
+/* -------------------------------------------------------------------------------------- timing --
+ */
+
+/** How long to wait after the last ack-eliciting packet, given the probes without an answer. */
+static uint64_t backed_off_ns(const ed_loss *loss, const ed_rtt *rtt, uint64_t pto_ns, bool clamp)
+{
+    if (loss->pto_count == 0)
+        return pto_ns;
+    uint64_t shift = ed_min_u64(loss->pto_count, ED_LOSS_BACKOFF_MAX);
+    uint64_t doubled_ns = pto_ns > ED_NEVER_NS >> shift ? ED_NEVER_NS : pto_ns << shift;
+    if (!clamp)
+        return doubled_ns;
+    // By the time of the last probe and not the present, so that a deadline once told stands.
+    uint64_t early_until_ns =
+        ed_add_sat_u64(loss->probing_since_ns, ED_LOSS_PROBE_EARLY_FOR_S * ED_NS_PER_S);
+    bool early = loss->last_ack_eliciting_sent_ns < early_until_ns;
+    uint64_t limit_ms = early ? ED_LOSS_PROBE_EARLY_MS : ED_LOSS_PROBE_LATE_MS;
+    return ed_min_u64(doubled_ns, ed_max_u64(limit_ms * ED_NS_PER_MS, rtt->smoothed_ns));
+}
+
+uint64_t ed_loss_deadline_ns(const ed_loss *loss, const ed_rtt *rtt, uint64_t max_ack_delay_ns,
+                             bool clamp)
+{
+    if (loss->loss_time_ns != ED_NEVER_NS)
+        return loss->loss_time_ns;
+    if (loss->ack_eliciting_in_flight == 0)
+        return ED_NEVER_NS;
+    uint64_t pto_ns = ed_rtt_pto_ns(rtt, max_ack_delay_ns);
+    return ed_add_sat_u64(loss->last_ack_eliciting_sent_ns,
+                          backed_off_ns(loss, rtt, pto_ns, clamp));
+}
+
+bool ed_loss_due(const ed_loss *loss, uint64_t now_ns)
+{
+    return loss->loss_time_ns <= now_ns;
+}
+
+void ed_loss_on_probe_timeout(ed_loss *loss, uint64_t now_ns)
+{
+    ED_ASSERT(loss->loss_time_ns == ED_NEVER_NS);
+    ED_ASSERT(loss->ack_eliciting_in_flight > 0);
+
+    if (loss->pto_count == 0)
+        loss->probing_since_ns = now_ns;
+    // Beyond this the count changes no deadline any more.
+    loss->pto_count = (uint32_t)ed_min_u64(loss->pto_count + UINT64_C(1), UINT32_MAX);
+}
+
+bool ed_loss_valid(const ed_loss *loss, const ed_sent_log *log)
+{
+    uint64_t in_flight = 0;
+    uint32_t ack_eliciting = 0;
+
+    for (uint64_t number = log->first; number < log->next; number++) {
+        const ed_sent *packet = ed_sent_at(log, number);
+        if (!is_in_flight(packet))
+            continue;
+        in_flight += packet->size;
+        ack_eliciting += is_ack_eliciting(packet) ? 1 : 0;
+        if (packet->number < loss->scan_from)
+            return false; // nobody will ever look at it again
+    }
+    return in_flight == loss->in_flight && ack_eliciting == loss->ack_eliciting_in_flight;
+}

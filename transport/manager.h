@@ -1,0 +1,169 @@
+/**
+ * The connection manager: maps addresses and ids to connections, and moves the program's commands and
+ * the socket's datagrams over two unbounded channels, of which it holds only the inner ends. It knows
+ * nothing of the protocol: what a connection is comes as a table of calls.
+ *
+ * One thread at a time. Nothing in a poll looks at all connections: only at those that have a
+ * command, a datagram or a deadline.
+ */
+#ifndef ED_MANAGER_H
+#define ED_MANAGER_H
+
+#include "core/channel.h"
+#include "core/eddy.h"
+#include "transport/slots.h"
+
+enum {
+    ED_MANAGER_BATCH = 64,         /* datagrams, commands or events handled at once */
+    ED_MANAGER_RECEIVE_MAX = 2048, /* datagrams taken in one poll; the rest waits for the next */
+    ED_MANAGER_COMMAND_MAX = 16384,
+    ED_MANAGER_DATAGRAM_SIZE = 1200, /* the largest that a connection transmits */
+};
+
+/** Which end dialled. An address may be known once on each side. */
+typedef enum ed_side {
+    ED_SIDE_INCOMING = 0,
+    ED_SIDE_OUTGOING = 1,
+} ed_side;
+
+/** Where a datagram belongs, as far as can be told from its bytes. */
+typedef struct ed_route {
+    enum {
+        ED_ROUTE_NOWHERE = 0,
+        ED_ROUTE_ID,            /* to the incoming connection with this wire id */
+        ED_ROUTE_KNOWN,         /* to the connection with its remote address, on `side` */
+        ED_ROUTE_KNOWN_OR_NEW,  /* the same; a stranger's asks for admission */
+        ED_ROUTE_NEW,           /* it asks for admission, whoever sent it */
+    } kind;
+    uint32_t id;
+    ed_side side;
+} ed_route;
+
+typedef enum ed_admission {
+    ED_ADMIT_NO = 0,
+    ED_ADMIT_REPLY,  /* not yet: answer, and remember nothing */
+    ED_ADMIT_CREATE, /* make a connection, or go on with the one of the same handshake */
+} ed_admission;
+
+typedef enum ed_phase {
+    ED_PHASE_HALF_OPEN, /* incoming and unconfirmed */
+    ED_PHASE_OPEN,
+    ED_PHASE_OVER, /* to be destroyed */
+} ed_phase;
+
+/** What admission may go by. */
+typedef struct ed_load {
+    bool may_create;    /* there is a slot, and the half-open ones are below their cap */
+    bool is_full;       /* all slots for incoming connections are taken */
+    bool shutting_down; /* nobody is admitted */
+    bool has_connection; /* there is an incoming connection of this address already */
+} ed_load;
+
+typedef struct ed_birth {
+    eddy_connection handle;
+    uint32_t wire_id;
+    ed_side side;
+    eddy_address remote;
+    const eddy_datagram *datagram; /* the one that was admitted; NULL on the outgoing side */
+    void *command;                 /* the CONNECT; NULL on the incoming side */
+} ed_birth;
+
+typedef enum ed_command_kind {
+    ED_COMMAND_CONNECT = 1,
+    ED_COMMAND_TO_CONNECTION,
+    ED_COMMAND_SHUTDOWN,
+} ed_command_kind;
+
+/** How every item of the send channel begins. */
+typedef struct ed_command {
+    ed_command_kind kind;
+    eddy_connection connection; /* CONNECT: taken by the caller with ed_slots_take_outgoing */
+    union {
+        eddy_address remote; /* CONNECT */
+        uint64_t flush_ns;   /* SHUTDOWN */
+    };
+} ed_command;
+
+/** A datagram that a connection transmits. */
+typedef struct ed_output {
+    eddy_datagram datagram;     /* data has ED_MANAGER_DATAGRAM_SIZE bytes of room */
+    const eddy_socket *through; /* NULL: the manager's socket; else the connection's own */
+} ed_output;
+
+/** What a connection is, to the manager. `context` is one for all of a manager's connections. */
+typedef struct ed_connection_type {
+    size_t connection_size;
+    size_t command_size; /* of an item of the send channel, ed_command included */
+    size_t event_size;   /* of an item of the event channel */
+
+    ed_route (*route)(void *context, const eddy_datagram *datagram);
+    /** Judges a newcomer; a reply is at most `*reply_size` bytes, and never longer than its cause. */
+    ed_admission (*admit)(void *context, const eddy_datagram *datagram, const ed_load *load,
+                          uint8_t *reply, size_t *reply_size, uint64_t now_ns);
+    /** Initialises in place. On failure nothing is left to destroy. */
+    eddy_status (*create)(void *context, void *connection, const ed_birth *birth, uint64_t now_ns);
+    /** Takes a CONNECT's payload over and writes the event that says why there is no connection. */
+    void (*fail_connect)(void *context, void *command, eddy_status why, void *event);
+    void (*destroy)(void *connection);
+    /** Whether an admitted datagram is of the handshake that made this connection. */
+    bool (*continues)(const void *connection, const eddy_datagram *datagram);
+    void (*receive)(void *connection, const eddy_datagram *datagram, uint64_t now_ns);
+    /** The same for a datagram of the connection's own socket. NULL: it has none. */
+    void (*receive_extra)(void *connection, const eddy_datagram *datagram, uint64_t now_ns);
+    const eddy_socket *(*extra_socket)(void *connection); /* NULL: it has none */
+    void (*send)(void *connection, void *command, uint64_t now_ns); /* takes the payload over */
+    void (*shutdown)(void *connection, uint64_t flush_ns, uint64_t now_ns);
+    void (*replace)(void *connection, uint64_t now_ns); /* the peer began anew: end this one */
+    void (*expire)(void *connection, uint64_t now_ns);
+    bool (*transmit)(void *connection, ed_output *output, uint64_t now_ns);
+    bool (*event)(void *connection, void *event);
+    uint64_t (*next_ns)(const void *connection);
+    ed_phase (*phase)(const void *connection);
+    void (*begin_poll)(void *context, uint64_t now_ns);      /* NULL: nothing to do */
+    void (*drop_command)(void *context, void *command);      /* that found no connection */
+    void (*drop_event)(void *context, void *event);          /* that nobody will take */
+} ed_connection_type;
+
+typedef struct ed_manager ed_manager;
+
+/** What a manager is made of; all of it outlives the manager but the two channel ends. */
+typedef struct ed_manager_parts {
+    const ed_connection_type *type;
+    void *type_context;
+    const eddy_allocator *allocator;
+    const eddy_entropy *entropy;
+    const eddy_socket *socket;
+    ed_slots *slots;
+    ed_channel *commands; /* the manager becomes a receiver of it */
+    ed_channel *events;   /* the manager becomes a sender to it */
+    eddy_stats *stats;
+    uint32_t half_open_max;
+    uint32_t incoming_max;
+    uint8_t shard;
+} ed_manager_parts;
+
+/** @return NULL out of memory, and then it holds neither channel end. */
+ed_manager *ed_manager_create(const ed_manager_parts *parts);
+
+/** Destroys all connections without a word, and leaves the channels. NULL is fine. */
+void ed_manager_destroy(ed_manager *manager);
+
+/**
+ * Does all that is due. `now_ns` never goes backwards.
+ * @return when to poll again if nothing arrives before; `now_ns` itself if there is more to do.
+ */
+uint64_t ed_manager_poll(ed_manager *manager, uint64_t now_ns);
+
+/** Whether datagrams wait for room in the socket. */
+bool ed_manager_wants_send(const ed_manager *manager);
+
+/** Whether it has shut down: no connection is left and the event channel is closed. */
+bool ed_manager_is_done(const ed_manager *manager);
+
+/** The connection's own socket has something to receive: the next poll reads it. */
+void ed_manager_readable(ed_manager *manager, eddy_connection handle);
+
+uint32_t ed_manager_connection_count(const ed_manager *manager);
+uint32_t ed_manager_half_open_count(const ed_manager *manager);
+
+#endif

@@ -1,0 +1,28 @@
+#include "transport/pump.h"
+
+#include "core/clock.h"
+
+static void run(void *context)
+{
+    ed_pump *pump = context;
+
+    for (;;) {
+        uint64_t now_ns = ed_clock_now_ns();
+        uint64_t next_ns = pump->poll(pump->manager, now_ns);
+        if (pump->is_done(pump->manager))
+            return;
+        if (next_ns > now_ns)
+            pump->socket->wait(pump->socket->context, pump->wake_fd,
+                               pump->wants_send(pump->manager), next_ns - now_ns);
+    }
+}
+
+eddy_status ed_pump_start(ed_pump *pump)
+{
+    return ed_thread_start(&pump->thread, "eddy", run, pump);
+}
+
+void ed_pump_join(ed_pump *pump)
+{
+    ed_thread_join(&pump->thread);
+}

@@ -1,0 +1,23 @@
+/** The thread that runs a manager, for programs that do not poll it themselves. */
+#ifndef ED_PUMP_H
+#define ED_PUMP_H
+
+#include "core/thread.h"
+
+typedef struct ed_pump {
+    ed_thread thread;
+    eddy_manager *manager;
+    const eddy_socket *socket;
+    int wake_fd;                                             /* readable: there are commands */
+    uint64_t (*poll)(eddy_manager *manager, uint64_t now_ns); /* what to run */
+    bool (*is_done)(const eddy_manager *manager);
+    bool (*wants_send)(const eddy_manager *manager);
+} ed_pump;
+
+/** Starts the thread, which runs until `is_done`. The pump stays where it is until joined. */
+EDDY_MUST_CHECK eddy_status ed_pump_start(ed_pump *pump);
+
+/** Waits for the thread to end. */
+void ed_pump_join(ed_pump *pump);
+
+#endif

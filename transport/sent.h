@@ -1,0 +1,112 @@
+/**
+ * What was sent and what became of it: a ring of packets indexed by packet number, and beside it a
+ * ring of references to the messages that each packet carried. Both double as they fill, never
+ * shrink, and allocate nothing once they are large enough.
+ */
+#ifndef ED_SENT_H
+#define ED_SENT_H
+
+#include "core/eddy.h"
+
+enum {
+    ED_SENT_MIN = 64,          /* packets at first */
+    ED_SENT_MAX = 16384,       /* packets at most */
+    ED_SENT_REFS_MIN = 128,    /* references at first */
+    ED_SENT_REFS_MAX = 131072, /* references at most, over all packets */
+};
+
+typedef enum ed_sent_flag {
+    ED_SENT_ACK_ELICITING = 1,
+    ED_SENT_IN_FLIGHT = 2, /* counts for congestion control; every ack-eliciting packet does */
+    ED_SENT_HAS_ACK = 4,   /* carried an ACK whose largest number is ack_largest */
+    ED_SENT_PROBE = 8,
+    ED_SENT_CLOSE = 16,
+    ED_SENT_WAS_LOST = 32, /* was declared lost; if acknowledged since, that was wrong */
+} ed_sent_flag;
+
+typedef enum ed_sent_state {
+    ED_SENT_NONE = 0,
+    ED_SENT_OUTSTANDING = 1,
+    ED_SENT_ACKED = 2,
+    ED_SENT_LOST = 3,
+    ED_SENT_SKIPPED = 4, /* the number was left out on purpose: nobody can have received it */
+} ed_sent_state;
+
+typedef struct ed_sent {
+    uint64_t number;
+    uint64_t sent_ns;
+    uint64_t ack_largest; /* if ED_SENT_HAS_ACK */
+    uint32_t size;        /* bytes of the whole packet */
+    uint32_t ref_first;   /* where its references are; the log's own */
+    uint32_t acked_run;   /* acked: this number and so many less one below it are; loss.c's own */
+    uint16_t ref_count;
+    uint8_t flags; /* ed_sent_flag bits */
+    uint8_t state; /* ed_sent_state */
+} ed_sent;
+
+/** A message that a packet carried. */
+typedef struct ed_sent_ref {
+    uint32_t slot;
+    uint32_t generation;
+} ed_sent_ref;
+
+typedef struct ed_sent_log {
+    const eddy_allocator *allocator;
+    ed_sent *packets;
+    ed_sent_ref *refs;
+    uint64_t first;    /* the oldest number held; equal to `next` when there is none */
+    uint64_t next;     /* the number that the next packet takes */
+    uint32_t capacity; /* of packets: 0 or a power of two */
+    uint32_t ref_capacity;
+    uint32_t ref_first; /* references are counted on and on and wrap; these bound those held */
+    uint32_t ref_next;
+} ed_sent_log;
+
+/** An empty log; memory is taken with the first packet. `allocator` must outlive it. */
+void ed_sent_log_init(ed_sent_log *log, const eddy_allocator *allocator);
+
+/** Gives the memory back; the log is empty and may be used again. */
+void ed_sent_log_free(ed_sent_log *log);
+
+/**
+ * Makes room for one more packet with `ref_count` references, so that the next ed_sent_push of at
+ * most so many cannot fail: for asking before a packet is sealed.
+ * @return EDDY_OK; EDDY_EAGAIN if the log is at its limit; EDDY_ENOMEM. Nothing changed then.
+ */
+EDDY_MUST_CHECK eddy_status ed_sent_reserve(ed_sent_log *log, size_t ref_count);
+
+/**
+ * Records the packet that takes the number `log->next`, as outstanding.
+ * @param packet sent_ns, size, flags and ack_largest count; the rest is filled in.
+ * @param refs `ref_count` of them, at most UINT16_MAX; copied. NULL if there are none.
+ * @return as ed_sent_reserve.
+ */
+EDDY_MUST_CHECK eddy_status ed_sent_push(ed_sent_log *log, const ed_sent *packet,
+                                         const ed_sent_ref *refs, size_t ref_count);
+
+/** Leaves the number `log->next` out, and remembers that. @return as ed_sent_reserve. */
+EDDY_MUST_CHECK eddy_status ed_sent_skip(ed_sent_log *log, uint64_t now_ns);
+
+/** @return the packet of this number, or NULL if it is not held. Valid until the next push. */
+ed_sent *ed_sent_at(const ed_sent_log *log, uint64_t number);
+
+/** The `i`th reference of a packet that is held. */
+ed_sent_ref ed_sent_refs(const ed_sent_log *log, const ed_sent *packet, size_t i);
+
+/** The oldest packet held, or NULL. */
+ed_sent *ed_sent_first(const ed_sent_log *log);
+
+/** How many numbers are held. */
+uint32_t ed_sent_count(const ed_sent_log *log);
+
+/**
+ * Drops from the old end what is done with: acknowledged packets; and lost ones, skipped numbers
+ * and packets that were never in flight once their number is below `below` or they were sent before
+ * `before_ns`. Stops at the first packet that stays.
+ */
+void ed_sent_trim(ed_sent_log *log, uint64_t below, uint64_t before_ns);
+
+/** Whether numbers, references, states and runs are as promised. Looks at every packet. */
+bool ed_sent_log_valid(const ed_sent_log *log);
+
+#endif

@@ -1,0 +1,54 @@
+/**
+ * The handles of a manager's connections. Slots 0 to outgoing_count - 1 are taken by callers that
+ * connect, from any thread; those behind them by the manager for newcomers. So what the manager does
+ * depends on its inputs alone, and not on who was first.
+ */
+#ifndef ED_SLOTS_H
+#define ED_SLOTS_H
+
+#include "core/eddy.h"
+
+typedef struct ed_slots ed_slots;
+
+enum {
+    ED_SLOTS_MAX = 65000 /* a wire id has 16 bits for the slot */
+};
+
+/** @return NULL out of memory. */
+ed_slots *ed_slots_create(const eddy_allocator *allocator, uint32_t outgoing_count,
+                          uint32_t incoming_count);
+void ed_slots_destroy(ed_slots *slots); /* NULL is fine */
+
+/** Takes a slot for an outgoing connection. Any thread. @return its handle, 0: all are taken. */
+eddy_connection ed_slots_take_outgoing(ed_slots *slots);
+
+/** Takes a slot for an incoming connection. @return its handle, 0: all are taken. */
+eddy_connection ed_slots_take_incoming(ed_slots *slots);
+
+/** Gives a slot back: its handle is stale from here on. The slot rests as long as possible. */
+void ed_slots_give(ed_slots *slots, eddy_connection handle);
+
+/** Whether the handle is that of a slot now taken. Any thread. */
+bool ed_slots_live(const ed_slots *slots, eddy_connection handle);
+
+/** How many slots there are, of both kinds. */
+uint32_t ed_slots_count(const ed_slots *slots);
+
+/** The slot of a handle that came from these slots. */
+static inline uint32_t ed_slot_of(eddy_connection handle)
+{
+    return (uint32_t)handle - 1;
+}
+
+/** What the wire calls a connection: shard (first byte), slot, low bits of the generation. */
+static inline uint32_t ed_wire_id_of(eddy_connection handle, uint8_t shard)
+{
+    return (uint32_t)shard | ed_slot_of(handle) << 8 | (uint32_t)(handle >> 33) << 24;
+}
+
+static inline uint32_t ed_slot_of_wire_id(uint32_t id)
+{
+    return id >> 8 & 0xffff;
+}
+
+#endif

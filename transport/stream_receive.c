@@ -1,0 +1,170 @@
+#include "transport/stream_receive.h"
+
+#include <string.h>
+
+#include "core/alloc.h"
+#include "core/seq.h"
+
+enum {
+    HELD_CAPACITY_MIN = 16
+};
+
+void ed_inbox_init(ed_inbox *inbox, const eddy_allocator *allocator, ed_pool *pool)
+{
+    *inbox = (ed_inbox){.allocator = allocator, .pool = pool};
+    ed_lanes_init(&inbox->lanes, allocator, sizeof(ed_lane_in));
+}
+
+static void clear_lane(void *context, void *lane_of_table)
+{
+    ed_inbox *inbox = context;
+    ed_lane_in *lane = lane_of_table;
+
+    for (uint32_t i = 0; i < lane->held_capacity; i++)
+        ed_pool_give(lane->held[i]);
+    ed_alloc_free(inbox->allocator, lane->held, lane->held_capacity * sizeof(ed_block *));
+}
+
+void ed_inbox_free(ed_inbox *inbox)
+{
+    for (ed_block *block = ed_inbox_next(inbox); block != NULL; block = ed_inbox_next(inbox))
+        ed_pool_give(block);
+    ed_lanes_free(&inbox->lanes, clear_lane, inbox);
+    inbox->held_size = 0;
+}
+
+static void make_ready(ed_inbox *inbox, ed_block *block)
+{
+    block->next = NULL;
+    if (inbox->last_ready == NULL)
+        inbox->first_ready = block;
+    else
+        inbox->last_ready->next = block;
+    inbox->last_ready = block;
+}
+
+ed_block *ed_inbox_next(ed_inbox *inbox)
+{
+    ed_block *block = inbox->first_ready;
+    if (block == NULL)
+        return NULL;
+    inbox->first_ready = block->next;
+    if (inbox->first_ready == NULL)
+        inbox->last_ready = NULL;
+    block->next = NULL;
+    return block;
+}
+
+static ed_block *keep(ed_inbox *inbox, const ed_message_frame *message)
+{
+    ed_block *block = ed_pool_take(inbox->pool, message->data.size);
+    if (block == NULL)
+        return NULL;
+    if (message->data.size > 0)
+        memcpy(block->data, message->data.data, message->data.size);
+    block->note = message->guarantee | (uint64_t)message->stream << 8;
+    return block;
+}
+
+static ed_block **held_at(const ed_lane_in *lane, uint64_t sequence)
+{
+    return &lane->held[sequence & (lane->held_capacity - 1)];
+}
+
+/** Makes the ring reach from `expected` to `sequence`. */
+static bool widen(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
+{
+    uint32_t capacity = lane->held_capacity == 0 ? HELD_CAPACITY_MIN : lane->held_capacity;
+    while (sequence - lane->expected >= capacity)
+        capacity *= 2;
+    if (capacity == lane->held_capacity)
+        return true;
+
+    ED_ASSERT(capacity <= ED_LANE_WINDOW);
+    ed_lane_in wider = *lane;
+    wider.held = ed_alloc_array(inbox->allocator, capacity, sizeof(ed_block *));
+    if (wider.held == NULL)
+        return false;
+    wider.held_capacity = capacity;
+    for (uint64_t s = lane->expected; s < lane->expected + lane->held_capacity; s++)
+        *held_at(&wider, s) = *held_at(lane, s);
+    ed_alloc_free(inbox->allocator, lane->held, lane->held_capacity * sizeof(ed_block *));
+    *lane = wider;
+    return true;
+}
+
+/** Delivers what has waited for the message that just came. */
+static void release_held(ed_inbox *inbox, ed_lane_in *lane)
+{
+    if (lane->held_capacity == 0)
+        return;
+    for (ed_block **place = held_at(lane, lane->expected); *place != NULL;
+         place = held_at(lane, lane->expected)) {
+        ED_ASSERT(inbox->held_size >= (*place)->charge);
+        inbox->held_size -= (*place)->charge;
+        make_ready(inbox, *place);
+        *place = NULL;
+        lane->expected++;
+    }
+}
+
+static eddy_status hold(ed_inbox *inbox, ed_lane_in *lane, const ed_message_frame *message,
+                        uint64_t sequence)
+{
+    if (inbox->held_size + message->data.size > ED_HELD_SIZE_MAX)
+        return EDDY_ELIMIT;
+    if (!widen(inbox, lane, sequence))
+        return EDDY_ENOMEM;
+    ed_block **place = held_at(lane, sequence);
+    if (*place != NULL)
+        return EDDY_EEXIST;
+    *place = keep(inbox, message);
+    if (*place == NULL)
+        return EDDY_ENOMEM;
+    inbox->held_size += (*place)->charge;
+    return EDDY_OK;
+}
+
+static eddy_status receive_ordered(ed_inbox *inbox, ed_lane_in *lane,
+                                   const ed_message_frame *message)
+{
+    uint64_t sequence = ed_seq_expand(lane->expected, message->sequence, message->sequence_bits);
+
+    if (sequence < lane->expected)
+        return EDDY_EEXIST;
+    if (sequence - lane->expected >= ED_LANE_WINDOW)
+        return EDDY_EPROTO; // an honest sender stays within the window
+    if (sequence > lane->expected)
+        return hold(inbox, lane, message, sequence);
+
+    ed_block *block = keep(inbox, message);
+    if (block == NULL)
+        return EDDY_ENOMEM;
+    make_ready(inbox, block);
+    lane->expected++;
+    release_held(inbox, lane);
+    return EDDY_OK;
+}
+
+eddy_status ed_inbox_receive(ed_inbox *inbox, const ed_message_frame *message)
+{
+    bool made = false;
+
+    if (message->fragment || message->data.size > EDDY_MESSAGE_SIZE_MAX)
+        return EDDY_EPROTO;
+    if (message->guarantee == ED_WIRE_UNRELIABLE) {
+        ed_block *block = keep(inbox, message);
+        if (block == NULL)
+            return EDDY_ENOMEM;
+        make_ready(inbox, block);
+        return EDDY_OK;
+    }
+    if (message->guarantee != ED_WIRE_RELIABLE_ORDERED)
+        return EDDY_EPROTO;
+    ed_lane_in *lane = ed_lanes_get(&inbox->lanes, message->guarantee, message->stream, &made);
+    if (lane == NULL)
+        return EDDY_ENOMEM;
+    lane->guarantee = message->guarantee;
+    lane->stream = message->stream;
+    return receive_ordered(inbox, lane, message);
+}

@@ -1,0 +1,42 @@
+/**
+ * The datagram socket over UDP: IPv4, IPv6, or both through one socket. It batches, and where the
+ * kernel can, lets it cut and join datagrams (UDP_SEGMENT, UDP_GRO).
+ */
+#ifndef ED_UDP_H
+#define ED_UDP_H
+
+#include "core/eddy.h"
+
+enum {
+    ED_UDP_DATAGRAM_MAX = 65507,     /* the most an IPv4 datagram carries */
+    ED_UDP_KERNEL_BUFFER = 4 << 20,  /* asked for, each way; the system may grant less */
+    ED_UDP_RECEIVE_BATCH = 16,       /* messages of one system call */
+    ED_UDP_RECEIVE_SIZE = 64 * 1024, /* of one message, which may be several datagrams joined */
+    ED_UDP_SEND_BATCH = 64,          /* messages of one system call */
+    ED_UDP_SEND_PARTS = 512,         /* datagrams in all of them */
+    ED_UDP_SEGMENTS_MAX = 64,        /* datagrams of one message; older kernels take no more */
+    ED_UDP_RETRIES = 4,              /* of a call that met old news of a datagram sent before */
+    ED_UDP_ERRORS_PER_DRAIN = 256,   /* pieces of news taken at once */
+};
+
+/** What to do without, although the system may have it. */
+typedef struct ed_udp_options {
+    bool no_segmentation; /* UDP_SEGMENT */
+    bool no_coalescing;   /* UDP_GRO */
+    bool no_batching;     /* sendmmsg, recvmmsg */
+} ed_udp_options;
+
+/**
+ * Opens a socket and fills the table of calls; `socket->close` gives all back. Allocates here and
+ * never again.
+ * @param allocator copied.
+ * @param bind "HOST:PORT"; ":PORT" for both families, or IPv4 alone on a machine without IPv6;
+ * NULL for any port of both. Resolving a name blocks.
+ * @param options NULL: do without nothing.
+ * @return EDDY_OK; EDDY_EADDRESS (also for a name without an address), EDDY_EINUSE, EDDY_EPERM,
+ * EDDY_ENOADDR, EDDY_ESYSTEM or EDDY_ENOMEM, with `*socket` untouched.
+ */
+EDDY_MUST_CHECK eddy_status ed_udp_open(eddy_socket *socket, const eddy_allocator *allocator,
+                                        const char *bind, const ed_udp_options *options);
+
+#endif

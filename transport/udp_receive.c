@@ -1,0 +1,192 @@
+#include "transport/udp_socket.h"
+
+#include <errno.h>
+#include <netinet/udp.h>
+#include <string.h>
+
+#include "core/addr.h"
+
+void ed_udp_inbox_init(ed_udp *udp)
+{
+    ed_udp_inbox *inbox = &udp->inbox;
+
+    ED_ASSERT(inbox->buffers != NULL);
+    for (size_t i = 0; i < ED_UDP_RECEIVE_BATCH; i++) {
+        inbox->parts[i] = (struct iovec){.iov_base = inbox->buffers + i * ED_UDP_RECEIVE_SIZE,
+                                         .iov_len = ED_UDP_RECEIVE_SIZE};
+        inbox->messages[i].msg_hdr = (struct msghdr){.msg_name = &inbox->remotes[i],
+                                                     .msg_iov = &inbox->parts[i],
+                                                     .msg_iovlen = 1,
+                                                     .msg_control = &inbox->controls[i]};
+    }
+}
+
+bool ed_udp_inbox_waiting(const ed_udp *udp)
+{
+    return udp->inbox.at < udp->inbox.count;
+}
+
+/** @return how many messages came, or -1 and errno. */
+static int receive_messages(ed_udp *udp)
+{
+    ed_udp_inbox *inbox = &udp->inbox;
+
+    for (size_t i = 0; i < ED_UDP_RECEIVE_BATCH; i++) { // the last call has changed these
+        inbox->messages[i].msg_hdr.msg_namelen = sizeof inbox->remotes[i];
+        inbox->messages[i].msg_hdr.msg_controllen = sizeof inbox->controls[i];
+        inbox->messages[i].msg_hdr.msg_flags = 0;
+    }
+    udp->stats.received_calls++;
+#if defined(__linux__)
+    if (udp->stats.batching)
+        return recvmmsg(udp->fd, inbox->messages, ED_UDP_RECEIVE_BATCH, MSG_DONTWAIT, NULL);
+#endif
+    ssize_t size = recvmsg(udp->fd, &inbox->messages[0].msg_hdr, MSG_DONTWAIT);
+    if (size < 0)
+        return -1;
+    inbox->messages[0].msg_len = (unsigned)size;
+    return 1;
+}
+
+/** Fills the inbox anew. @return false when nothing has come. */
+static bool fetch(ed_udp *udp)
+{
+    ED_ASSERT(!ed_udp_inbox_waiting(udp));
+    for (size_t tries = 0; tries < ED_UDP_RETRIES; tries++) {
+        int got = receive_messages(udp);
+        if (got > 0) {
+            ED_ASSERT(got <= ED_UDP_RECEIVE_BATCH);
+            udp->inbox.count = (size_t)got;
+            udp->inbox.at = 0;
+            udp->inbox.offset = 0;
+            udp->inbox.segment = 0;
+            return true;
+        }
+        if (got == 0 || errno == EAGAIN || errno == EWOULDBLOCK)
+            return false;
+        if (errno == ENOSYS)
+            udp->stats.batching = false;
+        else
+            (void)ed_udp_drain_errors(udp); // it was said here, but is about something that we sent
+    }
+    udp->stats.other_errors++;
+    return false;
+}
+
+/** Reads a note's number: the kernel gives it as an int, or the ECN of IPv4 as one byte. */
+static int note_number(const struct cmsghdr *note)
+{
+    int number = 0;
+    uint8_t byte = 0;
+
+    if (note->cmsg_len >= CMSG_LEN(sizeof number)) {
+        memcpy(&number, CMSG_DATA(note), sizeof number);
+        return number;
+    }
+    if (note->cmsg_len >= CMSG_LEN(sizeof byte))
+        memcpy(&byte, CMSG_DATA(note), sizeof byte);
+    return byte;
+}
+
+static void read_note4(eddy_datagram *common, const struct cmsghdr *note, uint16_t port)
+{
+    struct in_pktinfo info;
+    uint8_t ip[4];
+
+    if (note->cmsg_type == IP_TOS)
+        common->ecn = (uint8_t)(note_number(note) & 3);
+    if (note->cmsg_type != IP_PKTINFO || note->cmsg_len < CMSG_LEN(sizeof info))
+        return;
+    memcpy(&info, CMSG_DATA(note), sizeof info);
+    memcpy(ip, &info.ipi_spec_dst, sizeof ip); // ours, also where it was sent to a broadcast
+    common->local = ed_addr_ipv4(ip[0], ip[1], ip[2], ip[3], port);
+}
+
+static void read_note6(eddy_datagram *common, const struct cmsghdr *note, uint16_t port)
+{
+    struct in6_pktinfo info;
+
+    if (note->cmsg_type == IPV6_TCLASS)
+        common->ecn = (uint8_t)(note_number(note) & 3);
+    if (note->cmsg_type != IPV6_PKTINFO || note->cmsg_len < CMSG_LEN(sizeof info))
+        return;
+    memcpy(&info, CMSG_DATA(note), sizeof info);
+    common->local = ed_addr_ipv6(info.ipi6_addr.s6_addr, info.ipi6_ifindex, port);
+}
+
+/** Reads what came with the message that is next. @return false if it is no use. */
+static bool open_message(ed_udp *udp)
+{
+    ed_udp_inbox *inbox = &udp->inbox;
+    ed_udp_message *message = &inbox->messages[inbox->at];
+    struct msghdr *header = &message->msg_hdr;
+
+    inbox->common = (eddy_datagram){
+        .remote = ed_udp_address_read(&inbox->remotes[inbox->at].any, header->msg_namelen)};
+    inbox->segment = message->msg_len == 0 ? 1 : message->msg_len;
+    for (struct cmsghdr *note = CMSG_FIRSTHDR(header); note != NULL;
+         note = CMSG_NXTHDR(header, note)) {
+        if (note->cmsg_level == IPPROTO_IP)
+            read_note4(&inbox->common, note, udp->local.port);
+        else if (note->cmsg_level == IPPROTO_IPV6)
+            read_note6(&inbox->common, note, udp->local.port);
+#if defined(UDP_GRO)
+        else if (note->cmsg_level == IPPROTO_UDP && note->cmsg_type == UDP_GRO &&
+                 note_number(note) > 0)
+            inbox->segment = ed_min_size(inbox->segment, (size_t)note_number(note));
+#endif
+    }
+    if ((header->msg_flags & MSG_TRUNC) != 0 || inbox->segment > ED_UDP_DATAGRAM_MAX) {
+        udp->stats.truncated++;
+        return false;
+    }
+    if (inbox->common.remote.family != EDDY_FAMILY_NONE)
+        return true;
+    udp->stats.other_errors++;
+    return false;
+}
+
+static void next_message(ed_udp_inbox *inbox)
+{
+    inbox->at++;
+    inbox->offset = 0;
+    inbox->segment = 0;
+}
+
+/** Hands out one datagram. @return false when the inbox is empty. */
+static bool take_datagram(ed_udp *udp, eddy_datagram *datagram)
+{
+    ed_udp_inbox *inbox = &udp->inbox;
+
+    while (ed_udp_inbox_waiting(udp) && inbox->segment == 0 && !open_message(udp))
+        next_message(inbox);
+    if (!ed_udp_inbox_waiting(udp))
+        return false;
+
+    size_t whole = inbox->messages[inbox->at].msg_len;
+    ED_ASSERT(whole <= ED_UDP_RECEIVE_SIZE && inbox->offset <= whole);
+    *datagram = inbox->common;
+    datagram->data = inbox->buffers + inbox->at * ED_UDP_RECEIVE_SIZE + inbox->offset;
+    datagram->size = ed_min_size(inbox->segment, whole - inbox->offset);
+    udp->stats.received_datagrams++;
+    udp->stats.received_bytes += datagram->size;
+    inbox->offset += datagram->size;
+    if (inbox->offset == whole)
+        next_message(inbox);
+    return true;
+}
+
+size_t ed_udp_receive(void *context, eddy_datagram *datagrams, size_t count)
+{
+    ed_udp *udp = context;
+    size_t taken = 0;
+
+    // The buffers are filled anew only when nothing of them is handed out by this very call.
+    while (taken == 0 && count > 0) {
+        if (!ed_udp_inbox_waiting(udp) && !fetch(udp))
+            return 0;
+        while (taken < count && take_datagram(udp, &datagrams[taken]))
+            taken++;
+    }
+    return taken;
+}

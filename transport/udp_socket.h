@@ -1,0 +1,84 @@
+/** What the files of the UDP socket share: udp_posix.c opens it, the others do one thing each. */
+#ifndef ED_UDP_SOCKET_H
+#define ED_UDP_SOCKET_H
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "core/base.h"
+#include "core/eddy.h"
+#include "transport/udp.h"
+#include "transport/udp_address.h"
+
+#if defined(__linux__)
+typedef struct mmsghdr ed_udp_message;
+#else
+typedef struct ed_udp_message {
+    struct msghdr msg_hdr;
+    unsigned msg_len;
+} ed_udp_message;
+#endif
+
+enum {
+    ED_UDP_CONTROL_SIZE = 256, /* of the notes that go with a message: address, ECN, segment size */
+};
+
+/** The notes of one message. */
+typedef union ed_udp_control {
+    struct cmsghdr aligned;
+    uint8_t bytes[ED_UDP_CONTROL_SIZE];
+} ed_udp_control;
+
+/** Messages that have come, and how far they are handed out. */
+typedef struct ed_udp_inbox {
+    ed_udp_message messages[ED_UDP_RECEIVE_BATCH];
+    struct iovec parts[ED_UDP_RECEIVE_BATCH];
+    ed_udp_address remotes[ED_UDP_RECEIVE_BATCH];
+    ed_udp_control controls[ED_UDP_RECEIVE_BATCH];
+    size_t count;         /* of messages that have come */
+    size_t at;            /* the one that is handed out now */
+    size_t offset;        /* the bytes of it that have been */
+    size_t segment;       /* the size of its datagrams, the last may be shorter; 0: not read yet */
+    eddy_datagram common; /* what its datagrams have in common */
+    uint8_t *buffers;     /* ED_UDP_RECEIVE_BATCH of ED_UDP_RECEIVE_SIZE */
+} ed_udp_inbox;
+
+/** Messages made of the datagrams to be sent. */
+typedef struct ed_udp_outbox {
+    ed_udp_message messages[ED_UDP_SEND_BATCH];
+    struct iovec parts[ED_UDP_SEND_PARTS]; /* one a datagram */
+    ed_udp_address remotes[ED_UDP_SEND_BATCH];
+    ed_udp_control controls[ED_UDP_SEND_BATCH];
+    size_t count; /* of messages */
+} ed_udp_outbox;
+
+typedef struct ed_udp {
+    int fd;
+    bool ipv6; /* the socket's own family; it may carry both */
+    eddy_address local;
+    eddy_allocator allocator;
+    eddy_socket_stats stats;
+    ed_udp_inbox inbox;
+    ed_udp_outbox outbox;
+} ed_udp;
+
+/** Readies the parts of the inbox that never change. */
+void ed_udp_inbox_init(ed_udp *udp);
+
+/** Whether datagrams that have come wait to be handed out. */
+bool ed_udp_inbox_waiting(const ed_udp *udp);
+
+/** eddy_socket's `receive` and `send`. */
+size_t ed_udp_receive(void *context, eddy_datagram *datagrams, size_t count);
+size_t ed_udp_send(void *context, const eddy_datagram *datagrams, size_t count);
+
+/** Whether the error tells of a peer that cannot be reached, perhaps not of this call at all. */
+bool ed_udp_error_is_news(int error);
+
+/** Counts `count` datagrams that an error cost. */
+void ed_udp_count_error(ed_udp *udp, int error, size_t count);
+
+/** Takes and counts the news of earlier datagrams that the kernel keeps. @return how many. */
+size_t ed_udp_drain_errors(ed_udp *udp);
+
+#endif
