@@ -383,8 +383,8 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_next(eddy_manager *manager, eddy_event
 /**
  * For small clients with one connection: takes events until one of `type` comes, and releases those
  * before it. Blocks for at most `timeout_ms` in all.
- * @return EDDY_OK; EDDY_EAGAIN when it did not come; EDDY_ECLOSED when it will not: `*event` is then
- * the EDDY_DISCONNECTED that came instead, or of type EDDY_EVENT_NONE.
+ * @return EDDY_OK; EDDY_EAGAIN when it did not come; EDDY_ECLOSED when it will not: `*event` is
+ * then the EDDY_DISCONNECTED that came instead, or of type EDDY_EVENT_NONE.
  */
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_await(eddy_manager *manager, eddy_event_type type,
                                                 eddy_event *event, uint32_t timeout_ms);
@@ -433,7 +433,8 @@ EDDY_API eddy_address eddy_local_address(const eddy_manager *manager);
     X(messages_delivered, "messages given to the program")                                         \
     X(messages_resent, "copies of reliable messages sent again")                                   \
     X(messages_duplicate, "reliable messages that arrived again")                                  \
-    X(messages_undelivered, "reliable messages whose connection ended before they were acknowledged")       \
+    X(messages_undelivered,                                                                        \
+      "reliable messages whose connection ended before they were acknowledged")                    \
     X(messages_shed, "unreliable messages dropped at the sender, oldest first")                    \
     X(packets_lost, "packets declared lost")                                                       \
     X(packets_spurious, "packets declared lost that were acknowledged later")                      \

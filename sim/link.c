@@ -15,7 +15,7 @@ struct ed_link {
     const eddy_allocator *allocator;
     ed_link_config config;
     ed_flight *flight;
-    ed_loss loss;
+    ed_link_loss loss;
     ed_delay delay;
     ed_queue queue;
     uint64_t duplicate_key;
@@ -41,7 +41,7 @@ ed_link *ed_link_create(const eddy_allocator *allocator, const ed_link_config *c
     created->duplicate_key = ed_stream_key(seed, link, direction, ED_PURPOSE_DUPLICATE);
     created->corrupt_key = ed_stream_key(seed, link, direction, ED_PURPOSE_CORRUPT);
     created->position_key = ed_stream_key(seed, link, direction, ED_PURPOSE_CORRUPT_POSITION);
-    ed_loss_init(&created->loss, seed, link, direction);
+    ed_link_loss_init(&created->loss, seed, link, direction);
     ed_delay_init(&created->delay, seed, link, direction);
     created->flight = ed_flight_create(allocator);
     if (created->flight == NULL) {
@@ -84,7 +84,7 @@ static void corrupt(ed_link *link, uint64_t copy, uint8_t *data, size_t size)
 /** Whether the copy was lost, and counted as such. */
 static bool is_lost(ed_link *link, uint64_t copy)
 {
-    ed_loss_verdict verdict = ed_loss_decide(&link->loss, &link->config, copy);
+    ed_link_loss_verdict verdict = ed_link_loss_decide(&link->loss, &link->config, copy);
 
     link->stats.lost += verdict == ED_LOSS_ALONE;
     link->stats.lost_burst += verdict == ED_LOSS_BURST;
@@ -145,7 +145,7 @@ bool ed_link_push(ed_link *link, const eddy_datagram *datagram, uint64_t now_ns)
     else
         passed = push_copies(link, datagram, ordinal, now_ns);
     // Also for what was dropped, so that a partition does not shift the bursts behind it.
-    ed_loss_step(&link->loss, &link->config, ordinal);
+    ed_link_loss_step(&link->loss, &link->config, ordinal);
     return passed;
 }
 

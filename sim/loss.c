@@ -2,16 +2,17 @@
 
 #include "sim/random.h"
 
-void ed_loss_init(ed_loss *loss, uint64_t seed, uint64_t link, uint32_t direction)
+void ed_link_loss_init(ed_link_loss *loss, uint64_t seed, uint64_t link, uint32_t direction)
 {
-    *loss = (ed_loss){
+    *loss = (ed_link_loss){
         .alone_key = ed_stream_key(seed, link, direction, ED_PURPOSE_LOSS),
         .burst_key = ed_stream_key(seed, link, direction, ED_PURPOSE_BURST_LOSS),
         .state_key = ed_stream_key(seed, link, direction, ED_PURPOSE_BURST_STATE),
     };
 }
 
-ed_loss_verdict ed_loss_decide(const ed_loss *loss, const ed_link_config *config, uint64_t copy)
+ed_link_loss_verdict ed_link_loss_decide(const ed_link_loss *loss, const ed_link_config *config,
+                                         uint64_t copy)
 {
     uint32_t burst_ppm = loss->bad ? config->burst_loss_ppm : config->gap_loss_ppm;
 
@@ -22,7 +23,7 @@ ed_loss_verdict ed_loss_decide(const ed_loss *loss, const ed_link_config *config
     return ED_LOSS_NONE;
 }
 
-void ed_loss_step(ed_loss *loss, const ed_link_config *config, uint64_t ordinal)
+void ed_link_loss_step(ed_link_loss *loss, const ed_link_config *config, uint64_t ordinal)
 {
     uint32_t change_ppm = loss->bad ? config->burst_end_ppm : config->burst_start_ppm;
 

@@ -16,8 +16,9 @@ typedef struct ed_ack {
 void ed_ack_init(ed_ack *ack);
 
 /**
- * A new packet arrived. One that elicits is acknowledged within ED_ACK_DELAY_NS; at once if it is the
- * second, or out of order, because the peer may then be waiting to repair a loss (RFC 9000 13.2.1).
+ * A new packet arrived. One that elicits is acknowledged within ED_ACK_DELAY_NS; at once if it is
+ * the second, or out of order, because the peer may then be waiting to repair a loss (RFC
+ * 9000 13.2.1).
  */
 void ed_ack_on_packet(ed_ack *ack, uint64_t number, bool eliciting, uint64_t now_ns);
 

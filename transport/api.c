@@ -33,7 +33,8 @@ struct eddy_manager {
     eddy_socket_stats published_socket;
 };
 
-/* ------------------------------------------------------------------------------------ opening -- */
+/* ------------------------------------------------------------------------------------ opening --
+ */
 
 /** What has to be undone if opening fails half way; the order of eddy_open. */
 static void destroy(eddy_manager *m)
@@ -97,8 +98,7 @@ static eddy_status create_parts(eddy_manager *m)
 
     m->send_pool = ed_pool_create(allocator, m->config.send_budget);
     m->receive_pool = ed_pool_create(allocator, m->config.receive_budget);
-    m->commands =
-        ed_channel_create(allocator, ed_reliable_type.command_size, drop_command, NULL);
+    m->commands = ed_channel_create(allocator, ed_reliable_type.command_size, drop_command, NULL);
     m->events = ed_channel_create(allocator, ed_reliable_type.event_size, drop_event, NULL);
     m->slots = ed_slots_create(allocator, m->config.max_outgoing,
                                m->config.accept ? m->config.max_connections : 0);
@@ -210,7 +210,8 @@ eddy_status eddy_open(eddy_manager **manager, const eddy_config *config)
     return EDDY_OK;
 }
 
-/* ------------------------------------------------------------------------------------- ending -- */
+/* ------------------------------------------------------------------------------------- ending --
+ */
 
 void eddy_shutdown(eddy_manager *m, uint32_t flush_ms)
 {
@@ -238,7 +239,8 @@ eddy_status eddy_close(eddy_manager *m, uint32_t flush_ms)
     return all_arrived ? EDDY_OK : EDDY_EAGAIN;
 }
 
-/* -------------------------------------------------------------------------------- connections -- */
+/* -------------------------------------------------------------------------------- connections --
+ */
 
 static eddy_status push_command(eddy_manager *m, const ed_reliable_command *command)
 {
@@ -345,15 +347,15 @@ eddy_status eddy_disconnect(eddy_manager *m, eddy_connection connection, uint32_
     return status;
 }
 
-/* ------------------------------------------------------------------------------------- events -- */
+/* ------------------------------------------------------------------------------------- events --
+ */
 
 /** The deadline of a wait that begins now; without a pump nothing can come while we wait. */
 static uint64_t wait_until_ns(const eddy_manager *m, uint32_t timeout_ms)
 {
     if (timeout_ms == 0 || !m->config.pump)
         return 0;
-    return timeout_ms == EDDY_FOREVER ? ED_NEVER_NS
-                                      : ed_clock_now_ns() + timeout_ms * ED_NS_PER_MS;
+    return timeout_ms == EDDY_FOREVER ? ED_NEVER_NS : ed_clock_now_ns() + timeout_ms * ED_NS_PER_MS;
 }
 
 static eddy_status next_event(eddy_manager *m, eddy_event *event, uint64_t deadline_ns)
@@ -405,7 +407,8 @@ int eddy_event_fd(eddy_manager *m)
     return ed_channel_fd(m->events);
 }
 
-/* ------------------------------------------------------------------------------ time and state -- */
+/* ------------------------------------------------------------------------------ time and state --
+ */
 
 uint64_t eddy_poll(eddy_manager *m, uint64_t now_ns)
 {

@@ -170,7 +170,8 @@ void ed_conn_fail(ed_conn *conn, ed_close_cause cause, uint64_t now_ns)
     ed_conn_apply(conn, ED_INPUT_FAILED, &end, now_ns);
 }
 
-/* -------------------------------------------------------------------------------- the program -- */
+/* -------------------------------------------------------------------------------- the program --
+ */
 
 eddy_status ed_conn_send(ed_conn *conn, eddy_guarantee guarantee, uint8_t stream, ed_block *block,
                          uint64_t now_ns)

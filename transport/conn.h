@@ -1,8 +1,8 @@
 /**
- * One connection, as a pure state machine: datagrams, messages and the time go in; datagrams, events
- * and a deadline come out. No clock, socket, thread or callback. Split by direction: conn.c holds
- * what belongs to both, conn_handshake.c the client's and server's first datagrams, conn_receive.c,
- * conn_send.c and conn_expire.c the rest.
+ * One connection, as a pure state machine: datagrams, messages and the time go in; datagrams,
+ * events and a deadline come out. No clock, socket, thread or callback. Split by direction: conn.c
+ * holds what belongs to both, conn_handshake.c the client's and server's first datagrams,
+ * conn_receive.c, conn_send.c and conn_expire.c the rest.
  */
 #ifndef ED_CONN_H
 #define ED_CONN_H
@@ -46,7 +46,7 @@ typedef struct ed_conn {
     bool is_client;
 
     /* handshake */
-    uint32_t id; /* in the client's packets; given by the server */
+    uint32_t id;          /* in the client's packets; given by the server */
     bool request_pending; /* HELLO, INITIATE or ACCEPT is to be sent */
     uint8_t nonce[ED_NONCE_SIZE];
     uint8_t cookie[ED_COOKIE_SIZE];
@@ -76,11 +76,11 @@ typedef struct ed_conn {
     ed_timers timers;
 
     /* ending */
-    ed_close close;        /* that we say, and what to report when we are done */
-    bool close_pending;    /* a copy of it is to be sent */
-    uint8_t close_copies;  /* sent */
-    uint64_t late_count;   /* reliable messages that came too late to be sent */
-    bool is_opened;        /* CONNECTED was or will be reported */
+    ed_close close;       /* that we say, and what to report when we are done */
+    bool close_pending;   /* a copy of it is to be sent */
+    uint8_t close_copies; /* sent */
+    uint64_t late_count;  /* reliable messages that came too late to be sent */
+    bool is_opened;       /* CONNECTED was or will be reported */
     bool connected_pending;
     bool disconnected_pending;
     ed_conn_end end;
@@ -90,7 +90,8 @@ typedef struct ed_conn {
 void ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
                          const eddy_address *remote, uint64_t now_ns);
 
-/** A server's connection for an INITIATE whose cookie is proven; it answers at the first transmit. */
+/** A server's connection for an INITIATE whose cookie is proven; it answers at the first transmit.
+ */
 void ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
                          uint32_t id, const eddy_datagram *datagram, const ed_initiate *initiate,
                          uint64_t now_ns);

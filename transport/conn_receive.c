@@ -93,15 +93,16 @@ static verdict handle_ack(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
     }
     ed_conn_detect_losses(conn, now_ns);
     ed_loss_trim(&conn->loss, &conn->sent, &conn->rtt, ED_ACK_DELAY_NS, now_ns);
-    ed_pacer_set_rate(&conn->pacer, conn->congestion_ops->pacing_rate(&conn->congestion, &conn->rtt),
-                      now_ns);
+    ed_pacer_set_rate(&conn->pacer,
+                      conn->congestion_ops->pacing_rate(&conn->congestion, &conn->rtt), now_ns);
     // More room in the window may let something go that the pacer was not asked about.
     conn->timers.at_ns[ED_TIMER_PACE] = ED_NEVER_NS;
     check_flushed(conn, now_ns);
     return conn->state == ED_CONN_CLOSING ? LAST_FRAME : TAKEN;
 }
 
-/* ------------------------------------------------------------------------------- other frames -- */
+/* ------------------------------------------------------------------------------- other frames --
+ */
 
 static verdict handle_nothing(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
 {
@@ -154,7 +155,8 @@ static verdict (*const handlers[ED_FRAME_TYPE_COUNT])(ed_conn *conn, const ed_fr
     [ED_FRAME_MESSAGE] = handle_message,
 };
 
-/* ------------------------------------------------------------------------------------ packets -- */
+/* ------------------------------------------------------------------------------------ packets --
+ */
 
 static verdict handle_frame(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
 {

@@ -3,9 +3,9 @@
 #include "transport/packet.h"
 
 enum {
-    ACK_PING_RANGES = 8,   /* an ACK with so many ranges asks to be acknowledged itself */
-    SENT_RESERVE = 64,     /* places in the log of sent packets kept for acks and probes */
-    MEMORY_RETRY_MS = 10,  /* after an allocation failed */
+    ACK_PING_RANGES = 8,  /* an ACK with so many ranges asks to be acknowledged itself */
+    SENT_RESERVE = 64,    /* places in the log of sent packets kept for acks and probes */
+    MEMORY_RETRY_MS = 10, /* after an allocation failed */
 };
 
 /** A packet while it is put together. */
@@ -99,7 +99,8 @@ static size_t draft_finish(struct draft *d, ed_conn *conn, uint64_t now_ns)
     return d->record.size;
 }
 
-/* ---------------------------------------------------------------------------- what goes in it -- */
+/* ---------------------------------------------------------------------------- what goes in it --
+ */
 
 static void put_ack(struct draft *d, ed_conn *conn, uint64_t now_ns)
 {
@@ -161,7 +162,8 @@ static bool wants_ack_ping(ed_conn *conn, uint64_t now_ns)
     return true;
 }
 
-/* -------------------------------------------------------------------------------- what may leave */
+/* -------------------------------------------------------------------------------- what may leave
+ */
 
 /** What there is to send, and what may be. */
 struct plan {
@@ -176,9 +178,8 @@ static bool data_may_leave(ed_conn *conn, uint64_t now_ns)
 {
     uint64_t when_ns = ed_pacer_when_ns(&conn->pacer, ED_DATAGRAM_SIZE, now_ns);
     bool has_data = ed_outbox_next(&conn->outbox) != NULL;
-    bool has_window =
-        conn->loss.in_flight < conn->congestion_ops->window(&conn->congestion) &&
-        ed_sent_count(&conn->sent) + SENT_RESERVE < ED_SENT_MAX;
+    bool has_window = conn->loss.in_flight < conn->congestion_ops->window(&conn->congestion) &&
+                      ed_sent_count(&conn->sent) + SENT_RESERVE < ED_SENT_MAX;
 
     conn->timers.at_ns[ED_TIMER_PACE] = ED_NEVER_NS;
     conn->app_limited = !has_data && has_window && when_ns <= now_ns;
@@ -197,7 +198,8 @@ static struct plan make_plan(ed_conn *conn, uint64_t now_ns)
     };
 }
 
-static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *data, uint64_t now_ns)
+static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *data,
+                              uint64_t now_ns)
 {
     struct draft d;
 
@@ -254,8 +256,7 @@ static size_t transmit_any(ed_conn *conn, uint8_t *data, uint64_t now_ns)
         return 0;
     }
     if (!reserve(conn, now_ns)) {
-        conn->timers.at_ns[ED_TIMER_PACE] =
-            ed_add_sat_u64(now_ns, MEMORY_RETRY_MS * ED_NS_PER_MS);
+        conn->timers.at_ns[ED_TIMER_PACE] = ed_add_sat_u64(now_ns, MEMORY_RETRY_MS * ED_NS_PER_MS);
         conn->ack.deadline_ns = is_open ? conn->timers.at_ns[ED_TIMER_PACE] : ED_NEVER_NS;
         return 0;
     }

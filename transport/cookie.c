@@ -66,8 +66,8 @@ static void tag_of(uint8_t tag[ED_MAC_SIZE], const uint8_t secret[ED_MAC_KEY_SIZ
     ed_mac(tag, secret, tagged, sizeof(tagged));
 }
 
-void ed_cookie_make(const ed_cookie_jar *jar, uint8_t cookie[ED_COOKIE_SIZE],
-                    const ed_hello *hello, const eddy_address *remote, uint64_t now_ns)
+void ed_cookie_make(const ed_cookie_jar *jar, uint8_t cookie[ED_COOKIE_SIZE], const ed_hello *hello,
+                    const eddy_address *remote, uint64_t now_ns)
 {
     struct claim claim = {.version = hello->version,
                           .mode = hello->mode,

@@ -18,8 +18,8 @@ void ed_cookie_init(ed_cookie_jar *jar, const eddy_entropy *entropy, uint64_t no
 /** Renews the secret when its time is over. */
 void ed_cookie_rotate(ed_cookie_jar *jar, const eddy_entropy *entropy, uint64_t now_ns);
 
-void ed_cookie_make(const ed_cookie_jar *jar, uint8_t cookie[ED_COOKIE_SIZE],
-                    const ed_hello *hello, const eddy_address *remote, uint64_t now_ns);
+void ed_cookie_make(const ed_cookie_jar *jar, uint8_t cookie[ED_COOKIE_SIZE], const ed_hello *hello,
+                    const eddy_address *remote, uint64_t now_ns);
 
 /** Whether this server gave the cookie to this client at this address a short while ago. */
 EDDY_MUST_CHECK bool ed_cookie_check(const ed_cookie_jar *jar, const ed_initiate *initiate,

@@ -42,7 +42,7 @@ typedef struct ed_close {
 
 typedef struct ed_ack_frame {
     uint64_t delay_us;
-    uint32_t count; /* 1-32 */
+    uint32_t count;                    /* 1-32 */
     ed_range range[ED_ACK_RANGES_MAX]; /* newest first */
 } ed_ack_frame;
 
@@ -84,7 +84,7 @@ typedef struct ed_frame {
         } skip;
         struct {
             uint64_t sequence;
-            uint32_t id;            /* NEW_ID */
+            uint32_t id;             /* NEW_ID */
             uint8_t reset_token[16]; /* NEW_ID */
         } id;
         struct {
@@ -97,8 +97,8 @@ typedef struct ed_frame {
 } ed_frame;
 
 /**
- * Takes one frame. EDDY_ETRUNCATED if the packet ends inside it, EDDY_EPROTO if it says what may not
- * be said. `*frame` is meaningful on success only; a run of PADDING is one frame.
+ * Takes one frame. EDDY_ETRUNCATED if the packet ends inside it, EDDY_EPROTO if it says what may
+ * not be said. `*frame` is meaningful on success only; a run of PADDING is one frame.
  */
 EDDY_MUST_CHECK eddy_status ed_frame_read(ed_reader *r, ed_frame *frame);
 

@@ -1,6 +1,6 @@
 /**
- * The lanes of a connection: one for each guarantee on each stream, with a sequence of its own. Made
- * on first use; a table that holds only stream 0 costs one pointer a guarantee.
+ * The lanes of a connection: one for each guarantee on each stream, with a sequence of its own.
+ * Made on first use; a table that holds only stream 0 costs one pointer a guarantee.
  */
 #ifndef ED_LANE_H
 #define ED_LANE_H

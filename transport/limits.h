@@ -16,8 +16,8 @@ enum {
     ED_PACKET_NUMBER_SIZE_MIN = 2, /* the smallest we send; 1-4 are accepted */
     ED_PACKET_NUMBER_SIZE_MAX = 4,
     ED_PACKET_HEADER_SIZE_MAX = 1 + ED_PACKET_ID_SIZE + ED_PACKET_NUMBER_SIZE_MAX,
-    ED_PACKET_PLAIN_SIZE_MIN = 3,    /* so that header protection has 16 bytes to sample */
-    ED_CLIENT_PACKET_SIZE_MIN = 44,  /* a client's packet without messages is padded to this */
+    ED_PACKET_PLAIN_SIZE_MIN = 3,   /* so that header protection has 16 bytes to sample */
+    ED_CLIENT_PACKET_SIZE_MIN = 44, /* a client's packet without messages is padded to this */
 
     /* PROTOCOL.md 3: handshake */
     ED_HELLO_SIZE = ED_DATAGRAM_SIZE,
@@ -33,16 +33,17 @@ enum {
     ED_COOKIE_SECRET_LIFE_S = 64,
 
     /* PROTOCOL.md 4: frames */
-    ED_FRAME_MESSAGES_MAX = 128,   /* messages in one datagram */
-    ED_FRAGMENT_UNIT = 1024,       /* every part of a fragmented message but the last: a multiple */
+    ED_FRAME_MESSAGES_MAX = 128, /* messages in one datagram */
+    ED_FRAGMENT_UNIT = 1024,     /* every part of a fragmented message but the last: a multiple */
     ED_ACK_RANGES_MAX = 32,
 
     /* delivery */
     ED_STREAM_COUNT = 256,
-    ED_LANE_WINDOW = 8192, /* messages of one lane that may be outstanding */
+    ED_LANE_WINDOW = 8192,                   /* messages of one lane that may be outstanding */
     ED_SEQUENCE_SHORT_OUTSTANDING = 1 << 14, /* beyond this many, a sequence takes four bytes */
-    ED_HELD_SIZE_MAX = 4 << 20,       /* bytes a connection holds back for want of a predecessor */
-    ED_UNRELIABLE_QUEUE_MAX = 256 << 10, /* bytes waiting to be sent; above, the oldest is dropped */
+    ED_HELD_SIZE_MAX = 4 << 20, /* bytes a connection holds back for want of a predecessor */
+    ED_UNRELIABLE_QUEUE_MAX =
+        256 << 10, /* bytes waiting to be sent; above, the oldest is dropped */
 
     /* recovery */
     ED_ACK_ELICITING_MAX = 2, /* this many unacknowledged packets are acknowledged at once */

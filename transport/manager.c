@@ -41,7 +41,7 @@ struct ed_manager {
     uint64_t shutdown_until_ns;
     bool is_done;
 
-    void *commands; /* ED_MANAGER_BATCH items */
+    void *commands;  /* ED_MANAGER_BATCH items */
     uint8_t *events; /* ED_MANAGER_BATCH items, event_count of them not yet pushed */
     size_t event_count;
     eddy_datagram out[ED_MANAGER_BATCH]; /* out_count of them not yet sent */
@@ -54,7 +54,8 @@ static const ed_connection_type *type_of(const ed_manager *m)
     return m->parts.type;
 }
 
-/* -------------------------------------------------------------------------------- life of one -- */
+/* -------------------------------------------------------------------------------- life of one --
+ */
 
 ed_manager *ed_manager_create(const ed_manager_parts *parts)
 {
@@ -130,7 +131,8 @@ void ed_manager_destroy(ed_manager *m)
     ed_alloc_free(allocator, m, sizeof(*m));
 }
 
-/* ---------------------------------------------------------------------------------- the table -- */
+/* ---------------------------------------------------------------------------------- the table --
+ */
 
 static void make_key(uint8_t key[KEY_SIZE], const eddy_address *remote, ed_side side)
 {
@@ -276,9 +278,9 @@ static bool take_commands(ed_manager *m, uint64_t now_ns)
         // A command can make an event at once; no more are taken than there is room for.
         (void)flush_events(m);
         size_t room = ED_MANAGER_BATCH - m->event_count;
-        eddy_status status =
-            room == 0 ? EDDY_EAGAIN
-                      : ed_channel_pull(m->parts.commands, m->commands, room, &count, 0);
+        eddy_status status = room == 0
+                                 ? EDDY_EAGAIN
+                                 : ed_channel_pull(m->parts.commands, m->commands, room, &count, 0);
         if (status == EDDY_ECLOSED && !m->shutting_down)
             begin_shutdown(m, 0, now_ns); // nobody is left to say anything
         if (status != EDDY_OK)
@@ -289,7 +291,8 @@ static bool take_commands(ed_manager *m, uint64_t now_ns)
     return true;
 }
 
-/* --------------------------------------------------------------------------- from the network -- */
+/* --------------------------------------------------------------------------- from the network --
+ */
 
 static void queue_reply(ed_manager *m, const eddy_datagram *cause, size_t size)
 {
@@ -346,8 +349,7 @@ static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
     ed_load load = {.may_create = !is_full && m->half_open_count < m->parts.half_open_max,
                     .is_full = is_full,
                     .shutting_down = m->shutting_down,
-                    .has_connection =
-                        find_address(m, &datagram->remote, ED_SIDE_INCOMING) != NULL};
+                    .has_connection = find_address(m, &datagram->remote, ED_SIDE_INCOMING) != NULL};
 
     if (m->out_count == ED_MANAGER_BATCH && !flush_out(m)) {
         m->parts.stats->dropped_limit++; // no room even for a reply: the stranger will ask again
@@ -448,7 +450,8 @@ static void expire(ed_manager *m, uint64_t now_ns)
     }
 }
 
-/* ----------------------------------------------------------------------------- what comes out -- */
+/* ----------------------------------------------------------------------------- what comes out --
+ */
 
 /** Sends what is queued. @return whether the queue has room now. */
 static bool flush_out(ed_manager *m)
@@ -507,8 +510,7 @@ static bool drain_datagrams(ed_manager *m, struct slot *slot, uint64_t now_ns)
     for (;;) {
         if (m->out_count == ED_MANAGER_BATCH && !flush_out(m))
             return false;
-        ed_output output = {
-            .datagram.data = m->out_data + m->out_count * ED_MANAGER_DATAGRAM_SIZE};
+        ed_output output = {.datagram.data = m->out_data + m->out_count * ED_MANAGER_DATAGRAM_SIZE};
         if (!type_of(m)->transmit(slot->connection, &output, now_ns))
             return true;
         ED_ASSERT(output.datagram.size <= ED_MANAGER_DATAGRAM_SIZE);
@@ -536,8 +538,7 @@ static bool serve(ed_manager *m, struct slot *slot, uint64_t now_ns)
         destroy_connection(m, slot);
         return true;
     }
-    ed_deadlines_set(m->deadlines, ed_slot_of(slot->handle),
-                     type_of(m)->next_ns(slot->connection));
+    ed_deadlines_set(m->deadlines, ed_slot_of(slot->handle), type_of(m)->next_ns(slot->connection));
     ed_list_remove(&slot->work);
     return true;
 }
@@ -545,8 +546,7 @@ static bool serve(ed_manager *m, struct slot *slot, uint64_t now_ns)
 /** @return whether everything could be given out. */
 static bool serve_all(ed_manager *m, uint64_t now_ns)
 {
-    for (ed_list_node *node = ed_list_first(&m->work); node != NULL;
-         node = ed_list_first(&m->work))
+    for (ed_list_node *node = ed_list_first(&m->work); node != NULL; node = ed_list_first(&m->work))
         if (!serve(m, ED_CONTAINER(node, struct slot, work), now_ns))
             return false;
     return true;

@@ -1,7 +1,7 @@
 /**
- * The connection manager: maps addresses and ids to connections, and moves the program's commands and
- * the socket's datagrams over two unbounded channels, of which it holds only the inner ends. It knows
- * nothing of the protocol: what a connection is comes as a table of calls.
+ * The connection manager: maps addresses and ids to connections, and moves the program's commands
+ * and the socket's datagrams over two unbounded channels, of which it holds only the inner ends. It
+ * knows nothing of the protocol: what a connection is comes as a table of calls.
  *
  * One thread at a time. Nothing in a poll looks at all connections: only at those that have a
  * command, a datagram or a deadline.
@@ -30,10 +30,10 @@ typedef enum ed_side {
 typedef struct ed_route {
     enum {
         ED_ROUTE_NOWHERE = 0,
-        ED_ROUTE_ID,            /* to the incoming connection with this wire id */
-        ED_ROUTE_KNOWN,         /* to the connection with its remote address, on `side` */
-        ED_ROUTE_KNOWN_OR_NEW,  /* the same; a stranger's asks for admission */
-        ED_ROUTE_NEW,           /* it asks for admission, whoever sent it */
+        ED_ROUTE_ID,           /* to the incoming connection with this wire id */
+        ED_ROUTE_KNOWN,        /* to the connection with its remote address, on `side` */
+        ED_ROUTE_KNOWN_OR_NEW, /* the same; a stranger's asks for admission */
+        ED_ROUTE_NEW,          /* it asks for admission, whoever sent it */
     } kind;
     uint32_t id;
     ed_side side;
@@ -53,9 +53,9 @@ typedef enum ed_phase {
 
 /** What admission may go by. */
 typedef struct ed_load {
-    bool may_create;    /* there is a slot, and the half-open ones are below their cap */
-    bool is_full;       /* all slots for incoming connections are taken */
-    bool shutting_down; /* nobody is admitted */
+    bool may_create;     /* there is a slot, and the half-open ones are below their cap */
+    bool is_full;        /* all slots for incoming connections are taken */
+    bool shutting_down;  /* nobody is admitted */
     bool has_connection; /* there is an incoming connection of this address already */
 } ed_load;
 
@@ -97,7 +97,8 @@ typedef struct ed_connection_type {
     size_t event_size;   /* of an item of the event channel */
 
     ed_route (*route)(void *context, const eddy_datagram *datagram);
-    /** Judges a newcomer; a reply is at most `*reply_size` bytes, and never longer than its cause. */
+    /** Judges a newcomer; a reply is at most `*reply_size` bytes, and never longer than its cause.
+     */
     ed_admission (*admit)(void *context, const eddy_datagram *datagram, const ed_load *load,
                           uint8_t *reply, size_t *reply_size, uint64_t now_ns);
     /** Initialises in place. On failure nothing is left to destroy. */
@@ -110,7 +111,7 @@ typedef struct ed_connection_type {
     void (*receive)(void *connection, const eddy_datagram *datagram, uint64_t now_ns);
     /** The same for a datagram of the connection's own socket. NULL: it has none. */
     void (*receive_extra)(void *connection, const eddy_datagram *datagram, uint64_t now_ns);
-    const eddy_socket *(*extra_socket)(void *connection); /* NULL: it has none */
+    const eddy_socket *(*extra_socket)(void *connection);           /* NULL: it has none */
     void (*send)(void *connection, void *command, uint64_t now_ns); /* takes the payload over */
     void (*shutdown)(void *connection, uint64_t flush_ns, uint64_t now_ns);
     void (*replace)(void *connection, uint64_t now_ns); /* the peer began anew: end this one */
@@ -119,9 +120,9 @@ typedef struct ed_connection_type {
     bool (*event)(void *connection, void *event);
     uint64_t (*next_ns)(const void *connection);
     ed_phase (*phase)(const void *connection);
-    void (*begin_poll)(void *context, uint64_t now_ns);      /* NULL: nothing to do */
-    void (*drop_command)(void *context, void *command);      /* that found no connection */
-    void (*drop_event)(void *context, void *event);          /* that nobody will take */
+    void (*begin_poll)(void *context, uint64_t now_ns); /* NULL: nothing to do */
+    void (*drop_command)(void *context, void *command); /* that found no connection */
+    void (*drop_event)(void *context, void *event);     /* that nobody will take */
 } ed_connection_type;
 
 typedef struct ed_manager ed_manager;

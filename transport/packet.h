@@ -31,8 +31,8 @@ EDDY_MUST_CHECK eddy_status ed_packet_peek_id(const void *data, size_t size, boo
                                               uint32_t *id);
 
 /**
- * Parses the header, once its protection is removed. EDDY_ETRUNCATED if header, smallest content and
- * tag do not fit; EDDY_EPROTO if a reserved bit is set. `*packet` is written on success only.
+ * Parses the header, once its protection is removed. EDDY_ETRUNCATED if header, smallest content
+ * and tag do not fit; EDDY_EPROTO if a reserved bit is set. `*packet` is written on success only.
  */
 EDDY_MUST_CHECK eddy_status ed_packet_parse(ed_packet *packet, const void *data, size_t size);
 

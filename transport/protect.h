@@ -1,9 +1,9 @@
 /**
  * Record protection: how packets and handshake replies are sealed and opened.
  *
- * Behind the interface stands, for now, the null suite alone: it hides nothing and keeps nobody out.
- * It writes a 16-byte SipHash tag under keys that an observer of the handshake can compute, so that
- * damage and strays are refused and every size is what it will be with real cryptography.
+ * Behind the interface stands, for now, the null suite alone: it hides nothing and keeps nobody
+ * out. It writes a 16-byte SipHash tag under keys that an observer of the handshake can compute, so
+ * that damage and strays are refused and every size is what it will be with real cryptography.
  */
 #ifndef ED_PROTECT_H
 #define ED_PROTECT_H

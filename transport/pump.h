@@ -8,7 +8,7 @@ typedef struct ed_pump {
     ed_thread thread;
     eddy_manager *manager;
     const eddy_socket *socket;
-    int wake_fd;                                             /* readable: there are commands */
+    int wake_fd;                                              /* readable: there are commands */
     uint64_t (*poll)(eddy_manager *manager, uint64_t now_ns); /* what to run */
     bool (*is_done)(const eddy_manager *manager);
     bool (*wants_send)(const eddy_manager *manager);

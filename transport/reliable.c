@@ -152,8 +152,7 @@ static eddy_status create(void *context, void *connection, const ed_birth *birth
         ed_conn_init_client(connection, &reliable->shared, birth->handle, &birth->remote, now_ns);
         return EDDY_OK;
     }
-    eddy_status status =
-        ed_initiate_parse(&initiate, birth->datagram->data, birth->datagram->size);
+    eddy_status status = ed_initiate_parse(&initiate, birth->datagram->data, birth->datagram->size);
     ED_ASSERT(status == EDDY_OK); // it was admitted
     ed_conn_init_server(connection, &reliable->shared, birth->handle, birth->wire_id,
                         birth->datagram, &initiate, now_ns);
@@ -165,8 +164,7 @@ static void fail_connect(void *context, void *command, eddy_status why, void *ev
     (void)context;
     eddy_event *e = event;
 
-    *e = (eddy_event){.type = EDDY_DISCONNECTED,
-                      .connection = ((ed_command *)command)->connection};
+    *e = (eddy_event){.type = EDDY_DISCONNECTED, .connection = ((ed_command *)command)->connection};
     e->disconnected.end = why == EDDY_EEXIST ? EDDY_END_DUPLICATE : EDDY_END_MEMORY;
 }
 

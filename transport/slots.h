@@ -1,7 +1,7 @@
 /**
  * The handles of a manager's connections. Slots 0 to outgoing_count - 1 are taken by callers that
- * connect, from any thread; those behind them by the manager for newcomers. So what the manager does
- * depends on its inputs alone, and not on who was first.
+ * connect, from any thread; those behind them by the manager for newcomers. So what the manager
+ * does depends on its inputs alone, and not on who was first.
  */
 #ifndef ED_SLOTS_H
 #define ED_SLOTS_H

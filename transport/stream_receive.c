@@ -5,9 +5,7 @@
 #include "core/alloc.h"
 #include "core/seq.h"
 
-enum {
-    HELD_CAPACITY_MIN = 16
-};
+enum { HELD_CAPACITY_MIN = 16 };
 
 void ed_inbox_init(ed_inbox *inbox, const eddy_allocator *allocator, ed_pool *pool)
 {

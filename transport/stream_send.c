@@ -50,11 +50,11 @@ void ed_outbox_free(ed_outbox *outbox)
 static bool grow(ed_outbox *outbox)
 {
     if (outbox->chunk_count == outbox->chunk_capacity) {
-        uint32_t wider = outbox->chunk_capacity == 0 ? CHUNK_CAPACITY_MIN
-                                                     : outbox->chunk_capacity * 2;
-        ed_out **chunks = ed_alloc_grow(outbox->allocator, outbox->chunks,
-                                        outbox->chunk_capacity * sizeof(*chunks),
-                                        wider * sizeof(*chunks));
+        uint32_t wider =
+            outbox->chunk_capacity == 0 ? CHUNK_CAPACITY_MIN : outbox->chunk_capacity * 2;
+        ed_out **chunks =
+            ed_alloc_grow(outbox->allocator, outbox->chunks,
+                          outbox->chunk_capacity * sizeof(*chunks), wider * sizeof(*chunks));
         if (chunks == NULL)
             return false;
         outbox->chunks = chunks;

@@ -11,9 +11,9 @@
 #include "transport/sent.h"
 
 typedef struct ed_lane_out {
-    ed_list_node turn;    /* in ed_outbox.turns while it has a message that may leave */
-    ed_list fresh;        /* of ed_out.node: never sent */
-    ed_list outstanding;  /* of ed_out.lane_node: sent, not acknowledged; by sequence */
+    ed_list_node turn;   /* in ed_outbox.turns while it has a message that may leave */
+    ed_list fresh;       /* of ed_out.node: never sent */
+    ed_list outstanding; /* of ed_out.lane_node: sent, not acknowledged; by sequence */
     uint64_t next_sequence;
     uint8_t guarantee;
     uint8_t stream;
