@@ -66,9 +66,46 @@ static int use_eddy(const char *version)
     return 0;
 }
 
+static int send_and_receive(eddy_manager *server, eddy_manager *client)
+{
+    char text[EDDY_ADDRESS_TEXT_SIZE];
+    eddy_address address = eddy_local_address(server);
+    eddy_connection connection;
+    eddy_event event;
+    eddy_status status = eddy_connect(client, eddy_address_print(&address, text), &connection);
+
+    if (status == EDDY_OK)
+        status = eddy_send(client, connection, EDDY_RELIABLE_ORDERED, 0, "hello", 5);
+    if (status == EDDY_OK)
+        status = eddy_await(server, EDDY_MESSAGE, &event, 5000);
+    if (status != EDDY_OK)
+        return fail("message", eddy_status_text(status));
+    if (event.message.size != 5 || memcmp(event.message.data, "hello", 5) != 0)
+        return fail("message", "other bytes");
+    eddy_release(server, &event);
+    return 0;
+}
+
+/** A server and a client with threads of their own, over UDP on loopback. */
+static int talk(void)
+{
+    eddy_config config = eddy_config_default();
+    eddy_manager *server = NULL;
+    eddy_manager *client = NULL;
+    int failed = 1;
+
+    config.bind = "127.0.0.1:0";
+    config.accept = true;
+    if (eddy_open(&server, &config) == EDDY_OK && eddy_open(&client, NULL) == EDDY_OK)
+        failed = send_and_receive(server, client);
+    if (eddy_close(client, 1000) != EDDY_OK || eddy_close(server, 1000) != EDDY_OK)
+        failed |= fail("close", "not everything arrived");
+    return failed;
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2)
         return fail("usage", "consumer VERSION");
-    return use_eddy(argv[1]) | check_memory();
+    return use_eddy(argv[1]) | talk() | check_memory();
 }

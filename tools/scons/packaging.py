@@ -18,7 +18,8 @@ def write_pc(target, source, env):
     with open(str(source[0]), encoding='utf-8') as template:
         text = template.read()
     private = ' '.join(['-l' + library for library in env['link_private']])
-    private = private.replace('-lc ', CPLUSPLUS + ' -lc ')
+    # g++ moves a plain -lc to the end of the line; it does not look behind -Wl.
+    private = private.replace('-lc ', CPLUSPLUS + ',-lc ')
     for name, value in (('prefix', env['prefix']), ('version', env['version']),
                         ('private', private)):
         text = text.replace('@%s@' % name, value)
