@@ -252,18 +252,26 @@ typedef enum eddy_guarantee {
     EDDY_RELIABLE_ORDERED = 3, /* exactly once, in the order of its stream */
 } eddy_guarantee;
 
-/** Why a connection ended. */
+/** Why a connection ended: name, value, text. */
+#define EDDY_END_MAP(X)                                                                            \
+    X(EDDY_END_CLOSED_LOCAL, 1, "closed by this end")  /* eddy_disconnect, eddy_shutdown */        \
+    X(EDDY_END_CLOSED_REMOTE, 2, "closed by the peer") /* `code` and `reason` are what it gave */  \
+    X(EDDY_END_IDLE, 3, "nothing was heard from the peer") /* for idle_timeout_ms */               \
+    X(EDDY_END_NO_ANSWER, 4, "the peer did not answer")    /* for handshake_timeout_ms */          \
+    X(EDDY_END_REFUSED, 5, "refused by the peer")          /* `code` is an eddy_refusal */         \
+    X(EDDY_END_PROTOCOL, 6, "the protocol was broken")     /* by the peer, or it says by us */     \
+    X(EDDY_END_MEMORY, 7, "out of memory")                 /* here or there */                     \
+    X(EDDY_END_REPLACED, 8, "the peer lost its state and connected anew")                          \
+    X(EDDY_END_DUPLICATE, 9, "there is a connection to that address already")
+
 typedef enum eddy_end {
-    EDDY_END_CLOSED_LOCAL = 1,  /* eddy_disconnect, eddy_shutdown or eddy_close */
-    EDDY_END_CLOSED_REMOTE = 2, /* the peer closed; `code` is what it gave */
-    EDDY_END_IDLE = 3,          /* nothing was heard for idle_timeout_ms */
-    EDDY_END_NO_ANSWER = 4,     /* the handshake was not finished in handshake_timeout_ms */
-    EDDY_END_REFUSED = 5,       /* the peer refused the connection; `code` is an eddy_refusal */
-    EDDY_END_PROTOCOL = 6,      /* the peer broke the protocol */
-    EDDY_END_MEMORY = 7,        /* no memory to go on */
-    EDDY_END_REPLACED = 8,      /* the peer lost its state and connected anew */
-    EDDY_END_DUPLICATE = 9,     /* this manager has a connection to that address already */
+#define X(name, value, text) name = (value),
+    EDDY_END_MAP(X)
+#undef X
 } eddy_end;
+
+/** The text of an end; "unknown end" for a value that is none. Never NULL; static. */
+EDDY_API const char *eddy_end_text(eddy_end end);
 
 /** `code` of EDDY_END_REFUSED. */
 typedef enum eddy_refusal {

@@ -38,3 +38,15 @@ const char *eddy_status_name(eddy_status status)
 {
     return row_of(status)->name;
 }
+
+const char *eddy_end_text(eddy_end end)
+{
+    switch (end) {
+#define X(name, value, text)                                                                       \
+    case name:                                                                                     \
+        return text;
+        EDDY_END_MAP(X)
+#undef X
+    }
+    return "unknown end";
+}

@@ -91,6 +91,18 @@ uint64_t ed_conn_next_ns(const ed_conn *conn)
 
 /* ------------------------------------------------------------------------------------ state -- */
 
+/** One line for the program's log: which connection, whose, and what became of it. */
+static void log_connection(const ed_conn *conn, const char *what, uint64_t now_ns)
+{
+    char remote[EDDY_ADDRESS_TEXT_SIZE];
+
+    if (conn->shared->log->function == NULL)
+        return;
+    ed_log_line(conn->shared->log, now_ns, EDDY_LOG_INFO, EDDY_LOG_CONNECTION,
+                "connection %llx with %s: %s", (unsigned long long)conn->handle,
+                eddy_address_print(&conn->remote, remote), what);
+}
+
 static void on_connected(ed_conn *conn, uint64_t now_ns)
 {
     conn->is_opened = true;
@@ -98,16 +110,18 @@ static void on_connected(ed_conn *conn, uint64_t now_ns)
     conn->request_pending = false;
     conn->shared->stats->connections_opened++;
     ed_timers_on_connected(&conn->timers, now_ns);
+    log_connection(conn, "open", now_ns);
     // The server learns that its ACCEPT arrived from the client's first packet, so there is one.
     conn->ping_pending = conn->is_client;
 }
 
 /** The end is known: says so to the program, once. A server's half-open connection was no news. */
-static void report_end(ed_conn *conn, const ed_conn_end *end)
+static void report_end(ed_conn *conn, const ed_conn_end *end, uint64_t now_ns)
 {
     if (conn->end.end != 0)
         return;
     conn->end = *end;
+    log_connection(conn, eddy_end_text(end->end), now_ns);
     conn->disconnected_pending = conn->is_opened || conn->is_client;
     conn->shared->stats->connections_closed += conn->is_opened ? 1 : 0;
 }
@@ -123,18 +137,18 @@ static void enter(ed_conn *conn, const ed_conn_end *end, uint64_t now_ns)
     case ED_CONN_CLOSING:
         ed_timers_on_closing(&conn->timers, ed_conn_pto_ns(conn), now_ns);
         if (end != NULL)
-            report_end(conn, end);
+            report_end(conn, end, now_ns);
         return;
     case ED_CONN_DRAINING:
         ed_timers_on_draining(&conn->timers, ed_conn_pto_ns(conn), now_ns);
         conn->close_pending = true; // so that the peer need not wait for its copies to run out
-        report_end(conn, end);
+        report_end(conn, end, now_ns);
         return;
     case ED_CONN_CLOSED:
         ed_timers_on_closed(&conn->timers);
         conn->request_pending = false;
         conn->close_pending = false;
-        report_end(conn, end != NULL ? end : &closed_local);
+        report_end(conn, end != NULL ? end : &closed_local, now_ns);
         return;
     case ED_CONN_GREETING:
     case ED_CONN_INITIATING:
@@ -164,9 +178,6 @@ void ed_conn_fail(ed_conn *conn, ed_close_cause cause, uint64_t now_ns)
         conn->state == ED_CONN_CLOSED)
         return;
     conn->close = (ed_close){.cause = (uint8_t)cause};
-    ed_log_line(conn->shared->log, now_ns, EDDY_LOG_INFO, EDDY_LOG_CONNECTION,
-                "connection %llx: %s", (unsigned long long)conn->handle,
-                cause == ED_CLOSE_MEMORY ? "no memory" : "the peer broke the protocol");
     ed_conn_apply(conn, ED_INPUT_FAILED, &end, now_ns);
 }
 

@@ -46,6 +46,27 @@ static void a_value_that_is_none_is_said_to_be_unknown(void **state)
     }
 }
 
+static void every_end_has_a_text_of_its_own(void **state)
+{
+    static const struct {
+        const char *name;
+        eddy_end end;
+        const char *text;
+    } ends[] = {
+#define X(name, value, text) {#name, name, text},
+        EDDY_END_MAP(X)
+#undef X
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(ends); i++) {
+        CHECK_STR(ends[i].name, eddy_end_text(ends[i].end), ends[i].text);
+        CHECK_EQ(ends[i].name, ends[i].end, i + 1);
+    }
+    CHECK_STR("none", eddy_end_text((eddy_end)0), "unknown end");
+    CHECK_STR("beyond", eddy_end_text((eddy_end)(ED_COUNT(ends) + 1)), "unknown end");
+}
+
 static void the_version_is_that_of_the_header(void **state)
 {
     char want[32];
@@ -62,6 +83,7 @@ int main(void)
         cmocka_unit_test(every_status_has_its_name_and_text),
         cmocka_unit_test(values_count_down_from_success),
         cmocka_unit_test(a_value_that_is_none_is_said_to_be_unknown),
+        cmocka_unit_test(every_end_has_a_text_of_its_own),
         cmocka_unit_test(the_version_is_that_of_the_header),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
