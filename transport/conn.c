@@ -48,6 +48,7 @@ void ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, eddy_conne
     conn->remote = datagram->remote;
     conn->local = datagram->local;
     memcpy(conn->nonce, initiate->nonce, sizeof(conn->nonce));
+    memcpy(conn->cookie, initiate->cookie, sizeof(conn->cookie));
     memcpy(conn->client_ephemeral, initiate->ephemeral, sizeof(conn->client_ephemeral));
     entropy->fill(entropy->context, conn->server_ephemeral, sizeof(conn->server_ephemeral));
     conn->keys =
@@ -126,9 +127,18 @@ static void report_end(ed_conn *conn, const ed_conn_end *end, uint64_t now_ns)
     conn->shared->stats->connections_closed += conn->is_opened ? 1 : 0;
 }
 
+/** The end that the program asked for, in its own words. */
+static ed_conn_end closed_locally(const ed_conn *conn)
+{
+    ed_conn_end end = {.end = EDDY_END_CLOSED_LOCAL, .code = conn->close.code};
+
+    memcpy(end.reason, conn->close.reason, conn->close.reason_size);
+    return end;
+}
+
 static void enter(ed_conn *conn, const ed_conn_end *end, uint64_t now_ns)
 {
-    static const ed_conn_end closed_local = {.end = EDDY_END_CLOSED_LOCAL};
+    ed_conn_end local = closed_locally(conn);
 
     switch (conn->state) {
     case ED_CONN_CONNECTED:
@@ -148,7 +158,7 @@ static void enter(ed_conn *conn, const ed_conn_end *end, uint64_t now_ns)
         ed_timers_on_closed(&conn->timers);
         conn->request_pending = false;
         conn->close_pending = false;
-        report_end(conn, end != NULL ? end : &closed_local, now_ns);
+        report_end(conn, end != NULL ? end : &local, now_ns);
         return;
     case ED_CONN_GREETING:
     case ED_CONN_INITIATING:
@@ -184,6 +194,17 @@ void ed_conn_fail(ed_conn *conn, ed_close_cause cause, uint64_t now_ns)
 /* -------------------------------------------------------------------------------- the program --
  */
 
+/** A message that will never leave. Once the end is reported, only the statistics still say so. */
+static void count_late(ed_conn *conn, eddy_guarantee guarantee)
+{
+    bool is_reported = conn->end.end != 0 && !conn->disconnected_pending;
+
+    if (guarantee == EDDY_UNRELIABLE)
+        return;
+    conn->late_count++;
+    conn->shared->stats->messages_undelivered += is_reported ? 1 : 0;
+}
+
 eddy_status ed_conn_send(ed_conn *conn, eddy_guarantee guarantee, uint8_t stream, ed_block *block,
                          uint64_t now_ns)
 {
@@ -194,14 +215,14 @@ eddy_status ed_conn_send(ed_conn *conn, eddy_guarantee guarantee, uint8_t stream
 
     conn->shared->stats->messages_sent++;
     if (!accepts) {
-        conn->late_count += guarantee == EDDY_UNRELIABLE ? 0 : 1;
+        count_late(conn, guarantee);
         ed_pool_give(block);
         return EDDY_ESTATE;
     }
     eddy_status status = ed_outbox_push(&conn->outbox, (uint8_t)guarantee, stream, block, &shed);
     conn->shared->stats->messages_shed += shed;
     if (status != EDDY_OK) {
-        conn->late_count += guarantee == EDDY_UNRELIABLE ? 0 : 1;
+        count_late(conn, guarantee);
         ed_pool_give(block);
         // A promise was made when the message was accepted; it cannot be kept.
         ed_conn_fail(conn, ED_CLOSE_MEMORY, now_ns);

@@ -1,12 +1,22 @@
 /** What time brings. */
 #include "transport/conn.h"
 
+/**
+ * Whether probes must not back off far: reliable messages wait, or the server may not have heard
+ * yet that its client is connected, and will forget it after ED_HALF_OPEN_NS.
+ */
+static bool is_urgent(const ed_conn *conn)
+{
+    bool heard = conn->replay.next > 0;
+
+    return conn->outbox.reliable_count > 0 || (conn->is_client && !heard);
+}
+
 void ed_conn_update_recovery(ed_conn *conn, uint64_t now_ns)
 {
     (void)now_ns;
-    bool clamp = conn->outbox.reliable_count > 0;
     conn->timers.at_ns[ED_TIMER_RECOVERY] =
-        ed_loss_deadline_ns(&conn->loss, &conn->rtt, ED_ACK_DELAY_NS, clamp);
+        ed_loss_deadline_ns(&conn->loss, &conn->rtt, ED_ACK_DELAY_NS, is_urgent(conn));
 }
 
 static void expire_recovery(ed_conn *conn, uint64_t now_ns)

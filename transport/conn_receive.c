@@ -98,7 +98,7 @@ static verdict handle_ack(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
     // More room in the window may let something go that the pacer was not asked about.
     conn->timers.at_ns[ED_TIMER_PACE] = ED_NEVER_NS;
     check_flushed(conn, now_ns);
-    return conn->state == ED_CONN_CLOSING ? LAST_FRAME : TAKEN;
+    return TAKEN; // perhaps a CLOSE follows
 }
 
 /* ------------------------------------------------------------------------------- other frames --

@@ -230,6 +230,10 @@ static size_t transmit_close(ed_conn *conn, uint8_t *data, uint64_t now_ns)
     conn->close_pending = false;
     conn->close_copies++;
     draft_begin(&d, conn, data, now_ns);
+    // An acknowledgement may still be waiting for company: without it the peer would report as
+    // undelivered what has arrived. In every copy, as each may be the only one to come.
+    if (conn->ack.received.count > 0)
+        put_ack(&d, conn, now_ns);
     ed_frame_write_close(&d.w, &conn->close);
     draft_flag(&d, ED_SENT_CLOSE);
     return draft_finish(&d, conn, now_ns);

@@ -4,6 +4,7 @@
 #include "core/writer.h"
 
 enum {
+    TICKS_AT = 4,  /* behind epoch and reserved */
     HEAD_SIZE = 8, /* epoch, reserved, time: before the tag */
     TAGGED_SIZE = 4 + 1 + 3 + 4 + 1 + 16 + 2 + ED_NONCE_SIZE + 8,
 };
@@ -82,6 +83,20 @@ void ed_cookie_make(const ed_cookie_jar *jar, uint8_t cookie[ED_COOKIE_SIZE], co
     ed_write_u32(&w, claim.ticks);
     ED_ASSERT(ed_writer_size(&w) == HEAD_SIZE && ed_writer_left(&w) == ED_MAC_SIZE);
     tag_of(cookie + HEAD_SIZE, jar->secret[jar->epoch & 1], &claim);
+}
+
+static uint32_t ticks_of(const uint8_t cookie[ED_COOKIE_SIZE])
+{
+    ed_reader r = ed_reader_of(cookie + TICKS_AT, sizeof(uint32_t));
+
+    return ed_read_u32(&r);
+}
+
+bool ed_cookie_is_older(const uint8_t cookie[ED_COOKIE_SIZE], const uint8_t than[ED_COOKIE_SIZE])
+{
+    uint32_t later = ticks_of(than) - ticks_of(cookie); // modulo 2^32, as the ticks are
+
+    return later > 0 && later <= UINT32_MAX / 2;
 }
 
 bool ed_cookie_check(const ed_cookie_jar *jar, const ed_initiate *initiate,

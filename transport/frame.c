@@ -19,7 +19,8 @@ enum {
 static const ed_frame_rule rules[ED_FRAME_TYPE_COUNT] = {
     [ED_FRAME_PADDING] = {"PADDING", OPEN_STATES, false},
     [ED_FRAME_PING] = {"PING", OPEN_STATES, true},
-    [ED_FRAME_ACK] = {"ACK", OPEN_STATES, false},
+    // While we say CLOSE, too: what has arrived must not be reported as undelivered.
+    [ED_FRAME_ACK] = {"ACK", OPEN_STATES | ED_IN(ED_CONN_CLOSING), false},
     [ED_FRAME_CREDIT] = {"CREDIT", NO_STATES, true},
     [ED_FRAME_SKIP] = {"SKIP", NO_STATES, true},
     [ED_FRAME_CLOSE] = {"CLOSE", OPEN_STATES | ED_IN(ED_CONN_CLOSING) | ED_IN(ED_CONN_DRAINING),

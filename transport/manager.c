@@ -233,7 +233,9 @@ static void connect_out(ed_manager *m, ed_command *command, uint64_t now_ns)
                       .remote = command->remote,
                       .command = command};
     bool exists = find_address(m, &command->remote, ED_SIDE_OUTGOING) != NULL;
-    eddy_status status = exists ? EDDY_EEXIST : create_connection(m, &birth, now_ns);
+    eddy_status status = m->shutting_down ? EDDY_ECLOSED
+                         : exists         ? EDDY_EEXIST
+                                          : create_connection(m, &birth, now_ns);
 
     if (status == EDDY_OK)
         return;
@@ -345,6 +347,7 @@ static void admit_created(ed_manager *m, const eddy_datagram *datagram, bool may
 
 static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
 {
+    const struct slot *slot = find_address(m, &datagram->remote, ED_SIDE_INCOMING);
     bool is_full = m->incoming_count >= m->parts.incoming_max;
     ed_load load = {.may_create = !is_full && m->half_open_count < m->parts.half_open_max,
                     .is_full = is_full,

@@ -56,7 +56,7 @@ typedef struct ed_load {
     bool may_create;     /* there is a slot, and the half-open ones are below their cap */
     bool is_full;        /* all slots for incoming connections are taken */
     bool shutting_down;  /* nobody is admitted */
-    bool has_connection; /* there is an incoming connection of this address already */
+    const void *connection; /* the incoming one that this address has already; NULL: none */
 } ed_load;
 
 typedef struct ed_birth {

@@ -165,7 +165,9 @@ static void fail_connect(void *context, void *command, eddy_status why, void *ev
     eddy_event *e = event;
 
     *e = (eddy_event){.type = EDDY_DISCONNECTED, .connection = ((ed_command *)command)->connection};
-    e->disconnected.end = why == EDDY_EEXIST ? EDDY_END_DUPLICATE : EDDY_END_MEMORY;
+    e->disconnected.end = why == EDDY_EEXIST    ? EDDY_END_DUPLICATE
+                          : why == EDDY_ECLOSED ? EDDY_END_CLOSED_LOCAL
+                                                : EDDY_END_MEMORY;
 }
 
 static void destroy(void *connection)

@@ -123,7 +123,7 @@ static bool open_message(ed_udp *udp)
 
     inbox->common = (eddy_datagram){
         .remote = ed_udp_address_read(&inbox->remotes[inbox->at].any, header->msg_namelen)};
-    inbox->segment = message->msg_len == 0 ? 1 : message->msg_len;
+    inbox->segment = message->msg_len;
     for (struct cmsghdr *note = CMSG_FIRSTHDR(header); note != NULL;
          note = CMSG_NXTHDR(header, note)) {
         if (note->cmsg_level == IPPROTO_IP)

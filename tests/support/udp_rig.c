@@ -17,7 +17,7 @@ size_t ed_udp_rig_size_mixed(uint32_t number)
     static const size_t sizes[] = {
         1200, 1200, 1200, 1200, 1200, 1200, 1200, 700, // a run that a shorter one ends
         64,   64,   64,   64,   64,   64,   65,        // a run that a longer one ends
-        1,    0,    0,    1,    1,    2,    3000, 3000, 3000, 9, 1200, 1200, 1200,
+        1,    0,    0,    1,    1,    0,    2,    3000, 3000, 3000, 9, 1200, 1200, 1200,
     };
     return sizes[number % ED_COUNT(sizes)];
 }

@@ -250,12 +250,73 @@ static void close_wakes_all_that_sleep(void **state)
     }
 }
 
+/** Sends back what comes, until nothing more does. */
+static void run_echo(void *context)
+{
+    ed_channel **channels = context;
+    uint32_t ball = 0;
+    size_t count = 0;
+
+    while (ed_channel_pull(channels[0], &ball, 1, &count, UINT64_MAX) == EDDY_OK)
+        if (ed_channel_push(channels[1], &ball, 1) != EDDY_OK)
+            break;
+    ed_channel_leave_receiver(channels[0]);
+    ed_channel_leave_sender(channels[1]);
+}
+
+/** Hangs if one push does not wake the one that sleeps. */
+static void a_push_wakes_who_sleeps(void **state)
+{
+    ed_channel *channels[2];
+    ed_thread echo;
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(channels); i++)
+        channels[i] = ed_channel_create(ed_alloc_default(), sizeof(uint32_t), NULL, NULL);
+    CHECK_EQ("start", ed_thread_start(&echo, "eddy-test", run_echo, channels), EDDY_OK);
+    for (uint32_t ball = 0; ball < 10 * ROUNDS; ball++) {
+        uint32_t back = 0;
+        size_t count = 0;
+        CHECK_EQ("there", ed_channel_push(channels[0], &ball, 1), EDDY_OK);
+        CHECK_EQ("back", ed_channel_pull(channels[1], &back, 1, &count, UINT64_MAX), EDDY_OK);
+        CHECK_EQ("the same", back, ball);
+    }
+    ed_channel_leave_sender(channels[0]);
+    ed_channel_leave_receiver(channels[1]);
+    ed_thread_join(&echo);
+}
+
+/** Hangs if a batch wakes fewer than it has items for. */
+static void a_batch_wakes_all_that_it_serves(void **state)
+{
+    (void)state;
+    for (uint32_t round = 0; round < ROUNDS / 10; round++) {
+        ed_thread receivers[THREADS_MAX];
+        item items[THREADS_MAX];
+        for (uint32_t i = 0; i < THREADS_MAX; i++)
+            items[i] = (item){.number = i};
+        traffic_open(&shared, 1, THREADS_MAX);
+        shared.batch = 1;
+        shared.per_sender = THREADS_MAX;
+        shared.receive_max = 1;
+        start_all(&shared, receivers, THREADS_MAX, run_receiver);
+        (void)poll(NULL, 0, 1); // most of them sleep by then; it passes if they do not
+        CHECK_EQ("push", ed_channel_push(shared.channel, items, THREADS_MAX), EDDY_OK);
+        shared.accepted += THREADS_MAX;
+        join_all(receivers, THREADS_MAX);
+        ed_channel_leave_sender(shared.channel);
+        check_traffic(&shared, "batch");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(carries_all_between_threads),
         cmocka_unit_test(receivers_may_leave_at_any_time),
         cmocka_unit_test(close_wakes_all_that_sleep),
+        cmocka_unit_test(a_push_wakes_who_sleeps),
+        cmocka_unit_test(a_batch_wakes_all_that_it_serves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

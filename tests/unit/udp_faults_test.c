@@ -1,10 +1,11 @@
 /**
- * The UDP socket on a system that fails: this program's sendmmsg and recvmmsg stand in front of the
- * C library's, and refuse what a row asks them to.
+ * The UDP socket on a system that fails: this program's sendmmsg, recvmmsg and setsockopt stand in
+ * front of the C library's, and refuse what a row asks them to.
  */
 #include "tests/support/check.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -25,6 +26,7 @@ typedef struct faults {
     size_t times;  /* and so many fail then; one that ends a call is met again by the next */
     bool one_each; /* a call takes one message at most */
     bool missing;  /* there are no such calls */
+    bool plain;    /* every option of a socket is refused */
 } faults;
 
 static faults now;
@@ -70,6 +72,32 @@ int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct
         return -1;
     }
     return (int)syscall(SYS_recvmmsg, fd, messages, count, flags, timeout);
+}
+
+/** An option asked for, and the last value given to it. */
+static struct option {
+    const char *name;
+    int level;
+    int option;
+    int want;
+    int got;
+} options_asked[] = {
+    {"receive buffer", SOL_SOCKET, SO_RCVBUF, ED_UDP_KERNEL_BUFFER, -1},
+    {"send buffer", SOL_SOCKET, SO_SNDBUF, ED_UDP_KERNEL_BUFFER, -1},
+    {"don't fragment IPv4", IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE, -1},
+    {"don't fragment IPv6", IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE, -1},
+    {"not even here", IPPROTO_IPV6, IPV6_DONTFRAG, 1, -1},
+};
+
+int setsockopt(int fd, int level, int name, const void *value, socklen_t size)
+{
+    for (size_t i = 0; i < ED_COUNT(options_asked) && size == sizeof(int); i++)
+        if (options_asked[i].level == level && options_asked[i].option == name)
+            memcpy(&options_asked[i].got, value, sizeof(int));
+    if (!now.plain)
+        return (int)syscall(SYS_setsockopt, fd, level, name, value, size);
+    errno = ENOPROTOOPT;
+    return -1;
 }
 
 /** Eight of 1,200 bytes, the last of them shorter, then two small ones of two sizes. */
@@ -179,10 +207,47 @@ static void survives_faults(void **state)
     }
 }
 
+static void asks_for_what_it_needs(void **state)
+{
+    eddy_socket socket;
+
+    (void)state;
+    now = (faults){0};
+    if (!ed_udp_rig_ipv6())
+        skip();
+    CHECK_EQ("open", ed_udp_open(&socket, ed_alloc_default(), NULL, NULL), EDDY_OK);
+    socket.close(socket.context);
+    for (size_t i = 0; i < ED_COUNT(options_asked); i++)
+        CHECK_EQ(options_asked[i].name, options_asked[i].got, options_asked[i].want);
+}
+
+/** A socket of both families becomes one of IPv4, without anything that makes it fast. */
+static void works_without_any_option(void **state)
+{
+    eddy_socket socket;
+    eddy_datagram got;
+
+    (void)state;
+    now = (faults){.plain = true};
+    CHECK_EQ("open", ed_udp_open(&socket, ed_alloc_default(), NULL, NULL), EDDY_OK);
+    eddy_socket_stats stats = ed_udp_rig_stats(&socket);
+    CHECK("plain", !stats.segmentation && !stats.coalescing);
+    CHECK_EQ("family", socket.local(socket.context).family, EDDY_FAMILY_IPV4);
+    eddy_datagram sent = {
+        .remote = ed_udp_rig_at("127.0.0.1:1", &socket), .data = (uint8_t[]){7}, .size = 1};
+    CHECK_EQ("send", socket.send(socket.context, &sent, 1), 1); // to itself
+    CHECK_EQ("receive", socket.receive(socket.context, &got, 1), 1);
+    CHECK_EQ("data", got.data[0], 7);
+    CHECK_EQ("nobody said which", got.local.family, EDDY_FAMILY_NONE);
+    socket.close(socket.context);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(survives_faults),
+        cmocka_unit_test(asks_for_what_it_needs),
+        cmocka_unit_test(works_without_any_option),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

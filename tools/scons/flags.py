@@ -34,9 +34,11 @@ LINK = '-Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--as-needed,--gc-sec
 
 # libc stands before mimalloc because both define malloc and the first in line wins.
 LIBRARIES = ['sodium', 'c', 'mimalloc']
+TOOL_LIBRARIES = ['jansson']  # of the eddy program alone
 NEEDED = {  # library: (header, a function of it, Debian's package)
     'sodium': ('sodium.h', 'sodium_init', 'libsodium-dev'),
     'mimalloc': ('mimalloc.h', 'mi_version', 'libmimalloc-dev'),
+    'jansson': ('jansson.h', 'json_object', 'libjansson-dev'),
 }
 SAY = {  # what the build does: how a line about it reads
     'CC': 'compile $TARGET', 'SHCC': 'compile $TARGET', 'LINK': 'link    $TARGET',
@@ -60,7 +62,7 @@ def add_flags(env):
     if env['system_alloc']:
         env.Append(CPPDEFINES=['ED_ALLOC_SYSTEM'])
     libraries = [lib for lib in LIBRARIES if not (lib == 'mimalloc' and env['system_alloc'])]
-    env.Replace(LIBS=libraries, link_private=libraries)
+    env.Replace(LIBS=libraries, link_private=libraries, tool_libraries=list(TOOL_LIBRARIES))
     env['key_flags'] = GCC_KEY_FILES if release and compiler == 'gcc' else []
     if not env['verbose']:
         env.Replace(**{tool + 'COMSTR': line for tool, line in SAY.items()})
@@ -71,8 +73,9 @@ def check_libraries(env):
     plain = env.Clone(CCFLAGS=[], LINKFLAGS=[], LIBS=[])
     configure = plain.Configure(conf_dir=env['build_dir'] + '/conf',
                                 log_file=env['build_dir'] + '/conf/log')
+    wanted = env['LIBS'] + env['tool_libraries']
     missing = [package for library, (header, function, package) in NEEDED.items()
-               if library in env['LIBS'] and not configure.CheckLibWithHeader(
+               if library in wanted and not configure.CheckLibWithHeader(
                    library, header, 'c', '%s();' % function, autoadd=False)]
     configure.Finish()
     if missing:

@@ -1,0 +1,115 @@
+/** Managers in a virtual world: a server, clients, and an oracle that checks all their events. */
+#ifndef ED_TEST_CLUSTER_H
+#define ED_TEST_CLUSTER_H
+
+#include "core/alloc.h"
+#include "core/base.h"
+#include "sim/world.h"
+#include "tests/support/oracle.h"
+
+enum {
+    ED_CLUSTER_NODES_MAX = 40,
+    ED_NODE_ENDPOINTS_MAX = 64, /* connections of one node, ever */
+};
+
+struct ed_cluster;
+
+/** One manager on one host. */
+typedef struct ed_node {
+    struct ed_cluster *cluster;
+    eddy_config config;
+    ed_counting_alloc memory; /* what the manager takes */
+    ed_host *host;
+    eddy_socket socket;
+    eddy_entropy entropy;
+    eddy_address address;
+    eddy_manager *manager; /* NULL: it is not running */
+    ed_endpoint *endpoints;
+    size_t endpoint_count;
+    size_t earlier_count; /* of these belong to managers that have crashed */
+    bool is_reading;      /* whether it takes its events as they come */
+    bool is_over;         /* the events have ended */
+} ed_node;
+
+typedef struct ed_cluster {
+    const char *name; /* in front of every complaint */
+    ed_world *world;
+    ed_sizes sizes;
+    ed_node nodes[ED_CLUSTER_NODES_MAX];
+    size_t node_count;
+} ed_cluster;
+
+/** A server's configuration without a pump; accept is true. A client's is the same without. */
+eddy_config ed_cluster_server_config(void);
+eddy_config ed_cluster_client_config(void);
+
+/** An empty world. Messages are of 0 to EDDY_MESSAGE_SIZE_MAX bytes until `sizes` is changed. */
+void ed_cluster_open(ed_cluster *cluster, const char *name, uint64_t seed);
+
+/** Ends all managers as a crash would, checks that their memory is back, and ends the world. */
+void ed_cluster_close(ed_cluster *cluster);
+
+/** Puts a manager on a host of its own. */
+ed_node *ed_cluster_add(ed_cluster *cluster, const eddy_config *config);
+
+/** A server and a client, connected. */
+void ed_cluster_add_pair(ed_cluster *cluster, const eddy_config *server, const eddy_config *client);
+
+/** Opens the manager. @return what eddy_open says; the node is as before on failure. */
+eddy_status ed_node_start(ed_node *node);
+
+/** Ends the manager without a word and checks that its memory is back; it may be started again. */
+void ed_node_crash(ed_node *node);
+
+/** Dials. @return the endpoint; NULL if it cannot even be begun. */
+ed_endpoint *ed_node_try_connect(ed_node *node, const ed_node *to);
+
+/** The same, which must not fail. */
+ed_endpoint *ed_node_connect(ed_node *node, const ed_node *to);
+
+/** Sends the next message of the flow; the node acts on it in the next step. */
+eddy_status ed_node_send(ed_node *node, ed_endpoint *endpoint, eddy_guarantee guarantee,
+                         uint8_t stream);
+
+/** The same `count` times; each must be accepted. */
+void ed_node_send_many(ed_node *node, ed_endpoint *endpoint, eddy_guarantee guarantee,
+                       uint8_t stream, size_t count);
+
+void ed_node_disconnect(ed_node *node, ed_endpoint *endpoint, uint32_t code, const char *reason,
+                        uint32_t flush_ms);
+void ed_node_shutdown(ed_node *node, uint32_t flush_ms);
+
+/** Takes all events that wait. */
+void ed_node_read(ed_node *node);
+
+eddy_stats ed_node_stats(const ed_node *node);
+
+/** The connection that came to the node most recently; NULL: none. */
+ed_endpoint *ed_node_newest(ed_node *node);
+
+uint64_t ed_cluster_now_ns(const ed_cluster *cluster);
+void ed_cluster_run_for(ed_cluster *cluster, uint64_t duration_ns);
+
+/** Runs until `is_done(context)`, asked after every step. @return false after `limit_ns`. */
+bool ed_cluster_run_until(ed_cluster *cluster, bool (*is_done)(const void *context),
+                          const void *context, uint64_t limit_ns);
+
+/** Runs until the endpoint is connected, or has ended; fails after `limit_ns`. */
+void ed_cluster_await_connected(ed_cluster *cluster, const ed_endpoint *endpoint,
+                                uint64_t limit_ns);
+void ed_cluster_await_disconnected(ed_cluster *cluster, const ed_endpoint *endpoint,
+                                   uint64_t limit_ns);
+
+/** Whether every reliable message sent to an endpoint that is still connected has come. */
+bool ed_cluster_all_delivered(const ed_cluster *cluster);
+
+/** Runs until that is so; fails after `limit_ns`. */
+void ed_cluster_await_delivered(ed_cluster *cluster, uint64_t limit_ns);
+
+/** Shuts everything down politely and checks that every connection has ended exactly once. */
+void ed_cluster_shut_down(ed_cluster *cluster, uint32_t flush_ms, uint64_t limit_ns);
+
+/** The sum over all nodes that run. */
+eddy_stats ed_cluster_stats(const ed_cluster *cluster);
+
+#endif

@@ -1,0 +1,188 @@
+#include "tests/support/check.h"
+
+#include "core/base.h"
+#include "transport/ack.h"
+#include "transport/frame.h"
+
+#define AT_ONCE 0
+#define LATER ED_ACK_DELAY_NS
+#define NEVER ED_NEVER_NS
+
+enum { PACKETS_MAX = 6 };
+
+/** Packets that arrive one at a time, a nanosecond apart, and what is owed after the last. */
+static void policy(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *eliciting; /* '!' for each packet that elicits, '.' for one that does not */
+        uint64_t numbers[PACKETS_MAX];
+        uint64_t due_after_ns; /* counted from the packet that set the deadline */
+        unsigned set_by;       /* which packet that was */
+    } rows[] = {
+        {"nothing", "", {0}, NEVER, 0},
+        {"one that elicits waits", "!", {0}, LATER, 0},
+        {"one that does not asks for nothing", ".", {0}, NEVER, 0},
+        {"many that do not", "......", {0, 1, 2, 3, 4, 5}, NEVER, 0},
+        {"the second goes at once", "!!", {0, 1}, AT_ONCE, 1},
+        {"between them others do not count", "!..!", {0, 1, 2, 3}, AT_ONCE, 3},
+        {"the first may have any number", "!", {1000}, LATER, 0},
+        {"a gap is told at once", ".!", {0, 2}, AT_ONCE, 1},
+        {"a gap of one that does not elicit is not", "..", {0, 2}, NEVER, 0},
+        {"what fills a gap is told at once", "..!", {0, 2, 1}, AT_ONCE, 2},
+        {"behind a gap of old all is in order again", "..!", {0, 2, 3}, LATER, 2},
+        {"a late one does not put the deadline off", "!.", {0, 1}, LATER, 0},
+        {"an early deadline stays", "!!!", {0, 2, 3}, AT_ONCE, 1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_ack ack;
+        ed_ack_init(&ack);
+        size_t count = strlen(rows[i].eliciting);
+        bool any = strchr(rows[i].eliciting, '!') != NULL;
+        for (size_t n = 0; n < count; n++)
+            ed_ack_on_packet(&ack, rows[i].numbers[n], rows[i].eliciting[n] == '!', 1000 + n);
+        uint64_t want_ns = ed_add_sat_u64(1000 + rows[i].set_by, rows[i].due_after_ns);
+        CHECK_EQ(rows[i].name, ack.deadline_ns, want_ns);
+        CHECK_EQ(rows[i].name, ed_ack_wanted(&ack), any);
+    }
+}
+
+static void sending_settles_it(void **state)
+{
+    ed_ack ack;
+
+    (void)state;
+    ed_ack_init(&ack);
+    ed_ack_on_packet(&ack, 5, true, 10);
+    ed_ack_on_packet(&ack, 6, true, 20);
+    ed_ack_on_sent(&ack);
+    CHECK_EQ("deadline", ack.deadline_ns, NEVER);
+    CHECK("nothing new to say", !ed_ack_wanted(&ack));
+    CHECK_EQ("it remembers", ed_ack_largest(&ack), 6);
+    ed_ack_on_packet(&ack, 7, true, 30);
+    CHECK_EQ("counts anew", ack.deadline_ns, 30 + LATER);
+    CHECK("wanted", ed_ack_wanted(&ack));
+}
+
+/** Reads back what an ACK written now would say. */
+static ed_ack_frame written(ed_ack *ack, uint64_t now_ns)
+{
+    uint8_t data[1200];
+    ed_writer w = ed_writer_of(data, sizeof(data));
+    ed_frame frame;
+
+    ed_ack_write(ack, &w, now_ns);
+    CHECK("room", ed_writer_ok(&w));
+    ed_reader r = ed_reader_of(data, ed_writer_size(&w));
+    CHECK_EQ("read", ed_frame_read(&r, &frame), EDDY_OK);
+    CHECK_EQ("type", frame.type, ED_FRAME_ACK);
+    return frame.ack;
+}
+
+static void delay_is_that_of_the_largest(void **state)
+{
+    ed_ack ack;
+
+    (void)state;
+    ed_ack_init(&ack);
+    ed_ack_on_packet(&ack, 0, true, 1 * ED_NS_PER_MS);
+    ed_ack_on_packet(&ack, 2, true, 2 * ED_NS_PER_MS);
+    ed_ack_on_packet(&ack, 1, true, 9 * ED_NS_PER_MS); // late: it does not make 2 any younger
+    CHECK_EQ("delay", written(&ack, 10 * ED_NS_PER_MS).delay_us, 8000);
+    CHECK_EQ("below a microsecond", written(&ack, 2 * ED_NS_PER_MS + 999).delay_us, 0);
+}
+
+static void ranges_are_told_newest_first(void **state)
+{
+    static const uint64_t numbers[] = {0, 1, 5, 9, 8, 3};
+    static const ed_range want[] = {{8, 9}, {5, 5}, {3, 3}, {0, 1}};
+    ed_ack ack;
+
+    (void)state;
+    ed_ack_init(&ack);
+    for (size_t i = 0; i < ED_COUNT(numbers); i++)
+        ed_ack_on_packet(&ack, numbers[i], true, i);
+    ed_ack_frame frame = written(&ack, 10);
+    CHECK_EQ("ranges", frame.count, ED_COUNT(want));
+    CHECK_BYTES("ranges", frame.range, want, sizeof(want));
+    CHECK_EQ("largest", ed_ack_largest(&ack), 9);
+}
+
+/** Even and odd numbers far apart: the oldest ranges give way, and the frame still holds. */
+static void more_ranges_than_fit(void **state)
+{
+    ed_ack ack;
+
+    (void)state;
+    ed_ack_init(&ack);
+    for (uint64_t n = 0; n < 3 * ED_ACK_RANGES_MAX; n++)
+        ed_ack_on_packet(&ack, 2 * n, true, n);
+    ed_ack_frame frame = written(&ack, 1000);
+    CHECK_EQ("all that fit", frame.count, ED_ACK_RANGES_MAX);
+    CHECK_EQ("the newest", frame.range[0].last, 2 * (3 * ED_ACK_RANGES_MAX - 1));
+    CHECK_EQ("the oldest kept", frame.range[ED_ACK_RANGES_MAX - 1].first,
+             2 * 2 * ED_ACK_RANGES_MAX);
+}
+
+static void what_the_peer_knows_is_forgotten(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t acked; /* the largest number of the ACK that arrived */
+        uint32_t want_count;
+        ed_range want_last; /* the oldest range */
+    } rows[] = {
+        {"an old one", 1, 3, {5, 6}},
+        {"half of a range", 5, 3, {6, 6}},
+        {"two ranges", 13, 1, {20, 22}},
+        {"all but the newest", 22, 1, {22, 22}},
+        {"more than there is", 1000, 1, {22, 22}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        static const uint64_t numbers[] = {5, 6, 12, 13, 20, 21, 22};
+        ed_ack ack;
+        ed_ack_init(&ack);
+        for (size_t n = 0; n < ED_COUNT(numbers); n++)
+            ed_ack_on_packet(&ack, numbers[n], false, n);
+        ed_ack_on_acked(&ack, rows[i].acked);
+        CHECK_EQ(rows[i].name, ack.received.count, rows[i].want_count);
+        const ed_range *oldest = &ack.received.range[ack.received.count - 1];
+        CHECK_EQ(rows[i].name, oldest->first, rows[i].want_last.first);
+        CHECK_EQ(rows[i].name, oldest->last, rows[i].want_last.last);
+        CHECK_EQ("still the largest", ed_ack_largest(&ack), 22);
+        ed_ack_on_sent(&ack);
+        ed_ack_on_packet(&ack, 23, true, 100);
+        CHECK_EQ("the next is in order", ack.deadline_ns, 100 + LATER);
+    }
+}
+
+static void nothing_to_forget(void **state)
+{
+    ed_ack ack;
+
+    (void)state;
+    ed_ack_init(&ack);
+    ed_ack_on_acked(&ack, 5);
+    CHECK_EQ("none", ack.received.count, 0);
+    ed_ack_on_packet(&ack, 0, true, 1);
+    ed_ack_on_acked(&ack, 5);
+    CHECK_EQ("packet 0 alone stays", ed_ack_largest(&ack), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(policy),
+        cmocka_unit_test(sending_settles_it),
+        cmocka_unit_test(delay_is_that_of_the_largest),
+        cmocka_unit_test(ranges_are_told_newest_first),
+        cmocka_unit_test(more_ranges_than_fit),
+        cmocka_unit_test(what_the_peer_knows_is_forgotten),
+        cmocka_unit_test(nothing_to_forget),
+    };
+    return cmocka_run_group_tests_name("ack", tests, NULL, NULL);
+}

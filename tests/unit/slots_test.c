@@ -1,0 +1,201 @@
+#include "tests/support/check.h"
+
+#include "core/alloc.h"
+#include "core/base.h"
+#include "core/thread.h"
+#include "transport/slots.h"
+
+static ed_counting_alloc counting;
+static ed_slots *slots;
+
+static void open_slots(uint32_t outgoing, uint32_t incoming)
+{
+    ed_counting_alloc_init(&counting, NULL);
+    slots = ed_slots_create(&counting.allocator, outgoing, incoming);
+    CHECK("slots", slots != NULL);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    ed_slots_destroy(slots);
+    slots = NULL;
+    return counting.live_count == 0 ? 0 : -1;
+}
+
+/** Each side has slots of its own, lowest first, and no more than it was given. */
+static void the_split(void **state)
+{
+    enum { OUTGOING = 3, INCOMING = 5 };
+
+    (void)state;
+    open_slots(OUTGOING, INCOMING);
+    CHECK_EQ("count", ed_slots_count(slots), OUTGOING + INCOMING);
+    for (uint32_t i = 0; i < INCOMING; i++)
+        CHECK_EQ("incoming", ed_slot_of(ed_slots_take_incoming(slots)), OUTGOING + i);
+    CHECK_EQ("no more incoming", ed_slots_take_incoming(slots), 0);
+    for (uint32_t i = 0; i < OUTGOING; i++)
+        CHECK_EQ("outgoing", ed_slot_of(ed_slots_take_outgoing(slots)), i);
+    CHECK_EQ("no more outgoing", ed_slots_take_outgoing(slots), 0);
+}
+
+static void a_side_without_slots(void **state)
+{
+    (void)state;
+    open_slots(0, 1);
+    CHECK_EQ("none outgoing", ed_slots_take_outgoing(slots), 0);
+    CHECK("one incoming", ed_slots_take_incoming(slots) != 0);
+    ed_slots_destroy(slots);
+    open_slots(1, 0);
+    CHECK_EQ("none incoming", ed_slots_take_incoming(slots), 0);
+    CHECK("one outgoing", ed_slots_take_outgoing(slots) != 0);
+}
+
+/** A slot that was given back is the last to be taken again. */
+static void a_slot_rests(void **state)
+{
+    static const uint32_t give[] = {2, 0, 3};
+    eddy_connection handle[4];
+
+    (void)state;
+    open_slots(0, 5);
+    for (size_t i = 0; i < ED_COUNT(handle); i++)
+        handle[i] = ed_slots_take_incoming(slots);
+    for (size_t i = 0; i < ED_COUNT(give); i++)
+        ed_slots_give(slots, handle[give[i]]);
+    CHECK_EQ("the one never used", ed_slot_of(ed_slots_take_incoming(slots)), 4);
+    for (size_t i = 0; i < ED_COUNT(give); i++)
+        CHECK_EQ("in the order of giving", ed_slot_of(ed_slots_take_incoming(slots)), give[i]);
+    CHECK_EQ("all taken", ed_slots_take_incoming(slots), 0);
+}
+
+static void stale_handles(void **state)
+{
+    (void)state;
+    open_slots(1, 1);
+    eddy_connection first = ed_slots_take_outgoing(slots);
+    CHECK("taken", ed_slots_live(slots, first));
+    ed_slots_give(slots, first);
+    CHECK("given back", !ed_slots_live(slots, first));
+    eddy_connection second = ed_slots_take_outgoing(slots);
+    CHECK_EQ("the same slot", ed_slot_of(second), ed_slot_of(first));
+    CHECK("another handle", second != first);
+    CHECK("the old one is stale", !ed_slots_live(slots, first));
+    CHECK("the new one is not", ed_slots_live(slots, second));
+
+    const struct {
+        const char *name;
+        eddy_connection handle;
+    } rows[] = {
+        {"0", 0},
+        {"slot 0 without a generation", 1},
+        {"the free state", second + (UINT64_C(1) << 32)},
+        {"the next use", second + (UINT64_C(2) << 32)},
+        {"a slot that is free", UINT64_C(1) << 32 | 2},
+        {"a slot that is not there", UINT64_C(1) << 32 | 3},
+        {"the last slot of all", UINT64_C(1) << 32 | UINT32_MAX},
+        {"all bits", UINT64_MAX},
+    };
+    for (size_t i = 0; i < ED_COUNT(rows); i++)
+        CHECK(rows[i].name, !ed_slots_live(slots, rows[i].handle));
+}
+
+/** The wire's id of a connection: shard, slot and generation apart; it changes with each use. */
+static void wire_ids(void **state)
+{
+    (void)state;
+    open_slots(0, 1);
+    uint32_t previous = UINT32_MAX;
+    for (unsigned use = 0; use < 300; use++) {
+        eddy_connection handle = ed_slots_take_incoming(slots);
+        uint32_t id = ed_wire_id_of(handle, 0x5a);
+        CHECK_EQ("shard", id & 0xff, 0x5a);
+        CHECK_EQ("slot", ed_slot_of_wire_id(id), 0);
+        CHECK_EQ("use", id >> 24, use & 0xff);
+        CHECK("changes", id != previous);
+        previous = id;
+        ed_slots_give(slots, handle);
+    }
+    CHECK_EQ("the highest slot", ed_slot_of_wire_id(ed_wire_id_of(UINT64_C(1) << 32 | 65000, 255)),
+             64999);
+}
+
+static void out_of_memory(void **state)
+{
+    (void)state;
+    ed_counting_alloc_init(&counting, NULL);
+    for (uint64_t after = 0; after < 4; after++) {
+        counting.fail_after = after;
+        CHECK("none", ed_slots_create(&counting.allocator, 3, 3) == NULL);
+        CHECK_EQ("nothing left", counting.live_count, 0);
+    }
+    counting.fail_after = UINT64_MAX;
+    open_slots(3, 3);
+}
+
+/* ----------------------------------------------------------------------------------- threads -- */
+
+enum { THREAD_ROUNDS = 20000, THREAD_SLOTS = 4 };
+
+struct taker {
+    ed_thread thread;
+    uint64_t taken;
+    uint32_t last_generation[THREAD_SLOTS];
+    bool is_wrong;
+};
+
+/** Takes and gives; what it holds is live, and a slot's generation only grows. */
+static void take_and_give(void *context)
+{
+    struct taker *taker = context;
+
+    for (unsigned round = 0; round < THREAD_ROUNDS; round++) {
+        eddy_connection handle = ed_slots_take_outgoing(slots);
+        if (handle == 0)
+            continue;
+        uint32_t slot = ed_slot_of(handle);
+        uint32_t generation = (uint32_t)(handle >> 32);
+        taker->is_wrong |= slot >= THREAD_SLOTS || !ed_slots_live(slots, handle) ||
+                           generation <= taker->last_generation[slot % THREAD_SLOTS];
+        taker->last_generation[slot % THREAD_SLOTS] = generation;
+        taker->taken++;
+        ed_slots_give(slots, handle);
+        taker->is_wrong |= ed_slots_live(slots, handle);
+    }
+}
+
+static void two_threads(void **state)
+{
+    struct taker takers[2] = {0};
+    uint64_t taken = 0;
+    uint64_t generations = 0;
+
+    (void)state;
+    open_slots(THREAD_SLOTS, 0);
+    for (size_t i = 0; i < ED_COUNT(takers); i++)
+        CHECK_EQ("start", ed_thread_start(&takers[i].thread, "taker", take_and_give, &takers[i]),
+                 EDDY_OK);
+    for (size_t i = 0; i < ED_COUNT(takers); i++) {
+        ed_thread_join(&takers[i].thread);
+        CHECK("all was well", !takers[i].is_wrong);
+        taken += takers[i].taken;
+    }
+    for (size_t i = 0; i < THREAD_SLOTS; i++)
+        generations += ed_slots_take_outgoing(slots) >> 33;
+    CHECK_EQ("each use counted once", generations, taken);
+    CHECK_EQ("none is lost", ed_slots_take_outgoing(slots), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(the_split, teardown),
+        cmocka_unit_test_teardown(a_side_without_slots, teardown),
+        cmocka_unit_test_teardown(a_slot_rests, teardown),
+        cmocka_unit_test_teardown(stale_handles, teardown),
+        cmocka_unit_test_teardown(wire_ids, teardown),
+        cmocka_unit_test_teardown(out_of_memory, teardown),
+        cmocka_unit_test_teardown(two_threads, teardown),
+    };
+    return cmocka_run_group_tests_name("slots", tests, NULL, NULL);
+}

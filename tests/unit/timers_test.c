@@ -1,0 +1,199 @@
+#include "tests/support/check.h"
+
+#include "core/base.h"
+#include "transport/timers.h"
+
+#define MS(n) ((n)*ED_NS_PER_MS)
+#define NEVER ED_NEVER_NS
+#define NOW MS(1000)
+
+enum { IDLE_MS = 10000, KEEPALIVE_MS = 3000 };
+
+static ed_timers fresh(void)
+{
+    ed_timers timers;
+    ed_timers_init(&timers, IDLE_MS, KEEPALIVE_MS);
+    return timers;
+}
+
+static void nothing_is_due_at_first(void **state)
+{
+    ed_timers timers = fresh();
+
+    (void)state;
+    CHECK_EQ("next", ed_timers_next_ns(&timers), NEVER);
+    for (unsigned t = 0; t < ED_TIMER_COUNT; t++)
+        CHECK("never comes", !ed_timers_take(&timers, (ed_timer)t, NEVER));
+}
+
+/** Each timer is seen, taken once, and not early. */
+static void each_is_taken_once(void **state)
+{
+    (void)state;
+    for (unsigned t = 0; t < ED_TIMER_COUNT; t++) {
+        ed_timers timers = fresh();
+        timers.at_ns[t] = NOW;
+        CHECK_EQ("next", ed_timers_next_ns(&timers), NOW);
+        CHECK("early", !ed_timers_take(&timers, (ed_timer)t, NOW - 1));
+        for (unsigned other = 0; other < ED_TIMER_COUNT; other++)
+            CHECK_EQ("only itself", ed_timers_take(&timers, (ed_timer)other, NOW), other == t);
+        CHECK("once", !ed_timers_take(&timers, (ed_timer)t, NOW));
+        CHECK_EQ("none is left", ed_timers_next_ns(&timers), NEVER);
+    }
+}
+
+/* ------------------------------------------------------------------------- one fact at a time --
+ */
+
+static void greeting(ed_timers *timers)
+{
+    ed_timers_on_greeting(timers, MS(7000), NOW);
+}
+
+static void greeting_without_end(ed_timers *timers)
+{
+    ed_timers_on_greeting(timers, UINT64_MAX, NOW);
+}
+
+static void half_open(ed_timers *timers)
+{
+    ed_timers_on_half_open(timers, NOW);
+}
+
+static void connected(ed_timers *timers)
+{
+    ed_timers_on_greeting(timers, MS(7000), NOW);
+    ed_timers_on_request_sent(timers, NOW);
+    ed_timers_on_connected(timers, NOW);
+}
+
+static void heard(ed_timers *timers)
+{
+    ed_timers_on_heard(timers, NOW - MS(500));
+    ed_timers_on_heard(timers, NOW);
+}
+
+static void heard_without_timeouts(ed_timers *timers)
+{
+    ed_timers_init(timers, 0, 0);
+    ed_timers_on_heard(timers, NOW);
+}
+
+static void flushing(ed_timers *timers)
+{
+    ed_timers_on_flushing(timers, MS(40), NOW);
+}
+
+static void flushing_sooner(ed_timers *timers)
+{
+    ed_timers_on_flushing(timers, MS(40), NOW);
+    ed_timers_on_flushing(timers, MS(30), NOW);
+}
+
+static void flushing_later(ed_timers *timers)
+{
+    ed_timers_on_flushing(timers, MS(30), NOW);
+    ed_timers_on_flushing(timers, UINT64_MAX, NOW);
+}
+
+static void set_all(ed_timers *timers)
+{
+    for (size_t i = 0; i < ED_TIMER_COUNT; i++)
+        timers->at_ns[i] = NOW + 1;
+}
+
+static void closing(ed_timers *timers)
+{
+    set_all(timers);
+    ed_timers_on_closing(timers, MS(100), NOW);
+}
+
+static void closing_on_a_slow_path(ed_timers *timers)
+{
+    set_all(timers);
+    ed_timers_on_closing(timers, MS(60000), NOW);
+}
+
+static void draining(ed_timers *timers)
+{
+    set_all(timers);
+    ed_timers_on_draining(timers, MS(100), NOW);
+}
+
+static void closed(ed_timers *timers)
+{
+    set_all(timers);
+    ed_timers_on_closed(timers);
+}
+
+/** What is set after a fact, and nothing else. */
+static void facts(void **state)
+{
+    static const struct {
+        const char *name;
+        void (*apply)(ed_timers *timers);
+        struct {
+            ed_timer timer;
+            uint64_t after_ns;
+        } want[2];
+        size_t want_count;
+    } rows[] = {
+        {"greeting", greeting, {{ED_TIMER_GIVE_UP, MS(7000)}}, 1},
+        {"greeting, no timeout", greeting_without_end, {{0}}, 0},
+        {"half open", half_open, {{ED_TIMER_GIVE_UP, MS(5000)}}, 1},
+        {"connected",
+         connected,
+         {{ED_TIMER_IDLE, MS(IDLE_MS)}, {ED_TIMER_KEEPALIVE, MS(KEEPALIVE_MS)}},
+         2},
+        {"heard", heard, {{ED_TIMER_IDLE, MS(IDLE_MS)}, {ED_TIMER_KEEPALIVE, MS(KEEPALIVE_MS)}}, 2},
+        {"heard, both switched off", heard_without_timeouts, {{0}}, 0},
+        {"flushing", flushing, {{ED_TIMER_FLUSH, MS(40)}}, 1},
+        {"flushing, then sooner", flushing_sooner, {{ED_TIMER_FLUSH, MS(30)}}, 1},
+        {"flushing, then later", flushing_later, {{ED_TIMER_FLUSH, MS(30)}}, 1},
+        {"closing", closing, {{ED_TIMER_CLOSE, 0}, {ED_TIMER_DRAINED, MS(300)}}, 2},
+        {"closing on a slow path",
+         closing_on_a_slow_path,
+         {{ED_TIMER_CLOSE, 0}, {ED_TIMER_DRAINED, MS(3000)}},
+         2},
+        {"draining", draining, {{ED_TIMER_DRAINED, MS(300)}}, 1},
+        {"closed", closed, {{0}}, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_timers timers = fresh(), want = fresh();
+        rows[i].apply(&timers);
+        for (size_t w = 0; w < rows[i].want_count; w++)
+            want.at_ns[rows[i].want[w].timer] = NOW + rows[i].want[w].after_ns;
+        for (size_t t = 0; t < ED_TIMER_COUNT; t++)
+            CHECK_EQ(rows[i].name, timers.at_ns[t], want.at_ns[t]);
+    }
+}
+
+/** PROTOCOL.md section 3: 0.25, 0.5, 1, 2, 4, 4 ... s; and from the beginning after RETRY. */
+static void requests_back_off(void **state)
+{
+    static const uint64_t want_ms[] = {250, 500, 1000, 2000, 4000, 4000, 4000};
+    ed_timers timers = fresh();
+
+    (void)state;
+    for (unsigned round = 0; round < 2; round++) {
+        for (size_t i = 0; i < ED_COUNT(want_ms); i++) {
+            ed_timers_on_request_sent(&timers, NOW);
+            CHECK_EQ("resend", timers.at_ns[ED_TIMER_RESEND], NOW + MS(want_ms[i]));
+        }
+        ed_timers_on_retry(&timers);
+        CHECK_EQ("no resend of what was answered", timers.at_ns[ED_TIMER_RESEND], NEVER);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_is_due_at_first),
+        cmocka_unit_test(each_is_taken_once),
+        cmocka_unit_test(facts),
+        cmocka_unit_test(requests_back_off),
+    };
+    return cmocka_run_group_tests_name("timers", tests, NULL, NULL);
+}

@@ -1,0 +1,299 @@
+/** `eddy serve`: a server that sends every message back, with its guarantee and on its stream. */
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+
+#include "tools/commands.h"
+#include "tools/line.h"
+#include "tools/options.h"
+#include "tools/report.h"
+#include "tools/stop.h"
+
+enum {
+    WAIT_MS = 50,       // the longest that a signal goes unnoticed
+    RETRY_MS = 1,       // between tries to send when the budget is used up
+    FLUSH_MS = 5000,    // for what was accepted, once we are to end
+    BATCH = 256,        // events between two looks at the time
+    BIND_TEXT_SIZE = 8, // ":65535" and NUL
+    FD_MAX = 1023,
+};
+
+#define REPORT_INTERVAL_NS (250 * ED_NS_PER_MS)
+#define NO_PORT UINT64_C(65536)
+
+typedef struct server_options {
+    const char *bind;
+    uint64_t port; /* NO_PORT: not given */
+    uint64_t duration_ms;
+    uint64_t report_fd; /* 0: none */
+    bool json;
+} server_options;
+
+typedef struct server {
+    const server_options *options;
+    eddy_manager *eddy;
+    eddy_event held; /* a reliable message that there was no room to send back yet */
+    ed_report report;
+    ed_line line;
+    eddy_stats shown; /* as of the last line */
+    uint64_t shown_ns;
+    uint64_t start_ns;
+    uint64_t report_ns; /* when the next report is due */
+    uint64_t cut_off;   /* messages that were accepted, but not delivered when we had to end */
+} server;
+
+/* ------------------------------------------------------------------------------------ echoing --
+ */
+
+/** Sends a message back. False if it has to wait for room. */
+static bool echo(server *s, const eddy_event *event)
+{
+    const eddy_event_message *message = &event->message;
+    eddy_status status = eddy_send(s->eddy, event->connection, message->guarantee, message->stream,
+                                   message->data, message->size);
+
+    if (status == EDDY_EAGAIN && message->guarantee != EDDY_UNRELIABLE)
+        return false;
+    *(status == EDDY_OK ? &s->report.echoed : &s->report.not_echoed) += 1;
+    return true;
+}
+
+static void on_disconnected(server *s, const eddy_event_disconnected *event)
+{
+    s->report.undelivered += event->undelivered;
+    if (event->end == EDDY_END_CLOSED_LOCAL)
+        s->cut_off += event->undelivered;
+}
+
+/** Releases the event, unless it has to be held. */
+static void take_event(server *s, eddy_event *event)
+{
+    ED_ASSERT(s->held.type == EDDY_EVENT_NONE);
+    switch (event->type) {
+    case EDDY_MESSAGE:
+        if (echo(s, event))
+            break;
+        s->held = *event;
+        return;
+    case EDDY_DISCONNECTED:
+        on_disconnected(s, &event->disconnected);
+        break;
+    case EDDY_CONNECTED:
+    case EDDY_EVENT_NONE:
+        break;
+    }
+    eddy_release(s->eddy, event);
+}
+
+/** Tries to send what is held. False if it still has to wait. */
+static bool let_go(server *s)
+{
+    if (s->held.type == EDDY_EVENT_NONE)
+        return true;
+    if (!echo(s, &s->held))
+        return false;
+    eddy_release(s->eddy, &s->held);
+    return true;
+}
+
+/** @return EDDY_ECLOSED when no event will come any more. */
+static eddy_status take_events(server *s)
+{
+    eddy_event event;
+
+    if (!let_go(s)) {
+        (void)poll(NULL, 0, RETRY_MS);
+        return EDDY_EAGAIN;
+    }
+    eddy_status status = eddy_next(s->eddy, &event, WAIT_MS);
+    for (int i = 0; status == EDDY_OK && i < BATCH; i++) {
+        take_event(s, &event);
+        if (s->held.type != EDDY_EVENT_NONE)
+            return EDDY_EAGAIN;
+        status = eddy_next(s->eddy, &event, 0);
+    }
+    if (status == EDDY_OK)
+        take_event(s, &event);
+    return status;
+}
+
+/* ------------------------------------------------------------------------------------ telling --
+ */
+
+/** How many a second, over the time since the last line. */
+static uint64_t per_second(uint64_t now, uint64_t before, uint64_t elapsed_ns)
+{
+    return elapsed_ns == 0 ? 0 : (now - before) * 1000 / (elapsed_ns / ED_NS_PER_MS + 1);
+}
+
+static void show_line(server *s, uint64_t now_ns)
+{
+    const eddy_stats *now = &s->report.stats;
+    const eddy_stats *before = &s->shown;
+    uint64_t elapsed_ns = now_ns - s->shown_ns;
+    uint64_t sent = now->sent_datagrams - before->sent_datagrams;
+    uint64_t lost = now->packets_lost - before->packets_lost;
+    uint64_t loss_permille = sent == 0 ? 0 : ed_min_u64(lost * 1000 / sent, 1000);
+
+    ed_line_show(&s->line,
+                 "%" PRIu64 " connections  %" PRIu64 " messages/s  %" PRIu64
+                 " datagrams/s  %" PRIu64 ".%" PRIu64 " %% lost",
+                 s->report.connections,
+                 per_second(now->messages_delivered, before->messages_delivered, elapsed_ns),
+                 per_second(now->received_datagrams + now->sent_datagrams,
+                            before->received_datagrams + before->sent_datagrams, elapsed_ns),
+                 loss_permille / 10, loss_permille % 10);
+    s->shown = *now;
+    s->shown_ns = now_ns;
+}
+
+static void count(server *s, uint64_t now_ns)
+{
+    ed_report_count(&s->report, s->eddy);
+    s->report.connections = s->report.stats.connections_opened - s->report.stats.connections_closed;
+    s->report.duration_ns = now_ns - s->start_ns;
+}
+
+static void tell(server *s)
+{
+    uint64_t now_ns = eddy_now_ns();
+
+    if (now_ns >= s->report_ns) {
+        count(s, now_ns);
+        s->report_ns = now_ns + REPORT_INTERVAL_NS;
+        if (s->options->report_fd != 0 && !ed_report_send(&s->report, s->options->report_fd))
+            ed_stop_ask(); // whom we serve is gone
+    }
+    if (ed_line_is_due(&s->line, now_ns))
+        show_line(s, now_ns);
+}
+
+static int print_json(const server *s)
+{
+    const ed_report *report = &s->report;
+    char address[EDDY_ADDRESS_TEXT_SIZE];
+
+    return ed_json_print(json_pack(
+        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o}", "command", "serve", "address",
+        eddy_address_print(&report->address, address), "duration_ms",
+        ed_json_int(report->duration_ns / ED_NS_PER_MS), "connections",
+        ed_json_int(report->stats.connections_opened), "echoed", ed_json_int(report->echoed),
+        "not_echoed", ed_json_int(report->not_echoed), "undelivered",
+        ed_json_int(report->undelivered), "counters", ed_stats_json(&report->stats)));
+}
+
+static void print_text(const server *s)
+{
+    const ed_report *report = &s->report;
+
+    printf("%" PRIu64 " connections in %" PRIu64 " s: %" PRIu64 " messages sent back, %" PRIu64
+           " could not be,\n%" PRIu64 " re-sent, %" PRIu64 " not known to have arrived\n",
+           report->stats.connections_opened, report->duration_ns / ED_NS_PER_S, report->echoed,
+           report->not_echoed, report->stats.messages_resent, report->undelivered);
+    ed_report_print_datagrams(NULL, &report->stats);
+    ed_report_print_datagrams("server", &report->stats);
+}
+
+static int print_result(server *s)
+{
+    int exit_code = ED_EXIT_OK;
+
+    ed_line_end(&s->line);
+    s->report.is_final = true;
+    if (s->options->report_fd != 0)
+        (void)ed_report_send(&s->report, s->options->report_fd);
+    else if (s->options->json)
+        exit_code = print_json(s);
+    else
+        print_text(s);
+    if (s->cut_off > 0)
+        return ed_fail("serve", "%" PRIu64 " messages did not arrive within the %d s of the end",
+                       s->cut_off, FLUSH_MS / 1000);
+    return exit_code;
+}
+
+/* ------------------------------------------------------------------------------------ running --
+ */
+
+static bool is_to_end(const server *s)
+{
+    return ed_stop_asked() ||
+           (s->options->duration_ms != 0 &&
+            eddy_now_ns() - s->start_ns >= s->options->duration_ms * ED_NS_PER_MS);
+}
+
+static void run(server *s)
+{
+    while (!is_to_end(s)) {
+        (void)take_events(s);
+        tell(s);
+    }
+    // Nothing more can be sent from here on; what was accepted goes out, and then it is over.
+    eddy_shutdown(s->eddy, FLUSH_MS);
+    while (take_events(s) != EDDY_ECLOSED)
+        tell(s);
+    count(s, eddy_now_ns());
+}
+
+static int serve(const server_options *options, const char *bind)
+{
+    eddy_config config = eddy_config_default();
+    uint64_t now_ns = eddy_now_ns();
+    server s = {.options = options, .start_ns = now_ns, .shown_ns = now_ns};
+    char address[EDDY_ADDRESS_TEXT_SIZE];
+
+    config.bind = bind;
+    config.accept = true;
+    eddy_status status = eddy_open(&s.eddy, &config);
+    if (status == EDDY_ECONFIG) {
+        ed_fail("serve", "--bind is '%s': %s", bind, eddy_status_text(EDDY_EADDRESS));
+        return ED_EXIT_USAGE;
+    }
+    if (status != EDDY_OK)
+        return ed_fail("serve", "cannot listen on %s: %s", bind, eddy_status_text(status));
+    s.report.address = eddy_local_address(s.eddy);
+    s.line = ed_line_make(options->json || options->report_fd != 0, now_ns);
+    if (options->report_fd == 0) {
+        FILE *out = options->json ? stderr : stdout;
+        fprintf(out, "listening on %s\n", eddy_address_print(&s.report.address, address));
+        fflush(out);
+    }
+    run(&s);
+    (void)eddy_close(s.eddy, 0); // all has been sent, or its time was over
+    return print_result(&s);
+}
+
+int cmd_serve(int argc, char **argv)
+{
+    server_options o = {.port = NO_PORT};
+    const ed_option options[] = {
+        ED_TEXT("bind", "ADDR", &o.bind, "address to listen on: HOST:PORT, or :PORT [:4242]"),
+        ED_NUMBER("port", "P", &o.port, ED_PER_ONE, 0, 65535, NULL),
+        ED_NUMBER("duration", "S", &o.duration_ms, ED_MS_PER_S, 0, UINT32_MAX,
+                  "seconds until it ends; 0: at ^C"),
+        ED_JSON_OPTION(&o.json),
+        ED_NUMBER("report-fd", "FD", &o.report_fd, ED_PER_ONE, 0, FD_MAX, NULL),
+    };
+    const ed_usage usage = {
+        .command = "serve",
+        .summary = "A server that sends every message back, with its guarantee and on its stream.\n"
+                   "^C ends it once everything accepted has been delivered.\n"
+                   "--port P is short for --bind :P; port 0 takes any that is free.\n",
+        .example = "  eddy serve --port 4242 &\n  eddy connect 127.0.0.1:4242 --duration 5\n",
+        .options = options,
+        .option_count = ED_COUNT(options),
+    };
+    char bind[BIND_TEXT_SIZE] = ":4242";
+    int exit_code = ED_EXIT_OK;
+
+    if (!ed_options_parse(&usage, argc, argv, &exit_code))
+        return exit_code;
+    if (o.bind != NULL && o.port != NO_PORT) {
+        ed_fail("serve", "--bind and --port say the same: give one of them");
+        return ED_EXIT_USAGE;
+    }
+    if (o.port != NO_PORT)
+        (void)snprintf(bind, sizeof bind, ":%u", (unsigned)o.port);
+    ed_stop_watch();
+    return serve(&o, o.bind != NULL ? o.bind : bind);
+}

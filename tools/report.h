@@ -1,0 +1,65 @@
+/**
+ * What a client or a server has to tell, as one plain value: it goes to a person as text, to a
+ * program as JSON, and from the processes of a demonstration to their parent as bytes.
+ */
+#ifndef ED_TOOL_REPORT_H
+#define ED_TOOL_REPORT_H
+
+#include <jansson.h>
+
+#include "core/eddy.h"
+#include "tools/tally.h"
+
+typedef struct ed_report {
+    eddy_address address;         /* a server's own, a client's peer */
+    uint64_t duration_ns;         /* of the traffic */
+    uint64_t connections;         /* that stand now */
+    uint64_t echoed;              /* a server's: messages sent back */
+    uint64_t not_echoed;          /* and those that it could not send back */
+    uint64_t undelivered;         /* reliable messages, accepted, not known to have arrived */
+    ed_flow flows[ED_KIND_COUNT]; /* a client's */
+    eddy_stats stats;
+    bool is_final;
+} ed_report;
+
+/** Takes the library's counters. */
+void ed_report_count(ed_report *report, eddy_manager *eddy);
+
+/** Adds what another has counted. */
+void ed_report_merge(ed_report *into, const ed_report *from);
+
+/** Writes the bytes to a pipe. False if nobody reads it any more. */
+bool ed_report_send(const ed_report *report, uint64_t fd);
+
+/**
+ * Prints the table of what became of the messages of each kind, 79 columns wide.
+ * @param resent copies of reliable messages, by all who sent them.
+ */
+void ed_report_print_flows(const ed_report *report, uint64_t resent);
+
+/** Prints a line of datagrams and bytes; `name` NULL: the heading. */
+void ed_report_print_datagrams(const char *name, const eddy_stats *stats);
+
+/** @return a new object about one kind, or NULL out of memory. */
+json_t *ed_flow_json(const ed_flow *flow);
+
+/** @return a new object of all the library's counters, or NULL out of memory. */
+json_t *ed_stats_json(const eddy_stats *stats);
+
+/** Prints an object to stdout, and releases it. @return an exit code. */
+int ed_json_print(json_t *object);
+
+/** As a JSON number, which has a sign. */
+static inline json_int_t ed_json_int(uint64_t value)
+{
+    return (json_int_t)ed_min_u64(value, INT64_MAX);
+}
+
+/** Says to stderr why the command cannot go on. @return ED_EXIT_FAILED. */
+int ed_fail(const char *command, const char *format, ...)
+#if defined(__GNUC__)
+    __attribute__((format(printf, 2, 3)))
+#endif
+    ;
+
+#endif
