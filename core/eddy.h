@@ -225,7 +225,7 @@ typedef struct eddy_config {
     void *log_context;
     const eddy_allocator *allocator; /* NULL: mimalloc, private to eddy. Copied */
     const eddy_entropy *entropy;     /* NULL: the operating system's. Copied */
-    const eddy_socket *socket;       /* NULL: UDP. Copied; closed by eddy_close */
+    const eddy_socket *socket;       /* NULL: UDP. Copied; once open, closed by eddy_close */
 } eddy_config;
 
 /** A client's configuration: any port, accepts nobody, with a pump thread. */

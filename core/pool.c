@@ -184,6 +184,11 @@ size_t ed_pool_charged(ed_pool *pool)
     return charged;
 }
 
+size_t ed_pool_left(ed_pool *pool)
+{
+    return pool->budget - ed_pool_charged(pool);
+}
+
 ed_block *ed_block_of(const void *data)
 {
     // Through a number, because the block is not const though its data may be handed out so.

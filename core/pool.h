@@ -39,6 +39,9 @@ void ed_pool_give(ed_block *block);
 /** The bytes of blocks that are out. */
 size_t ed_pool_charged(ed_pool *pool);
 
+/** The bytes of the budget that are left. */
+size_t ed_pool_left(ed_pool *pool);
+
 /** The block whose `data` this is. */
 ed_block *ed_block_of(const void *data);
 

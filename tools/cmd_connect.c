@@ -187,6 +187,7 @@ static void send_traffic(client *c)
 
     c->start_ns = now_ns;
     c->send_ns = now_ns;
+    c->line = ed_line_make(c->line.is_quiet, now_ns);
     while (!is_to_end(c, now_ns)) {
         send_due(c, now_ns);
         (void)take_events(c, wait_ms(c, now_ns));

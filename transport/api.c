@@ -36,14 +36,24 @@ struct eddy_manager {
 /* ------------------------------------------------------------------------------------ opening --
  */
 
+/** Leaves the outer ends, and the inner ones too where no manager has taken them over. */
+static void leave_channels(eddy_manager *m)
+{
+    if (m->commands != NULL && m->core == NULL)
+        ed_channel_leave_receiver(m->commands);
+    if (m->commands != NULL)
+        ed_channel_leave_sender(m->commands);
+    if (m->events != NULL && m->core == NULL)
+        ed_channel_leave_sender(m->events);
+    if (m->events != NULL)
+        ed_channel_leave_receiver(m->events);
+}
+
 /** What has to be undone if opening fails half way; the order of eddy_open. */
 static void destroy(eddy_manager *m)
 {
+    leave_channels(m);
     ed_manager_destroy(m->core);
-    if (m->commands != NULL)
-        ed_channel_leave_sender(m->commands);
-    if (m->events != NULL)
-        ed_channel_leave_receiver(m->events);
     ed_slots_destroy(m->slots);
     ed_pool_destroy(m->send_pool);
     ed_pool_destroy(m->receive_pool);
@@ -203,6 +213,8 @@ eddy_status eddy_open(eddy_manager **manager, const eddy_config *config)
     if (status == EDDY_OK)
         status = start_pump(m);
     if (status != EDDY_OK) {
+        if (config->socket != NULL)
+            m->socket.close = NULL; // it is still the caller's
         destroy(m);
         return status;
     }

@@ -49,6 +49,7 @@ void ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, eddy_conne
     conn->local = datagram->local;
     memcpy(conn->nonce, initiate->nonce, sizeof(conn->nonce));
     memcpy(conn->cookie, initiate->cookie, sizeof(conn->cookie));
+    conn->client_time_us = initiate->client_time_us;
     memcpy(conn->client_ephemeral, initiate->ephemeral, sizeof(conn->client_ephemeral));
     entropy->fill(entropy->context, conn->server_ephemeral, sizeof(conn->server_ephemeral));
     conn->keys =

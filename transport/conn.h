@@ -53,6 +53,7 @@ typedef struct ed_conn {
     uint8_t client_ephemeral[ED_EPHEMERAL_SIZE];
     uint8_t server_ephemeral[ED_EPHEMERAL_SIZE];
     uint64_t started_ns;
+    uint64_t client_time_us; /* server: when, by the client's clock, its INITIATE was made */
     ed_keys keys;
 
     /* receiving */
@@ -70,8 +71,9 @@ typedef struct ed_conn {
     ed_pacer pacer;
     uint32_t probes; /* that must leave whatever the window says */
     bool ping_pending;
-    bool app_limited;          /* the program, not the window, decides how much is in flight */
-    uint64_t ack_ping_next_ns; /* when an ACK may next ask to be acknowledged itself */
+    bool app_limited;           /* the program, not the window, decides how much is in flight */
+    uint64_t ack_ping_next_ns;  /* when an ACK may next ask to be acknowledged itself */
+    uint64_t life_ping_next_ns; /* when a packet that cannot be kept is next answered by a PING */
 
     ed_timers timers;
 

@@ -5,6 +5,10 @@
 #include "transport/conn.h"
 #include "transport/packet.h"
 
+enum {
+    LIFE_PING_MS = 40, /* an idle timeout is at least 100 ms */
+};
+
 /** What became of a frame. */
 typedef enum verdict {
     TAKEN,
@@ -218,6 +222,18 @@ static bool open_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_t *
     return true;
 }
 
+/**
+ * A packet that cannot be kept is not acknowledged, and the peer that sends nothing else would take
+ * our silence for our end.
+ */
+static void show_life(ed_conn *conn, uint64_t now_ns)
+{
+    if (now_ns < conn->life_ping_next_ns)
+        return;
+    conn->ping_pending = true;
+    conn->life_ping_next_ns = ed_add_sat_u64(now_ns, LIFE_PING_MS * ED_NS_PER_MS);
+}
+
 static void receive_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns)
 {
     uint64_t number = 0;
@@ -239,6 +255,8 @@ static void receive_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_
     verdict got = handle_frames(conn, plain, &eliciting, now_ns);
     if (got == VIOLATION)
         ed_conn_fail(conn, ED_CLOSE_PROTOCOL, now_ns);
+    if (got == UNKEPT)
+        show_life(conn, now_ns);
     if (got == TAKEN && ed_conn_is_open(conn))
         ed_ack_on_packet(&conn->ack, number, eliciting, now_ns);
     if (ed_conn_is_open(conn))

@@ -137,12 +137,11 @@ static bool put_message(struct draft *d, ed_conn *conn, ed_out *out)
     return true;
 }
 
-/** Repeats what has been in flight longest: it is the likeliest to be missed. */
+/** Repeats what is unacknowledged longest: it is what the receiver waits for. */
 static void put_oldest(struct draft *d, ed_conn *conn)
 {
-    for (ed_out *out = ed_outbox_oldest(&conn->outbox);
-         out != NULL && out->last_packet != d->packet.number && put_message(d, conn, out);
-         out = ed_outbox_oldest(&conn->outbox))
+    for (ed_out *out = ed_outbox_oldest(&conn->outbox); out != NULL && put_message(d, conn, out);
+         out = ed_out_next_oldest(out))
         continue;
 }
 
@@ -209,15 +208,16 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
     if (plan->ping || (plan->probe && conn->outbox.reliable_count == 0 && !plan->data) ||
         (!plan->data && !plan->probe && wants_ack_ping(conn, now_ns)))
         put_ping(&d, conn);
-    if (plan->probe) {
+    if (plan->probe)
         put_oldest(&d, conn);
+    if (plan->data || plan->probe)
+        put_messages(&d, conn);
+    bool elicits = (d.record.flags & ED_SENT_ACK_ELICITING) != 0;
+    if (plan->probe && elicits) { // an ACK may have left no room for the message: then the next one
         draft_flag(&d, ED_SENT_PROBE);
         conn->probes--;
         conn->shared->stats->probes_sent++;
     }
-    if (plan->data || plan->probe)
-        put_messages(&d, conn);
-    bool elicits = (d.record.flags & ED_SENT_ACK_ELICITING) != 0;
     if (conn->is_client && elicits && d.message_count == 0)
         draft_pad(&d, ED_CLIENT_PACKET_SIZE_MIN - ED_TAG_SIZE - d.packet.header_size);
     return draft_finish(&d, conn, now_ns);
@@ -246,6 +246,18 @@ static bool reserve(ed_conn *conn, uint64_t now_ns)
     return ed_sent_reserve(&conn->sent, ED_FRAME_MESSAGES_MAX) == EDDY_OK;
 }
 
+/** There is no place for another packet: what is due is due again a little later. */
+static void postpone(ed_conn *conn, uint64_t now_ns)
+{
+    uint64_t *at_ns = conn->timers.at_ns;
+    uint64_t retry_ns = ed_add_sat_u64(now_ns, MEMORY_RETRY_MS * ED_NS_PER_MS);
+
+    at_ns[ED_TIMER_PACE] = retry_ns;
+    at_ns[ED_TIMER_RECOVERY] = ed_max_u64(at_ns[ED_TIMER_RECOVERY], retry_ns);
+    if (ed_ack_wanted(&conn->ack))
+        conn->ack.deadline_ns = ed_max_u64(conn->ack.deadline_ns, retry_ns);
+}
+
 static size_t transmit_any(ed_conn *conn, uint8_t *data, uint64_t now_ns)
 {
     bool is_open = ed_conn_is_open(conn);
@@ -260,8 +272,7 @@ static size_t transmit_any(ed_conn *conn, uint8_t *data, uint64_t now_ns)
         return 0;
     }
     if (!reserve(conn, now_ns)) {
-        conn->timers.at_ns[ED_TIMER_PACE] = ed_add_sat_u64(now_ns, MEMORY_RETRY_MS * ED_NS_PER_MS);
-        conn->ack.deadline_ns = is_open ? conn->timers.at_ns[ED_TIMER_PACE] : ED_NEVER_NS;
+        postpone(conn, now_ns);
         return 0;
     }
     return conn->close_pending ? transmit_close(conn, data, now_ns)

@@ -151,12 +151,9 @@ eddy_status ed_initiate_parse(ed_initiate *initiate, const void *data, size_t si
     return EDDY_OK;
 }
 
-eddy_status ed_initiate_open(ed_initiate *initiate, uint8_t *data, size_t size)
+/** Takes what was sealed. EDDY_EPROTO if it cannot be meant so. */
+static eddy_status read_sealed(ed_initiate *initiate, const uint8_t *data)
 {
-    ed_key key = ed_protect_accept_key(initiate->nonce, initiate->ephemeral);
-
-    if (!ed_protect_open(&key, 0, data, INITIATE_CLEAR_SIZE, size))
-        return EDDY_EAUTH;
     ed_reader r = ed_reader_of(data + INITIATE_CLEAR_SIZE, INITIATE_SEALED_SIZE);
     initiate->datagram_size = ed_read_u16(&r);
     (void)ed_read_bytes(&r, 2 + 4); // streams and credit: not used yet
@@ -170,6 +167,24 @@ eddy_status ed_initiate_open(ed_initiate *initiate, uint8_t *data, size_t size)
         version_count > ED_VERSIONS_MAX)
         return EDDY_EPROTO;
     return EDDY_OK;
+}
+
+eddy_status ed_initiate_open(ed_initiate *initiate, uint8_t *data, size_t size)
+{
+    ed_key key = ed_protect_accept_key(initiate->nonce, initiate->ephemeral);
+
+    if (!ed_protect_open(&key, 0, data, INITIATE_CLEAR_SIZE, size))
+        return EDDY_EAUTH;
+    return read_sealed(initiate, data);
+}
+
+void ed_initiate_read_opened(ed_initiate *initiate, const void *data, size_t size)
+{
+    eddy_status status = ed_initiate_parse(initiate, data, size);
+
+    ED_ASSERT(status == EDDY_OK);
+    status = read_sealed(initiate, data);
+    ED_ASSERT(status == EDDY_OK);
 }
 
 void ed_initiate_write(uint8_t *data, const ed_initiate *initiate)

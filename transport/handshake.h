@@ -56,6 +56,9 @@ EDDY_MUST_CHECK eddy_status ed_initiate_parse(ed_initiate *initiate, const void 
 /** Opens the sealed part, in place. EDDY_EAUTH or EDDY_EPROTO. */
 EDDY_MUST_CHECK eddy_status ed_initiate_open(ed_initiate *initiate, uint8_t *data, size_t size);
 
+/** Reads all of one that ed_initiate_parse and ed_initiate_open took before. */
+void ed_initiate_read_opened(ed_initiate *initiate, const void *data, size_t size);
+
 /** Writes exactly ED_INITIATE_SIZE bytes; the same fields give the same bytes. */
 void ed_initiate_write(uint8_t *data, const ed_initiate *initiate);
 

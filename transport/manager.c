@@ -324,6 +324,13 @@ static void create_incoming(ed_manager *m, const eddy_datagram *datagram, uint64
     }
 }
 
+/** The network may hold a datagram back until its sender has begun anew: then it ends nothing. */
+static bool is_overtaken(const ed_manager *m, const struct slot *slot,
+                         const eddy_datagram *datagram)
+{
+    return type_of(m)->supersedes != NULL && !type_of(m)->supersedes(slot->connection, datagram);
+}
+
 /** A newcomer that proved itself. Its address may be that of a connection which is still here. */
 static void admit_created(ed_manager *m, const eddy_datagram *datagram, bool may_create,
                           uint64_t now_ns)
@@ -333,6 +340,10 @@ static void admit_created(ed_manager *m, const eddy_datagram *datagram, bool may
     if (slot != NULL && type_of(m)->continues(slot->connection, datagram)) {
         type_of(m)->receive(slot->connection, datagram, now_ns);
         add_work(m, slot);
+        return;
+    }
+    if (slot != NULL && is_overtaken(m, slot, datagram)) {
+        m->parts.stats->dropped_replayed++;
         return;
     }
     if (slot != NULL) {
@@ -347,7 +358,6 @@ static void admit_created(ed_manager *m, const eddy_datagram *datagram, bool may
 
 static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
 {
-    const struct slot *slot = find_address(m, &datagram->remote, ED_SIDE_INCOMING);
     bool is_full = m->incoming_count >= m->parts.incoming_max;
     ed_load load = {.may_create = !is_full && m->half_open_count < m->parts.half_open_max,
                     .is_full = is_full,

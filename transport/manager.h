@@ -56,7 +56,7 @@ typedef struct ed_load {
     bool may_create;     /* there is a slot, and the half-open ones are below their cap */
     bool is_full;        /* all slots for incoming connections are taken */
     bool shutting_down;  /* nobody is admitted */
-    const void *connection; /* the incoming one that this address has already; NULL: none */
+    bool has_connection; /* there is an incoming connection of this address already */
 } ed_load;
 
 typedef struct ed_birth {
@@ -108,6 +108,8 @@ typedef struct ed_connection_type {
     void (*destroy)(void *connection);
     /** Whether an admitted datagram is of the handshake that made this connection. */
     bool (*continues)(const void *connection, const eddy_datagram *datagram);
+    /** Whether its handshake, another one, began no sooner than the connection's. NULL: always. */
+    bool (*supersedes)(const void *connection, const eddy_datagram *datagram);
     void (*receive)(void *connection, const eddy_datagram *datagram, uint64_t now_ns);
     /** The same for a datagram of the connection's own socket. NULL: it has none. */
     void (*receive_extra)(void *connection, const eddy_datagram *datagram, uint64_t now_ns);

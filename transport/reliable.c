@@ -152,8 +152,7 @@ static eddy_status create(void *context, void *connection, const ed_birth *birth
         ed_conn_init_client(connection, &reliable->shared, birth->handle, &birth->remote, now_ns);
         return EDDY_OK;
     }
-    eddy_status status = ed_initiate_parse(&initiate, birth->datagram->data, birth->datagram->size);
-    ED_ASSERT(status == EDDY_OK); // it was admitted
+    ed_initiate_read_opened(&initiate, birth->datagram->data, birth->datagram->size);
     ed_conn_init_server(connection, &reliable->shared, birth->handle, birth->wire_id,
                         birth->datagram, &initiate, now_ns);
     return EDDY_OK;
@@ -183,6 +182,21 @@ static bool continues(const void *connection, const eddy_datagram *datagram)
     return ed_initiate_parse(&initiate, datagram->data, datagram->size) == EDDY_OK &&
            ed_equal_secret(initiate.nonce, conn->nonce, ED_NONCE_SIZE) &&
            ed_equal_secret(initiate.ephemeral, conn->client_ephemeral, ED_EPHEMERAL_SIZE);
+}
+
+/**
+ * Within one handshake the client's clock says which INITIATE is the newer one; between two,
+ * perhaps of two clocks, the server's own in the cookies does.
+ */
+static bool supersedes(const void *connection, const eddy_datagram *datagram)
+{
+    const ed_conn *conn = connection;
+    ed_initiate initiate;
+
+    ed_initiate_read_opened(&initiate, datagram->data, datagram->size);
+    if (ed_equal_secret(initiate.nonce, conn->nonce, ED_NONCE_SIZE))
+        return initiate.client_time_us >= conn->client_time_us;
+    return !ed_cookie_is_older(initiate.cookie, conn->cookie);
 }
 
 static void receive(void *connection, const eddy_datagram *datagram, uint64_t now_ns)
@@ -272,6 +286,7 @@ const ed_connection_type ed_reliable_type = {
     .fail_connect = fail_connect,
     .destroy = destroy,
     .continues = continues,
+    .supersedes = supersedes,
     .receive = receive,
     .send = send_command,
     .shutdown = shut_down,

@@ -106,10 +106,20 @@ static void release_held(ed_inbox *inbox, ed_lane_in *lane)
     }
 }
 
+/**
+ * Whether one more message may be held back. What is held never takes more than half of the budget:
+ * otherwise there might be no room left for the very message that it waits for.
+ */
+static bool may_hold(const ed_inbox *inbox, size_t size)
+{
+    return inbox->held_size + size <= ED_HELD_SIZE_MAX &&
+           ed_pool_charged(inbox->pool) < ed_pool_left(inbox->pool);
+}
+
 static eddy_status hold(ed_inbox *inbox, ed_lane_in *lane, const ed_message_frame *message,
                         uint64_t sequence)
 {
-    if (inbox->held_size + message->data.size > ED_HELD_SIZE_MAX)
+    if (!may_hold(inbox, message->data.size))
         return EDDY_ELIMIT;
     if (!widen(inbox, lane, sequence))
         return EDDY_ENOMEM;

@@ -180,9 +180,32 @@ ed_out *ed_outbox_next(const ed_outbox *outbox)
     return turn == NULL ? NULL : out_of_node(ed_list_first(&lane_of_turn(turn)->fresh));
 }
 
+static ed_out *out_of_lane_node(ed_list_node *node)
+{
+    return node == NULL ? NULL : ED_CONTAINER(node, ed_out, lane_node);
+}
+
+static ed_out *older_of(ed_out *a, ed_out *b)
+{
+    return a == NULL || (b != NULL && b->first_packet < a->first_packet) ? b : a;
+}
+
 ed_out *ed_outbox_oldest(const ed_outbox *outbox)
 {
-    return out_of_node(ed_list_first(&outbox->in_flight));
+    ed_out *oldest = NULL;
+
+    for (unsigned g = ED_WIRE_RELIABLE_UNORDERED; g < ED_WIRE_GUARANTEE_COUNT; g++)
+        for (unsigned stream = 0; stream < ED_STREAM_COUNT; stream++) {
+            const ed_lane_out *lane = ed_lanes_find(&outbox->lanes, (uint8_t)g, (uint8_t)stream);
+            if (lane != NULL)
+                oldest = older_of(oldest, out_of_lane_node(ed_list_first(&lane->outstanding)));
+        }
+    return oldest;
+}
+
+ed_out *ed_out_next_oldest(const ed_out *out)
+{
+    return out_of_lane_node(ed_list_next(&out->lane->outstanding, &out->lane_node));
 }
 
 ed_message_frame ed_out_frame(const ed_out *out)
@@ -211,6 +234,7 @@ void ed_outbox_on_sent(ed_outbox *outbox, ed_out *out, uint64_t packet)
     } else {
         if (out->state == ED_OUT_FRESH) {
             out->sequence = lane->next_sequence++;
+            out->first_packet = packet;
             ed_list_push_back(&lane->outstanding, &out->lane_node);
             outbox->fresh_count--;
         }
@@ -237,6 +261,23 @@ bool ed_outbox_on_acked(ed_outbox *outbox, ed_sent_ref ref)
     return true;
 }
 
+/**
+ * The oldest goes first: a receiver that has no room for more than it needs next must get that, and
+ * not what it would refuse again. What is lost is mostly the newest, or once more the oldest, so
+ * that the place is near an end.
+ */
+static void queue_lost(ed_outbox *outbox, ed_out *out)
+{
+    ed_list *lost = &outbox->lost;
+    ed_list_node *before = lost->head.previous;
+
+    if (!ed_list_empty(lost) && out->first_packet < out_of_node(ed_list_first(lost))->first_packet)
+        before = &lost->head;
+    while (before != &lost->head && out_of_node(before)->first_packet > out->first_packet)
+        before = before->previous;
+    ed_list_insert_after(before, &out->node);
+}
+
 bool ed_outbox_on_lost(ed_outbox *outbox, ed_sent_ref ref, uint64_t packet)
 {
     ed_out *out = resolve(outbox, ref);
@@ -244,7 +285,7 @@ bool ed_outbox_on_lost(ed_outbox *outbox, ed_sent_ref ref, uint64_t packet)
     if (out == NULL || out->state != ED_OUT_IN_FLIGHT || out->last_packet != packet)
         return false;
     ed_list_remove(&out->node);
-    ed_list_push_back(&outbox->lost, &out->node);
+    queue_lost(outbox, out);
     out->state = ED_OUT_LOST;
     return true;
 }

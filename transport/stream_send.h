@@ -34,7 +34,8 @@ typedef struct ed_out {
     ed_lane_out *lane;
     ed_block *block; /* owned */
     uint64_t sequence;
-    uint64_t last_packet; /* the newest packet that carries it */
+    uint64_t first_packet; /* the one that carried it first: older messages have lower ones */
+    uint64_t last_packet;  /* the newest packet that carries it */
     uint32_t slot;
     uint32_t generation;
     ed_out_state state;
@@ -45,7 +46,7 @@ typedef struct ed_outbox {
     ed_lanes lanes;
     ed_list turns;
     ed_list in_flight; /* the one sent longest ago first */
-    ed_list lost;
+    ed_list lost;      /* by age */
     ed_list unused;
     ed_out **chunks; /* records never move */
     uint32_t chunk_count;
@@ -70,8 +71,14 @@ EDDY_MUST_CHECK eddy_status ed_outbox_push(ed_outbox *outbox, uint8_t guarantee,
 /** The message to send next, or NULL; the same until it is sent. */
 ed_out *ed_outbox_next(const ed_outbox *outbox);
 
-/** The message in flight that was sent longest ago, to be sent again as a probe; or NULL. */
+/**
+ * The message that was sent first of those not acknowledged, lost or not, to be sent again as a
+ * probe; or NULL. Looks at every lane.
+ */
 ed_out *ed_outbox_oldest(const ed_outbox *outbox);
+
+/** The one sent next after it on the same lane, or NULL. */
+ed_out *ed_out_next_oldest(const ed_out *out);
 
 /** How it stands in a packet. */
 ed_message_frame ed_out_frame(const ed_out *out);

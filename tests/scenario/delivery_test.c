@@ -15,10 +15,10 @@ enum {
     TICK_MS = 16,
     TICKS_MIN = 40,
     TICKS_MAX = 400,
-    BURST_MAX = 500, /* messages at once, now and then */
-    CONNECT_LIMIT_S = 60,
-    HEALED_LIMIT_S = 20, /* from the end of all faults until the last message has come */
-    QUIET_S = 3,         /* without a copy or a probe: longer than probes are ever apart */
+    BURST_MAX = 500,       /* messages at once, now and then */
+    CONNECT_LIMIT_S = 110, /* a burst of losses may swallow twenty datagrams, seconds apart */
+    HEALED_LIMIT_S = 20,   /* from the end of all faults until the last message has come */
+    QUIET_S = 3,           /* without a copy or a probe: longer than probes are ever apart */
     QUIET_LIMIT_S = 30,
     FLUSH_MS = 5000,
     SHUTDOWN_LIMIT_S = 15,

@@ -35,6 +35,11 @@ static uint64_t number_of(const char *variable, uint64_t otherwise)
     return text == NULL || *text == 0 ? otherwise : strtoull(text, NULL, 10);
 }
 
+bool ed_seeds_slow_build(void)
+{
+    return IS_SLOW != 0;
+}
+
 ed_seeds ed_seeds_chosen(uint64_t many)
 {
     uint64_t one = number_of("EDDY_SEED", 0);

@@ -2,7 +2,7 @@
 #ifndef ED_TEST_SEEDS_H
 #define ED_TEST_SEEDS_H
 
-#include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /** Seeds `first` to `first + count - 1`. */
@@ -16,6 +16,9 @@ typedef struct ed_seeds {
  * with EDDY_FULL, or a twentieth of `many` in a build that is slow because it checks more.
  */
 ed_seeds ed_seeds_chosen(uint64_t many);
+
+/** Whether this build is slow because it checks more: long tests do less in it. */
+bool ed_seeds_slow_build(void);
 
 /**
  * Says which seed runs now: if the program is aborted or timed out, it prints what repeats it.

@@ -249,19 +249,42 @@ static void the_held_limit(void **state)
     CHECK_EQ("and there is room again", receive_sized(sequence + 1, SIZE), EDDY_OK);
 }
 
+static void reopen_with(size_t budget)
+{
+    ed_inbox_free(&inbox);
+    ed_pool_destroy(pool);
+    open_inbox(budget);
+}
+
+/** What is held leaves room in the pool for the very message that it waits for. */
+static void what_is_held_leaves_room(void **state)
+{
+    enum { BUDGET_SIZE = 64 * 1024, SIZE = 1000 };
+    uint32_t sequence = 1;
+
+    (void)state;
+    reopen_with(BUDGET_SIZE);
+    while (receive_sized(sequence, SIZE) == EDDY_OK)
+        sequence++;
+    CHECK_EQ("refused", receive_sized(sequence, SIZE), EDDY_ELIMIT);
+    CHECK("as much as half may be held", inbox.held_size >= BUDGET_SIZE / 2 - 2048);
+    CHECK("and not much more", inbox.held_size <= BUDGET_SIZE / 2 + 2048);
+    CHECK_EQ("there is room for what is missing", receive_sized(0, SIZE), EDDY_OK);
+    for (uint32_t n = 0; n < sequence; n++)
+        CHECK_EQ("then all come", deliver(), n);
+}
+
 /** Without room nothing changes: the same message is taken once there is. */
 static void an_exhausted_pool(void **state)
 {
     (void)state;
-    ed_inbox_free(&inbox);
-    ed_pool_destroy(pool);
-    open_inbox(4096);
+    reopen_with(4096);
     ed_block *all = ed_pool_take(pool, 4096 - sizeof(ed_block));
     CHECK("everything is taken", all != NULL);
 
     for (unsigned round = 0; round < 2; round++) {
         CHECK_EQ("in order", receive(0), EDDY_ENOMEM);
-        CHECK_EQ("early", receive(5), EDDY_ENOMEM);
+        CHECK_EQ("early", receive(5), EDDY_ELIMIT);
         CHECK_EQ("nothing came of it", deliver(), NONE);
         CHECK_EQ("nothing is held", inbox.held_size, 0);
     }
@@ -304,6 +327,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(unreliable_ones_come_as_they_are, setup, teardown),
         cmocka_unit_test_setup_teardown(what_may_not_be_sent, setup, teardown),
         cmocka_unit_test_setup_teardown(the_held_limit, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_held_leaves_room, setup, teardown),
         cmocka_unit_test_setup_teardown(an_exhausted_pool, setup, teardown),
         cmocka_unit_test_setup_teardown(out_of_memory, setup, teardown),
     };

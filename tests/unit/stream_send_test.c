@@ -246,23 +246,51 @@ static void unreliable_ones_are_sent_once(void **state)
 /* ------------------------------------------------------------------------------ lost and found --
  */
 
-static void lost_ones_go_first_in_order_of_loss(void **state)
+static void lost_ones_go_first_by_age(void **state)
+{
+    static const size_t lost[] = {2, 4, 0, 3};
+    struct sent sent[6];
+
+    (void)state;
+    for (uint32_t n = 0; n < ED_COUNT(sent); n++)
+        push(R, (uint8_t)n, n, 4);
+    for (size_t n = 0; n < ED_COUNT(sent); n++)
+        sent[n] = send_next();
+    push(R, 0, 100, 4);
+    for (size_t i = 0; i < ED_COUNT(lost); i++)
+        CHECK("lost", ed_outbox_on_lost(&outbox, sent[lost[i]].ref, sent[lost[i]].packet));
+    check_order("before what is fresh", (const uint32_t[]){0, 2, 3, 4, 100}, 5);
+    CHECK_EQ("unacknowledged", outbox.reliable_count, 7);
+}
+
+/** The oldest by its first packet, lost or not, however often it was sent since. */
+static void the_oldest_unacknowledged(void **state)
 {
     struct sent sent[4];
 
     (void)state;
-    for (uint32_t n = 0; n < 4; n++)
-        push(R, (uint8_t)n, n, 4);
-    for (size_t n = 0; n < 4; n++)
+    CHECK("none", ed_outbox_oldest(&outbox) == NULL);
+    push(U, 0, 99, 4);
+    push(R, 0, 0, 4);
+    CHECK("none was sent", ed_outbox_oldest(&outbox) == NULL);
+    send_next();
+    CHECK("an unreliable one is no matter", ed_outbox_oldest(&outbox) == NULL);
+    sent[0] = send_next();
+    for (uint32_t n = 1; n < 4; n++) {
+        push(R, n == 3 ? 0 : 200, n, 4); // on two streams: 0 and 3, 1 and 2
         sent[n] = send_next();
-    push(R, 0, 100, 4);
-    CHECK("lost", ed_outbox_on_lost(&outbox, sent[2].ref, sent[2].packet));
+    }
+    CHECK_EQ("the first", mark_of(ed_outbox_oldest(&outbox)), 0);
+    CHECK_EQ("the next of its stream", mark_of(ed_out_next_oldest(ed_outbox_oldest(&outbox))), 3);
     CHECK("lost", ed_outbox_on_lost(&outbox, sent[0].ref, sent[0].packet));
-    check_order("before what is fresh", (const uint32_t[]){2, 0, 100}, 3);
-    CHECK_EQ("the one in flight longest", mark_of(ed_outbox_oldest(&outbox)), 1);
-    CHECK("acked", ed_outbox_on_acked(&outbox, sent[1].ref));
-    CHECK_EQ("then the next", mark_of(ed_outbox_oldest(&outbox)), 3);
-    CHECK_EQ("unacknowledged", outbox.reliable_count, 4);
+    CHECK_EQ("lost or not", mark_of(ed_outbox_oldest(&outbox)), 0);
+    send_next();
+    CHECK_EQ("sent again or not", mark_of(ed_outbox_oldest(&outbox)), 0);
+    for (size_t n = 0; n < 3; n++) {
+        CHECK_EQ("in the order of sending", mark_of(ed_outbox_oldest(&outbox)), n);
+        CHECK("acked", ed_outbox_on_acked(&outbox, sent[n].ref));
+    }
+    CHECK("the last of its stream", ed_out_next_oldest(ed_outbox_oldest(&outbox)) == NULL);
 }
 
 /** What an old packet's fate means once a newer one carries the message too. */
@@ -375,7 +403,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_oldest_unreliable_gives_way, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lane_sheds_its_own, setup, teardown),
         cmocka_unit_test_setup_teardown(unreliable_ones_are_sent_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(lost_ones_go_first_in_order_of_loss, setup, teardown),
+        cmocka_unit_test_setup_teardown(lost_ones_go_first_by_age, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_oldest_unacknowledged, setup, teardown),
         cmocka_unit_test_setup_teardown(the_newest_packet_decides, setup, teardown),
         cmocka_unit_test_setup_teardown(lost_then_acked, setup, teardown),
         cmocka_unit_test_setup_teardown(references_go_stale, setup, teardown),

@@ -1,0 +1,85 @@
+/** Any bytes as frames: what is read lies inside, keeps its promises, and is written as it was. */
+#include <string.h>
+
+#include "core/base.h"
+#include "transport/frame.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { WRITTEN_MAX = 4096 };
+
+static void check_ack(const ed_ack_frame *ack, ed_span bytes)
+{
+    uint8_t data[WRITTEN_MAX];
+    ed_writer w = ed_writer_of(data, sizeof(data));
+    ed_ranges ranges = {.count = ack->count};
+
+    ED_ASSERT(ack->count >= 1 && ack->count <= ED_ACK_RANGES_MAX);
+    for (uint32_t i = 0; i < ack->count; i++) {
+        ED_ASSERT(ack->range[i].first <= ack->range[i].last);
+        ED_ASSERT(ack->range[i].last <= ED_PACKET_NUMBER_LAST);
+        ED_ASSERT(i == 0 || ack->range[i].last + 2 <= ack->range[i - 1].first);
+        ranges.range[i] = ack->range[i];
+    }
+    ED_ASSERT(ed_ranges_valid(&ranges));
+    ed_frame_write_ack(&w, &ranges, ack->delay_us);
+    ED_ASSERT(ed_writer_size(&w) == bytes.size && memcmp(data, bytes.data, bytes.size) == 0);
+}
+
+static void check_close(const ed_close *close, ed_span bytes)
+{
+    uint8_t data[WRITTEN_MAX];
+    ed_writer w = ed_writer_of(data, sizeof(data));
+
+    ED_ASSERT(close->cause < ED_CLOSE_CAUSE_COUNT && close->reason_size < EDDY_REASON_SIZE);
+    ED_ASSERT(close->reason[close->reason_size] == 0);
+    ed_frame_write_close(&w, close);
+    ED_ASSERT(ed_writer_size(&w) == bytes.size && memcmp(data, bytes.data, bytes.size) == 0);
+}
+
+static void check_message(const ed_message_frame *message, ed_span bytes)
+{
+    static uint8_t data[1 << 16];
+    ed_writer w = ed_writer_of(data, sizeof(data));
+    const uint8_t *end = bytes.data + bytes.size;
+
+    ED_ASSERT(message->guarantee < ED_WIRE_GUARANTEE_COUNT);
+    ED_ASSERT(message->data.size == 0 ||
+              (message->data.data >= bytes.data && message->data.data + message->data.size <= end));
+    ed_frame_write_message(&w, message);
+    if (!ed_writer_ok(&w))
+        return; // longer than any packet
+    ED_ASSERT(ed_writer_size(&w) == ed_frame_message_overhead(message) + message->data.size);
+    if (ed_writer_size(&w) != bytes.size)
+        ed_frame_drop_length(&w, data, message); // it ran to the packet's end
+    ED_ASSERT(ed_writer_size(&w) == bytes.size && memcmp(data, bytes.data, bytes.size) == 0);
+}
+
+static void check_frame(const ed_frame *frame, ed_span bytes)
+{
+    ED_ASSERT(bytes.size > 0 && frame->type < ED_FRAME_TYPE_COUNT);
+    if (frame->type == ED_FRAME_ACK)
+        check_ack(&frame->ack, bytes);
+    if (frame->type == ED_FRAME_CLOSE)
+        check_close(&frame->close, bytes);
+    if (frame->type == ED_FRAME_MESSAGE)
+        check_message(&frame->message, bytes);
+    if (frame->type == ED_FRAME_SKIP)
+        ED_ASSERT(frame->skip.count > 0 && frame->skip.guarantee >= ED_WIRE_RELIABLE_UNORDERED);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    ed_reader r = ed_reader_of(data, size);
+    ed_frame frame;
+
+    while (ed_reader_left(&r) > 0) {
+        const uint8_t *before = r.at;
+        if (ed_frame_read(&r, &frame) != EDDY_OK) {
+            ED_ASSERT(!ed_reader_ok(&r) || before == r.at - 1);
+            break;
+        }
+        check_frame(&frame, (ed_span){.data = before, .size = (size_t)(r.at - before)});
+    }
+    return 0;
+}
