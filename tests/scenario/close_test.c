@@ -43,8 +43,7 @@ static ed_endpoint *end_of(size_t node)
     return &cluster.nodes[node].endpoints[0];
 }
 
-/* ------------------------------------------------------------------------------------ politely --
- */
+/* ---------------------------------------------------------------------------------- politely -- */
 
 static void a_polite_close_delivers_all_that_was_accepted(void **state)
 {
@@ -128,8 +127,7 @@ static void code_and_reason_arrive(void **state)
     }
 }
 
-/* ------------------------------------------------------------------------------------- in time --
- */
+/* ----------------------------------------------------------------------------------- in time -- */
 
 static void flushing_ends_at_its_deadline(void **state)
 {
@@ -170,6 +168,20 @@ static void flushing_ends_at_its_deadline(void **state)
         node->manager = NULL;
         ed_cluster_close(&cluster);
     }
+}
+
+/** The deadline of the flush comes while the acknowledgements are on their way. */
+static void what_arrived_in_time_is_not_undelivered(void **state)
+{
+    (void)state;
+    open_pair("acks while closing", 1);
+    set_loss(0); // and 20 ms each way
+    ed_node_send_many(&cluster.nodes[1], end_of(1), EDDY_RELIABLE_ORDERED, 0, 5);
+    ed_node_disconnect(&cluster.nodes[1], end_of(1), 0, NULL, 30);
+    ed_cluster_await_disconnected(&cluster, end_of(1), ED_NS_PER_S);
+    CHECK_EQ("arrived", ed_endpoint_received(end_of(0)), 5);
+    CHECK_EQ("undelivered", end_of(1)->end.undelivered, 0);
+    ed_cluster_close(&cluster);
 }
 
 /** Drops the first so many datagrams of one node. */
@@ -290,8 +302,26 @@ static void what_is_sent_after_the_end_is_counted_or_refused(void **state)
     ed_cluster_close(&cluster);
 }
 
-/* --------------------------------------------------------------------------------- all together --
- */
+static void what_nobody_reads_is_given_back(void **state)
+{
+    eddy_event events[8];
+
+    (void)state;
+    open_pair("unread", 1);
+    ed_node *server = &cluster.nodes[0];
+    server->is_reading = false;
+    ed_node_send_many(&cluster.nodes[1], end_of(1), EDDY_RELIABLE_ORDERED, 0, 30);
+    ed_node_send_many(&cluster.nodes[1], end_of(1), EDDY_UNRELIABLE, 0, 30);
+    ed_cluster_run_for(&cluster, ED_NS_PER_S);
+    // Some are read and released; the rest goes with the manager.
+    CHECK_EQ("unread", eddy_next_batch(server->manager, events, ED_COUNT(events)),
+             ED_COUNT(events));
+    for (size_t i = 0; i < ED_COUNT(events); i++)
+        eddy_release(server->manager, &events[i]);
+    ed_cluster_close(&cluster);
+}
+
+/* ------------------------------------------------------------------------------ all together -- */
 
 static void open_many(const char *name, size_t clients)
 {
@@ -430,10 +460,12 @@ int main(void)
         cmocka_unit_test(unreliable_messages_are_flushed_too),
         cmocka_unit_test(code_and_reason_arrive),
         cmocka_unit_test(flushing_ends_at_its_deadline),
+        cmocka_unit_test(what_arrived_in_time_is_not_undelivered),
         cmocka_unit_test(a_close_may_be_lost),
         cmocka_unit_test(both_ends_may_close_at_once),
         cmocka_unit_test(what_never_arrived_is_counted),
         cmocka_unit_test(what_is_sent_after_the_end_is_counted_or_refused),
+        cmocka_unit_test(what_nobody_reads_is_given_back),
         cmocka_unit_test(a_server_shuts_down_with_all_its_clients),
         cmocka_unit_test(after_shutdown_nothing_is_accepted),
         cmocka_unit_test(a_shutdown_ends_what_has_hardly_begun),

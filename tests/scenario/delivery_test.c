@@ -32,8 +32,7 @@ static eddy_stats seen;
 static ed_link_stats seen_links;
 static uint64_t healed_max_ns;
 
-/* ------------------------------------------------------------------------------ what is drawn --
- */
+/* ----------------------------------------------------------------------------- what is drawn -- */
 
 /** A number below `limit`, in one of `one_in` draws; otherwise 0. */
 static uint32_t sometimes(ed_rng *rng, uint32_t one_in, uint32_t limit)
@@ -93,8 +92,7 @@ static void set_links(ed_cluster *cluster, ed_rng *rng, bool with_partitions)
     }
 }
 
-/* ---------------------------------------------------------------------------------- one world --
- */
+/* --------------------------------------------------------------------------------- one world -- */
 
 /** A client's connection stands for the server, too, once a packet of the client has come. */
 static bool all_came(const void *context)

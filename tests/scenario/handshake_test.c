@@ -58,8 +58,7 @@ static void check_one_connection(const char *name)
     check_talk(server, ed_node_newest(server), client, ed_node_newest(client));
 }
 
-/* ------------------------------------------------------------------------------ a bad network --
- */
+/* ----------------------------------------------------------------------------- a bad network -- */
 
 /** Drops datagrams of one form, and keeps a copy of the first. */
 typedef struct thief {
@@ -236,8 +235,7 @@ static void an_old_initiate_does_not_replace_a_newer_connection(void **state)
     ed_cluster_close(&cluster);
 }
 
-/* ----------------------------------------------------------------------------------- refusals --
- */
+/* ---------------------------------------------------------------------------------- refusals -- */
 
 static void a_full_server_refuses(void **state)
 {
@@ -361,8 +359,7 @@ static void half_open_connections_have_a_cap_and_an_end(void **state)
     ed_cluster_close(&cluster);
 }
 
-/* ------------------------------------------------------------------------------ anew and twice --
- */
+/* ---------------------------------------------------------------------------- anew and twice -- */
 
 static void a_restarted_client_replaces_itself(void **state)
 {
@@ -432,8 +429,7 @@ static void a_second_connection_to_the_same_address_is_a_duplicate(void **state)
     ed_cluster_close(&cluster);
 }
 
-/* ---------------------------------------------------------------------------------- strangers --
- */
+/* --------------------------------------------------------------------------------- strangers -- */
 
 /** What a server says to strangers. */
 typedef struct replies {

@@ -11,6 +11,7 @@ enum {
     WARM_TICKS = 50,
     WARM_FACTOR = 4, /* the warm-up asks for more than what follows */
     MESSAGES = 1000 * 1000,
+    MESSAGES_SLOW = 40 * 1000,
     BUDGET_SIZE = 64 * 1024, /* the smallest that a configuration allows */
     BLOCK_SIZE = 2048,       /* what a message of 1,000 bytes is charged */
     BUDGET_BLOCKS = BUDGET_SIZE / BLOCK_SIZE,
@@ -61,7 +62,7 @@ static void a_warm_connection_allocates_nothing(void **state)
         {"no loss", 0, 1},
         {"1 % loss", 10 * 1000, 4},
     };
-    const uint64_t messages = ed_seeds_slow_build() ? MESSAGES / 20 : MESSAGES;
+    const uint64_t messages = ed_seeds_slow_build() ? MESSAGES_SLOW : MESSAGES;
 
     (void)state;
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
@@ -90,8 +91,7 @@ static void a_warm_connection_allocates_nothing(void **state)
     }
 }
 
-/* ------------------------------------------------------------------------------------- budgets --
- */
+/* ----------------------------------------------------------------------------------- budgets -- */
 
 /** Sends until the budget is used up. @return how many were accepted. */
 static size_t send_all(ed_node *node)
@@ -195,8 +195,7 @@ static void early_messages_leave_room_for_those_they_wait_for(void **state)
     }
 }
 
-/* ----------------------------------------------------------------------------- without memory --
- */
+/* ---------------------------------------------------------------------------- without memory -- */
 
 static void send_some(ed_node *node)
 {
@@ -278,6 +277,34 @@ static void running_out_of_memory_anywhere_is_survived(void **state)
     }
 }
 
+/** What is due and cannot leave for want of memory is tried again later, and not all the time. */
+static void no_memory_for_a_probe_is_no_busy_loop(void **state)
+{
+    enum { MESSAGES_QUEUED = 1000, WITHOUT_S = 5 };
+    eddy_config server = ed_cluster_server_config();
+    eddy_config client = ed_cluster_client_config();
+
+    (void)state;
+    open_pair("no memory for a probe", 1, (ed_sizes){1000, 1000}, &server, &client);
+    ed_node *node = &cluster.nodes[1];
+    set_loss(0); // and a delay, so that much is in flight at once
+    ed_node_send_many(node, &node->endpoints[0], EDDY_RELIABLE_ORDERED, 0, MESSAGES_QUEUED);
+    ed_cluster_run_for(&cluster, ED_NS_PER_MS);
+    // The first flight has left. As the window grows, the log of what was sent must grow with it.
+    node->memory.fail_after = 0;
+    while (node->memory.failures == 0)
+        CHECK("grows", ed_world_step(cluster.world) && !ed_cluster_all_delivered(&cluster));
+    CHECK_EQ("cut", ed_world_block(cluster.world, NULL, NULL, true), EDDY_OK);
+    ed_cluster_run_for(&cluster, WITHOUT_S * ED_NS_PER_S); // the world would notice a busy loop
+    CHECK("often", node->memory.failures < WITHOUT_S * 1000);
+
+    node->memory.fail_after = UINT64_MAX;
+    CHECK_EQ("mended", ed_world_block(cluster.world, NULL, NULL, false), EDDY_OK);
+    ed_cluster_await_delivered(&cluster, 10 * ED_NS_PER_S);
+    CHECK("not a flood", ed_node_stats(node).sent_datagrams < 2 * MESSAGES_QUEUED);
+    ed_cluster_close(&cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +313,7 @@ int main(void)
         cmocka_unit_test(a_program_that_does_not_read_loses_nothing),
         cmocka_unit_test(early_messages_leave_room_for_those_they_wait_for),
         cmocka_unit_test(running_out_of_memory_anywhere_is_survived),
+        cmocka_unit_test(no_memory_for_a_probe_is_no_busy_loop),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,6 @@
 /** What the wire carries besides the messages: every byte of it is accounted for here. */
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
-#include "transport/limits.h"
 
 enum {
     SETTLE_MS = 1000, /* no ack is due then */
@@ -142,7 +141,7 @@ static void a_keepalive_is_padded_only_on_its_way_up(void **state)
         size_t from;
         size_t size;
     } rows[] = {
-        {"up", 1, ED_CLIENT_PACKET_SIZE_MIN},
+        {"up", 1, 44},
         {"down", 0, DOWN_HEADER_SIZE + 2}, // a PING, and a byte for header protection to sample
     };
 
@@ -176,7 +175,7 @@ static void every_datagram_of_the_handshake_has_its_size(void **state)
     CHECK_EQ("up", seen.count[1], 3);
     CHECK_EQ("HELLO", seen.size[1][0], 1200);
     CHECK_EQ("INITIATE", seen.size[1][1], 1200);
-    CHECK_EQ("the first PING", seen.size[1][2], ED_CLIENT_PACKET_SIZE_MIN);
+    CHECK_EQ("the first PING", seen.size[1][2], 44);
     CHECK_EQ("down", seen.count[0], 2);
     CHECK_EQ("RETRY", seen.size[0][0], 48);
     CHECK_EQ("ACCEPT", seen.size[0][1], 204);
