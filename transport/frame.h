@@ -97,8 +97,8 @@ typedef struct ed_frame {
 } ed_frame;
 
 /**
- * Takes one frame. EDDY_ETRUNCATED if the packet ends inside it, EDDY_EPROTO if it says what may
- * not be said. `*frame` is meaningful on success only; a run of PADDING is one frame.
+ * Takes one frame. EDDY_ETRUNCATED if there is none; EDDY_EPROTO if the packet ends inside it or it
+ * says what may not be said. `*frame` is meaningful on success only; a run of PADDING is one frame.
  */
 EDDY_MUST_CHECK eddy_status ed_frame_read(ed_reader *r, ed_frame *frame);
 

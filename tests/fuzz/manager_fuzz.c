@@ -87,8 +87,7 @@ static bool is_stranger(uint8_t peer)
     return peer >= CLIENTS + SERVERS;
 }
 
-/* ---------------------------------------------------------------------------------- the socket --
- */
+/* ------------------------------------------------------------------------------- the socket -- */
 
 static size_t socket_receive(void *context, eddy_datagram *datagrams, size_t count)
 {
@@ -187,8 +186,7 @@ static void fill(void *context, void *data, size_t size)
     }
 }
 
-/* ------------------------------------------------------------------------------------ the peers --
- */
+/* -------------------------------------------------------------------------------- the peers -- */
 
 /** Puts a datagram on its way, as if that peer had sent it. */
 static void push(uint8_t from, const uint8_t *data, size_t size)
@@ -335,8 +333,7 @@ static void damage(uint8_t index, uint16_t at, uint8_t change, bool reseal)
     push(index, peer->last, peer->last_size);
 }
 
-/* ---------------------------------------------------------------------------------- the program --
- */
+/* ------------------------------------------------------------------------------ the program -- */
 
 static void on_event(eddy_event *event)
 {
@@ -412,8 +409,7 @@ static void program_dials(uint8_t index)
     }
 }
 
-/* ----------------------------------------------------------------------------------- the orders --
- */
+/* ------------------------------------------------------------------------------- the orders -- */
 
 enum order {
     ORDER_TIME,

@@ -10,8 +10,7 @@
 
 enum { STEP_MS = 5, LIMIT_MS = 20000 };
 
-/* --------------------------------------------------------- two managers in a world, no threads --
- */
+/* ------------------------------------------------------ two managers in a world, no threads -- */
 
 struct side {
     ed_counting_alloc memory;
@@ -123,8 +122,7 @@ static int close_pair(void **state)
     return 0;
 }
 
-/* ------------------------------------------------------------------------------------ opening --
- */
+/* ---------------------------------------------------------------------------------- opening -- */
 
 static void set_bind(eddy_config *config)
 {
@@ -225,8 +223,60 @@ static void opening_without_memory(void **state)
     CHECK_EQ("memory", memory.live_count, 0);
 }
 
-/* ---------------------------------------------------------------------------------- connecting --
- */
+static size_t stub_receive(void *context, eddy_datagram *datagrams, size_t count)
+{
+    (void)context;
+    (void)datagrams;
+    (void)count;
+    return 0;
+}
+
+static size_t stub_send(void *context, const eddy_datagram *datagrams, size_t count)
+{
+    (void)context;
+    (void)datagrams;
+    return count;
+}
+
+static eddy_address stub_local(void *context)
+{
+    (void)context;
+    return ed_addr_ipv4(10, 0, 0, 1, 1);
+}
+
+static void stub_close(void *context)
+{
+    *(unsigned *)context += 1;
+}
+
+/** A socket of the program's own stays its own until opening has succeeded. */
+static void who_closes_a_socket(void **state)
+{
+    unsigned closed = 0;
+    eddy_socket socket = {.context = &closed,
+                          .receive = stub_receive,
+                          .send = stub_send,
+                          .local = stub_local,
+                          .close = stub_close};
+    eddy_config config = config_without_pump();
+    eddy_manager *manager = NULL;
+    ed_counting_alloc memory;
+
+    (void)state;
+    ed_counting_alloc_init(&memory, NULL);
+    config.allocator = &memory.allocator;
+    config.socket = &socket;
+    for (unsigned after = 0; manager == NULL; after++) {
+        memory.fail_after = after;
+        eddy_status status = eddy_open(&manager, &config);
+        CHECK_EQ("status", status == EDDY_OK, manager != NULL);
+        CHECK_EQ("not closed", closed, 0);
+    }
+    (void)eddy_close(manager, 0);
+    CHECK_EQ("closed once", closed, 1);
+}
+
+/* ------------------------------------------------------------------------------- connecting -- */
 
 static void connecting_is_refused(void **state)
 {
@@ -287,8 +337,7 @@ static void the_same_address_twice(void **state)
              eddy_send(pair.client.manager, pair.dialled, EDDY_UNRELIABLE, 0, "", 0), EDDY_OK);
 }
 
-/* ------------------------------------------------------------------------------------- sending --
- */
+/* ---------------------------------------------------------------------------------- sending -- */
 
 static void sending_is_refused(void **state)
 {
@@ -355,8 +404,7 @@ static void the_send_budget(void **state)
     CHECK_EQ("exactly those accepted", arrived, accepted);
 }
 
-/* ---------------------------------------------------------------------------------- the events --
- */
+/* ------------------------------------------------------------------------------- the events -- */
 
 static void a_message_and_its_release(void **state)
 {
@@ -478,8 +526,7 @@ static void the_descriptor(void **state)
     CHECK_EQ("the end is something too", readable(fd), 1);
 }
 
-/* ------------------------------------------------------------------------------------- the end --
- */
+/* ---------------------------------------------------------------------------------- the end -- */
 
 static void shutting_down(void **state)
 {
@@ -542,6 +589,7 @@ int main(void)
         cmocka_unit_test(opening_is_refused),
         cmocka_unit_test(a_port_belongs_to_one),
         cmocka_unit_test(opening_without_memory),
+        cmocka_unit_test(who_closes_a_socket),
         cmocka_unit_test_setup_teardown(connecting_is_refused, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(the_same_address_twice, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(sending_is_refused, open_pair, close_pair),

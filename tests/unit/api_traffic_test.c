@@ -52,8 +52,7 @@ static eddy_status close_peer(struct peer *peer, uint32_t flush_ms)
     return status;
 }
 
-/* ---------------------------------------------------------------------------------------- echo --
- */
+/* ------------------------------------------------------------------------------------- echo -- */
 
 struct echo {
     struct peer peer;
@@ -149,8 +148,7 @@ static void eight_clients_echo(void **state)
     (void)close_peer(&echo.peer, 0);
 }
 
-/* --------------------------------------------------------------------------------- many threads --
- */
+/* ----------------------------------------------------------------------------- many threads -- */
 
 struct talker {
     ed_thread thread;
@@ -200,8 +198,7 @@ static void four_threads_send(void **state)
     (void)close_peer(&server, 0);
 }
 
-/* ------------------------------------------------------------------------------------- closing --
- */
+/* ---------------------------------------------------------------------------------- closing -- */
 
 /** What was accepted before a patient close arrives, and the other side is told. */
 static void a_patient_close(void **state)
@@ -255,8 +252,7 @@ static void a_close_in_the_middle(void **state)
     }
 }
 
-/* ------------------------------------------------------------------------------------- waiting --
- */
+/* ---------------------------------------------------------------------------------- waiting -- */
 
 static void waiting_has_an_end(void **state)
 {

@@ -58,7 +58,7 @@ static void check_rows(const struct bytes *rows, size_t count)
     }
 }
 
-/* ---------------------------------------------------------------------------- what has a row -- */
+/* --------------------------------------------------------------------------- what has a row -- */
 
 /** One good frame of each type. */
 static const struct {
@@ -163,7 +163,7 @@ static void values_are_read(void **state)
     CHECK_BYTES("data", f.message.data.data, "hi", 2);
 }
 
-/* ------------------------------------------------------------------------------------ bounds -- */
+/* ----------------------------------------------------------------------------------- bounds -- */
 
 static void types_that_are_none(void **state)
 {
@@ -372,7 +372,7 @@ static void fragment_geometry(void **state)
     }
 }
 
-/* ------------------------------------------------------------------------------- round trips -- */
+/* ------------------------------------------------------------------------------ round trips -- */
 
 /** Ranges drawn so that they reach from one to the most, with gaps from the smallest up. */
 static ed_ranges random_ranges(uint64_t *seed)
@@ -533,10 +533,9 @@ static void a_small_message_costs_three_bytes(void **state)
     CHECK_BYTES("bytes", data, "\xb0\x07\x00hello", 8);
 }
 
-/* ------------------------------------------------------------------------------------- rules -- */
+/* ------------------------------------------------------------------------------------ rules -- */
 
-/** What may arrive where, and what is to be acknowledged; a letter for each state that allows it.
- */
+/** What may arrive where, and what is acknowledged; a letter for each state that allows it. */
 static void the_rules(void **state)
 {
     static const struct {
@@ -578,7 +577,7 @@ static void the_rules(void **state)
     }
 }
 
-/* ------------------------------------------------------------------------------------- noise -- */
+/* ------------------------------------------------------------------------------------ noise -- */
 
 /** Nothing that is read may lie outside, and what succeeds has taken something. */
 static void check_noise(const uint8_t *data, size_t size)

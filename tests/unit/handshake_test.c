@@ -75,8 +75,7 @@ static ed_key accept_key(void)
     return ed_protect_accept_key(initiate.nonce, initiate.ephemeral);
 }
 
-/* ---------------------------------------------------------- each kind, as one thing to be read --
- */
+/* ------------------------------------------------------- each kind, as one thing to be read -- */
 
 static void write_hello(uint8_t *data)
 {
@@ -232,7 +231,7 @@ static void padding_is_not_looked_at(void **state)
     CHECK_EQ("other padding", read_hello(data, sizeof(data)), EDDY_OK);
 }
 
-/* ------------------------------------------------------------------------------- round trips -- */
+/* ------------------------------------------------------------------------------ round trips -- */
 
 static void hello_goes_around(void **state)
 {
@@ -306,8 +305,7 @@ static void accept_goes_around(void **state)
     CHECK_EQ("time", got.server_time_us, want.server_time_us);
 }
 
-/* --------------------------------------------------------------------- authentic, yet refused --
- */
+/* ------------------------------------------------------------------- authentic, yet refused -- */
 
 static void hello_that_says_nonsense(void **state)
 {

@@ -20,8 +20,7 @@ enum {
     ORDER_MAX = 64,
 };
 
-/* ---------------------------------------------------------------------------------- the socket --
- */
+/* ------------------------------------------------------------------------------- the socket -- */
 
 struct wire_datagram {
     eddy_address remote;
@@ -73,8 +72,7 @@ static inline eddy_address wire_local(void *context)
     return ed_addr_ipv4(192, 0, 2, 1, 1);
 }
 
-/* ------------------------------------------------------------------------ what the program sees --
- */
+/* -------------------------------------------------------------------- what the program sees -- */
 
 enum fake_event_kind { FAKE_NONE, FAKE_DATAGRAM, FAKE_FAILED };
 
@@ -93,8 +91,7 @@ struct fake_command {
     bool has_payload; /* counted until somebody takes it over */
 };
 
-/* ------------------------------------------------------------------------------ the connection --
- */
+/* --------------------------------------------------------------------------- the connection -- */
 
 /** What a value's first byte asks for; other values are events. */
 enum fake_word {
@@ -351,8 +348,7 @@ static const ed_connection_type fake_type = {
     .drop_event = fake_drop_event,
 };
 
-/* ---------------------------------------------------------------------------------- the whole --
- */
+/* -------------------------------------------------------------------------------- the whole -- */
 
 struct bed {
     ed_counting_alloc memory;

@@ -20,8 +20,7 @@ enum {
     SILENCE_MS = 1000,    /* ends a session */
 };
 
-/* ------------------------------------------------------------------------------- the forwarder --
- */
+/* ---------------------------------------------------------------------------- the forwarder -- */
 
 struct forwarder {
     ed_world *world;
@@ -192,8 +191,7 @@ static const ed_connection_type session_type = {
     .phase = phase,
 };
 
-/* ----------------------------------------------------------------------------------- the world --
- */
+/* -------------------------------------------------------------------------------- the world -- */
 
 struct bed {
     ed_counting_alloc memory;
@@ -325,8 +323,7 @@ static void run_until_ms(struct bed *bed, uint64_t ms)
     ed_world_run_until(bed->forwarder.world, ms * ED_NS_PER_MS);
 }
 
-/* -------------------------------------------------------------------------------------- tests --
- */
+/* ------------------------------------------------------------------------------------ tests -- */
 
 static void both_ways(void **state)
 {

@@ -70,7 +70,7 @@ static void a_flood_is_taken_in_parts(void **state)
     bed_close(bed);
 }
 
-/* ---------------------------------------------------------------------------------- cost -- */
+/* ------------------------------------------------------------------------------------- cost -- */
 
 /** With 10,000 connections only the one that has something is looked at. */
 static void idle_connections_cost_nothing(void **state)
@@ -113,7 +113,7 @@ static void idle_connections_cost_nothing(void **state)
     bed_close(bed);
 }
 
-/* ------------------------------------------------------------------------------ deadlines -- */
+/* -------------------------------------------------------------------------------- deadlines -- */
 
 static void deadlines_are_exact(void **state)
 {
@@ -233,7 +233,7 @@ static void failed_connects_wait_for_room(void **state)
     bed_close(bed);
 }
 
-/* ------------------------------------------------------------------------------- connections -- */
+/* ------------------------------------------------------------------------------ connections -- */
 
 static void stale_commands(void **state)
 {
@@ -310,6 +310,10 @@ static void limits(void **state)
     CHECK_EQ("up to the limit", ed_manager_connection_count(bed->manager), 3);
     CHECK_EQ("two too many", bed->stats.dropped_limit, 3);
     CHECK_EQ("half open", ed_manager_half_open_count(bed->manager), 1);
+    shut_down(bed, 0); // ends the half-open one too
+    poll_at(bed, 4);
+    CHECK_EQ("none", ed_manager_connection_count(bed->manager), 0);
+    CHECK_EQ("none half open", ed_manager_half_open_count(bed->manager), 0);
     bed_close(bed);
 }
 
@@ -402,8 +406,7 @@ static void wire_ids_route(void **state)
     bed_close(bed);
 }
 
-/* ------------------------------------------------------------------------------------ the end --
- */
+/* ---------------------------------------------------------------------------------- the end -- */
 
 static void the_program_leaves_the_commands(void **state)
 {
@@ -533,7 +536,7 @@ static void dialling_too_late(void **state)
     bed_close(bed);
 }
 
-/* --------------------------------------------------------------------------------- memory -- */
+/* ----------------------------------------------------------------------------------- memory -- */
 
 static void no_memory_for_a_manager(void **state)
 {

@@ -71,6 +71,7 @@ static void only_the_same_number_opens(void **state)
         {"zero", 0, false},
         {"the same two low bytes", NUMBER + (1 << 16), false},
         {"the same four low bytes", NUMBER + (UINT64_C(1) << 32), false},
+        {"the same two bytes, higher up", (uint64_t)NUMBER << 32, false},
         {"the same low 56 bits", NUMBER + (UINT64_C(1) << 56), false},
     };
     ed_key key = ed_protect_packet_keys(nonce, client, server).packet[ED_TO_CLIENT];

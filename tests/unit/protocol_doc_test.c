@@ -69,8 +69,7 @@ static void add_field(struct text *text, const uint8_t *data, size_t *at, size_t
     *at += size;
 }
 
-/* --------------------------------------------------------------------------------- the blocks --
- */
+/* ------------------------------------------------------------------------------- the blocks -- */
 
 static void write_varints(struct text *text, const struct choice *choice)
 {
@@ -348,8 +347,7 @@ static const struct block {
     {"accept", write_accept},
 };
 
-/* ----------------------------------------------------------------------------------- the page --
- */
+/* --------------------------------------------------------------------------------- the page -- */
 
 static char page[PAGE_MAX];
 static bool is_met[ED_COUNT(blocks)];

@@ -228,7 +228,7 @@ static void what_may_not_be_sent(void **state)
         CHECK_EQ(rows[i].name, ed_inbox_receive(&inbox, &rows[i].message), rows[i].want);
 }
 
-/* ------------------------------------------------------------------------------------ limits -- */
+/* ----------------------------------------------------------------------------------- limits -- */
 
 /** A peer that leaves the first message out cannot make us hold more than the limit. */
 static void the_held_limit(void **state)

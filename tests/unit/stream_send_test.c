@@ -31,8 +31,7 @@ static int teardown(void **state)
     return charged == 0 && counting.live_count == 0 ? 0 : -1;
 }
 
-/** Pushes a message whose first four bytes, if it has them, are `mark`. @return how many it shed.
- */
+/** Pushes a message whose first four bytes, if any, are `mark`. @return how many it shed. */
 static uint64_t push(uint8_t guarantee, uint8_t stream, uint32_t mark, size_t size)
 {
     ed_block *block = ed_pool_take(pool, size);
@@ -79,7 +78,7 @@ static void check_order(const char *name, const uint32_t *marks, size_t count)
     CHECK("nothing more", ed_outbox_next(&outbox) == NULL);
 }
 
-/* ------------------------------------------------------------------------------------- order -- */
+/* ------------------------------------------------------------------------------------ order -- */
 
 static void lanes_take_turns(void **state)
 {
@@ -165,7 +164,7 @@ static void sequences(void **state)
     CHECK_EQ("another lane", ed_out_frame(ed_outbox_next(&outbox)).sequence, 0);
 }
 
-/* ------------------------------------------------------------------------------------ window -- */
+/* ----------------------------------------------------------------------------------- window -- */
 
 /** Of a lane 8,192 messages from the oldest outstanding one may leave; others go on. */
 static void the_window_closes_and_reopens(void **state)
@@ -195,7 +194,7 @@ static void the_window_closes_and_reopens(void **state)
     CHECK("closed as before", ed_outbox_next(&outbox) == NULL);
 }
 
-/* ---------------------------------------------------------------------------------- shedding -- */
+/* --------------------------------------------------------------------------------- shedding -- */
 
 static void the_oldest_unreliable_gives_way(void **state)
 {
@@ -243,8 +242,7 @@ static void unreliable_ones_are_sent_once(void **state)
     CHECK("not in flight", ed_outbox_oldest(&outbox) == NULL);
 }
 
-/* ------------------------------------------------------------------------------ lost and found --
- */
+/* --------------------------------------------------------------------------- lost and found -- */
 
 static void lost_ones_go_first_by_age(void **state)
 {
@@ -338,7 +336,7 @@ static void references_go_stale(void **state)
     CHECK_EQ("still in flight", mark_of(ed_outbox_oldest(&outbox)), 2);
 }
 
-/* ------------------------------------------------------------------------------------ memory -- */
+/* ----------------------------------------------------------------------------------- memory -- */
 
 static void out_of_memory_changes_nothing(void **state)
 {

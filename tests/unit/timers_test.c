@@ -42,8 +42,7 @@ static void each_is_taken_once(void **state)
     }
 }
 
-/* ------------------------------------------------------------------------- one fact at a time --
- */
+/* ----------------------------------------------------------------------- one fact at a time -- */
 
 static void greeting(ed_timers *timers)
 {
