@@ -334,9 +334,9 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_open(eddy_manager **manager, const edd
 
 /**
  * Shuts down, waits until it is done, and frees the manager and all that belongs to it; events not
- * taken are gone, those taken are to be released before. Blocks for at most `flush_ms` and a moment.
- * Without a pump nothing is flushed here: call eddy_shutdown and poll until eddy_next returns
- * EDDY_ECLOSED before. No other thread may be inside a call on this manager. NULL is fine.
+ * taken are gone, those taken are to be released before. Blocks for at most `flush_ms` and a
+ * moment. Without a pump nothing is flushed here: call eddy_shutdown and poll until eddy_next
+ * returns EDDY_ECLOSED before. No other thread may be inside a call on this manager. NULL is fine.
  * @return EDDY_OK; EDDY_EAGAIN if messages accepted for sending may not have arrived.
  */
 EDDY_API eddy_status eddy_close(eddy_manager *manager, uint32_t flush_ms);
