@@ -10,12 +10,17 @@
 #include "transport/resolve.h"
 #include "transport/udp.h"
 
+enum {
+    CONTROL_BUDGET = 1 << 20 /* bytes of reasons for closing that are on their way */
+};
+
 struct eddy_manager {
     eddy_config config; /* its pointers point at the copies below */
     eddy_allocator allocator;
     eddy_entropy entropy;
     eddy_socket socket;
     eddy_address local;
+    ed_pool *control_pool; /* so that a connection can be closed when the others are used up */
     ed_pool *send_pool;
     ed_pool *receive_pool;
     ed_channel *commands; /* we hold the sender's end */
@@ -49,12 +54,22 @@ static void leave_channels(eddy_manager *m)
         ed_channel_leave_receiver(m->events);
 }
 
-/** What has to be undone if opening fails half way; the order of eddy_open. */
-static void destroy(eddy_manager *m)
+/** Ends the manager; what is left in the channels is dropped, and counted. */
+static void stop(eddy_manager *m)
 {
     leave_channels(m);
     ed_manager_destroy(m->core);
+    m->core = NULL;
+    m->commands = NULL;
+    m->events = NULL;
+}
+
+/** What has to be undone if opening fails half way; the order of eddy_open. */
+static void destroy(eddy_manager *m)
+{
+    stop(m);
     ed_slots_destroy(m->slots);
+    ed_pool_destroy(m->control_pool);
     ed_pool_destroy(m->send_pool);
     ed_pool_destroy(m->receive_pool);
     if (m->socket.close != NULL)
@@ -106,14 +121,16 @@ static eddy_status create_parts(eddy_manager *m)
 {
     const eddy_allocator *allocator = &m->allocator;
 
+    m->control_pool = ed_pool_create(allocator, CONTROL_BUDGET);
     m->send_pool = ed_pool_create(allocator, m->config.send_budget);
     m->receive_pool = ed_pool_create(allocator, m->config.receive_budget);
-    m->commands = ed_channel_create(allocator, ed_reliable_type.command_size, drop_command, NULL);
+    m->commands =
+        ed_channel_create(allocator, ed_reliable_type.command_size, drop_command, &m->reliable);
     m->events = ed_channel_create(allocator, ed_reliable_type.event_size, drop_event, NULL);
     m->slots = ed_slots_create(allocator, m->config.max_outgoing,
                                m->config.accept ? m->config.max_connections : 0);
-    return m->send_pool != NULL && m->receive_pool != NULL && m->commands != NULL &&
-                   m->events != NULL && m->slots != NULL
+    return m->control_pool != NULL && m->send_pool != NULL && m->receive_pool != NULL &&
+                   m->commands != NULL && m->events != NULL && m->slots != NULL
                ? EDDY_OK
                : EDDY_ENOMEM;
 }
@@ -246,7 +263,9 @@ eddy_status eddy_close(eddy_manager *m, uint32_t flush_ms)
     eddy_shutdown(m, flush_ms);
     if (m->config.pump)
         ed_pump_join(&m->pump);
-    bool all_arrived = m->live.messages_undelivered == 0 && ed_manager_is_done(m->core);
+    bool is_over = ed_manager_is_done(m->core);
+    stop(m);
+    bool all_arrived = is_over && m->live.messages_undelivered == 0;
     destroy(m);
     return all_arrived ? EDDY_OK : EDDY_EAGAIN;
 }
@@ -328,7 +347,7 @@ eddy_status eddy_send(eddy_manager *m, eddy_connection connection, eddy_guarante
 static ed_block *reason_block(eddy_manager *m, const char *reason)
 {
     size_t size = strnlen(reason, EDDY_REASON_SIZE - 1);
-    ed_block *block = ed_pool_take(m->send_pool, size + 1);
+    ed_block *block = ed_pool_take(m->control_pool, size + 1);
 
     if (block == NULL)
         return NULL;

@@ -70,6 +70,16 @@ bool ed_conn_is_open(const ed_conn *conn)
     return conn->state == ED_CONN_CONNECTED || conn->state == ED_CONN_FLUSHING;
 }
 
+bool ed_conn_is_dialling(const ed_conn *conn)
+{
+    return conn->state == ED_CONN_GREETING || conn->state == ED_CONN_INITIATING;
+}
+
+bool ed_conn_is_ended(const ed_conn *conn)
+{
+    return conn->state == ED_CONN_DRAINING && conn->end.end != 0 && !conn->disconnected_pending;
+}
+
 bool ed_conn_is_opened(const ed_conn *conn)
 {
     return conn->is_opened;
@@ -115,6 +125,8 @@ static void on_connected(ed_conn *conn, uint64_t now_ns)
     log_connection(conn, "open", now_ns);
     // The server learns that its ACCEPT arrived from the client's first packet, so there is one.
     conn->ping_pending = conn->is_client;
+    if (conn->closes_on_connect)
+        ed_conn_apply(conn, ED_INPUT_CLOSE_LOCAL, NULL, now_ns);
 }
 
 /** The end is known: says so to the program, once. A server's half-open connection was no news. */
@@ -210,8 +222,7 @@ eddy_status ed_conn_send(ed_conn *conn, eddy_guarantee guarantee, uint8_t stream
                          uint64_t now_ns)
 {
     // FLUSHING too: another thread may have sent just before this one closed.
-    bool accepts = conn->state == ED_CONN_GREETING || conn->state == ED_CONN_INITIATING ||
-                   ed_conn_is_open(conn);
+    bool accepts = ed_conn_is_dialling(conn) || ed_conn_is_open(conn);
     uint64_t shed = 0;
 
     conn->shared->stats->messages_sent++;
@@ -231,33 +242,50 @@ eddy_status ed_conn_send(ed_conn *conn, eddy_guarantee guarantee, uint8_t stream
     return status;
 }
 
+/** Notes what the program says on closing. The first word stays; closing again only hurries. */
+static void set_close(ed_conn *conn, uint32_t code, const char *reason)
+{
+    size_t size = reason == NULL ? 0 : ed_min_size(strlen(reason), EDDY_REASON_SIZE - 1);
+    bool is_first =
+        conn->state == ED_CONN_CONNECTED || (ed_conn_is_dialling(conn) && !conn->closes_on_connect);
+
+    if (!is_first)
+        return;
+    conn->close = (ed_close){.code = code, .reason_size = (uint8_t)size};
+    if (size > 0)
+        memcpy(conn->close.reason, reason, size);
+}
+
 void ed_conn_close(ed_conn *conn, uint32_t code, const char *reason, uint64_t flush_ns,
                    uint64_t now_ns)
 {
-    ed_conn_end end = {.end = EDDY_END_CLOSED_LOCAL, .code = code};
-    size_t size = reason == NULL ? 0 : ed_min_size(strlen(reason), EDDY_REASON_SIZE - 1);
+    bool has_messages = conn->outbox.reliable_count > 0 || conn->outbox.fresh_count > 0;
 
     if (conn->state == ED_CONN_CLOSED)
         return;
-    if (ed_conn_is_open(conn)) {
-        conn->close = (ed_close){.code = code, .reason_size = (uint8_t)size};
-        if (size > 0)
-            memcpy(conn->close.reason, reason, size);
+    set_close(conn, code, reason);
+    if (ed_conn_is_dialling(conn) && has_messages && flush_ns > 0) {
+        // What was accepted leaves when the connection stands, if that is in time.
+        conn->closes_on_connect = true;
+        ed_timers_on_flushing(&conn->timers, flush_ns, now_ns);
+        return;
     }
-    ed_conn_apply(conn, ED_INPUT_CLOSE_LOCAL, &end, now_ns);
+    ed_conn_apply(conn, ED_INPUT_CLOSE_LOCAL, NULL, now_ns);
     if (conn->state != ED_CONN_FLUSHING)
         return;
     ed_timers_on_flushing(&conn->timers, flush_ns, now_ns);
-    if (flush_ns == 0 || (conn->outbox.reliable_count == 0 && conn->outbox.fresh_count == 0))
+    if (flush_ns == 0 || !has_messages)
         ed_conn_apply(conn, ED_INPUT_FLUSHED, NULL, now_ns);
 }
 
 void ed_conn_abandon(ed_conn *conn, eddy_end why, uint64_t now_ns)
 {
     ed_conn_end end = {.end = why};
+    bool is_closing = conn->state == ED_CONN_FLUSHING || conn->state == ED_CONN_CLOSING;
 
+    // What the program began to close ends as the program said.
     if (conn->state != ED_CONN_CLOSED)
-        ed_conn_apply(conn, ED_INPUT_SILENCE, &end, now_ns);
+        ed_conn_apply(conn, ED_INPUT_SILENCE, is_closing ? NULL : &end, now_ns);
 }
 
 /* ----------------------------------------------------------------------------------- events -- */

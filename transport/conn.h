@@ -78,11 +78,12 @@ typedef struct ed_conn {
     ed_timers timers;
 
     /* ending */
-    ed_close close;       /* that we say, and what to report when we are done */
-    bool close_pending;   /* a copy of it is to be sent */
-    uint8_t close_copies; /* sent */
-    uint64_t late_count;  /* reliable messages that came too late to be sent */
-    bool is_opened;       /* CONNECTED was or will be reported */
+    ed_close close;         /* that we say, and what to report when we are done */
+    bool closes_on_connect; /* the program closed before the connection stood */
+    bool close_pending;     /* a copy of it is to be sent */
+    uint8_t close_copies;   /* sent */
+    uint64_t late_count;    /* reliable messages that came too late to be sent */
+    bool is_opened;         /* CONNECTED was or will be reported */
     bool connected_pending;
     bool disconnected_pending;
     ed_conn_end end;
@@ -140,6 +141,9 @@ uint64_t ed_conn_next_ns(const ed_conn *conn);
 /** Whether it is over and all its events are taken: it may be freed. */
 bool ed_conn_is_over(const ed_conn *conn);
 
+/** Whether it is over for the program, and only answers what still comes from the peer. */
+bool ed_conn_is_ended(const ed_conn *conn);
+
 /** Whether it was ever CONNECTED. */
 bool ed_conn_is_opened(const ed_conn *conn);
 
@@ -147,6 +151,9 @@ bool ed_conn_is_opened(const ed_conn *conn);
 
 /** Whether packets are exchanged: CONNECTED or FLUSHING. */
 bool ed_conn_is_open(const ed_conn *conn);
+
+/** Whether it is a client's whose handshake goes on. */
+bool ed_conn_is_dialling(const ed_conn *conn);
 
 /** Steps the state and does what the new state asks for. `end` counts if this is the end. */
 void ed_conn_apply(ed_conn *conn, ed_conn_input input, const ed_conn_end *end, uint64_t now_ns);

@@ -240,8 +240,7 @@ static void receive_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_
     ed_span plain = {0};
     bool eliciting = false;
 
-    if (conn->state == ED_CONN_GREETING || conn->state == ED_CONN_INITIATING ||
-        conn->state == ED_CONN_CLOSED) {
+    if (ed_conn_is_dialling(conn) || conn->state == ED_CONN_CLOSED) {
         conn->shared->stats->dropped_unknown++; // there are no keys yet, or no more
         return;
     }

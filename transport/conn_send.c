@@ -3,9 +3,10 @@
 #include "transport/packet.h"
 
 enum {
-    ACK_PING_RANGES = 8,  /* an ACK with so many ranges asks to be acknowledged itself */
-    SENT_RESERVE = 64,    /* places in the log of sent packets kept for acks and probes */
-    MEMORY_RETRY_MS = 10, /* after an allocation failed */
+    ACK_PING_RANGES = 8,    /* an ACK with so many ranges asks to be acknowledged itself */
+    ACK_PING_PACKETS = 256, /* and so does one after so many that were not */
+    SENT_RESERVE = 64,      /* places in the log of sent packets kept for acks and probes */
+    MEMORY_RETRY_MS = 10,   /* after an allocation failed */
 };
 
 /** A packet while it is put together. */
@@ -122,7 +123,7 @@ static bool put_message(struct draft *d, ed_conn *conn, ed_out *out)
 {
     ed_message_frame frame = ed_out_frame(out);
 
-    if (d->message_count == ED_FRAME_MESSAGES_MAX ||
+    if (d->message_count == ED_FRAME_MESSAGES_MAX || !ed_out_fits_packet(out, d->packet.number) ||
         ed_frame_message_overhead(&frame) + frame.data.size > ed_writer_left(&d->w))
         return false;
     d->last_at = d->w.at;
@@ -155,6 +156,9 @@ static void put_messages(struct draft *d, ed_conn *conn)
 /** An ACK-only packet is never acknowledged; now and then one must be, or its ranges pile up. */
 static bool wants_ack_ping(ed_conn *conn, uint64_t now_ns)
 {
+    // Nor do packets leave the log of an end that never hears of any.
+    if (ed_sent_count(&conn->sent) >= ACK_PING_PACKETS && conn->loss.ack_eliciting_in_flight == 0)
+        return true;
     if (conn->ack.received.count < ACK_PING_RANGES || now_ns < conn->ack_ping_next_ns)
         return false;
     conn->ack_ping_next_ns = ed_add_sat_u64(now_ns, ed_conn_pto_ns(conn));
@@ -177,8 +181,10 @@ static bool data_may_leave(ed_conn *conn, uint64_t now_ns)
 {
     uint64_t when_ns = ed_pacer_when_ns(&conn->pacer, ED_DATAGRAM_SIZE, now_ns);
     bool has_data = ed_outbox_next(&conn->outbox) != NULL;
-    bool has_window = conn->loss.in_flight < conn->congestion_ops->window(&conn->congestion) &&
-                      ed_sent_count(&conn->sent) + SENT_RESERVE < ED_SENT_MAX;
+    bool has_window =
+        conn->loss.in_flight < conn->congestion_ops->window(&conn->congestion) &&
+        ed_sent_count(&conn->sent) + SENT_RESERVE < ED_SENT_MAX &&
+        ed_sent_ref_count(&conn->sent) + SENT_RESERVE * ED_FRAME_MESSAGES_MAX < ED_SENT_REFS_MAX;
 
     conn->timers.at_ns[ED_TIMER_PACE] = ED_NEVER_NS;
     conn->app_limited = !has_data && has_window && when_ns <= now_ns;
@@ -240,10 +246,20 @@ static size_t transmit_close(ed_conn *conn, uint8_t *data, uint64_t now_ns)
 }
 
 /** Makes room in the log of sent packets. */
-static bool reserve(ed_conn *conn, uint64_t now_ns)
+static bool reserve(ed_conn *conn, struct plan *plan, uint64_t now_ns)
 {
+    bool has_messages = plan->data || plan->probe;
+
     ed_loss_trim(&conn->loss, &conn->sent, &conn->rtt, ED_ACK_DELAY_NS, now_ns);
-    return ed_sent_reserve(&conn->sent, ED_FRAME_MESSAGES_MAX) == EDDY_OK;
+    if (has_messages && ed_sent_reserve(&conn->sent, ED_FRAME_MESSAGES_MAX) == EDDY_OK)
+        return true;
+    // What has no messages still leaves, and a PING asks as well as any probe.
+    plan->ping |= plan->probe;
+    conn->probes = 0;
+    plan->probe = false;
+    plan->data = false;
+    bool has_rest = conn->close_pending || plan->ack || plan->ping;
+    return has_rest && ed_sent_reserve(&conn->sent, 0) == EDDY_OK;
 }
 
 /** There is no place for another packet: what is due is due again a little later. */
@@ -271,7 +287,7 @@ static size_t transmit_any(ed_conn *conn, uint8_t *data, uint64_t now_ns)
         ed_conn_abandon(conn, EDDY_END_PROTOCOL, now_ns); // no number is ever used twice
         return 0;
     }
-    if (!reserve(conn, now_ns)) {
+    if (!reserve(conn, &plan, now_ns)) {
         postpone(conn, now_ns);
         return 0;
     }

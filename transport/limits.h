@@ -40,8 +40,10 @@ enum {
     /* delivery */
     ED_STREAM_COUNT = 256,
     ED_LANE_WINDOW = 8192,                   /* messages of one lane that may be outstanding */
+    ED_LANE_BURST_MAX = 24,                  /* new messages of one lane in one packet */
     ED_SEQUENCE_SHORT_OUTSTANDING = 1 << 14, /* beyond this many, a sequence takes four bytes */
-    ED_HELD_SIZE_MAX = 4 << 20, /* bytes a connection holds back for want of a predecessor */
+    ED_HELD_SIZE_MAX = 4 << 20,    /* bytes a connection holds back for want of a predecessor */
+    ED_HELD_SIZE_SHARE = 64 << 10, /* may be held while a quarter of the budget is left */
     ED_UNRELIABLE_QUEUE_MAX =
         256 << 10, /* bytes waiting to be sent; above, the oldest is dropped */
 

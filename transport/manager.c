@@ -13,7 +13,8 @@ enum {
     EXTRA_RECEIVE_MAX = 256, /* datagrams of one connection's own socket in one poll */
 };
 
-#define CHANNEL_RETRY_NS (10 * ED_NS_PER_MS) /* after there was no memory for events */
+#define RETRY_NS                                                                                   \
+    (10 * ED_NS_PER_MS) /* after there was no memory for events, or no room in the socket */
 
 /** One connection, as the manager sees it. */
 struct slot {
@@ -39,7 +40,9 @@ struct ed_manager {
     uint32_t half_open_count;
     bool shutting_down;
     uint64_t shutdown_until_ns;
+    bool commands_ended; /* the channel is closed, and empty */
     bool is_done;
+    bool is_blocked; /* the socket had no room for all that was sent last */
 
     void *commands;  /* ED_MANAGER_BATCH items */
     uint8_t *events; /* ED_MANAGER_BATCH items, event_count of them not yet pushed */
@@ -225,6 +228,21 @@ static void begin_shutdown(ed_manager *m, uint64_t flush_ns, uint64_t now_ns)
     }
 }
 
+/** Whether a connection to that address is in the way. One that is over for the program is not. */
+static bool is_dialled(ed_manager *m, const eddy_address *remote, uint64_t now_ns)
+{
+    struct slot *slot = find_address(m, remote, ED_SIDE_OUTGOING);
+
+    if (slot == NULL)
+        return false;
+    ed_phase phase = type_of(m)->phase(slot->connection);
+    if (phase != ED_PHASE_ENDED && phase != ED_PHASE_OVER)
+        return true;
+    type_of(m)->replace(slot->connection, now_ns);
+    add_work(m, slot);
+    return false;
+}
+
 /** Dials. The caller has a handle already, so a failure is told by its one and only event. */
 static void connect_out(ed_manager *m, ed_command *command, uint64_t now_ns)
 {
@@ -232,7 +250,7 @@ static void connect_out(ed_manager *m, ed_command *command, uint64_t now_ns)
                       .side = ED_SIDE_OUTGOING,
                       .remote = command->remote,
                       .command = command};
-    bool exists = find_address(m, &command->remote, ED_SIDE_OUTGOING) != NULL;
+    bool exists = is_dialled(m, &command->remote, now_ns);
     eddy_status status = m->shutting_down ? EDDY_ECLOSED
                          : exists         ? EDDY_EEXIST
                                           : create_connection(m, &birth, now_ns);
@@ -283,6 +301,7 @@ static bool take_commands(ed_manager *m, uint64_t now_ns)
         eddy_status status = room == 0
                                  ? EDDY_EAGAIN
                                  : ed_channel_pull(m->parts.commands, m->commands, room, &count, 0);
+        m->commands_ended |= status == EDDY_ECLOSED;
         if (status == EDDY_ECLOSED && !m->shutting_down)
             begin_shutdown(m, 0, now_ns); // nobody is left to say anything
         if (status != EDDY_OK)
@@ -486,6 +505,7 @@ static bool flush_out(ed_manager *m)
         m->out[i - taken].data = data;
     }
     m->out_count -= taken;
+    m->is_blocked = m->out_count > 0;
     return m->out_count < ED_MANAGER_BATCH;
 }
 
@@ -521,7 +541,7 @@ static bool drain_events(ed_manager *m, struct slot *slot)
 static bool drain_datagrams(ed_manager *m, struct slot *slot, uint64_t now_ns)
 {
     for (;;) {
-        if (m->out_count == ED_MANAGER_BATCH && !flush_out(m))
+        if (m->out_count == ED_MANAGER_BATCH && (m->is_blocked || !flush_out(m)))
             return false;
         ed_output output = {.datagram.data = m->out_data + m->out_count * ED_MANAGER_DATAGRAM_SIZE};
         if (!type_of(m)->transmit(slot->connection, &output, now_ns))
@@ -545,33 +565,47 @@ static bool serve(ed_manager *m, struct slot *slot, uint64_t now_ns)
         slot->is_half_open = false;
         m->half_open_count--;
     }
-    if (!sent || !told)
-        return false;
-    if (phase == ED_PHASE_OVER) {
+    if (phase == ED_PHASE_OVER && told) {
         destroy_connection(m, slot);
         return true;
     }
-    ed_deadlines_set(m->deadlines, ed_slot_of(slot->handle), type_of(m)->next_ns(slot->connection));
-    ed_list_remove(&slot->work);
-    return true;
+    uint64_t next_ns = type_of(m)->next_ns(slot->connection);
+    if (!sent || !told) // it stays at work; its time goes on all the same
+        next_ns = ed_max_u64(next_ns, ed_add_sat_u64(now_ns, RETRY_NS));
+    else
+        ed_list_remove(&slot->work);
+    ed_deadlines_set(m->deadlines, ed_slot_of(slot->handle), next_ns);
+    return sent && told;
 }
 
 /** @return whether everything could be given out. */
 static bool serve_all(ed_manager *m, uint64_t now_ns)
 {
-    for (ed_list_node *node = ed_list_first(&m->work); node != NULL; node = ed_list_first(&m->work))
-        if (!serve(m, ED_CONTAINER(node, struct slot, work), now_ns))
-            return false;
-    return true;
+    bool all_out = true;
+    ed_list_node *next = NULL;
+
+    for (ed_list_node *node = ed_list_first(&m->work); node != NULL; node = next) {
+        next = ed_list_next(&m->work, node);
+        all_out &= serve(m, ED_CONTAINER(node, struct slot, work), now_ns);
+    }
+    return all_out;
 }
 
-/** The last word: when no connection is left, the event channel ends. */
-static void check_done(ed_manager *m)
+/**
+ * The last word: when no connection is left, the event channel ends. Before that no more commands
+ * are let in, and those that came meanwhile are answered. @return whether there is more to do.
+ */
+static bool check_done(ed_manager *m, uint64_t now_ns)
 {
-    if (!m->shutting_down || m->connection_count > 0 || m->event_count > 0 || m->is_done)
-        return;
+    if (!m->shutting_down || m->connection_count > 0 || m->is_done)
+        return false;
+    ed_channel_close(m->parts.commands);
+    bool more = take_commands(m, now_ns);
+    if (!m->commands_ended || !flush_events(m) || m->event_count > 0)
+        return more;
     m->is_done = true;
     ed_channel_close(m->parts.events);
+    return false;
 }
 
 uint64_t ed_manager_poll(ed_manager *m, uint64_t now_ns)
@@ -586,12 +620,12 @@ uint64_t ed_manager_poll(ed_manager *m, uint64_t now_ns)
     bool all_out = serve_all(m, now_ns);
     (void)flush_out(m);
     (void)flush_events(m);
-    check_done(m);
+    more |= check_done(m, now_ns);
     if (more)
         return now_ns;
     uint64_t next_ns = ed_deadlines_next_ns(m->deadlines);
     if (!all_out || m->event_count > 0 || m->out_count > 0)
-        next_ns = ed_min_u64(next_ns, ed_add_sat_u64(now_ns, CHANNEL_RETRY_NS));
+        next_ns = ed_min_u64(next_ns, ed_add_sat_u64(now_ns, RETRY_NS));
     return next_ns;
 }
 

@@ -48,7 +48,8 @@ typedef enum ed_admission {
 typedef enum ed_phase {
     ED_PHASE_HALF_OPEN, /* incoming and unconfirmed */
     ED_PHASE_OPEN,
-    ED_PHASE_OVER, /* to be destroyed */
+    ED_PHASE_ENDED, /* its last event is taken; it only answers the peer, and may be replaced */
+    ED_PHASE_OVER,  /* to be destroyed */
 } ed_phase;
 
 /** What admission may go by. */

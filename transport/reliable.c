@@ -204,10 +204,18 @@ static void receive(void *connection, const eddy_datagram *datagram, uint64_t no
     ed_conn_receive(connection, datagram, now_ns);
 }
 
-static void drop_command(void *context, void *command)
+/** A message that finds no connection was accepted all the same, and counts as such. */
+static void drop_command(void *context, void *item)
 {
-    (void)context;
-    ed_pool_give(((ed_reliable_command *)command)->block);
+    const ed_reliable *reliable = context;
+    ed_reliable_command *command = item;
+
+    if (command->operation == ED_OPERATION_SEND) {
+        reliable->shared.stats->messages_sent++;
+        reliable->shared.stats->messages_undelivered +=
+            command->guarantee == EDDY_UNRELIABLE ? 0 : 1;
+    }
+    ed_pool_give(command->block);
 }
 
 static void drop_event(void *context, void *event)
@@ -273,6 +281,8 @@ static ed_phase phase(const void *connection)
 
     if (ed_conn_is_over(conn))
         return ED_PHASE_OVER;
+    if (ed_conn_is_ended(conn))
+        return ED_PHASE_ENDED;
     return conn->state == ED_CONN_HALF_OPEN ? ED_PHASE_HALF_OPEN : ED_PHASE_OPEN;
 }
 

@@ -20,10 +20,9 @@ static ed_sent_ref *ref_at(const ed_sent_log *log, uint32_t place)
     return &log->refs[place & (log->ref_capacity - 1)];
 }
 
-/** How many references are held; right also where the counters have wrapped. */
-static uint32_t refs_held(const ed_sent_log *log)
+uint32_t ed_sent_ref_count(const ed_sent_log *log)
 {
-    return log->ref_next - log->ref_first;
+    return log->ref_next - log->ref_first; // right also where the counters have wrapped
 }
 
 /** What can be checked at once, unlike ed_sent_log_valid. */
@@ -31,7 +30,7 @@ static bool ends_valid(const ed_sent_log *log)
 {
     if (log->first > log->next || log->next - log->first > log->capacity)
         return false;
-    if (refs_held(log) > log->ref_capacity)
+    if (ed_sent_ref_count(log) > log->ref_capacity)
         return false;
     return log->first == log->next || (packet_at(log, log->first)->number == log->first &&
                                        packet_at(log, log->next - 1)->number == log->next - 1);
@@ -82,7 +81,7 @@ static eddy_status grow_refs(ed_sent_log *log, size_t ref_count)
 {
     if (ref_count == 0)
         return EDDY_OK;
-    uint32_t capacity = capacity_for(refs_held(log) + ref_count, log->ref_capacity,
+    uint32_t capacity = capacity_for(ed_sent_ref_count(log) + ref_count, log->ref_capacity,
                                      ED_SENT_REFS_MIN, ED_SENT_REFS_MAX);
 
     if (capacity == 0)

@@ -106,6 +106,9 @@ uint32_t ed_sent_count(const ed_sent_log *log);
  */
 void ed_sent_trim(ed_sent_log *log, uint64_t below, uint64_t before_ns);
 
+/** How many references are held. */
+uint32_t ed_sent_ref_count(const ed_sent_log *log);
+
 /** Whether numbers, references, states and runs are as promised. Looks at every packet. */
 bool ed_sent_log_valid(const ed_sent_log *log);
 

@@ -2,10 +2,10 @@
 
 #include <string.h>
 
-#include "core/alloc.h"
-#include "core/seq.h"
-
-enum { HELD_CAPACITY_MIN = 16 };
+enum {
+    HELD_CAPACITY_MIN = 16,
+    RING_KEPT_SIZE = 1024, /* a larger ring is given back when nothing is held in it */
+};
 
 void ed_inbox_init(ed_inbox *inbox, const eddy_allocator *allocator, ed_pool *pool)
 {
@@ -13,21 +13,28 @@ void ed_inbox_init(ed_inbox *inbox, const eddy_allocator *allocator, ed_pool *po
     ed_lanes_init(&inbox->lanes, allocator, sizeof(ed_lane_in));
 }
 
+static ed_block **held_at(const ed_lane_in *lane, uint64_t sequence)
+{
+    ed_block **held = (ed_block **)(void *)lane->ring->data;
+
+    return &held[sequence & (lane->held_capacity - 1)];
+}
+
 static void clear_lane(void *context, void *lane_of_table)
 {
-    ed_inbox *inbox = context;
     ed_lane_in *lane = lane_of_table;
 
-    for (uint32_t i = 0; i < lane->held_capacity; i++)
-        ed_pool_give(lane->held[i]);
-    ed_alloc_free(inbox->allocator, lane->held, lane->held_capacity * sizeof(ed_block *));
+    (void)context;
+    for (uint64_t s = lane->expected; s < lane->expected + lane->held_capacity; s++)
+        ed_pool_give(*held_at(lane, s));
+    ed_pool_give(lane->ring);
 }
 
 void ed_inbox_free(ed_inbox *inbox)
 {
     for (ed_block *block = ed_inbox_next(inbox); block != NULL; block = ed_inbox_next(inbox))
         ed_pool_give(block);
-    ed_lanes_free(&inbox->lanes, clear_lane, inbox);
+    ed_lanes_free(&inbox->lanes, clear_lane, NULL);
     inbox->held_size = 0;
 }
 
@@ -64,9 +71,10 @@ static ed_block *keep(ed_inbox *inbox, const ed_message_frame *message)
     return block;
 }
 
-static ed_block **held_at(const ed_lane_in *lane, uint64_t sequence)
+/** Whether a message that comes early has come before. */
+static bool is_held(const ed_lane_in *lane, uint64_t sequence)
 {
-    return &lane->held[sequence & (lane->held_capacity - 1)];
+    return sequence - lane->expected < lane->held_capacity && *held_at(lane, sequence) != NULL;
 }
 
 /** Makes the ring reach from `expected` to `sequence`. */
@@ -79,16 +87,28 @@ static bool widen(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
         return true;
 
     ED_ASSERT(capacity <= ED_LANE_WINDOW);
+    size_t size = capacity * sizeof(ed_block *);
     ed_lane_in wider = *lane;
-    wider.held = ed_alloc_array(inbox->allocator, capacity, sizeof(ed_block *));
-    if (wider.held == NULL)
+    wider.ring = ed_pool_take(inbox->pool, size); // it counts like what it holds
+    if (wider.ring == NULL)
         return false;
+    memset(wider.ring->data, 0, size);
     wider.held_capacity = capacity;
     for (uint64_t s = lane->expected; s < lane->expected + lane->held_capacity; s++)
         *held_at(&wider, s) = *held_at(lane, s);
-    ed_alloc_free(inbox->allocator, lane->held, lane->held_capacity * sizeof(ed_block *));
+    inbox->held_size += wider.ring->charge - (lane->ring == NULL ? 0 : lane->ring->charge);
+    ed_pool_give(lane->ring);
     *lane = wider;
     return true;
+}
+
+static void give_ring(ed_inbox *inbox, ed_lane_in *lane)
+{
+    ED_ASSERT(lane->held_count == 0 && inbox->held_size >= lane->ring->charge);
+    inbox->held_size -= lane->ring->charge;
+    ed_pool_give(lane->ring);
+    lane->ring = NULL;
+    lane->held_capacity = 0;
 }
 
 /** Delivers what has waited for the message that just came. */
@@ -102,48 +122,57 @@ static void release_held(ed_inbox *inbox, ed_lane_in *lane)
         inbox->held_size -= (*place)->charge;
         make_ready(inbox, *place);
         *place = NULL;
+        lane->held_count--;
         lane->expected++;
     }
+    if (lane->held_count == 0 && lane->ring->size > RING_KEPT_SIZE)
+        give_ring(inbox, lane);
 }
 
 /**
  * Whether one more message may be held back. What is held never takes more than half of the budget:
- * otherwise there might be no room left for the very message that it waits for.
+ * otherwise there might be no room left for the very message that it waits for. Those that hold
+ * much leave a share to each that holds little.
  */
 static bool may_hold(const ed_inbox *inbox, size_t size)
 {
+    size_t charged = ed_pool_charged(inbox->pool);
+    size_t left = ed_pool_left(inbox->pool);
+    bool is_small = inbox->held_size + size <= ED_HELD_SIZE_SHARE;
+
     return inbox->held_size + size <= ED_HELD_SIZE_MAX &&
-           ed_pool_charged(inbox->pool) < ed_pool_left(inbox->pool);
+           (charged < left || (is_small && charged / 3 < left));
 }
 
 static eddy_status hold(ed_inbox *inbox, ed_lane_in *lane, const ed_message_frame *message,
                         uint64_t sequence)
 {
+    if (is_held(lane, sequence))
+        return EDDY_EEXIST;
     if (!may_hold(inbox, message->data.size))
         return EDDY_ELIMIT;
     if (!widen(inbox, lane, sequence))
         return EDDY_ENOMEM;
     ed_block **place = held_at(lane, sequence);
-    if (*place != NULL)
-        return EDDY_EEXIST;
     *place = keep(inbox, message);
     if (*place == NULL)
         return EDDY_ENOMEM;
     inbox->held_size += (*place)->charge;
+    lane->held_count++;
     return EDDY_OK;
 }
 
 static eddy_status receive_ordered(ed_inbox *inbox, ed_lane_in *lane,
                                    const ed_message_frame *message)
 {
-    uint64_t sequence = ed_seq_expand(lane->expected, message->sequence, message->sequence_bits);
+    // Only the window lies ahead; all else has been here, and may come back very late.
+    uint64_t space = UINT64_C(1) << message->sequence_bits;
+    uint64_t ahead = (message->sequence - lane->expected) & (space - 1);
 
-    if (sequence < lane->expected)
-        return EDDY_EEXIST;
-    if (sequence - lane->expected >= ED_LANE_WINDOW)
-        return EDDY_EPROTO; // an honest sender stays within the window
-    if (sequence > lane->expected)
-        return hold(inbox, lane, message, sequence);
+    if (ahead >= ED_LANE_WINDOW)
+        return space - ahead <= lane->expected ? EDDY_EEXIST : EDDY_EPROTO;
+    if (ahead > 0)
+        return hold(inbox, lane, message, lane->expected + ahead);
 
     ed_block *block = keep(inbox, message);
     if (block == NULL)

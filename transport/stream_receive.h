@@ -6,8 +6,9 @@
 #include "transport/lane.h"
 
 typedef struct ed_lane_in {
-    uint64_t expected;      /* the sequence that is to be delivered next */
-    ed_block **held;        /* arrived too early: a ring indexed by sequence */
+    uint64_t expected; /* the sequence that is to be delivered next */
+    ed_block *ring;    /* of ed_block pointers, indexed by sequence: what arrived too early */
+    uint32_t held_count;
     uint32_t held_capacity; /* a power of two, at most ED_LANE_WINDOW; 0: none yet */
     uint8_t guarantee;
     uint8_t stream;
@@ -19,7 +20,7 @@ typedef struct ed_inbox {
     ed_lanes lanes;
     ed_block *first_ready; /* to be delivered, linked by ed_block.next */
     ed_block *last_ready;
-    size_t held_size; /* bytes of blocks that wait for a predecessor */
+    size_t held_size; /* bytes of blocks that wait for a predecessor, and of the rings */
 } ed_inbox;
 
 /** @param pool where messages are kept until the program releases them. */

@@ -1,6 +1,7 @@
 #include "transport/stream_send.h"
 
 #include "core/alloc.h"
+#include "transport/replay.h"
 
 enum {
     CHUNK_RECORDS = 16,
@@ -71,6 +72,14 @@ static bool grow(ed_outbox *outbox)
     return true;
 }
 
+/** Takes it out of the list that it is in. */
+static void unlink_node(ed_outbox *outbox, ed_out *out)
+{
+    if (outbox->lost_hint == &out->node)
+        outbox->lost_hint = NULL;
+    ed_list_remove(&out->node);
+}
+
 static void forget(ed_outbox *outbox, ed_out *out)
 {
     ED_ASSERT(out->state != ED_OUT_FREE && out->block != NULL);
@@ -80,7 +89,7 @@ static void forget(ed_outbox *outbox, ed_out *out)
         outbox->fresh_count--;
         outbox->unreliable_size -= out->lane->reliable ? 0 : out->block->size;
     }
-    ed_list_remove(&out->node);
+    unlink_node(outbox, out);
     ed_list_remove(&out->lane_node);
     ed_pool_give(out->block);
     out->block = NULL;
@@ -208,6 +217,26 @@ ed_out *ed_out_next_oldest(const ed_out *out)
     return out_of_lane_node(ed_list_next(&out->lane->outstanding, &out->lane_node));
 }
 
+bool ed_out_fits_packet(const ed_out *out, uint64_t packet)
+{
+    const ed_lane_out *lane = out->lane;
+
+    return out->state != ED_OUT_FRESH || !lane->reliable || lane->burst_packet != packet ||
+           lane->burst_count < ED_LANE_BURST_MAX;
+}
+
+/** One more new message of the lane is in the packet. */
+static void count_burst(ed_lane_out *lane, uint64_t packet)
+{
+    static_assert((ED_REPLAY_WINDOW * ED_LANE_BURST_MAX) + 2 * ED_LANE_WINDOW <= 1 << 16,
+                  "two bytes of sequence tell the oldest acceptable message from the newest");
+    if (lane->burst_packet != packet)
+        lane->burst_count = 0;
+    lane->burst_packet = packet;
+    lane->burst_count++;
+    ED_ASSERT(lane->burst_count <= ED_LANE_BURST_MAX);
+}
+
 ed_message_frame ed_out_frame(const ed_out *out)
 {
     const ed_lane_out *lane = out->lane;
@@ -235,10 +264,11 @@ void ed_outbox_on_sent(ed_outbox *outbox, ed_out *out, uint64_t packet)
         if (out->state == ED_OUT_FRESH) {
             out->sequence = lane->next_sequence++;
             out->first_packet = packet;
+            count_burst(lane, packet);
             ed_list_push_back(&lane->outstanding, &out->lane_node);
             outbox->fresh_count--;
         }
-        ed_list_remove(&out->node);
+        unlink_node(outbox, out);
         ed_list_push_back(&outbox->in_flight, &out->node);
         out->state = ED_OUT_IN_FLIGHT;
         out->last_packet = packet;
@@ -263,19 +293,20 @@ bool ed_outbox_on_acked(ed_outbox *outbox, ed_sent_ref ref)
 
 /**
  * The oldest goes first: a receiver that has no room for more than it needs next must get that, and
- * not what it would refuse again. What is lost is mostly the newest, or once more the oldest, so
- * that the place is near an end.
+ * not what it would refuse again. Losses come in runs, so the place is mostly behind that of the
+ * one before.
  */
 static void queue_lost(ed_outbox *outbox, ed_out *out)
 {
-    ed_list *lost = &outbox->lost;
-    ed_list_node *before = lost->head.previous;
+    ed_list_node *head = &outbox->lost.head;
+    ed_list_node *before = outbox->lost_hint != NULL ? outbox->lost_hint : head->previous;
 
-    if (!ed_list_empty(lost) && out->first_packet < out_of_node(ed_list_first(lost))->first_packet)
-        before = &lost->head;
-    while (before != &lost->head && out_of_node(before)->first_packet > out->first_packet)
+    while (before != head && out_of_node(before)->first_packet > out->first_packet)
         before = before->previous;
+    while (before->next != head && out_of_node(before->next)->first_packet <= out->first_packet)
+        before = before->next;
     ed_list_insert_after(before, &out->node);
+    outbox->lost_hint = &out->node;
 }
 
 bool ed_outbox_on_lost(ed_outbox *outbox, ed_sent_ref ref, uint64_t packet)

@@ -15,6 +15,8 @@ typedef struct ed_lane_out {
     ed_list fresh;       /* of ed_out.node: never sent */
     ed_list outstanding; /* of ed_out.lane_node: sent, not acknowledged; by sequence */
     uint64_t next_sequence;
+    uint64_t burst_packet; /* the newest packet with new messages of this lane */
+    uint32_t burst_count;  /* and how many */
     uint8_t guarantee;
     uint8_t stream;
     bool reliable;
@@ -45,8 +47,9 @@ typedef struct ed_outbox {
     const eddy_allocator *allocator;
     ed_lanes lanes;
     ed_list turns;
-    ed_list in_flight; /* the one sent longest ago first */
-    ed_list lost;      /* by age */
+    ed_list in_flight;       /* the one sent longest ago first */
+    ed_list lost;            /* by age */
+    ed_list_node *lost_hint; /* the one put in last, if it is still there; else NULL */
     ed_list unused;
     ed_out **chunks; /* records never move */
     uint32_t chunk_count;
@@ -79,6 +82,12 @@ ed_out *ed_outbox_oldest(const ed_outbox *outbox);
 
 /** The one sent next after it on the same lane, or NULL. */
 ed_out *ed_out_next_oldest(const ed_out *out);
+
+/**
+ * Whether the packet may carry it: it has no more than ED_LANE_BURST_MAX new messages of one lane,
+ * so that a packet that comes as late as the replay window allows is still known by its sequences.
+ */
+bool ed_out_fits_packet(const ed_out *out, uint64_t packet);
 
 /** How it stands in a packet. */
 ed_message_frame ed_out_frame(const ed_out *out);
