@@ -64,6 +64,21 @@ static void stop(eddy_manager *m)
     m->events = NULL;
 }
 
+/**
+ * A message that the program still holds keeps its pool: a leak, said in the log, is better than a
+ * crash at the end or a pointer into nothing.
+ */
+static void destroy_receive_pool(eddy_manager *m)
+{
+    size_t held = m->receive_pool == NULL ? 0 : ed_pool_charged(m->receive_pool);
+
+    if (held == 0)
+        ed_pool_destroy(m->receive_pool);
+    else
+        ed_log_line(&m->log, 0, EDDY_LOG_ERROR, EDDY_LOG_MANAGER,
+                    "eddy_close: %zu bytes of messages were never released", held);
+}
+
 /** What has to be undone if opening fails half way; the order of eddy_open. */
 static void destroy(eddy_manager *m)
 {
@@ -71,7 +86,7 @@ static void destroy(eddy_manager *m)
     ed_slots_destroy(m->slots);
     ed_pool_destroy(m->control_pool);
     ed_pool_destroy(m->send_pool);
-    ed_pool_destroy(m->receive_pool);
+    destroy_receive_pool(m);
     if (m->socket.close != NULL)
         m->socket.close(m->socket.context);
     ed_mutex_destroy(&m->mutex);

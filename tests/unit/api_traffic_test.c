@@ -1,12 +1,15 @@
 /** Real sockets on the loopback interface, with a pump thread in every manager. */
 #include "tests/support/check.h"
 
+#include <stdio.h>
+
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "core/alloc.h"
 #include "core/base.h"
 #include "core/clock.h"
+#include "core/log.h"
 #include "core/thread.h"
 
 enum {
@@ -275,12 +278,49 @@ static void waiting_has_an_end(void **state)
     CHECK_EQ("close", close_peer(&alone, 0), EDDY_OK);
 }
 
+/* ------------------------------------------------------------------------------- forgetting -- */
+
+static void remember_line(void *context, eddy_log_level level, eddy_log_topic topic,
+                          const char *text)
+{
+    (void)level;
+    (void)topic;
+    snprintf(context, ED_LOG_LINE_SIZE, "%s", text);
+}
+
+/** A program that forgets to release a message is told so; it does not crash. */
+static void a_message_never_released(void **state)
+{
+    static eddy_event kept; // so that what is leaked stays in sight of leak checkers
+    static struct peer client;
+    char line[ED_LOG_LINE_SIZE] = "";
+    eddy_config config = eddy_config_default();
+    struct peer server;
+
+    (void)state;
+    config.bind = "127.0.0.1:0";
+    config.accept = true;
+    config.log = remember_line;
+    config.log_context = line;
+    CHECK_EQ("open", eddy_open(&server.manager, &config), EDDY_OK);
+    open_peer(&client, false);
+    connect_peer(&client, &server);
+    CHECK_EQ("send",
+             eddy_send(client.manager, client.connection, EDDY_RELIABLE_ORDERED, 0, "forget", 6),
+             EDDY_OK);
+    CHECK_EQ("await", eddy_await(server.manager, EDDY_MESSAGE, &kept, LIMIT_MS), EDDY_OK);
+    CHECK_EQ("client closes", close_peer(&client, LIMIT_MS), EDDY_OK);
+    CHECK_EQ("server closes", eddy_close(server.manager, 0), EDDY_OK);
+    CHECK_STR("told", line, "eddy_close: 64 bytes of messages were never released");
+    CHECK_BYTES("still there", kept.message.data, "forget", 6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(eight_clients_echo), cmocka_unit_test(four_threads_send),
         cmocka_unit_test(a_patient_close),    cmocka_unit_test(a_close_in_the_middle),
-        cmocka_unit_test(waiting_has_an_end),
+        cmocka_unit_test(waiting_has_an_end), cmocka_unit_test(a_message_never_released),
     };
     return cmocka_run_group_tests_name("api_traffic", tests, NULL, NULL);
 }
