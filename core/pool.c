@@ -188,9 +188,3 @@ size_t ed_pool_left(ed_pool *pool)
 {
     return pool->budget - ed_pool_charged(pool);
 }
-
-ed_block *ed_block_of(const void *data)
-{
-    // Through a number, because the block is not const though its data may be handed out so.
-    return (ed_block *)((uintptr_t)data - offsetof(ed_block, data));
-}

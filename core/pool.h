@@ -42,7 +42,4 @@ size_t ed_pool_charged(ed_pool *pool);
 /** The bytes of the budget that are left. */
 size_t ed_pool_left(ed_pool *pool);
 
-/** The block whose `data` this is. */
-ed_block *ed_block_of(const void *data);
-
 #endif

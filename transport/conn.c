@@ -80,11 +80,6 @@ bool ed_conn_is_ended(const ed_conn *conn)
     return conn->state == ED_CONN_DRAINING && conn->end.end != 0 && !conn->disconnected_pending;
 }
 
-bool ed_conn_is_opened(const ed_conn *conn)
-{
-    return conn->is_opened;
-}
-
 bool ed_conn_is_over(const ed_conn *conn)
 {
     return conn->state == ED_CONN_CLOSED && !conn->connected_pending &&

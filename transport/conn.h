@@ -144,9 +144,6 @@ bool ed_conn_is_over(const ed_conn *conn);
 /** Whether it is over for the program, and only answers what still comes from the peer. */
 bool ed_conn_is_ended(const ed_conn *conn);
 
-/** Whether it was ever CONNECTED. */
-bool ed_conn_is_opened(const ed_conn *conn);
-
 /* Between the files of the connection. */
 
 /** Whether packets are exchanged: CONNECTED or FLUSHING. */

@@ -73,8 +73,10 @@ void ed_conn_detect_losses(ed_conn *conn, uint64_t now_ns)
         if ((packet->flags & ED_SENT_IN_FLIGHT) != 0)
             conn->congestion_ops->on_lost(&conn->congestion, packet->sent_ns, packet->size, now_ns);
     }
-    if (ed_loss_take_persistent(&conn->loss, &conn->rtt, ED_ACK_DELAY_NS))
+    if (ed_loss_take_persistent(&conn->loss, &conn->rtt, ED_ACK_DELAY_NS)) {
         conn->congestion_ops->on_persistent(&conn->congestion, now_ns);
+        ed_rtt_restart_min(&conn->rtt); // the path may be another one (RFC 9002 section 5.2)
+    }
 }
 
 /** All is said that was to be said: a flushing connection may close. */

@@ -3,6 +3,7 @@
 #include "core/alloc.h"
 #include "core/base.h"
 #include "tests/support/splitmix.h"
+#include "transport/replay.h"
 #include "transport/stream_receive.h"
 
 enum { R = ED_WIRE_RELIABLE_ORDERED, U = ED_WIRE_UNRELIABLE, NONE = -1 };
@@ -128,6 +129,45 @@ static void old_is_not_early(void **state)
     }
     for (size_t i = 0; i < ED_COUNT(rows); i++)
         CHECK_EQ(rows[i].name, receive(40000 - rows[i].back), rows[i].want);
+}
+
+/** Only the window is ahead: a message that was held up in the network is old, however long. */
+static void all_but_the_window_is_old(void **state)
+{
+    enum { LENGTH = 70 * 1000, SPACE = 1 << 16 };
+    enum { LATEST = (ED_REPLAY_WINDOW - 1) * ED_LANE_BURST_MAX + ED_LANE_WINDOW };
+    static const struct {
+        const char *name;
+        uint32_t back; /* behind the expected one */
+        unsigned bits;
+        eddy_status want;
+    } rows[] = {
+        {"the last one", 1, 16, EDDY_EEXIST},
+        {"a window back", ED_LANE_WINDOW, 16, EDDY_EEXIST},
+        {"half the space back", SPACE / 2, 16, EDDY_EEXIST},
+        {"more than half", SPACE / 2 + 1, 16, EDDY_EEXIST},
+        {"as far back as a packet may be late", LATEST, 16, EDDY_EEXIST},
+        {"all but the window", SPACE - ED_LANE_WINDOW, 16, EDDY_EEXIST},
+        {"one more, which is the last of the window", SPACE - ED_LANE_WINDOW + 1, 16, EDDY_OK},
+        {"and has been here now", SPACE - ED_LANE_WINDOW + 1, 16, EDDY_EEXIST},
+        {"four bytes, once around two", SPACE, 32, EDDY_EEXIST},
+        {"four bytes, the first of all", LENGTH, 32, EDDY_EEXIST},
+        {"four bytes, before it", LENGTH + 1, 32, EDDY_EPROTO},
+    };
+
+    (void)state;
+    for (uint32_t n = 0; n < LENGTH; n++) {
+        CHECK_EQ("in order", receive(n), EDDY_OK);
+        CHECK_EQ("at once", deliver(), n);
+    }
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        uint32_t mask = rows[i].bits == 16 ? SPACE - 1 : UINT32_MAX;
+        ed_message_frame message = {.guarantee = R,
+                                    .sequence_bits = (uint8_t)rows[i].bits,
+                                    .sequence = (LENGTH - rows[i].back) & mask};
+        CHECK_EQ(rows[i].name, ed_inbox_receive(&inbox, &message), rows[i].want);
+        CHECK_EQ(rows[i].name, deliver(), NONE);
+    }
 }
 
 /** Three times around the 16 bits, shuffled and doubled as far as a window allows. */
@@ -278,6 +318,127 @@ static void what_is_held_leaves_room(void **state)
         CHECK_EQ("then all come", deliver(), n);
 }
 
+/** A duplicate needs no room: to refuse it would have it sent for ever. */
+static void a_duplicate_of_what_is_held_is_known(void **state)
+{
+    enum { SIZE = 1000 };
+    uint32_t end = 1;
+
+    (void)state;
+    reopen_with(256 * 1024);
+    while (receive_sized(end, SIZE) == EDDY_OK)
+        end++;
+    CHECK_EQ("no more", receive_sized(end, SIZE), EDDY_ELIMIT);
+    for (uint32_t n = 1; n < end; n++)
+        CHECK_EQ("held", receive_sized(n, SIZE), EDDY_EEXIST);
+    CHECK_EQ("no more", receive_sized(end, SIZE), EDDY_ELIMIT);
+}
+
+/** Receives early messages until no more may be held. @return the bytes that are. */
+static size_t hold_all(ed_inbox *some, size_t size)
+{
+    static const uint8_t data[EDDY_MESSAGE_SIZE_MAX];
+    ed_message_frame message = {.guarantee = R, .sequence_bits = 16, .data = {data, size}};
+    eddy_status status = EDDY_OK;
+
+    for (message.sequence = 1; status == EDDY_OK; message.sequence++)
+        status = ed_inbox_receive(some, &message);
+    CHECK_EQ("until the limit", status, EDDY_ELIMIT);
+    return some->held_size;
+}
+
+/** Others that hold half of the budget leave a share to each, down to a quarter of the budget. */
+static void each_may_hold_a_share(void **state)
+{
+    enum { BUDGET = 4 << 20, SIZE = 1000, CHARGE = 2048, RING = 2048 * 8 };
+    enum { MANY = 2 * (BUDGET / 4) / ED_HELD_SIZE_SHARE };
+    static ed_inbox others[MANY];
+    ed_message_frame missing = {.guarantee = R, .sequence_bits = 16};
+    size_t shares = 0;
+
+    (void)state;
+    reopen_with(BUDGET);
+    CHECK("one holds half", hold_all(&inbox, SIZE) + CHARGE + RING >= BUDGET / 2);
+    for (size_t i = 0; i < MANY; i++) {
+        ed_inbox_init(&others[i], &counting.allocator, pool);
+        size_t held = hold_all(&others[i], SIZE);
+        bool is_share = held + CHARGE >= ED_HELD_SIZE_SHARE;
+        CHECK("no more than a share", held <= ED_HELD_SIZE_SHARE + CHARGE);
+        CHECK("a share, until a quarter is left",
+              is_share || ed_pool_left(pool) <= BUDGET / 4 + CHARGE);
+        shares += is_share ? 1 : 0;
+    }
+    CHECK("a quarter makes many shares", shares >= MANY / 2 - 1 && shares < MANY);
+    CHECK("a quarter is left", ed_pool_left(pool) + 2 * CHARGE >= BUDGET / 4);
+    for (size_t i = 0; i < MANY; i++) {
+        CHECK_EQ("what is missing is taken", ed_inbox_receive(&others[i], &missing), EDDY_OK);
+        ed_inbox_free(&others[i]);
+    }
+}
+
+/** A message far ahead makes room for all before it; that counts like what is held. */
+static void far_ahead_on_all_streams(void **state)
+{
+    enum { UNCHARGED_SIZE = 64 * 1024 }; /* for the lanes themselves, and what blocks cost */
+    static const struct {
+        const char *name;
+        size_t budget;
+    } rows[] = {
+        {"the smallest budget", 64 * 1024},
+        {"a small one", 1 << 20},
+        {"more than one connection may hold", 64 << 20},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        reopen_with(rows[i].budget);
+        uint64_t before_size = counting.live_size;
+        size_t refused = 0;
+        for (unsigned stream = 0; stream < ED_STREAM_COUNT; stream++) {
+            ed_message_frame message = {.guarantee = R,
+                                        .stream = (uint8_t)stream,
+                                        .sequence_bits = 16,
+                                        .sequence = ED_LANE_WINDOW - 1};
+            eddy_status status = ed_inbox_receive(&inbox, &message);
+            CHECK(rows[i].name,
+                  status == EDDY_OK || status == EDDY_ELIMIT || status == EDDY_ENOMEM);
+            refused += status == EDDY_OK ? 0 : 1;
+            CHECK(rows[i].name, ed_pool_charged(pool) <= rows[i].budget);
+            CHECK(rows[i].name,
+                  counting.live_size - before_size <= ed_pool_charged(pool) + UNCHARGED_SIZE);
+        }
+        CHECK(rows[i].name, refused > 0);
+        CHECK(rows[i].name, inbox.held_size <= ED_HELD_SIZE_MAX + ED_LANE_WINDOW * sizeof(void *) +
+                                                   2 * ED_POOL_CLASS_SIZE_MIN);
+        CHECK_EQ(rows[i].name, inbox.held_size, ed_pool_charged(pool));
+        CHECK_EQ(rows[i].name, receive_sized(0, EDDY_MESSAGE_SIZE_MAX), EDDY_OK);
+    }
+}
+
+/** What one stream's ring takes may not keep out what another stream waits for. */
+static void a_ring_leaves_room_too(void **state)
+{
+    enum { BUDGET_SIZE = 256 * 1024, SIZE = 1000, HELD = BUDGET_SIZE / 2048 };
+    static const uint8_t data[EDDY_MESSAGE_SIZE_MAX];
+    ed_message_frame far = {.guarantee = R, .stream = 1, .sequence_bits = 16};
+    ed_message_frame missing = {
+        .guarantee = R, .sequence_bits = 16, .data = {data, EDDY_MESSAGE_SIZE_MAX}};
+
+    (void)state;
+    for (far.sequence = 1; far.sequence < ED_LANE_WINDOW; far.sequence *= 2)
+        for (uint32_t at = 0; at < HELD; at++) {
+            reopen_with(BUDGET_SIZE);
+            for (uint32_t n = 0; n < HELD; n++) {
+                eddy_status status =
+                    n == at ? ed_inbox_receive(&inbox, &far) : receive_sized(n + 1, SIZE);
+                CHECK("taken or not",
+                      status == EDDY_OK || status == EDDY_ELIMIT || status == EDDY_ENOMEM);
+            }
+            CHECK_EQ("there is room for what is missing", ed_inbox_receive(&inbox, &missing),
+                     EDDY_OK);
+        }
+}
+
 /** Without room nothing changes: the same message is taken once there is. */
 static void an_exhausted_pool(void **state)
 {
@@ -326,12 +487,17 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(steps, setup, teardown),
         cmocka_unit_test_setup_teardown(old_is_not_early, setup, teardown),
+        cmocka_unit_test_setup_teardown(all_but_the_window_is_old, setup, teardown),
         cmocka_unit_test_setup_teardown(a_long_shuffled_life, setup, teardown),
         cmocka_unit_test_setup_teardown(lanes_do_not_wait_for_each_other, setup, teardown),
         cmocka_unit_test_setup_teardown(unreliable_ones_come_as_they_are, setup, teardown),
         cmocka_unit_test_setup_teardown(what_may_not_be_sent, setup, teardown),
         cmocka_unit_test_setup_teardown(the_held_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_held_leaves_room, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_duplicate_of_what_is_held_is_known, setup, teardown),
+        cmocka_unit_test_setup_teardown(each_may_hold_a_share, setup, teardown),
+        cmocka_unit_test_setup_teardown(far_ahead_on_all_streams, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_ring_leaves_room_too, setup, teardown),
         cmocka_unit_test_setup_teardown(an_exhausted_pool, setup, teardown),
         cmocka_unit_test_setup_teardown(out_of_memory, setup, teardown),
     };

@@ -305,6 +305,90 @@ static void the_newest_packet_decides(void **state)
     CHECK_EQ("again", send_next().mark, 1);
 }
 
+/* Orders in which so many messages may be declared lost; see below. */
+enum { CROWD = 100 * 1000, CROWD_LANES = 16, PACKET_MESSAGES = 128 };
+
+static size_t oldest_first(size_t i)
+{
+    return i;
+}
+
+static size_t newest_first(size_t i)
+{
+    return CROWD - 1 - i;
+}
+
+static size_t newer_half_first(size_t i)
+{
+    return (i + CROWD / 2) % CROWD;
+}
+
+static size_t lane_by_lane(size_t i)
+{
+    return i % (CROWD / CROWD_LANES) * CROWD_LANES + i / (CROWD / CROWD_LANES);
+}
+
+/** Sends up to `count` messages, many to a packet. @return how many. */
+static size_t send_packets(struct sent *sent, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        ed_out *out = ed_outbox_next(&outbox);
+        if (out == NULL)
+            return i;
+        sent[i] = (struct sent){.mark = mark_of(out),
+                                .ref = {.slot = out->slot, .generation = out->generation},
+                                .packet = packet + i / PACKET_MESSAGES};
+        ed_outbox_on_sent(&outbox, out, sent[i].packet);
+    }
+    packet += count / PACKET_MESSAGES + 1;
+    return count;
+}
+
+static void lose(const char *name, const struct sent *sent)
+{
+    CHECK(name, ed_outbox_on_lost(&outbox, sent->ref, sent->packet));
+}
+
+/**
+ * After an outage all is lost at once, and the oldest may be lost again and again. Looking for the
+ * place of each among all others would take minutes here, and the test would be ended.
+ */
+static void a_crowd_is_lost(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t (*order)(size_t i);
+    } rows[] = {
+        {"oldest first", oldest_first},
+        {"newest first", newest_first},
+        {"newer half first", newer_half_first},
+        {"lane by lane", lane_by_lane},
+    };
+    enum { ROUNDS = 400, AGAIN = 2 * PACKET_MESSAGES };
+    static struct sent sent[CROWD];
+
+    (void)state;
+    for (uint32_t n = 0; n < CROWD; n++)
+        push(R, (uint8_t)(n % CROWD_LANES), n, 4);
+    CHECK_EQ("all", send_packets(sent, CROWD), CROWD);
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        for (size_t n = 0; n < CROWD; n++)
+            lose(rows[i].name, &sent[rows[i].order(n)]);
+        CHECK_EQ(rows[i].name, send_packets(sent, CROWD), CROWD);
+        for (size_t n = 1; n < CROWD; n++) // those of one packet in any order
+            CHECK(rows[i].name,
+                  sent[n].mark / PACKET_MESSAGES >= sent[n - 1].mark / PACKET_MESSAGES);
+    }
+    for (size_t n = 0; n < CROWD; n++)
+        lose("again", &sent[n]);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        CHECK_EQ("the oldest", send_packets(sent, AGAIN), AGAIN);
+        CHECK("the oldest", sent[0].mark < PACKET_MESSAGES && sent[AGAIN - 1].mark < AGAIN);
+        for (size_t n = 0; n < AGAIN; n++)
+            lose("again and again", &sent[n]);
+    }
+}
+
 static void lost_then_acked(void **state)
 {
     (void)state;
@@ -404,6 +488,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(lost_ones_go_first_by_age, setup, teardown),
         cmocka_unit_test_setup_teardown(the_oldest_unacknowledged, setup, teardown),
         cmocka_unit_test_setup_teardown(the_newest_packet_decides, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_crowd_is_lost, setup, teardown),
         cmocka_unit_test_setup_teardown(lost_then_acked, setup, teardown),
         cmocka_unit_test_setup_teardown(references_go_stale, setup, teardown),
         cmocka_unit_test_setup_teardown(out_of_memory_changes_nothing, setup, teardown),
