@@ -4,6 +4,7 @@
 
 enum {
     HELD_CAPACITY_MIN = 16,
+    BLOCK_SIZE_MAX = 2048, /* what the largest message is charged */
     RING_KEPT_SIZE = 1024, /* a larger ring is given back when nothing is held in it */
 };
 
@@ -77,16 +78,22 @@ static bool is_held(const ed_lane_in *lane, uint64_t sequence)
     return sequence - lane->expected < lane->held_capacity && *held_at(lane, sequence) != NULL;
 }
 
-/** Makes the ring reach from `expected` to `sequence`. */
-static bool widen(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
+/** How many places the ring must have to reach from `expected` to `sequence`. */
+static uint32_t capacity_for(const ed_lane_in *lane, uint64_t sequence)
 {
     uint32_t capacity = lane->held_capacity == 0 ? HELD_CAPACITY_MIN : lane->held_capacity;
+
     while (sequence - lane->expected >= capacity)
         capacity *= 2;
+    ED_ASSERT(capacity <= ED_LANE_WINDOW);
+    return capacity;
+}
+
+static bool widen(ed_inbox *inbox, ed_lane_in *lane, uint32_t capacity)
+{
     if (capacity == lane->held_capacity)
         return true;
 
-    ED_ASSERT(capacity <= ED_LANE_WINDOW);
     size_t size = capacity * sizeof(ed_block *);
     ed_lane_in wider = *lane;
     wider.ring = ed_pool_take(inbox->pool, size); // it counts like what it holds
@@ -130,18 +137,20 @@ static void release_held(ed_inbox *inbox, ed_lane_in *lane)
 }
 
 /**
- * Whether one more message may be held back. What is held never takes more than half of the budget:
- * otherwise there might be no room left for the very message that it waits for. Those that hold
- * much leave a share to each that holds little.
+ * Whether `size` bytes more may be held back. What is held never takes more than half of the
+ * budget: otherwise there might be no room left for the very message that it waits for. Those that
+ * hold much leave a share to each that holds little, and each leaves room for one message.
  */
 static bool may_hold(const ed_inbox *inbox, size_t size)
 {
-    size_t charged = ed_pool_charged(inbox->pool);
-    size_t left = ed_pool_left(inbox->pool);
+    size_t budget_left = ed_pool_left(inbox->pool);
+    size_t charged = ed_pool_charged(inbox->pool) + size;
     bool is_small = inbox->held_size + size <= ED_HELD_SIZE_SHARE;
 
-    return inbox->held_size + size <= ED_HELD_SIZE_MAX &&
-           (charged < left || (is_small && charged / 3 < left));
+    if (inbox->held_size + size > ED_HELD_SIZE_MAX || budget_left < size + BLOCK_SIZE_MAX)
+        return false;
+    size_t left = budget_left - size;
+    return charged <= left || (is_small && charged / 3 <= left);
 }
 
 static eddy_status hold(ed_inbox *inbox, ed_lane_in *lane, const ed_message_frame *message,
@@ -149,9 +158,12 @@ static eddy_status hold(ed_inbox *inbox, ed_lane_in *lane, const ed_message_fram
 {
     if (is_held(lane, sequence))
         return EDDY_EEXIST;
-    if (!may_hold(inbox, message->data.size))
+    uint32_t capacity = capacity_for(lane, sequence);
+    size_t ring_size =
+        capacity == lane->held_capacity ? 0 : BLOCK_SIZE_MAX + capacity * sizeof(ed_block *);
+    if (!may_hold(inbox, BLOCK_SIZE_MAX + ring_size))
         return EDDY_ELIMIT;
-    if (!widen(inbox, lane, sequence))
+    if (!widen(inbox, lane, capacity))
         return EDDY_ENOMEM;
     ed_block **place = held_at(lane, sequence);
     *place = keep(inbox, message);

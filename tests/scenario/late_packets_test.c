@@ -1,5 +1,4 @@
-/** Packets that the network holds back for so long that their sequences could mean something else.
- */
+/** Packets that the network holds back until their sequences could mean something else. */
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 #include "transport/limits.h"

@@ -416,19 +416,19 @@ static void far_ahead_on_all_streams(void **state)
 }
 
 /** What one stream's ring takes may not keep out what another stream waits for. */
-static void a_ring_leaves_room_too(void **state)
+static void ring_leaves_room(uint32_t budget)
 {
-    enum { BUDGET_SIZE = 256 * 1024, SIZE = 1000, HELD = BUDGET_SIZE / 2048 };
+    enum { SIZE = 1000 };
+    const uint32_t held = budget / 2048;
     static const uint8_t data[EDDY_MESSAGE_SIZE_MAX];
     ed_message_frame far = {.guarantee = R, .stream = 1, .sequence_bits = 16};
     ed_message_frame missing = {
         .guarantee = R, .sequence_bits = 16, .data = {data, EDDY_MESSAGE_SIZE_MAX}};
 
-    (void)state;
     for (far.sequence = 1; far.sequence < ED_LANE_WINDOW; far.sequence *= 2)
-        for (uint32_t at = 0; at < HELD; at++) {
-            reopen_with(BUDGET_SIZE);
-            for (uint32_t n = 0; n < HELD; n++) {
+        for (uint32_t at = 0; at < held; at++) {
+            reopen_with(budget);
+            for (uint32_t n = 0; n < held; n++) {
                 eddy_status status =
                     n == at ? ed_inbox_receive(&inbox, &far) : receive_sized(n + 1, SIZE);
                 CHECK("taken or not",
@@ -439,12 +439,19 @@ static void a_ring_leaves_room_too(void **state)
         }
 }
 
+static void a_ring_leaves_room_too(void **state)
+{
+    (void)state;
+    for (uint32_t budget = 64 * 1024; budget <= 256 * 1024; budget *= 2)
+        ring_leaves_room(budget);
+}
+
 /** Without room nothing changes: the same message is taken once there is. */
 static void an_exhausted_pool(void **state)
 {
     (void)state;
-    reopen_with(4096);
-    ed_block *all = ed_pool_take(pool, 4096 - sizeof(ed_block));
+    reopen_with(65536);
+    ed_block *all = ed_pool_take(pool, 65536 - sizeof(ed_block));
     CHECK("everything is taken", all != NULL);
 
     for (unsigned round = 0; round < 2; round++) {
