@@ -51,8 +51,7 @@ typedef struct client {
     uint64_t mixed;     /* percent owed to reliable messages */
 } client;
 
-/* ------------------------------------------------------------------------------------ telling --
- */
+/* --------------------------------------------------------------------------------- telling -- */
 
 static void count(client *c, uint64_t now_ns)
 {
@@ -92,8 +91,7 @@ static void tell(client *c)
         show_line(c, now_ns);
 }
 
-/* ------------------------------------------------------------------------------------- events --
- */
+/* ---------------------------------------------------------------------------------- events -- */
 
 static void take_event(client *c, eddy_event *event)
 {
@@ -133,8 +131,7 @@ static eddy_status take_events(client *c, uint32_t wait_ms)
     return status;
 }
 
-/* ------------------------------------------------------------------------------------ traffic --
- */
+/* --------------------------------------------------------------------------------- traffic -- */
 
 /** Sends one message. False if there was no room for it. */
 static bool send_one(client *c, ed_kind kind)
@@ -221,8 +218,7 @@ static void await_answers(client *c)
     }
 }
 
-/* ------------------------------------------------------------------------------------- ending --
- */
+/* ---------------------------------------------------------------------------------- ending -- */
 
 static int print_json(const client *c)
 {

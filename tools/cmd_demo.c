@@ -41,8 +41,7 @@ typedef struct demo {
     ed_report sum; /* of the clients */
 } demo;
 
-/* ----------------------------------------------------------------------------------- children --
- */
+/* -------------------------------------------------------------------------------- children -- */
 
 /** A child's command line; the numbers among its words live here, too. */
 typedef struct command_line {
@@ -128,8 +127,7 @@ static bool start_all(demo *d)
     return true;
 }
 
-/* ------------------------------------------------------------------------------------ running --
- */
+/* --------------------------------------------------------------------------------- running -- */
 
 /** Adds up what the clients have reported last. */
 static void add_up(demo *d)
@@ -184,8 +182,7 @@ static void run(demo *d)
     add_up(d);
 }
 
-/* ------------------------------------------------------------------------------------ judging --
- */
+/* --------------------------------------------------------------------------------- judging -- */
 
 /** Whether a client got every reliable message back, exactly once, in order, and ended well. */
 static bool is_client_exact(const ed_child *client)
@@ -236,8 +233,7 @@ static int print_text(const demo *d)
     return ED_EXIT_OK;
 }
 
-/* --------------------------------------------------------------------------------------- JSON --
- */
+/* ------------------------------------------------------------------------------------ JSON -- */
 
 static json_t *network_json(const ed_network *n)
 {
@@ -278,8 +274,7 @@ static int print_json(const demo *d)
                   "server_counters", ed_stats_json(&d->children[SERVER].latest.stats)));
 }
 
-/* ----------------------------------------------------------------------------------- the whole --
- */
+/* ------------------------------------------------------------------------------- the whole -- */
 
 static int run_and_print(demo *d)
 {

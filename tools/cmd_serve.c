@@ -42,8 +42,7 @@ typedef struct server {
     uint64_t cut_off;   /* messages that were accepted, but not delivered when we had to end */
 } server;
 
-/* ------------------------------------------------------------------------------------ echoing --
- */
+/* --------------------------------------------------------------------------------- echoing -- */
 
 /** Sends a message back. False if it has to wait for room. */
 static bool echo(server *s, const eddy_event *event)
@@ -117,8 +116,7 @@ static eddy_status take_events(server *s)
     return status;
 }
 
-/* ------------------------------------------------------------------------------------ telling --
- */
+/* --------------------------------------------------------------------------------- telling -- */
 
 /** How many a second, over the time since the last line. */
 static uint64_t per_second(uint64_t now, uint64_t before, uint64_t elapsed_ns)
@@ -212,8 +210,7 @@ static int print_result(server *s)
     return exit_code;
 }
 
-/* ------------------------------------------------------------------------------------ running --
- */
+/* --------------------------------------------------------------------------------- running -- */
 
 static bool is_to_end(const server *s)
 {

@@ -8,8 +8,7 @@
 
 enum { OPTION_COLUMN_SIZE = 22 };
 
-/* ------------------------------------------------------------------------------------ numbers --
- */
+/* --------------------------------------------------------------------------------- numbers -- */
 
 static bool is_digit(char c)
 {
@@ -67,8 +66,7 @@ const char *ed_number_print(char text[ED_NUMBER_TEXT_SIZE], uint64_t value, uint
     return text;
 }
 
-/* --------------------------------------------------------------------------------------- help --
- */
+/* ------------------------------------------------------------------------------------ help -- */
 
 static void print_default(const ed_option *option)
 {
@@ -107,8 +105,7 @@ static bool asks_for_help(int argc, char **argv)
     return false;
 }
 
-/* ------------------------------------------------------------------------------------ parsing --
- */
+/* --------------------------------------------------------------------------------- parsing -- */
 
 /** Ends every message about a wrong command line. @return false, for the caller to return. */
 static bool point_to_help(const ed_usage *usage)

@@ -54,8 +54,7 @@ bool ed_report_send(const ed_report *report, uint64_t fd)
     return true;
 }
 
-/* --------------------------------------------------------------------------------------- text --
- */
+/* ------------------------------------------------------------------------------------ text -- */
 
 /** Milliseconds in at most five columns, as far as they fit. */
 static const char *print_ms(char text[MS_TEXT_SIZE], uint64_t time_us)
@@ -116,8 +115,7 @@ int ed_fail(const char *command, const char *format, ...)
     return ED_EXIT_FAILED;
 }
 
-/* --------------------------------------------------------------------------------------- JSON --
- */
+/* ------------------------------------------------------------------------------------ JSON -- */
 
 static json_t *times_json(const ed_latency *latency)
 {

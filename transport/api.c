@@ -38,8 +38,7 @@ struct eddy_manager {
     eddy_socket_stats published_socket;
 };
 
-/* ------------------------------------------------------------------------------------ opening --
- */
+/* --------------------------------------------------------------------------------- opening -- */
 
 /** Leaves the outer ends, and the inner ones too where no manager has taken them over. */
 static void leave_channels(eddy_manager *m)
@@ -254,8 +253,7 @@ eddy_status eddy_open(eddy_manager **manager, const eddy_config *config)
     return EDDY_OK;
 }
 
-/* ------------------------------------------------------------------------------------- ending --
- */
+/* ---------------------------------------------------------------------------------- ending -- */
 
 void eddy_shutdown(eddy_manager *m, uint32_t flush_ms)
 {
@@ -285,8 +283,7 @@ eddy_status eddy_close(eddy_manager *m, uint32_t flush_ms)
     return all_arrived ? EDDY_OK : EDDY_EAGAIN;
 }
 
-/* -------------------------------------------------------------------------------- connections --
- */
+/* ----------------------------------------------------------------------------- connections -- */
 
 static eddy_status push_command(eddy_manager *m, const ed_reliable_command *command)
 {
@@ -393,8 +390,7 @@ eddy_status eddy_disconnect(eddy_manager *m, eddy_connection connection, uint32_
     return status;
 }
 
-/* ------------------------------------------------------------------------------------- events --
- */
+/* ---------------------------------------------------------------------------------- events -- */
 
 /** The deadline of a wait that begins now; without a pump nothing can come while we wait. */
 static uint64_t wait_until_ns(const eddy_manager *m, uint32_t timeout_ms)
@@ -453,8 +449,7 @@ int eddy_event_fd(eddy_manager *m)
     return ed_channel_fd(m->events);
 }
 
-/* ------------------------------------------------------------------------------ time and state --
- */
+/* -------------------------------------------------------------------------- time and state -- */
 
 uint64_t eddy_poll(eddy_manager *m, uint64_t now_ns)
 {

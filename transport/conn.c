@@ -199,8 +199,7 @@ void ed_conn_fail(ed_conn *conn, ed_close_cause cause, uint64_t now_ns)
     ed_conn_apply(conn, ED_INPUT_FAILED, &end, now_ns);
 }
 
-/* -------------------------------------------------------------------------------- the program --
- */
+/* ----------------------------------------------------------------------------- the program -- */
 
 /** A message that will never leave. Once the end is reported, only the statistics still say so. */
 static void count_late(ed_conn *conn, eddy_guarantee guarantee)

@@ -107,8 +107,7 @@ static verdict handle_ack(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
     return TAKEN; // perhaps a CLOSE follows
 }
 
-/* ------------------------------------------------------------------------------- other frames --
- */
+/* ---------------------------------------------------------------------------- other frames -- */
 
 static verdict handle_nothing(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
 {
@@ -161,8 +160,7 @@ static verdict (*const handlers[ED_FRAME_TYPE_COUNT])(ed_conn *conn, const ed_fr
     [ED_FRAME_MESSAGE] = handle_message,
 };
 
-/* ------------------------------------------------------------------------------------ packets --
- */
+/* --------------------------------------------------------------------------------- packets -- */
 
 static verdict handle_frame(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
 {

@@ -100,8 +100,7 @@ static size_t draft_finish(struct draft *d, ed_conn *conn, uint64_t now_ns)
     return d->record.size;
 }
 
-/* ---------------------------------------------------------------------------- what goes in it --
- */
+/* ------------------------------------------------------------------------- what goes in it -- */
 
 static void put_ack(struct draft *d, ed_conn *conn, uint64_t now_ns)
 {
@@ -165,8 +164,7 @@ static bool wants_ack_ping(ed_conn *conn, uint64_t now_ns)
     return true;
 }
 
-/* -------------------------------------------------------------------------------- what may leave
- */
+/* -------------------------------------------------------------------------- what may leave -- */
 
 /** What there is to send, and what may be. */
 struct plan {

@@ -44,8 +44,7 @@ static void leave_flight(ed_loss *loss, const ed_sent *packet)
     loss->ack_eliciting_in_flight--;
 }
 
-/* ---------------------------------------------------------------------------- acknowledgement --
- */
+/* ------------------------------------------------------------------------- acknowledgement -- */
 
 ed_loss_acks ed_loss_on_ack_range(ed_loss *loss, ed_sent_log *log, uint64_t first, uint64_t last,
                                   uint64_t now_ns)
@@ -134,8 +133,7 @@ eddy_status ed_loss_end_acks(ed_loss_acks *acks)
     return acks->status;
 }
 
-/* ---------------------------------------------------------------------------------------- loss --
- */
+/* ------------------------------------------------------------------------------------ loss -- */
 
 ed_loss_losses ed_loss_detect(ed_loss *loss, ed_sent_log *log, const ed_rtt *rtt, uint64_t now_ns)
 {
@@ -237,8 +235,7 @@ void ed_loss_trim(const ed_loss *loss, ed_sent_log *log, const ed_rtt *rtt,
     ed_sent_trim(log, below, now_ns > keep_ns ? now_ns - keep_ns : 0);
 }
 
-/* -------------------------------------------------------------------------------------- timing --
- */
+/* ---------------------------------------------------------------------------------- timing -- */
 
 /** How long to wait after the last ack-eliciting packet, given the probes without an answer. */
 static uint64_t backed_off_ns(const ed_loss *loss, const ed_rtt *rtt, uint64_t pto_ns, bool clamp)

@@ -57,8 +57,7 @@ static const ed_connection_type *type_of(const ed_manager *m)
     return m->parts.type;
 }
 
-/* -------------------------------------------------------------------------------- life of one --
- */
+/* ----------------------------------------------------------------------------- life of one -- */
 
 ed_manager *ed_manager_create(const ed_manager_parts *parts)
 {
@@ -134,8 +133,7 @@ void ed_manager_destroy(ed_manager *m)
     ed_alloc_free(allocator, m, sizeof(*m));
 }
 
-/* ---------------------------------------------------------------------------------- the table --
- */
+/* ------------------------------------------------------------------------------- the table -- */
 
 static void make_key(uint8_t key[KEY_SIZE], const eddy_address *remote, ed_side side)
 {
@@ -312,8 +310,7 @@ static bool take_commands(ed_manager *m, uint64_t now_ns)
     return true;
 }
 
-/* --------------------------------------------------------------------------- from the network --
- */
+/* ------------------------------------------------------------------------ from the network -- */
 
 static void queue_reply(ed_manager *m, const eddy_datagram *cause, size_t size)
 {
@@ -482,8 +479,7 @@ static void expire(ed_manager *m, uint64_t now_ns)
     }
 }
 
-/* ----------------------------------------------------------------------------- what comes out --
- */
+/* -------------------------------------------------------------------------- what comes out -- */
 
 /** Sends what is queued. @return whether the queue has room now. */
 static bool flush_out(ed_manager *m)
