@@ -1,0 +1,259 @@
+/** What comes to the manager: commands of the program, datagrams, and with them newcomers. */
+#include "transport/manager_state.h"
+
+static void begin_shutdown(ed_manager *m, uint64_t flush_ns, uint64_t now_ns)
+{
+    uint64_t until_ns = ed_add_sat_u64(now_ns, flush_ns);
+
+    // A second shutdown can only bring the end nearer.
+    if (m->shutting_down && until_ns >= m->shutdown_until_ns)
+        return;
+    m->shutting_down = true;
+    m->shutdown_until_ns = until_ns;
+    for (uint32_t i = 0; i < m->slot_count; i++) {
+        if (m->slots[i].connection == NULL)
+            continue;
+        m->parts.type->shutdown(m->slots[i].connection, flush_ns, now_ns);
+        ed_manager_add_work(m, &m->slots[i]);
+    }
+}
+
+/** Whether a connection to that address is in the way. One that is over for the program is not. */
+static bool is_dialled(ed_manager *m, const eddy_address *remote, uint64_t now_ns)
+{
+    ed_manager_slot *slot = ed_manager_find_address(m, remote, ED_SIDE_OUTGOING);
+
+    if (slot == NULL)
+        return false;
+    ed_phase phase = m->parts.type->phase(slot->connection);
+    if (phase != ED_PHASE_ENDED && phase != ED_PHASE_OVER)
+        return true;
+    m->parts.type->replace(slot->connection, now_ns);
+    ed_manager_add_work(m, slot);
+    return false;
+}
+
+/** Dials. The caller has a handle already, so a failure is told by its one and only event. */
+static void connect_out(ed_manager *m, ed_command *command, uint64_t now_ns)
+{
+    ed_birth birth = {.handle = command->connection,
+                      .side = ED_SIDE_OUTGOING,
+                      .remote = command->remote,
+                      .command = command};
+    bool exists = is_dialled(m, &command->remote, now_ns);
+    eddy_status status = m->shutting_down ? EDDY_ECLOSED
+                         : exists         ? EDDY_EEXIST
+                                          : ed_manager_create_connection(m, &birth, now_ns);
+
+    if (status == EDDY_OK)
+        return;
+    ED_ASSERT(m->event_count < ED_MANAGER_BATCH); // take_commands left room
+    m->parts.type->fail_connect(m->parts.type_context, command, status,
+                                m->events + m->event_count * m->parts.type->event_size);
+    m->event_count++;
+    ed_slots_give(m->parts.slots, command->connection);
+}
+
+static void handle_command(ed_manager *m, ed_command *command, uint64_t now_ns)
+{
+    ed_manager_slot *slot = NULL;
+
+    switch (command->kind) {
+    case ED_COMMAND_SHUTDOWN:
+        begin_shutdown(m, command->flush_ns, now_ns);
+        return;
+    case ED_COMMAND_CONNECT:
+        connect_out(m, command, now_ns);
+        return;
+    case ED_COMMAND_TO_CONNECTION:
+        slot = ed_manager_find_handle(m, command->connection);
+        if (slot == NULL) {
+            m->parts.stats->commands_stale++;
+            m->parts.type->drop_command(m->parts.type_context, command);
+            return;
+        }
+        m->parts.type->send(slot->connection, command, now_ns);
+        ed_manager_add_work(m, slot);
+        return;
+    }
+}
+
+bool ed_manager_take_commands(ed_manager *m, uint64_t now_ns)
+{
+    size_t size = m->parts.type->command_size;
+    size_t count = 0;
+
+    for (size_t taken = 0; taken < ED_MANAGER_COMMAND_MAX; taken += count) {
+        // A command can make an event at once; no more are taken than there is room for.
+        (void)ed_manager_flush_events(m);
+        size_t room = ED_MANAGER_BATCH - m->event_count;
+        eddy_status status = room == 0
+                                 ? EDDY_EAGAIN
+                                 : ed_channel_pull(m->parts.commands, m->commands, room, &count, 0);
+        m->commands_ended |= status == EDDY_ECLOSED;
+        if (status == EDDY_ECLOSED && !m->shutting_down)
+            begin_shutdown(m, 0, now_ns); // nobody is left to say anything
+        if (status != EDDY_OK)
+            return false;
+        for (size_t i = 0; i < count; i++)
+            handle_command(m, (ed_command *)(void *)((uint8_t *)m->commands + i * size), now_ns);
+    }
+    return true;
+}
+
+/* ------------------------------------------------------------------------ from the network -- */
+
+static void queue_reply(ed_manager *m, const eddy_datagram *cause, size_t size)
+{
+    ED_ASSERT(m->out_count < ED_MANAGER_BATCH && size <= cause->size);
+    eddy_datagram *reply = &m->out[m->out_count++];
+
+    reply->remote = cause->remote;
+    reply->local = cause->local;
+    reply->size = size;
+    reply->ecn = 0;
+    m->parts.stats->replied_stateless++;
+}
+
+static void create_incoming(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
+{
+    eddy_connection handle = ed_slots_take_incoming(m->parts.slots);
+    ed_birth birth = {.handle = handle,
+                      .wire_id = ed_wire_id_of(handle, m->parts.shard),
+                      .side = ED_SIDE_INCOMING,
+                      .remote = datagram->remote,
+                      .datagram = datagram};
+
+    ED_ASSERT(handle != 0); // the load said that there is room
+    if (ed_manager_create_connection(m, &birth, now_ns) != EDDY_OK) {
+        m->parts.stats->dropped_memory++;
+        ed_slots_give(m->parts.slots, handle);
+    }
+}
+
+/** The network may hold a datagram back until its sender has begun anew: then it ends nothing. */
+static bool is_overtaken(const ed_manager *m, const ed_manager_slot *slot,
+                         const eddy_datagram *datagram)
+{
+    return m->parts.type->supersedes != NULL &&
+           !m->parts.type->supersedes(slot->connection, datagram);
+}
+
+/** A newcomer that proved itself. Its address may be that of a connection which is still here. */
+static void admit_created(ed_manager *m, const eddy_datagram *datagram, bool may_create,
+                          uint64_t now_ns)
+{
+    ed_manager_slot *slot = ed_manager_find_address(m, &datagram->remote, ED_SIDE_INCOMING);
+
+    if (slot != NULL && m->parts.type->continues(slot->connection, datagram)) {
+        m->parts.type->receive(slot->connection, datagram, now_ns);
+        ed_manager_add_work(m, slot);
+        return;
+    }
+    if (slot != NULL && is_overtaken(m, slot, datagram)) {
+        m->parts.stats->dropped_replayed++;
+        return;
+    }
+    if (slot != NULL) {
+        m->parts.type->replace(slot->connection, now_ns);
+        ed_manager_add_work(m, slot);
+    }
+    if (may_create)
+        create_incoming(m, datagram, now_ns);
+    else
+        m->parts.stats->dropped_limit++;
+}
+
+static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
+{
+    bool is_full = m->incoming_count >= m->parts.incoming_max;
+    ed_load load = {.may_create = !is_full && m->half_open_count < m->parts.half_open_max,
+                    .is_full = is_full,
+                    .shutting_down = m->shutting_down,
+                    .has_connection =
+                        ed_manager_find_address(m, &datagram->remote, ED_SIDE_INCOMING) != NULL};
+
+    if (m->out_count == ED_MANAGER_BATCH && !ed_manager_flush_out(m)) {
+        m->parts.stats->dropped_limit++; // no room even for a reply: the stranger will ask again
+        return;
+    }
+    uint8_t *reply = m->out_data + m->out_count * ED_MANAGER_DATAGRAM_SIZE;
+    size_t reply_size = ED_MANAGER_DATAGRAM_SIZE;
+    m->out[m->out_count].data = reply;
+    switch (
+        m->parts.type->admit(m->parts.type_context, datagram, &load, reply, &reply_size, now_ns)) {
+    case ED_ADMIT_NO:
+        return;
+    case ED_ADMIT_REPLY:
+        queue_reply(m, datagram, reply_size);
+        return;
+    case ED_ADMIT_CREATE:
+        admit_created(m, datagram, load.may_create && !load.shutting_down, now_ns);
+        return;
+    }
+}
+
+static void take_datagram(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
+{
+    ed_route route = m->parts.type->route(m->parts.type_context, datagram);
+    ed_manager_slot *slot = NULL;
+
+    m->parts.stats->received_datagrams++;
+    m->parts.stats->received_bytes += datagram->size;
+    if (route.kind == ED_ROUTE_ID)
+        slot = ed_manager_find_wire_id(m, route.id);
+    else if (route.kind == ED_ROUTE_KNOWN || route.kind == ED_ROUTE_KNOWN_OR_NEW)
+        slot = ed_manager_find_address(m, &datagram->remote, route.side);
+
+    if (slot != NULL) {
+        m->parts.type->receive(slot->connection, datagram, now_ns);
+        ed_manager_add_work(m, slot);
+    } else if (route.kind == ED_ROUTE_NEW || route.kind == ED_ROUTE_KNOWN_OR_NEW) {
+        admit(m, datagram, now_ns);
+    } else {
+        m->parts.stats->dropped_unknown++;
+    }
+}
+
+bool ed_manager_take_datagrams(ed_manager *m, uint64_t now_ns)
+{
+    const eddy_socket *socket = m->parts.socket;
+    eddy_datagram batch[ED_MANAGER_BATCH];
+    size_t count = 0;
+
+    for (size_t taken = 0; taken < ED_MANAGER_RECEIVE_MAX; taken += count) {
+        count = socket->receive(socket->context, batch, ED_MANAGER_BATCH);
+        if (count == 0)
+            return false;
+        for (size_t i = 0; i < count; i++)
+            take_datagram(m, &batch[i], now_ns);
+    }
+    return true;
+}
+
+void ed_manager_take_extra(ed_manager *m, uint64_t now_ns)
+{
+    eddy_datagram batch[ED_MANAGER_BATCH];
+
+    for (ed_list_node *node = ed_list_pop_front(&m->ready); node != NULL;
+         node = ed_list_pop_front(&m->ready)) {
+        ed_manager_slot *slot = ED_CONTAINER(node, ed_manager_slot, ready);
+        const eddy_socket *socket = m->parts.type->extra_socket(slot->connection);
+        size_t count = 1;
+        for (size_t taken = 0; taken < ED_MANAGER_EXTRA_MAX && count > 0; taken += count) {
+            count = socket->receive(socket->context, batch, ED_MANAGER_BATCH);
+            for (size_t i = 0; i < count; i++)
+                m->parts.type->receive_extra(slot->connection, &batch[i], now_ns);
+        }
+        ed_manager_add_work(m, slot);
+    }
+}
+
+void ed_manager_readable(ed_manager *m, eddy_connection handle)
+{
+    ed_manager_slot *slot = ed_manager_find_handle(m, handle);
+
+    ED_ASSERT(m->parts.type->extra_socket != NULL && m->parts.type->receive_extra != NULL);
+    if (slot != NULL && !ed_list_linked(&slot->ready))
+        ed_list_push_back(&m->ready, &slot->ready);
+}

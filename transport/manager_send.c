@@ -1,0 +1,107 @@
+/** What leaves the manager: datagrams and events, of the connections that have work. */
+#include <string.h>
+
+#include "transport/manager_state.h"
+
+bool ed_manager_flush_out(ed_manager *m)
+{
+    const eddy_socket *socket = m->parts.socket;
+
+    if (m->out_count == 0)
+        return true;
+    size_t taken = socket->send(socket->context, m->out, m->out_count);
+    ED_ASSERT(taken <= m->out_count);
+    for (size_t i = 0; i < taken; i++)
+        m->parts.stats->sent_bytes += m->out[i].size;
+    m->parts.stats->sent_datagrams += taken;
+    // What the socket had no room for moves up, data and all, because the places are fixed.
+    for (size_t i = taken; i < m->out_count && taken > 0; i++) {
+        uint8_t *data = m->out_data + (i - taken) * ED_MANAGER_DATAGRAM_SIZE;
+        memcpy(data, m->out[i].data, m->out[i].size);
+        m->out[i - taken] = m->out[i];
+        m->out[i - taken].data = data;
+    }
+    m->out_count -= taken;
+    m->is_blocked = m->out_count > 0;
+    return m->out_count < ED_MANAGER_BATCH;
+}
+
+bool ed_manager_flush_events(ed_manager *m)
+{
+    if (m->event_count == 0)
+        return true;
+    eddy_status status = ed_channel_push(m->parts.events, m->events, m->event_count);
+    if (status == EDDY_ENOMEM)
+        return m->event_count < ED_MANAGER_BATCH; // they wait here; nothing is lost
+    for (size_t i = 0; status == EDDY_ECLOSED && i < m->event_count; i++)
+        m->parts.type->drop_event(m->parts.type_context, m->events + i * m->parts.type->event_size);
+    m->event_count = 0;
+    return true;
+}
+
+/** @return false if it has more events than there is room for. */
+static bool drain_events(ed_manager *m, ed_manager_slot *slot)
+{
+    size_t size = m->parts.type->event_size;
+
+    for (;;) {
+        if (m->event_count == ED_MANAGER_BATCH && !ed_manager_flush_events(m))
+            return false;
+        if (!m->parts.type->event(slot->connection, m->events + m->event_count * size))
+            return true;
+        m->event_count++;
+    }
+}
+
+/** @return false if it has more datagrams than there is room for. */
+static bool drain_datagrams(ed_manager *m, ed_manager_slot *slot, uint64_t now_ns)
+{
+    for (;;) {
+        if (m->out_count == ED_MANAGER_BATCH && (m->is_blocked || !ed_manager_flush_out(m)))
+            return false;
+        ed_output output = {.datagram.data = m->out_data + m->out_count * ED_MANAGER_DATAGRAM_SIZE};
+        if (!m->parts.type->transmit(slot->connection, &output, now_ns))
+            return true;
+        ED_ASSERT(output.datagram.size <= ED_MANAGER_DATAGRAM_SIZE);
+        if (output.through != NULL)
+            (void)output.through->send(output.through->context, &output.datagram, 1);
+        else
+            m->out[m->out_count++] = output.datagram;
+    }
+}
+
+/** Takes out of one connection all that it has to give. @return whether that was all. */
+static bool serve(ed_manager *m, ed_manager_slot *slot, uint64_t now_ns)
+{
+    bool sent = drain_datagrams(m, slot, now_ns);
+    bool told = drain_events(m, slot);
+    ed_phase phase = m->parts.type->phase(slot->connection);
+
+    if (slot->is_half_open && phase != ED_PHASE_HALF_OPEN) {
+        slot->is_half_open = false;
+        m->half_open_count--;
+    }
+    if (phase == ED_PHASE_OVER && told) {
+        ed_manager_destroy_connection(m, slot);
+        return true;
+    }
+    uint64_t next_ns = m->parts.type->next_ns(slot->connection);
+    if (!sent || !told) // it stays at work; its time goes on all the same
+        next_ns = ed_max_u64(next_ns, ed_add_sat_u64(now_ns, ED_MANAGER_RETRY_NS));
+    else
+        ed_list_remove(&slot->work);
+    ed_deadlines_set(m->deadlines, ed_slot_of(slot->handle), next_ns);
+    return sent && told;
+}
+
+bool ed_manager_serve_all(ed_manager *m, uint64_t now_ns)
+{
+    bool all_out = true;
+    ed_list_node *next = NULL;
+
+    for (ed_list_node *node = ed_list_first(&m->work); node != NULL; node = next) {
+        next = ed_list_next(&m->work, node);
+        all_out &= serve(m, ED_CONTAINER(node, ed_manager_slot, work), now_ns);
+    }
+    return all_out;
+}

@@ -1,0 +1,98 @@
+/** What the files of the manager share: its state, and the calls between them. */
+#ifndef ED_MANAGER_STATE_H
+#define ED_MANAGER_STATE_H
+
+#include "core/base.h"
+#include "core/deadline.h"
+#include "core/list.h"
+#include "core/map.h"
+#include "transport/manager.h"
+
+enum {
+    ED_MANAGER_KEY_SIZE = sizeof(eddy_address) + 1,
+    ED_MANAGER_EXTRA_MAX = 256, /* datagrams of one connection's own socket in one poll */
+};
+
+#define ED_MANAGER_RETRY_NS                                                                        \
+    (10 * ED_NS_PER_MS) /* after there was no memory for events, or no room in the socket */
+
+/** One connection, as the manager sees it. */
+typedef struct ed_manager_slot {
+    ed_list_node work;  /* in ed_manager.work while it may have something to give out */
+    ed_list_node ready; /* in ed_manager.ready while its own socket is to be read */
+    void *connection;   /* NULL: the slot is free */
+    eddy_connection handle;
+    uint8_t key[ED_MANAGER_KEY_SIZE]; /* in the map of addresses */
+    ed_side side;
+    bool is_half_open;
+} ed_manager_slot;
+
+struct ed_manager {
+    ed_manager_parts parts;
+    ed_manager_slot *slots;
+    uint32_t slot_count;
+    ed_map *addresses; /* remote address and side -> slot */
+    ed_deadlines *deadlines;
+    ed_list work;
+    ed_list ready;
+    uint32_t connection_count;
+    uint32_t incoming_count;
+    uint32_t half_open_count;
+    bool shutting_down;
+    uint64_t shutdown_until_ns;
+    bool commands_ended; /* the channel is closed, and empty */
+    bool is_done;
+    bool is_blocked; /* the socket had no room for all that was sent last */
+
+    void *commands;  /* ED_MANAGER_BATCH items */
+    uint8_t *events; /* ED_MANAGER_BATCH items, event_count of them not yet pushed */
+    size_t event_count;
+    eddy_datagram out[ED_MANAGER_BATCH]; /* out_count of them not yet sent */
+    uint8_t *out_data;
+    size_t out_count;
+};
+
+/* manager.c: the table of connections. */
+
+/** The connection with that remote address on that side, or NULL. */
+ed_manager_slot *ed_manager_find_address(const ed_manager *m, const eddy_address *remote,
+                                         ed_side side);
+
+/** The connection of a handle, or NULL if that is stale. */
+ed_manager_slot *ed_manager_find_handle(const ed_manager *m, eddy_connection handle);
+
+/** The incoming connection of a wire id, or NULL. */
+ed_manager_slot *ed_manager_find_wire_id(const ed_manager *m, uint32_t id);
+
+/** It may have something to give out at the end of this poll. */
+void ed_manager_add_work(ed_manager *m, ed_manager_slot *slot);
+
+/** Makes the connection in the slot of its handle. @return EDDY_OK, or why there is none. */
+EDDY_MUST_CHECK eddy_status ed_manager_create_connection(ed_manager *m, const ed_birth *birth,
+                                                         uint64_t now_ns);
+
+void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot);
+
+/* manager_receive.c: what comes in. */
+
+/** Takes what the program said. @return whether there may be more. */
+bool ed_manager_take_commands(ed_manager *m, uint64_t now_ns);
+
+/** Takes what has arrived. @return whether there may be more. */
+bool ed_manager_take_datagrams(ed_manager *m, uint64_t now_ns);
+
+/** Reads the sockets that belong to connections, of those that are said to be readable. */
+void ed_manager_take_extra(ed_manager *m, uint64_t now_ns);
+
+/* manager_send.c: what goes out. */
+
+/** Sends what is queued. @return whether the queue has room now. */
+bool ed_manager_flush_out(ed_manager *m);
+
+/** Pushes the events that are gathered. @return whether there is room for more. */
+bool ed_manager_flush_events(ed_manager *m);
+
+/** Takes out of every connection at work all that it has to give. @return whether that was all. */
+bool ed_manager_serve_all(ed_manager *m, uint64_t now_ns);
+
+#endif
