@@ -165,7 +165,7 @@ void ed_conn_receive_handshake(ed_conn *conn, const eddy_datagram *datagram, uin
 size_t ed_conn_transmit_handshake(ed_conn *conn, uint8_t *data, uint64_t now_ns);
 
 /** Sets the recovery deadline by what is in flight. */
-void ed_conn_update_recovery(ed_conn *conn, uint64_t now_ns);
+void ed_conn_update_recovery(ed_conn *conn);
 
 /** Counts losses and has them repaired. */
 void ed_conn_detect_losses(ed_conn *conn, uint64_t now_ns);

@@ -12,9 +12,8 @@ static bool is_urgent(const ed_conn *conn)
     return conn->outbox.reliable_count > 0 || (conn->is_client && !heard);
 }
 
-void ed_conn_update_recovery(ed_conn *conn, uint64_t now_ns)
+void ed_conn_update_recovery(ed_conn *conn)
 {
-    (void)now_ns;
     conn->timers.at_ns[ED_TIMER_RECOVERY] =
         ed_loss_deadline_ns(&conn->loss, &conn->rtt, ED_ACK_DELAY_NS, is_urgent(conn));
 }
@@ -27,7 +26,7 @@ static void expire_recovery(ed_conn *conn, uint64_t now_ns)
         ed_loss_on_probe_timeout(&conn->loss, now_ns);
         conn->probes = 1;
     }
-    ed_conn_update_recovery(conn, now_ns);
+    ed_conn_update_recovery(conn);
 }
 
 static void expire_handshake(ed_conn *conn, uint64_t now_ns)

@@ -259,7 +259,7 @@ static void receive_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_
     if (got == TAKEN && ed_conn_is_open(conn))
         ed_ack_on_packet(&conn->ack, number, eliciting, now_ns);
     if (ed_conn_is_open(conn))
-        ed_conn_update_recovery(conn, now_ns);
+        ed_conn_update_recovery(conn);
 }
 
 void ed_conn_receive(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns)

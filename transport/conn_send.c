@@ -95,7 +95,7 @@ static size_t draft_finish(struct draft *d, ed_conn *conn, uint64_t now_ns)
         conn->congestion_ops->on_sent(&conn->congestion, d->record.size, conn->loss.in_flight,
                                       now_ns);
         ed_pacer_spent(&conn->pacer, d->record.size, now_ns);
-        ed_conn_update_recovery(conn, now_ns);
+        ed_conn_update_recovery(conn);
     }
     return d->record.size;
 }

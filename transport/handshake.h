@@ -1,5 +1,5 @@
 /** The four handshake datagrams: PROTOCOL.md section 3. Layout only; who may say what, and when, is
- * decided in admission.c (server) and conn_handshake.c (client). */
+ * decided in reliable.c (server) and conn_handshake.c (client). */
 #ifndef ED_HANDSHAKE_H
 #define ED_HANDSHAKE_H
 

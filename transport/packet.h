@@ -36,7 +36,7 @@ EDDY_MUST_CHECK eddy_status ed_packet_peek_id(const void *data, size_t size, boo
  */
 EDDY_MUST_CHECK eddy_status ed_packet_parse(ed_packet *packet, const void *data, size_t size);
 
-/** The bytes needed to send `number` while `acked` was the last the peer is known to have. */
+/** The bytes needed to send `number`, the last of `unacknowledged` that the peer may not have. */
 uint8_t ed_packet_number_size(uint64_t number, uint64_t unacknowledged);
 
 /** Writes the header and sets `header_size` and `number_at`. @return the size, 3-9. */

@@ -11,7 +11,7 @@
 #include "core/crypto.h"
 #include "transport/limits.h"
 
-/** Why bytes are sealed; each purpose has keys of its own. */
+/** Who a packet is for; each direction has a key of its own. */
 typedef enum ed_direction {
     ED_TO_SERVER = 0,
     ED_TO_CLIENT = 1,

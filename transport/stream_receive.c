@@ -213,7 +213,5 @@ eddy_status ed_inbox_receive(ed_inbox *inbox, const ed_message_frame *message)
     ed_lane_in *lane = ed_lanes_get(&inbox->lanes, message->guarantee, message->stream, &made);
     if (lane == NULL)
         return EDDY_ENOMEM;
-    lane->guarantee = message->guarantee;
-    lane->stream = message->stream;
     return receive_ordered(inbox, lane, message);
 }

@@ -10,8 +10,6 @@ typedef struct ed_lane_in {
     ed_block *ring;    /* of ed_block pointers, indexed by sequence: what arrived too early */
     uint32_t held_count;
     uint32_t held_capacity; /* a power of two, at most ED_LANE_WINDOW; 0: none yet */
-    uint8_t guarantee;
-    uint8_t stream;
 } ed_lane_in;
 
 typedef struct ed_inbox {

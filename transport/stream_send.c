@@ -23,7 +23,6 @@ void ed_outbox_init(ed_outbox *outbox, const eddy_allocator *allocator)
     *outbox = (ed_outbox){.allocator = allocator};
     ed_lanes_init(&outbox->lanes, allocator, sizeof(ed_lane_out));
     ed_list_init(&outbox->turns);
-    ed_list_init(&outbox->in_flight);
     ed_list_init(&outbox->lost);
     ed_list_init(&outbox->unused);
 }
@@ -269,7 +268,6 @@ void ed_outbox_on_sent(ed_outbox *outbox, ed_out *out, uint64_t packet)
             outbox->fresh_count--;
         }
         unlink_node(outbox, out);
-        ed_list_push_back(&outbox->in_flight, &out->node);
         out->state = ED_OUT_IN_FLIGHT;
         out->last_packet = packet;
     }
@@ -315,7 +313,6 @@ bool ed_outbox_on_lost(ed_outbox *outbox, ed_sent_ref ref, uint64_t packet)
     // A newer packet may carry it; then that one's fate decides.
     if (out == NULL || out->state != ED_OUT_IN_FLIGHT || out->last_packet != packet)
         return false;
-    ed_list_remove(&out->node);
     queue_lost(outbox, out);
     out->state = ED_OUT_LOST;
     return true;

@@ -31,7 +31,8 @@ typedef enum ed_out_state {
 
 /** One message on its way out. */
 typedef struct ed_out {
-    ed_list_node node; /* in its lane's fresh, or in the outbox's in_flight or lost */
+    ed_list_node
+        node; /* in its lane's fresh, or in the outbox's lost; in none while it is in flight */
     ed_list_node lane_node;
     ed_lane_out *lane;
     ed_block *block; /* owned */
@@ -47,7 +48,6 @@ typedef struct ed_outbox {
     const eddy_allocator *allocator;
     ed_lanes lanes;
     ed_list turns;
-    ed_list in_flight;       /* the one sent longest ago first */
     ed_list lost;            /* by age */
     ed_list_node *lost_hint; /* the one put in last, if it is still there; else NULL */
     ed_list unused;

@@ -40,7 +40,7 @@ bool ed_timers_take(ed_timers *timers, ed_timer timer, uint64_t now_ns);
 /** A client starts; it gives up after `timeout_ns`. */
 void ed_timers_on_greeting(ed_timers *timers, uint64_t timeout_ns, uint64_t now_ns);
 
-/** HELLO or INITIATE left; `again` if it had before. The interval doubles each time. */
+/** HELLO or INITIATE left. The interval until it leaves again doubles each time. */
 void ed_timers_on_request_sent(ed_timers *timers, uint64_t now_ns);
 
 /** RETRY came: INITIATE starts with a short interval again. */
