@@ -8,6 +8,9 @@ enum {
     HANDSHAKE_TIMEOUT_MS_MAX = 600 * 1000,
     IDLE_TIMEOUT_MS_MIN = 100,
     BUDGET_SIZE_MIN = 64 * 1024,
+    UNRELIABLE_BUDGET_SIZE_MIN = 2 * (EDDY_UNRELIABLE_SIZE_MAX + EDDY_MESSAGE_CHARGE),
+    /* Of the largest message: two that arrive in parts, and as much that the program holds. */
+    RECEIVE_BUDGET_MESSAGES_MIN = 4,
     HOST_SIZE = 256, /* a name of the DNS has at most 253 bytes */
 };
 
@@ -21,8 +24,11 @@ eddy_config eddy_config_default(void)
         .handshake_timeout_ms = 10 * 1000,
         .idle_timeout_ms = 10 * 1000,
         .keepalive_ms = 3 * 1000,
+        .max_message_size = 256 * 1024,
         .send_budget = 64 * 1024 * 1024,
+        .connection_send_budget = 4 * 1024 * 1024,
         .receive_budget = 64 * 1024 * 1024,
+        .unreliable_budget = 256 * 1024,
         .congestion = EDDY_CONGESTION_NEW_RENO,
         .log_level = EDDY_LOG_WARN,
         .log_topics = EDDY_LOG_ALL_TOPICS,
@@ -71,10 +77,19 @@ static const char *bad_time(const eddy_config *c)
 
 static const char *bad_budget(const eddy_config *c)
 {
-    if (c->send_budget < BUDGET_SIZE_MIN)
+    if (c->max_message_size < EDDY_PIECE_SIZE_MAX || c->max_message_size > EDDY_MESSAGE_SIZE_LIMIT)
+        return "max_message_size";
+    // A message that no budget has room for could be accepted by nobody, ever.
+    if (c->send_budget < BUDGET_SIZE_MIN || c->send_budget / 2 < c->max_message_size)
         return "send_budget";
-    if (c->receive_budget < BUDGET_SIZE_MIN)
+    if (c->connection_send_budget < c->max_message_size + EDDY_MESSAGE_CHARGE)
+        return "connection_send_budget";
+    if (c->receive_budget < BUDGET_SIZE_MIN ||
+        c->receive_budget / RECEIVE_BUDGET_MESSAGES_MIN < c->max_message_size)
         return "receive_budget";
+    if (c->unreliable_budget < UNRELIABLE_BUDGET_SIZE_MIN ||
+        c->unreliable_budget > c->receive_budget)
+        return "unreliable_budget";
     return NULL;
 }
 

@@ -216,8 +216,11 @@ typedef struct eddy_config {
     uint32_t handshake_timeout_ms; /* 100-600,000 */
     uint32_t idle_timeout_ms;      /* silence that ends a connection; 0: never; else >= 100 */
     uint32_t keepalive_ms;         /* silence that is answered by a ping; 0: never */
+    size_t max_message_size;       /* bytes; both ways: larger ones are neither sent nor taken */
     size_t send_budget;            /* bytes accepted by eddy_send and not yet acknowledged */
+    size_t connection_send_budget; /* the same, of one connection */
     size_t receive_budget;         /* bytes received and not yet released by the program */
+    size_t unreliable_budget;      /* of these, unreliable ones of one connection; beyond, shed */
     eddy_congestion congestion;
     eddy_log_level log_level;
     uint32_t log_topics;   /* eddy_log_topic bits */
@@ -248,9 +251,26 @@ typedef uint64_t eddy_connection;
 
 /** How a message is delivered. */
 typedef enum eddy_guarantee {
-    EDDY_UNRELIABLE = 0,       /* at most once, in any order */
-    EDDY_RELIABLE_ORDERED = 3, /* exactly once, in the order of its stream */
+    EDDY_UNRELIABLE = 0,           /* at most once, in any order */
+    EDDY_UNRELIABLE_SEQUENCED = 1, /* at most once, never an older one after a newer one */
+    EDDY_RELIABLE_UNORDERED = 2,   /* exactly once, as soon as it comes */
+    EDDY_RELIABLE_ORDERED = 3,     /* exactly once, in the order of its stream */
+    EDDY_RELIABLE_SEQUENCED = 4,   /* the newest arrives; older ones arrive before it or never */
 } eddy_guarantee;
+
+#define EDDY_STREAM_COUNT 256 /* streams of each guarantee; each has an order of its own */
+
+/** A message up to this size travels in one datagram; a larger one in several. */
+#define EDDY_PIECE_SIZE_MAX 1150
+
+/** The largest unreliable message, whatever config.max_message_size is. */
+#define EDDY_UNRELIABLE_SIZE_MAX (16 * 1024)
+
+/** The most that config.max_message_size may be. */
+#define EDDY_MESSAGE_SIZE_LIMIT (32 * 1024 * 1024)
+
+/** What a message is charged in every account besides its size, so that empty ones cost, too. */
+#define EDDY_MESSAGE_CHARGE 64
 
 /** Why a connection ended: name, value, text. */
 #define EDDY_END_MAP(X)                                                                            \
@@ -283,6 +303,8 @@ typedef enum eddy_event_type {
     EDDY_CONNECTED = 1,
     EDDY_DISCONNECTED = 2, /* the last event of its connection, exactly once */
     EDDY_MESSAGE = 3,
+    EDDY_WRITABLE = 4, /* there is room again, after eddy_send said EDDY_EAGAIN */
+    EDDY_RECEIPT = 5,  /* what became of a message that was sent with a receipt */
 } eddy_event_type;
 
 #define EDDY_REASON_SIZE 64 /* bytes of a close reason, its NUL included */
@@ -307,7 +329,22 @@ typedef struct eddy_event_message {
     size_t size;
     eddy_guarantee guarantee;
     uint8_t stream;
+    /** Ordered streams: how many messages right before this one expired at the sender. */
+    uint32_t skipped;
 } eddy_event_message;
+
+/** What became of a message, as far as its sender knows. */
+typedef enum eddy_outcome {
+    EDDY_OUTCOME_ACKED = 1,   /* it arrived: the peer has said so */
+    EDDY_OUTCOME_LOST = 2,    /* it was dropped here, or on its way, and will not be sent again */
+    EDDY_OUTCOME_EXPIRED = 3, /* its time was over, or its connection; whether it came is unknown */
+} eddy_outcome;
+
+/** EDDY_RECEIPT. */
+typedef struct eddy_event_receipt {
+    uint64_t receipt; /* as given in eddy_send_options */
+    eddy_outcome outcome;
+} eddy_event_receipt;
 
 /** One event. Give it back with eddy_release when done; only a message has something to release. */
 typedef struct eddy_event {
@@ -317,12 +354,10 @@ typedef struct eddy_event {
         eddy_event_connected connected;
         eddy_event_disconnected disconnected;
         eddy_event_message message;
+        eddy_event_receipt receipt;
     };
     void *block; /* eddy's own */
 } eddy_event;
-
-/** The largest message. */
-#define EDDY_MESSAGE_SIZE_MAX 1150
 
 /**
  * Opens a manager: binds its socket and, with config.pump, starts its thread.
@@ -364,13 +399,58 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_connect_address(eddy_manager *manager,
 
 /**
  * Sends a copy of the message on a stream of its guarantee.
- * @return EDDY_OK; EDDY_EINVAL (guarantee), EDDY_ETOOBIG, EDDY_ECONNECTION, EDDY_EAGAIN
- * (send_budget is used up) or EDDY_ECLOSED, and then nothing was accepted. A message accepted on a
- * connection that ends before it arrived is counted in `undelivered`.
+ * @return EDDY_OK; EDDY_EINVAL (guarantee), EDDY_ETOOBIG, EDDY_ECONNECTION, EDDY_EAGAIN (a budget
+ * of manager, connection or stream is used up; EDDY_WRITABLE follows when half of it is free) or
+ * EDDY_ECLOSED, and then nothing was accepted. A message accepted on a connection that ends before
+ * it arrived is counted in `undelivered`.
  */
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_send(eddy_manager *manager, eddy_connection connection,
                                                eddy_guarantee guarantee, uint8_t stream,
                                                const void *data, size_t size);
+
+/** How one message is sent. Zeroed: as eddy_send does. */
+typedef struct eddy_send_options {
+    uint32_t expire_ms; /* from the next poll on; then it is not sent any more. 0: never */
+    bool now_or_never;  /* unreliable only: dropped unless it leaves in the next poll */
+    uint64_t receipt;   /* not 0: an EDDY_RECEIPT with this number says what became of it */
+} eddy_send_options;
+
+/** As eddy_send. EDDY_EINVAL also for now_or_never on a reliable guarantee. */
+EDDY_API EDDY_MUST_CHECK eddy_status eddy_send_with(eddy_manager *manager,
+                                                    eddy_connection connection,
+                                                    eddy_guarantee guarantee, uint8_t stream,
+                                                    const void *data, size_t size,
+                                                    const eddy_send_options *options);
+
+/**
+ * Sends the same message to several connections, which share one copy of it.
+ * @param statuses what eddy_send would have said for each; NULL: not asked.
+ * @return how many accepted it.
+ */
+EDDY_API size_t eddy_broadcast(eddy_manager *manager, const eddy_connection *connections,
+                               size_t count, eddy_guarantee guarantee, uint8_t stream,
+                               const void *data, size_t size, eddy_status *statuses);
+
+enum {
+    EDDY_PRIORITY_COUNT = 8,
+    EDDY_PRIORITY_DEFAULT = 4,
+    EDDY_WEIGHT_DEFAULT = 16,
+};
+
+/** How the streams of one number, of all guarantees, share a connection. Zeroed: the defaults. */
+typedef struct eddy_stream_options {
+    uint8_t priority; /* 1 first, 7 last, 0: EDDY_PRIORITY_DEFAULT; the lower waits for the higher */
+    uint8_t weight;   /* share among streams of one priority; 0: EDDY_WEIGHT_DEFAULT */
+    size_t budget;    /* bytes accepted and not acknowledged on these streams; 0: no own limit */
+} eddy_stream_options;
+
+/**
+ * Applies to what is sent from now on.
+ * @return EDDY_OK, EDDY_EINVAL, EDDY_ECONNECTION, EDDY_ENOMEM or EDDY_ECLOSED.
+ */
+EDDY_API EDDY_MUST_CHECK eddy_status eddy_set_stream(eddy_manager *manager,
+                                                     eddy_connection connection, uint8_t stream,
+                                                     const eddy_stream_options *options);
 
 /**
  * Ends a connection: sends what was accepted, for at most `flush_ms`, then tells the peer.
@@ -444,6 +524,15 @@ EDDY_API eddy_address eddy_local_address(const eddy_manager *manager);
     X(messages_undelivered,                                                                        \
       "reliable messages whose connection ended before they were acknowledged")                    \
     X(messages_shed, "unreliable messages dropped at the sender, oldest first")                    \
+    X(messages_shed_received, "unreliable messages dropped because the program does not read")     \
+    X(messages_stale, "sequenced messages that came after a newer one")                            \
+    X(messages_incomplete, "unreliable messages of which not all parts came")                      \
+    X(messages_expired, "messages whose time was over before they were acknowledged")              \
+    X(messages_superseded, "reliable sequenced messages lost, and not sent again for a newer one") \
+    X(messages_skipped, "reliable messages that the peer gave up")                                 \
+    X(messages_reassembled, "messages put together of several parts")                              \
+    X(sends_refused, "sends that were told EDDY_EAGAIN")                                           \
+    X(credits_sent, "grants of credit to the peer")                                                \
     X(packets_lost, "packets declared lost")                                                       \
     X(packets_spurious, "packets declared lost that were acknowledged later")                      \
     X(probes_sent, "packets sent to ask for an acknowledgement")                                   \

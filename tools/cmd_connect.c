@@ -110,6 +110,8 @@ static void take_event(client *c, eddy_event *event)
         ed_tally_answered(&c->tally, &event->message, now_ns);
         c->answer_ns = now_ns;
         break;
+    case EDDY_WRITABLE:
+    case EDDY_RECEIPT:
     case EDDY_EVENT_NONE:
         break;
     }
@@ -136,7 +138,7 @@ static eddy_status take_events(client *c, uint32_t wait_ms)
 /** Sends one message. False if there was no room for it. */
 static bool send_one(client *c, ed_kind kind)
 {
-    uint8_t data[EDDY_MESSAGE_SIZE_MAX];
+    uint8_t data[EDDY_PIECE_SIZE_MAX];
     size_t size = (size_t)c->options->size;
     uint8_t stream = ed_tally_stamp(&c->tally, kind, data, size, eddy_now_ns());
 
@@ -334,7 +336,7 @@ int cmd_connect(int argc, char **argv)
         .rate = 60, .size = 64, .mix = 50, .duration_ms = 10 * ED_MS_PER_S, .network.seed = 1};
     const ed_option options[] = {
         ED_NUMBER("rate", "HZ", &o.rate, ED_PER_ONE, 1, RATE_MAX, "messages a second"),
-        ED_NUMBER("size", "BYTES", &o.size, ED_PER_ONE, ED_STAMP_SIZE, EDDY_MESSAGE_SIZE_MAX,
+        ED_NUMBER("size", "BYTES", &o.size, ED_PER_ONE, ED_STAMP_SIZE, EDDY_PIECE_SIZE_MAX,
                   "of each message"),
         ED_NUMBER("mix", "PERCENT", &o.mix, ED_PER_ONE, 0, 100, "of the messages are reliable"),
         ED_NUMBER("duration", "S", &o.duration_ms, ED_MS_PER_S, 0, UINT32_MAX,

@@ -334,7 +334,7 @@ int cmd_demo(int argc, char **argv)
                   "seconds of sending"),
         ED_NETWORK_OPTIONS(&o.network),
         ED_NUMBER("rate", "HZ", &o.rate, ED_PER_ONE, 1, RATE_MAX, "messages a second, each client"),
-        ED_NUMBER("size", "BYTES", &o.size, ED_PER_ONE, ED_STAMP_SIZE, EDDY_MESSAGE_SIZE_MAX,
+        ED_NUMBER("size", "BYTES", &o.size, ED_PER_ONE, ED_STAMP_SIZE, EDDY_PIECE_SIZE_MAX,
                   "of each message"),
         ED_NUMBER("mix", "PERCENT", &o.mix, ED_PER_ONE, 0, 100, "of the messages are reliable"),
         ED_JSON_OPTION(&o.json),

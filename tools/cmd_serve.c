@@ -78,6 +78,8 @@ static void take_event(server *s, eddy_event *event)
         on_disconnected(s, &event->disconnected);
         break;
     case EDDY_CONNECTED:
+    case EDDY_WRITABLE:
+    case EDDY_RECEIPT:
     case EDDY_EVENT_NONE:
         break;
     }

@@ -334,7 +334,7 @@ eddy_status eddy_send(eddy_manager *m, eddy_connection connection, eddy_guarante
 {
     if (!is_guarantee(guarantee) || (data == NULL && size > 0))
         return EDDY_EINVAL;
-    if (size > EDDY_MESSAGE_SIZE_MAX)
+    if (size > EDDY_PIECE_SIZE_MAX)
         return EDDY_ETOOBIG;
     if (!ed_slots_live(m->slots, connection))
         return EDDY_ECONNECTION;

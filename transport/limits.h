@@ -59,7 +59,7 @@ enum {
 #define ED_HANDSHAKE_RESEND_NS (250 * ED_NS_PER_MS) /* doubles from here */
 #define ED_HALF_OPEN_NS (5 * ED_NS_PER_S)
 
-static_assert(EDDY_MESSAGE_SIZE_MAX + ED_PACKET_HEADER_SIZE_MAX + ED_TAG_SIZE + 1 + 1 + 4 <=
+static_assert(EDDY_PIECE_SIZE_MAX + ED_PACKET_HEADER_SIZE_MAX + ED_TAG_SIZE + 1 + 1 + 4 <=
                   ED_DATAGRAM_SIZE,
               "the largest message fits one datagram with the largest headers");
 

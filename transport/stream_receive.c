@@ -199,7 +199,7 @@ eddy_status ed_inbox_receive(ed_inbox *inbox, const ed_message_frame *message)
 {
     bool made = false;
 
-    if (message->fragment || message->data.size > EDDY_MESSAGE_SIZE_MAX)
+    if (message->fragment || message->data.size > EDDY_PIECE_SIZE_MAX)
         return EDDY_EPROTO;
     if (message->guarantee == ED_WIRE_UNRELIABLE) {
         ed_block *block = keep(inbox, message);

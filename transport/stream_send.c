@@ -158,7 +158,7 @@ static uint64_t shed_oldest(ed_outbox *outbox, ed_lane_out *lane, size_t size)
 eddy_status ed_outbox_push(ed_outbox *outbox, uint8_t guarantee, uint8_t stream, ed_block *block,
                            uint64_t *shed)
 {
-    ED_ASSERT(block != NULL && block->size <= EDDY_MESSAGE_SIZE_MAX);
+    ED_ASSERT(block != NULL && block->size <= EDDY_PIECE_SIZE_MAX);
     *shed = 0;
     ed_lane_out *lane = get_lane(outbox, guarantee, stream);
     if (lane == NULL || (ed_list_empty(&outbox->unused) && !grow(outbox)))

@@ -343,7 +343,7 @@ static void on_event(eddy_event *event)
     }
     run.disconnected_count += event->type == EDDY_DISCONNECTED ? 1 : 0;
     if (event->type == EDDY_MESSAGE) {
-        ED_ASSERT(event->message.size <= EDDY_MESSAGE_SIZE_MAX);
+        ED_ASSERT(event->message.size <= EDDY_PIECE_SIZE_MAX);
         eddy_event *kept = &run.kept[run.kept_next++ % EVENTS_KEPT];
         eddy_release(run.manager, kept);
         *kept = *event;
@@ -391,7 +391,7 @@ static void advance(uint64_t duration_ns)
 
 static void program_sends(uint8_t what, uint8_t stream, uint16_t size)
 {
-    static const uint8_t data[EDDY_MESSAGE_SIZE_MAX];
+    static const uint8_t data[EDDY_PIECE_SIZE_MAX];
     eddy_connection to = run.connections[what % CONNECTIONS_MAX];
     eddy_guarantee guarantee = (what & 0x80) != 0 ? EDDY_RELIABLE_ORDERED : EDDY_UNRELIABLE;
 

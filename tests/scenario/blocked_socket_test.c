@@ -209,7 +209,7 @@ static void close_connected(eddy_status want)
 
 static void send_many(eddy_connection handle, size_t count)
 {
-    static const uint8_t data[EDDY_MESSAGE_SIZE_MAX];
+    static const uint8_t data[EDDY_PIECE_SIZE_MAX];
 
     for (size_t i = 0; i < count; i++)
         CHECK_EQ("send",

@@ -66,7 +66,7 @@ static void the_last_message_is_repaired_without_further_traffic(void **state)
         dropper d = {.first = rows[i].messages - 1, .count = rows[i].dropped};
 
         open_pair(&cluster, rows[i].name, i,
-                  (ed_sizes){EDDY_MESSAGE_SIZE_MAX, EDDY_MESSAGE_SIZE_MAX});
+                  (ed_sizes){EDDY_PIECE_SIZE_MAX, EDDY_PIECE_SIZE_MAX});
         ed_world_observe(cluster.world, drop_some, &d);
         ed_node *client = &cluster.nodes[1];
         ed_node_send_many(client, &client->endpoints[0], EDDY_RELIABLE_ORDERED, 0,
@@ -125,8 +125,8 @@ static void a_burst_on_a_perfect_network_is_sent_once(void **state)
         {"one stream", 32, 1, false},
         {"four streams", 32, 4, false},
         {"both ways", 32, 1, true},
-        {"large messages", EDDY_MESSAGE_SIZE_MAX, 1, false},
-        {"large messages, both ways", EDDY_MESSAGE_SIZE_MAX, 4, true},
+        {"large messages", EDDY_PIECE_SIZE_MAX, 1, false},
+        {"large messages, both ways", EDDY_PIECE_SIZE_MAX, 4, true},
     };
 
     (void)state;

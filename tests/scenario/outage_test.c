@@ -3,7 +3,7 @@
 #include "tests/support/cluster.h"
 
 enum {
-    BIG_SIZE = EDDY_MESSAGE_SIZE_MAX,
+    BIG_SIZE = EDDY_PIECE_SIZE_MAX,
     STREAMS = 32,
     PER_STREAM = 8000, /* within the window of a lane */
     LOOK_MS = 10,

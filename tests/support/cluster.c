@@ -150,7 +150,7 @@ ed_endpoint *ed_node_connect(ed_node *node, const ed_node *to)
 eddy_status ed_node_send(ed_node *node, ed_endpoint *endpoint, eddy_guarantee guarantee,
                          uint8_t stream)
 {
-    uint8_t data[EDDY_MESSAGE_SIZE_MAX];
+    uint8_t data[EDDY_PIECE_SIZE_MAX];
     size_t size = ed_endpoint_next_message(endpoint, guarantee, stream, data);
     eddy_status status = eddy_send(node->manager, endpoint->handle, guarantee, stream, data, size);
 
@@ -200,7 +200,7 @@ ed_endpoint *ed_node_newest(ed_node *node)
 
 void ed_cluster_open(ed_cluster *cluster, const char *name, uint64_t seed)
 {
-    *cluster = (ed_cluster){.name = name, .sizes = {.min = 0, .max = EDDY_MESSAGE_SIZE_MAX}};
+    *cluster = (ed_cluster){.name = name, .sizes = {.min = 0, .max = EDDY_PIECE_SIZE_MAX}};
     cluster->world = ed_world_create(ed_alloc_default(), seed);
     CHECK(name, cluster->world != NULL);
 }

@@ -43,7 +43,7 @@ typedef struct ed_cluster {
 eddy_config ed_cluster_server_config(void);
 eddy_config ed_cluster_client_config(void);
 
-/** An empty world. Messages are of 0 to EDDY_MESSAGE_SIZE_MAX bytes until `sizes` is changed. */
+/** An empty world. Messages are of 0 to EDDY_PIECE_SIZE_MAX bytes until `sizes` is changed. */
 void ed_cluster_open(ed_cluster *cluster, const char *name, uint64_t seed);
 
 /** Ends all managers as a crash would, checks that their memory is back, and ends the world. */

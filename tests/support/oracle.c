@@ -18,7 +18,7 @@ static uint64_t flow_of(const eddy_address *dialler, bool to_dialler)
 void ed_endpoint_init(ed_endpoint *endpoint, const char *name, eddy_connection handle,
                       const eddy_address *dialler, bool incoming, ed_sizes sizes)
 {
-    ED_ASSERT(sizes.min <= sizes.max && sizes.max <= EDDY_MESSAGE_SIZE_MAX);
+    ED_ASSERT(sizes.min <= sizes.max && sizes.max <= EDDY_PIECE_SIZE_MAX);
     *endpoint = (ed_endpoint){.name = name,
                               .handle = handle,
                               .incoming = incoming,
@@ -109,7 +109,7 @@ static uint64_t unreliable_index(const ed_endpoint *endpoint, const eddy_event_m
 
 static void take_message(ed_endpoint *endpoint, const eddy_event_message *message)
 {
-    uint8_t want[EDDY_MESSAGE_SIZE_MAX];
+    uint8_t want[EDDY_PIECE_SIZE_MAX];
     bool reliable = message->guarantee == EDDY_RELIABLE_ORDERED;
 
     CHECK(endpoint->name, endpoint->connected && !endpoint->disconnected);
@@ -147,6 +147,8 @@ void ed_endpoint_take(ed_endpoint *endpoint, const eddy_event *event, uint64_t n
     case EDDY_MESSAGE:
         take_message(endpoint, &event->message);
         return;
+    case EDDY_WRITABLE:
+    case EDDY_RECEIPT:
     case EDDY_EVENT_NONE:
         break;
     }

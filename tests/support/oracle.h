@@ -47,7 +47,7 @@ void ed_endpoint_init(ed_endpoint *endpoint, const char *name, eddy_connection h
 
 /**
  * Writes the next message of a guarantee and stream. It counts as sent when the caller says so.
- * @param data EDDY_MESSAGE_SIZE_MAX bytes. @return its size.
+ * @param data EDDY_PIECE_SIZE_MAX bytes. @return its size.
  */
 size_t ed_endpoint_next_message(const ed_endpoint *endpoint, eddy_guarantee guarantee,
                                 uint8_t stream, uint8_t *data);

@@ -341,7 +341,7 @@ static void the_same_address_twice(void **state)
 
 static void sending_is_refused(void **state)
 {
-    static const uint8_t data[EDDY_MESSAGE_SIZE_MAX + 1];
+    static const uint8_t data[EDDY_PIECE_SIZE_MAX + 1];
     eddy_connection good = pair.dialled;
     const struct {
         const char *name;
@@ -351,9 +351,9 @@ static void sending_is_refused(void **state)
         size_t size;
         eddy_status want;
     } rows[] = {
-        {"largest", good, EDDY_RELIABLE_ORDERED, data, EDDY_MESSAGE_SIZE_MAX, EDDY_OK},
+        {"largest", good, EDDY_RELIABLE_ORDERED, data, EDDY_PIECE_SIZE_MAX, EDDY_OK},
         {"empty", good, EDDY_UNRELIABLE, NULL, 0, EDDY_OK},
-        {"too large", good, EDDY_RELIABLE_ORDERED, data, EDDY_MESSAGE_SIZE_MAX + 1, EDDY_ETOOBIG},
+        {"too large", good, EDDY_RELIABLE_ORDERED, data, EDDY_PIECE_SIZE_MAX + 1, EDDY_ETOOBIG},
         {"far too large", good, EDDY_RELIABLE_ORDERED, data, SIZE_MAX, EDDY_ETOOBIG},
         {"bytes from nowhere", good, EDDY_UNRELIABLE, NULL, 1, EDDY_EINVAL},
         {"guarantee 1", good, 1, data, 1, EDDY_EINVAL},

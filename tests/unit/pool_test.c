@@ -39,7 +39,7 @@ static void a_block_is_charged_its_class(void **state)
         {"one byte", 1, 64},
         {"full", 64 - HEADER_SIZE, 64},
         {"one more", 65 - HEADER_SIZE, 128},
-        {"largest message", EDDY_MESSAGE_SIZE_MAX, 2048},
+        {"largest message", EDDY_PIECE_SIZE_MAX, 2048},
         {"largest kept", LARGEST_CLASS_SIZE - HEADER_SIZE, LARGEST_CLASS_SIZE},
         {"not kept", LARGEST_CLASS_SIZE - HEADER_SIZE + 1, LARGEST_CLASS_SIZE + 1},
         {"large", 100000, 100000 + HEADER_SIZE},

@@ -243,16 +243,16 @@ static void unreliable_ones_come_as_they_are(void **state)
 
 static void what_may_not_be_sent(void **state)
 {
-    static const uint8_t data[EDDY_MESSAGE_SIZE_MAX + 1];
+    static const uint8_t data[EDDY_PIECE_SIZE_MAX + 1];
     static const struct {
         const char *name;
         ed_message_frame message;
         eddy_status want;
     } rows[] = {
-        {"largest", {.guarantee = U, .data = {data, EDDY_MESSAGE_SIZE_MAX}}, EDDY_OK},
-        {"too large", {.guarantee = U, .data = {data, EDDY_MESSAGE_SIZE_MAX + 1}}, EDDY_EPROTO},
+        {"largest", {.guarantee = U, .data = {data, EDDY_PIECE_SIZE_MAX}}, EDDY_OK},
+        {"too large", {.guarantee = U, .data = {data, EDDY_PIECE_SIZE_MAX + 1}}, EDDY_EPROTO},
         {"too large, reliable",
-         {.guarantee = R, .sequence_bits = 16, .data = {data, EDDY_MESSAGE_SIZE_MAX + 1}},
+         {.guarantee = R, .sequence_bits = 16, .data = {data, EDDY_PIECE_SIZE_MAX + 1}},
          EDDY_EPROTO},
         {"empty", {.guarantee = R, .sequence_bits = 16}, EDDY_OK},
         {"wide", {.guarantee = R, .sequence_bits = 32, .sequence = 1}, EDDY_OK},
@@ -337,7 +337,7 @@ static void a_duplicate_of_what_is_held_is_known(void **state)
 /** Receives early messages until no more may be held. @return the bytes that are. */
 static size_t hold_all(ed_inbox *some, size_t size)
 {
-    static const uint8_t data[EDDY_MESSAGE_SIZE_MAX];
+    static const uint8_t data[EDDY_PIECE_SIZE_MAX];
     ed_message_frame message = {.guarantee = R, .sequence_bits = 16, .data = {data, size}};
     eddy_status status = EDDY_OK;
 
@@ -411,7 +411,7 @@ static void far_ahead_on_all_streams(void **state)
         CHECK(rows[i].name, inbox.held_size <= ED_HELD_SIZE_MAX + ED_LANE_WINDOW * sizeof(void *) +
                                                    2 * ED_POOL_CLASS_SIZE_MIN);
         CHECK_EQ(rows[i].name, inbox.held_size, ed_pool_charged(pool));
-        CHECK_EQ(rows[i].name, receive_sized(0, EDDY_MESSAGE_SIZE_MAX), EDDY_OK);
+        CHECK_EQ(rows[i].name, receive_sized(0, EDDY_PIECE_SIZE_MAX), EDDY_OK);
     }
 }
 
@@ -420,10 +420,10 @@ static void ring_leaves_room(uint32_t budget)
 {
     enum { SIZE = 1000 };
     const uint32_t held = budget / 2048;
-    static const uint8_t data[EDDY_MESSAGE_SIZE_MAX];
+    static const uint8_t data[EDDY_PIECE_SIZE_MAX];
     ed_message_frame far = {.guarantee = R, .stream = 1, .sequence_bits = 16};
     ed_message_frame missing = {
-        .guarantee = R, .sequence_bits = 16, .data = {data, EDDY_MESSAGE_SIZE_MAX}};
+        .guarantee = R, .sequence_bits = 16, .data = {data, EDDY_PIECE_SIZE_MAX}};
 
     for (far.sequence = 1; far.sequence < ED_LANE_WINDOW; far.sequence *= 2)
         for (uint32_t at = 0; at < held; at++) {
