@@ -1,41 +1,15 @@
 /** The calls of core/eddy.h: a manager, its socket, its channels, and perhaps a pump, in one. */
-#include <stdatomic.h>
 #include <string.h>
 
 #include "core/addr.h"
 #include "core/alloc.h"
 #include "core/clock.h"
-#include "transport/pump.h"
-#include "transport/reliable.h"
+#include "transport/api_state.h"
 #include "transport/resolve.h"
 #include "transport/udp.h"
 
 enum {
     CONTROL_BUDGET = 1 << 20 /* bytes of reasons for closing that are on their way */
-};
-
-struct eddy_manager {
-    eddy_config config; /* its pointers point at the copies below */
-    eddy_allocator allocator;
-    eddy_entropy entropy;
-    eddy_socket socket;
-    eddy_address local;
-    ed_pool *control_pool; /* so that a connection can be closed when the others are used up */
-    ed_pool *send_pool;
-    ed_pool *receive_pool;
-    ed_channel *commands; /* we hold the sender's end */
-    ed_channel *events;   /* we hold the receiver's end */
-    ed_slots *slots;
-    ed_manager *core;
-    ed_reliable reliable;
-    ed_log log;
-    ed_pump pump;
-    atomic_bool shutting_down;
-
-    eddy_stats live; /* the manager's own */
-    ed_mutex mutex;  /* of what follows */
-    eddy_stats published;
-    eddy_socket_stats published_socket;
 };
 
 /* --------------------------------------------------------------------------------- opening -- */
@@ -78,10 +52,20 @@ static void destroy_receive_pool(eddy_manager *m)
                     "eddy_close: %zu bytes of messages were never released", held);
 }
 
+static void destroy_accounts(eddy_manager *m)
+{
+    size_t count = m->accounts == NULL ? 0 : (size_t)ed_slots_count(m->slots) + 1;
+
+    for (size_t i = 0; i < count; i++)
+        ed_account_free(&m->accounts[i], &m->allocator);
+    ed_alloc_free(&m->allocator, m->accounts, count * sizeof(*m->accounts));
+}
+
 /** What has to be undone if opening fails half way; the order of eddy_open. */
 static void destroy(eddy_manager *m)
 {
     stop(m);
+    destroy_accounts(m);
     ed_slots_destroy(m->slots);
     ed_pool_destroy(m->control_pool);
     ed_pool_destroy(m->send_pool);
@@ -143,8 +127,11 @@ static eddy_status create_parts(eddy_manager *m)
     m->events = ed_channel_create(allocator, ed_reliable_type.event_size, drop_event, NULL);
     m->slots = ed_slots_create(allocator, m->config.max_outgoing,
                                m->config.accept ? m->config.max_connections : 0);
+    if (m->slots != NULL)
+        m->accounts =
+            ed_alloc_array(allocator, (size_t)ed_slots_count(m->slots) + 1, sizeof(*m->accounts));
     return m->control_pool != NULL && m->send_pool != NULL && m->receive_pool != NULL &&
-                   m->commands != NULL && m->events != NULL && m->slots != NULL
+                   m->commands != NULL && m->events != NULL && m->slots != NULL && m->accounts != NULL
                ? EDDY_OK
                : EDDY_ENOMEM;
 }
@@ -155,6 +142,7 @@ static eddy_status create_core(eddy_manager *m)
                              .allocator = &m->allocator,
                              .entropy = &m->entropy,
                              .receive_pool = m->receive_pool,
+                             .accounts = m->accounts,
                              .stats = &m->live,
                              .log = &m->log};
     ed_reliable_init(&m->reliable, &shared, 0);
@@ -172,6 +160,7 @@ static eddy_status create_core(eddy_manager *m)
     m->core = ed_manager_create(&parts);
     if (m->core == NULL)
         return EDDY_ENOMEM;
+    m->reliable.manager = m->core;
     // The manager holds the inner ends now; we keep the outer two.
     ed_channel_leave_receiver(m->commands);
     ed_channel_leave_sender(m->events);
@@ -192,6 +181,7 @@ static uint64_t poll_core(eddy_manager *m, uint64_t now_ns)
 {
     uint64_t next_ns = ed_manager_poll(m->core, now_ns);
 
+    m->live.sends_refused = atomic_load(&m->sends_refused);
     ed_mutex_lock(&m->mutex);
     m->published = m->live;
     if (m->socket.stats != NULL)
@@ -285,7 +275,7 @@ eddy_status eddy_close(eddy_manager *m, uint32_t flush_ms)
 
 /* ----------------------------------------------------------------------------- connections -- */
 
-static eddy_status push_command(eddy_manager *m, const ed_reliable_command *command)
+eddy_status ed_api_push(eddy_manager *m, const ed_reliable_command *command)
 {
     if (atomic_load(&m->shutting_down))
         return EDDY_ECLOSED;
@@ -303,7 +293,7 @@ eddy_status eddy_connect_address(eddy_manager *m, const eddy_address *remote,
         return EDDY_ELIMIT;
     ed_reliable_command command = {
         .head = {.kind = ED_COMMAND_CONNECT, .connection = handle, .remote = *remote}};
-    eddy_status status = push_command(m, &command);
+    eddy_status status = ed_api_push(m, &command);
     if (status != EDDY_OK) {
         ed_slots_give(m->slots, handle);
         return status;
@@ -322,37 +312,6 @@ eddy_status eddy_connect(eddy_manager *m, const char *host_port, eddy_connection
         return EDDY_EINVAL;
     eddy_status status = ed_resolve(host_port, &address, 1, &count);
     return status == EDDY_OK ? eddy_connect_address(m, &address, connection) : status;
-}
-
-static bool is_guarantee(eddy_guarantee guarantee)
-{
-    return guarantee == EDDY_UNRELIABLE || guarantee == EDDY_RELIABLE_ORDERED;
-}
-
-eddy_status eddy_send(eddy_manager *m, eddy_connection connection, eddy_guarantee guarantee,
-                      uint8_t stream, const void *data, size_t size)
-{
-    if (!is_guarantee(guarantee) || (data == NULL && size > 0))
-        return EDDY_EINVAL;
-    if (size > EDDY_PIECE_SIZE_MAX)
-        return EDDY_ETOOBIG;
-    if (!ed_slots_live(m->slots, connection))
-        return EDDY_ECONNECTION;
-    ed_block *block = ed_pool_take(m->send_pool, size);
-    if (block == NULL)
-        return EDDY_EAGAIN;
-    if (size > 0)
-        memcpy(block->data, data, size);
-    ed_reliable_command command = {
-        .head = {.kind = ED_COMMAND_TO_CONNECTION, .connection = connection},
-        .operation = ED_OPERATION_SEND,
-        .block = block,
-        .guarantee = (uint8_t)guarantee,
-        .stream = stream};
-    eddy_status status = push_command(m, &command);
-    if (status != EDDY_OK)
-        ed_pool_give(block);
-    return status == EDDY_ENOMEM ? EDDY_EAGAIN : status;
 }
 
 /** The reason as a block with its NUL, cut to what arrives. */
@@ -384,7 +343,7 @@ eddy_status eddy_disconnect(eddy_manager *m, eddy_connection connection, uint32_
         if (command.block == NULL)
             return EDDY_ENOMEM;
     }
-    eddy_status status = push_command(m, &command);
+    eddy_status status = ed_api_push(m, &command);
     if (status != EDDY_OK)
         ed_pool_give(command.block);
     return status;

@@ -1,16 +1,42 @@
 #include "transport/conn.h"
+#include "transport/slots.h"
 
 #include <string.h>
 
-static void init(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
-                 uint64_t now_ns)
+static ed_account *account_of(const ed_conn_shared *shared, eddy_connection handle)
+{
+    return shared->accounts == NULL ? NULL : &shared->accounts[ed_slot_of(handle)];
+}
+
+static eddy_status init_streams(ed_conn *conn, const ed_conn_shared *shared, uint64_t now_ns)
+{
+    ed_inbox_parts parts = {.allocator = shared->allocator,
+                            .pool = shared->receive_pool,
+                            .room = shared->room,
+                            .stats = shared->stats,
+                            .max_message_size = shared->config->max_message_size,
+                            .unreliable_budget = shared->config->unreliable_budget};
+
+    if (!ed_inbox_init(&conn->inbox, &parts, now_ns))
+        return EDDY_ELIMIT;
+    ed_outbox_parts outbox = {.allocator = shared->allocator,
+                              .stats = shared->stats,
+                              .account = account_of(shared, conn->handle),
+                              .queued_size = shared->queued_size};
+    ed_outbox_init(&conn->outbox, &outbox);
+    return EDDY_OK;
+}
+
+static eddy_status init(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
+                        uint64_t now_ns)
 {
     const eddy_config *config = shared->config;
 
     *conn = (ed_conn){.shared = shared, .handle = handle, .started_ns = now_ns};
+    eddy_status status = init_streams(conn, shared, now_ns);
+    if (status != EDDY_OK)
+        return status;
     ed_ack_init(&conn->ack);
-    ed_inbox_init(&conn->inbox, shared->allocator, shared->receive_pool);
-    ed_outbox_init(&conn->outbox, shared->allocator);
     ed_sent_log_init(&conn->sent, shared->allocator);
     ed_loss_init(&conn->loss);
     ed_rtt_init(&conn->rtt);
@@ -20,29 +46,35 @@ static void init(ed_conn *conn, const ed_conn_shared *shared, eddy_connection ha
                   ED_DATAGRAM_SIZE, now_ns);
     ed_timers_init(&conn->timers, config->idle_timeout_ms, config->keepalive_ms);
     conn->request_pending = true;
+    return EDDY_OK;
 }
 
-void ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
+eddy_status ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
                          const eddy_address *remote, uint64_t now_ns)
 {
     const eddy_entropy *entropy = shared->entropy;
+    eddy_status status = init(conn, shared, handle, now_ns);
 
-    init(conn, shared, handle, now_ns);
+    if (status != EDDY_OK)
+        return status;
     conn->state = ED_CONN_GREETING;
     conn->is_client = true;
     conn->remote = *remote;
     entropy->fill(entropy->context, conn->nonce, sizeof(conn->nonce));
     ed_timers_on_greeting(&conn->timers, shared->config->handshake_timeout_ms * ED_NS_PER_MS,
                           now_ns);
+    return EDDY_OK;
 }
 
-void ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
-                         uint32_t id, const eddy_datagram *datagram, const ed_initiate *initiate,
-                         uint64_t now_ns)
+eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
+                                uint32_t id, const eddy_datagram *datagram,
+                                const ed_initiate *initiate, uint64_t now_ns)
 {
     const eddy_entropy *entropy = shared->entropy;
+    eddy_status status = init(conn, shared, handle, now_ns);
 
-    init(conn, shared, handle, now_ns);
+    if (status != EDDY_OK)
+        return status;
     conn->state = ED_CONN_HALF_OPEN;
     conn->id = id;
     conn->remote = datagram->remote;
@@ -54,13 +86,20 @@ void ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, eddy_conne
     entropy->fill(entropy->context, conn->server_ephemeral, sizeof(conn->server_ephemeral));
     conn->keys =
         ed_protect_packet_keys(conn->nonce, conn->client_ephemeral, conn->server_ephemeral);
+    conn->message_max = initiate->message_max;
+    ed_outbox_on_credit(&conn->outbox, initiate->credit);
     ed_timers_on_half_open(&conn->timers, now_ns);
+    return EDDY_OK;
 }
 
 void ed_conn_free(ed_conn *conn)
 {
     ed_inbox_free(&conn->inbox);
+    ed_account *account = conn->outbox.made_of.account;
+
     ed_outbox_free(&conn->outbox);
+    if (account != NULL)
+        ed_account_reset(account);
     ed_sent_log_free(&conn->sent);
     ed_wipe(&conn->keys, sizeof(conn->keys));
 }
@@ -83,7 +122,8 @@ bool ed_conn_is_ended(const ed_conn *conn)
 bool ed_conn_is_over(const ed_conn *conn)
 {
     return conn->state == ED_CONN_CLOSED && !conn->connected_pending &&
-           !conn->disconnected_pending && conn->inbox.first_ready == NULL;
+           !conn->disconnected_pending && conn->inbox.first_ready == NULL &&
+           conn->outbox.first_receipt == NULL;
 }
 
 uint64_t ed_conn_pto_ns(const ed_conn *conn)
@@ -94,6 +134,12 @@ uint64_t ed_conn_pto_ns(const ed_conn *conn)
 uint64_t ed_conn_next_ns(const ed_conn *conn)
 {
     return ed_timers_next_ns(&conn->timers);
+}
+
+void ed_conn_update_expiry(ed_conn *conn)
+{
+    conn->timers.at_ns[ED_TIMER_EXPIRE] =
+        ed_min_u64(ed_outbox_expiry_ns(&conn->outbox), ed_inbox_expiry_ns(&conn->inbox));
 }
 
 /* ------------------------------------------------------------------------------------ state -- */
@@ -110,12 +156,23 @@ static void log_connection(const ed_conn *conn, const char *what, uint64_t now_n
                 eddy_address_print(&conn->remote, remote), what);
 }
 
+/** A message that will never leave. Once the end is reported, only the statistics still say so. */
+static void count_late(ed_conn *conn, uint64_t count)
+{
+    bool is_reported = conn->end.end != 0 && !conn->disconnected_pending;
+
+    conn->late_count += count;
+    conn->shared->stats->messages_undelivered += is_reported ? count : 0;
+}
+
 static void on_connected(ed_conn *conn, uint64_t now_ns)
 {
     conn->is_opened = true;
     conn->connected_pending = true;
     conn->request_pending = false;
     conn->shared->stats->connections_opened++;
+    // What was sent before the peer said how much it takes may be too much for it.
+    count_late(conn, ed_outbox_drop_larger(&conn->outbox, conn->message_max));
     ed_timers_on_connected(&conn->timers, now_ns);
     log_connection(conn, "open", now_ns);
     // The server learns that its ACCEPT arrived from the client's first packet, so there is one.
@@ -201,39 +258,82 @@ void ed_conn_fail(ed_conn *conn, ed_close_cause cause, uint64_t now_ns)
 
 /* ----------------------------------------------------------------------------- the program -- */
 
-/** A message that will never leave. Once the end is reported, only the statistics still say so. */
-static void count_late(ed_conn *conn, eddy_guarantee guarantee)
+/** Gives back a message that is not accepted after all; says so, if that is asked for. */
+static void refuse_message(ed_conn *conn, const ed_message *message)
 {
-    bool is_reported = conn->end.end != 0 && !conn->disconnected_pending;
+    ed_outbox *outbox = &conn->outbox;
+    ed_out unsent = {.receipt = message->receipt};
 
-    if (guarantee == EDDY_UNRELIABLE)
-        return;
-    conn->late_count++;
-    conn->shared->stats->messages_undelivered += is_reported ? 1 : 0;
+    if (message->guarantee >= EDDY_RELIABLE_UNORDERED)
+        count_late(conn, 1);
+    ed_out_tell(outbox, &unsent, EDDY_OUTCOME_LOST);
+    if (outbox->made_of.account != NULL)
+        ed_account_refund(outbox->made_of.account, message->stream,
+                          (size_t)ed_charge_of(message->block->size));
+    ed_pool_give(message->block);
 }
 
-eddy_status ed_conn_send(ed_conn *conn, eddy_guarantee guarantee, uint8_t stream, ed_block *block,
-                         uint64_t now_ns)
+static eddy_status accept_message(ed_conn *conn, const ed_message *message)
 {
     // FLUSHING too: another thread may have sent just before this one closed.
-    bool accepts = ed_conn_is_dialling(conn) || ed_conn_is_open(conn);
-    uint64_t shed = 0;
+    if (!ed_conn_is_dialling(conn) && !ed_conn_is_open(conn))
+        return EDDY_ESTATE;
+    if (conn->message_max != 0 && message->block->size > conn->message_max)
+        return EDDY_ETOOBIG;
+    return ed_outbox_push(&conn->outbox, message);
+}
+
+eddy_status ed_conn_send(ed_conn *conn, const ed_message *message, uint64_t now_ns)
+{
+    eddy_status status = accept_message(conn, message);
 
     conn->shared->stats->messages_sent++;
-    if (!accepts) {
-        count_late(conn, guarantee);
-        ed_pool_give(block);
-        return EDDY_ESTATE;
-    }
-    eddy_status status = ed_outbox_push(&conn->outbox, (uint8_t)guarantee, stream, block, &shed);
-    conn->shared->stats->messages_shed += shed;
-    if (status != EDDY_OK) {
-        count_late(conn, guarantee);
-        ed_pool_give(block);
-        // A promise was made when the message was accepted; it cannot be kept.
+    if (status != EDDY_OK)
+        refuse_message(conn, message);
+    ed_conn_update_expiry(conn);
+    // A promise was made when the message was accepted; it cannot be kept.
+    if (status == EDDY_ENOMEM)
         ed_conn_fail(conn, ED_CLOSE_MEMORY, now_ns);
-    }
     return status;
+}
+
+void ed_conn_set_stream(ed_conn *conn, uint8_t stream, const eddy_stream_options *options,
+                        uint64_t now_ns)
+{
+    ed_account *account = conn->outbox.made_of.account;
+    eddy_status status = ed_outbox_set_stream(&conn->outbox, stream, options);
+
+    if (status == EDDY_OK && account != NULL)
+        status = ed_account_set_stream(account, conn->shared->allocator, stream, options->budget);
+    if (status != EDDY_OK)
+        ed_conn_fail(conn, ED_CLOSE_MEMORY, now_ns);
+}
+
+void ed_conn_want_writable(ed_conn *conn)
+{
+    conn->wants_writable = true;
+}
+
+/** Whether there is room again for a program that was refused. */
+static bool is_writable(const ed_conn *conn)
+{
+    const eddy_config *config = conn->shared->config;
+
+    return ed_outbox_is_half_free(&conn->outbox, config->connection_send_budget) &&
+           *conn->shared->queued_size <= config->send_budget / 2;
+}
+
+void ed_conn_returned(ed_conn *conn, bool reliable, size_t size, uint64_t now_ns)
+{
+    ed_inbox_returned(&conn->inbox, reliable, size);
+    if (reliable)
+        ed_conn_update_credit(conn, now_ns);
+}
+
+void ed_conn_update_credit(ed_conn *conn, uint64_t now_ns)
+{
+    if (ed_conn_is_open(conn))
+        ed_credit_update(&conn->inbox.credit, conn->rtt.smoothed_ns, now_ns);
 }
 
 /** Notes what the program says on closing. The first word stays; closing again only hurries. */
@@ -253,7 +353,7 @@ static void set_close(ed_conn *conn, uint32_t code, const char *reason)
 void ed_conn_close(ed_conn *conn, uint32_t code, const char *reason, uint64_t flush_ns,
                    uint64_t now_ns)
 {
-    bool has_messages = conn->outbox.reliable_count > 0 || conn->outbox.fresh_count > 0;
+    bool has_messages = !ed_outbox_is_flushed(&conn->outbox);
 
     if (conn->state == ED_CONN_CLOSED)
         return;
@@ -300,6 +400,14 @@ static void message_event(ed_conn *conn, eddy_event *event, ed_block *block)
     event->message.size = block->size;
     event->message.guarantee = (eddy_guarantee)ed_block_guarantee(block);
     event->message.stream = ed_block_stream(block);
+    event->message.skipped = ed_block_skipped(block);
+    event->block = block;
+}
+
+static void receipt_event(eddy_event *event, ed_block *block)
+{
+    event->type = EDDY_RECEIPT;
+    event->receipt = *(const eddy_event_receipt *)(const void *)block->data;
     event->block = block;
 }
 
@@ -327,9 +435,24 @@ bool ed_conn_event(ed_conn *conn, eddy_event *event)
         return true;
     }
     // What we close locally is reported when it is over: acks may still arrive until then.
-    if (conn->disconnected_pending &&
-        (conn->state == ED_CONN_CLOSED || conn->state == ED_CONN_DRAINING)) {
+    bool is_end = conn->disconnected_pending &&
+                  (conn->state == ED_CONN_CLOSED || conn->state == ED_CONN_DRAINING);
+    if (is_end)
+        ed_outbox_end(&conn->outbox);
+    block = ed_outbox_next_receipt(&conn->outbox);
+    if (block != NULL) {
+        receipt_event(event, block);
+        return true;
+    }
+    if (is_end) {
         disconnected_event(conn, event);
+        return true;
+    }
+    if (conn->wants_writable && ed_conn_is_open(conn) && is_writable(conn)) {
+        conn->wants_writable = false;
+        if (conn->outbox.made_of.account != NULL)
+            atomic_store(&conn->outbox.made_of.account->was_refused, false);
+        event->type = EDDY_WRITABLE;
         return true;
     }
     return false;

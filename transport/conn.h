@@ -26,6 +26,9 @@ typedef struct ed_conn_shared {
     const eddy_allocator *allocator;
     const eddy_entropy *entropy;
     ed_pool *receive_pool;
+    ed_credit_pool *room; /* for what is received */
+    ed_account *accounts; /* of the slots; NULL: there are none */
+    uint64_t *queued_size; /* charge of what all connections have accepted and not settled */
     eddy_stats *stats;
     ed_log *log;
 } ed_conn_shared;
@@ -60,6 +63,7 @@ typedef struct ed_conn {
     ed_replay replay;
     ed_ack ack;
     ed_inbox inbox;
+    uint64_t receiving_packet; /* the number of the one that is being taken apart */
 
     /* sending */
     ed_outbox outbox;
@@ -71,6 +75,8 @@ typedef struct ed_conn {
     ed_pacer pacer;
     uint32_t probes; /* that must leave whatever the window says */
     bool ping_pending;
+    bool wants_writable;        /* the program was refused, and waits */
+    uint32_t message_max;       /* that the peer takes; 0: not known yet */
     bool app_limited;           /* the program, not the window, decides how much is in flight */
     uint64_t ack_ping_next_ns;  /* when an ACK may next ask to be acknowledged itself */
     uint64_t life_ping_next_ns; /* when a packet that cannot be kept is next answered by a PING */
@@ -89,13 +95,15 @@ typedef struct ed_conn {
     ed_conn_end end;
 } ed_conn;
 
-/** A client's connection; it says HELLO at the first transmit. Initialises in place. */
-void ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
+/**
+ * A client's connection; it says HELLO at the first transmit. Initialises in place.
+ * @return EDDY_OK, or EDDY_ELIMIT if there is no room for what it may receive.
+ */
+EDDY_MUST_CHECK eddy_status ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
                          const eddy_address *remote, uint64_t now_ns);
 
-/** A server's connection for an INITIATE whose cookie is proven; it answers at the first transmit.
- */
-void ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
+/** A server's, for an INITIATE whose cookie is proven; it answers at the first transmit. */
+EDDY_MUST_CHECK eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
                          uint32_t id, const eddy_datagram *datagram, const ed_initiate *initiate,
                          uint64_t now_ns);
 
@@ -108,11 +116,23 @@ void ed_conn_free(ed_conn *conn);
 void ed_conn_receive(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns);
 
 /**
- * Accepts a message and takes its block over, also on failure.
- * @return EDDY_OK, EDDY_ENOMEM, or EDDY_ESTATE if it is closing.
+ * Accepts a message and takes its blocks over, also on failure.
+ * @return EDDY_OK, EDDY_ENOMEM, EDDY_ETOOBIG for the peer, or EDDY_ESTATE if it is closing.
  */
-eddy_status ed_conn_send(ed_conn *conn, eddy_guarantee guarantee, uint8_t stream, ed_block *block,
-                         uint64_t now_ns);
+eddy_status ed_conn_send(ed_conn *conn, const ed_message *message, uint64_t now_ns);
+
+/** Streams of this number are shared out so from now on. */
+void ed_conn_set_stream(ed_conn *conn, uint8_t stream, const eddy_stream_options *options,
+                        uint64_t now_ns);
+
+/** The program was told EDDY_EAGAIN: it wants to know when there is room. */
+void ed_conn_want_writable(ed_conn *conn);
+
+/** The program has given a message back. */
+void ed_conn_returned(ed_conn *conn, bool reliable, size_t size, uint64_t now_ns);
+
+/** Grants the peer more, if that is due and there is room. */
+void ed_conn_update_credit(ed_conn *conn, uint64_t now_ns);
 
 /** Closes: flushes for at most `flush_ns`, then says CLOSE. */
 void ed_conn_close(ed_conn *conn, uint32_t code, const char *reason, uint64_t flush_ns,
@@ -171,5 +191,11 @@ void ed_conn_update_recovery(ed_conn *conn);
 void ed_conn_detect_losses(ed_conn *conn, uint64_t now_ns);
 
 uint64_t ed_conn_pto_ns(const ed_conn *conn);
+
+/** All is said that was to be said: a flushing connection may close. */
+void ed_conn_check_flushed(ed_conn *conn, uint64_t now_ns);
+
+/** Sets the deadline of what expires. */
+void ed_conn_update_expiry(ed_conn *conn);
 
 #endif

@@ -201,6 +201,21 @@ uint64_t ed_manager_poll(ed_manager *m, uint64_t now_ns)
     return next_ns;
 }
 
+void ed_manager_touch(ed_manager *m, eddy_connection handle)
+{
+    ed_manager_slot *slot = ed_manager_find_handle(m, handle);
+
+    if (slot != NULL)
+        ed_manager_add_work(m, slot);
+}
+
+void *ed_manager_connection(ed_manager *m, eddy_connection handle)
+{
+    ed_manager_slot *slot = ed_manager_find_handle(m, handle);
+
+    return slot == NULL ? NULL : slot->connection;
+}
+
 bool ed_manager_wants_send(const ed_manager *m)
 {
     return m->out_count > 0;

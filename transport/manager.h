@@ -164,6 +164,12 @@ bool ed_manager_wants_send(const ed_manager *manager);
 /** Whether it has shut down: no connection is left and the event channel is closed. */
 bool ed_manager_is_done(const ed_manager *manager);
 
+/** The connection may have something to give out: the poll that goes on, or the next, asks it. */
+void ed_manager_touch(ed_manager *manager, eddy_connection handle);
+
+/** The connection of a handle, or NULL: it is over. */
+void *ed_manager_connection(ed_manager *manager, eddy_connection handle);
+
 /** The connection's own socket has something to receive: the next poll reads it. */
 void ed_manager_readable(ed_manager *manager, eddy_connection handle);
 

@@ -1,0 +1,144 @@
+#include "transport/credit.h"
+
+enum {
+    /* Of the heap's bytes for each of charge: blocks are rounded up by at most a quarter, and an
+       event takes its place in a channel. */
+    HEAP_NUMERATOR = 3,
+    HEAP_DENOMINATOR = 2,
+    UNRELIABLE_SHARE = 8, /* an eighth of the budget is for unreliable messages */
+    WINDOW_SHARE = 4,     /* a connection's window is at most a quarter of what is for windows */
+    GROW_RTTS = 2,        /* a window that is used up within so many round trips is too small */
+};
+
+void ed_credit_pool_init(ed_credit_pool *pool, size_t budget, size_t max_message_size,
+                         uint32_t connections_max)
+{
+    // A message that is complete stands twice for a moment: in its parts and whole.
+    uint64_t heap = budget - budget / UNRELIABLE_SHARE - max_message_size;
+    uint64_t room = heap / HEAP_NUMERATOR * HEAP_DENOMINATOR;
+    uint64_t share = room / 2 / 2 / ed_max_u64(connections_max, 1);
+
+    ED_ASSERT(budget / 2 > max_message_size);
+    *pool = (ed_credit_pool){.windows_max = room / 2,
+                             .demands_max = room / 2,
+                             .unreliable_max = budget / UNRELIABLE_SHARE / HEAP_NUMERATOR *
+                                               HEAP_DENOMINATOR,
+                             .window_max = room / 2 / WINDOW_SHARE};
+    share = ed_min_u64(ed_max_u64(share, ED_CREDIT_INITIAL_MIN), ED_CREDIT_INITIAL);
+    pool->window_initial = (uint32_t)share;
+    pool->window_max = ed_max_u64(pool->window_max, share);
+    ed_list_init(&pool->waiting);
+}
+
+bool ed_credit_in_init(ed_credit_in *credit, ed_credit_pool *pool, uint64_t now_ns)
+{
+    *credit = (ed_credit_in){.pool = pool, .granted_ns = now_ns};
+    if (pool->window_initial > pool->windows_max - pool->windows)
+        return false;
+    pool->windows += pool->window_initial;
+    credit->window = pool->window_initial;
+    credit->limit = pool->window_initial;
+    return true;
+}
+
+void ed_credit_in_free(ed_credit_in *credit)
+{
+    ED_ASSERT(credit->pool->windows >= credit->window);
+    ED_ASSERT(credit->pool->demands >= credit->reserved);
+    credit->pool->windows -= credit->window;
+    credit->pool->demands -= credit->reserved;
+    ed_list_remove(&credit->waiting);
+    credit->window = 0;
+    credit->reserved = 0;
+}
+
+bool ed_credit_valid(const ed_credit_in *credit)
+{
+    return credit->consumed <= credit->claimed && credit->claimed <= credit->limit &&
+           credit->limit - credit->consumed <= credit->window + credit->reserved;
+}
+
+bool ed_credit_claim(ed_credit_in *credit, uint64_t charge)
+{
+    if (charge > credit->limit - credit->claimed)
+        return false;
+    credit->claimed += charge;
+    return true;
+}
+
+/** What of the granted and not consumed bytes goes beyond the window: the rest is given back. */
+static void release(ed_credit_in *credit)
+{
+    uint64_t granted = credit->limit - credit->consumed;
+    uint64_t needed = granted > credit->window ? granted - credit->window : 0;
+
+    ED_ASSERT(needed <= credit->reserved);
+    credit->pool->demands -= credit->reserved - needed;
+    credit->reserved = needed;
+}
+
+static void grow_window(ed_credit_in *credit, uint64_t smoothed_rtt_ns, uint64_t now_ns)
+{
+    ed_credit_pool *pool = credit->pool;
+    uint64_t more = ed_min_u64(credit->window, pool->window_max - credit->window);
+
+    if (now_ns - credit->granted_ns > GROW_RTTS * smoothed_rtt_ns ||
+        more > pool->windows_max - pool->windows)
+        return;
+    pool->windows += more;
+    credit->window += more;
+}
+
+static uint64_t wanted_limit(const ed_credit_in *credit)
+{
+    return credit->consumed + credit->window + credit->demand;
+}
+
+/** Who waits longest gets what becomes free, all of it: two that hold half each wait forever. */
+static bool is_its_turn(const ed_credit_in *credit)
+{
+    ed_list_node *first = ed_list_first(&credit->pool->waiting);
+
+    return first == NULL || first == &credit->waiting;
+}
+
+/** Reserves what the limit needs beyond the window. @return false if there is no room. */
+static bool reserve(ed_credit_in *credit, uint64_t limit)
+{
+    ed_credit_pool *pool = credit->pool;
+    uint64_t granted = limit - credit->consumed;
+    uint64_t needed = granted > credit->window ? granted - credit->window : 0;
+
+    if (needed <= credit->reserved)
+        return true;
+    uint64_t taken = pool->demands + pool->orphans + needed - credit->reserved;
+    if (!is_its_turn(credit) || taken > pool->demands_max)
+        return false;
+    pool->demands += needed - credit->reserved;
+    credit->reserved = needed;
+    return true;
+}
+
+void ed_credit_update(ed_credit_in *credit, uint64_t smoothed_rtt_ns, uint64_t now_ns)
+{
+    release(credit);
+    uint64_t limit = wanted_limit(credit);
+    if (limit < credit->limit + credit->window / 2)
+        return;
+    if (!reserve(credit, limit)) {
+        if (!ed_list_linked(&credit->waiting))
+            ed_list_push_back(&credit->pool->waiting, &credit->waiting);
+        return;
+    }
+    ed_list_remove(&credit->waiting);
+    grow_window(credit, smoothed_rtt_ns, now_ns);
+    credit->limit = limit;
+    credit->granted_ns = now_ns;
+    credit->pending = true;
+    ED_ASSERT(ed_credit_valid(credit));
+}
+
+bool ed_credit_is_short(const ed_credit_in *credit)
+{
+    return credit->limit - credit->claimed < credit->window / 2;
+}
