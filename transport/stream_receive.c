@@ -103,7 +103,8 @@ static bool widen(ed_inbox *inbox, ed_lane_in *lane, uint32_t capacity)
     wider.held_capacity = capacity;
     for (uint64_t s = lane->expected; s < lane->expected + lane->held_capacity; s++)
         *held_at(&wider, s) = *held_at(lane, s);
-    inbox->held_size += wider.ring->charge - (lane->ring == NULL ? 0 : lane->ring->charge);
+    inbox->held_size +=
+        ed_block_charge(wider.ring) - (lane->ring == NULL ? 0 : ed_block_charge(lane->ring));
     ed_pool_give(lane->ring);
     *lane = wider;
     return true;
@@ -111,8 +112,8 @@ static bool widen(ed_inbox *inbox, ed_lane_in *lane, uint32_t capacity)
 
 static void give_ring(ed_inbox *inbox, ed_lane_in *lane)
 {
-    ED_ASSERT(lane->held_count == 0 && inbox->held_size >= lane->ring->charge);
-    inbox->held_size -= lane->ring->charge;
+    ED_ASSERT(lane->held_count == 0 && inbox->held_size >= ed_block_charge(lane->ring));
+    inbox->held_size -= ed_block_charge(lane->ring);
     ed_pool_give(lane->ring);
     lane->ring = NULL;
     lane->held_capacity = 0;
@@ -125,8 +126,8 @@ static void release_held(ed_inbox *inbox, ed_lane_in *lane)
         return;
     for (ed_block **place = held_at(lane, lane->expected); *place != NULL;
          place = held_at(lane, lane->expected)) {
-        ED_ASSERT(inbox->held_size >= (*place)->charge);
-        inbox->held_size -= (*place)->charge;
+        ED_ASSERT(inbox->held_size >= ed_block_charge(*place));
+        inbox->held_size -= ed_block_charge(*place);
         make_ready(inbox, *place);
         *place = NULL;
         lane->held_count--;
@@ -169,7 +170,7 @@ static eddy_status hold(ed_inbox *inbox, ed_lane_in *lane, const ed_message_fram
     *place = keep(inbox, message);
     if (*place == NULL)
         return EDDY_ENOMEM;
-    inbox->held_size += (*place)->charge;
+    inbox->held_size += ed_block_charge(*place);
     lane->held_count++;
     return EDDY_OK;
 }
