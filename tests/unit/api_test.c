@@ -94,6 +94,7 @@ static int open_pair(void **state)
     server.max_connections = 2;
     client.max_outgoing = 2;
     client.send_budget = 64 * 1024;
+    client.max_message_size = EDDY_PIECE_SIZE_MAX;
     open_side(&pair.server, server, 1);
     open_side(&pair.client, client, 2);
     CHECK_EQ("connect",

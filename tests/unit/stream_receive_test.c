@@ -275,7 +275,7 @@ static void what_may_not_be_sent(void **state)
 /** A peer that leaves the first message out cannot make us hold more than the limit. */
 static void the_held_limit(void **state)
 {
-    enum { SIZE = 1024, CHARGE = 2048, RING = 2048 * 8, RESERVE = 2 * RING / CHARGE };
+    enum { SIZE = 1024, CHARGE = 1280, RING = 4096 * 8, RESERVE = 2 * RING / CHARGE };
     enum { FIT = ED_HELD_SIZE_MAX / CHARGE };
     uint32_t sequence = 1;
 
