@@ -9,7 +9,8 @@
 
 typedef struct ed_deadlines ed_deadlines;
 
-/** For slots 0 to `slot_count` - 1. Allocates here, and when widened. @return NULL out of memory. */
+/** For slots 0 to `slot_count` - 1. Allocates here, and when widened. @return NULL out of memory.
+ */
 ed_deadlines *ed_deadlines_create(const eddy_allocator *allocator, uint32_t slot_count);
 void ed_deadlines_destroy(ed_deadlines *deadlines); /* NULL is fine */
 

@@ -439,9 +439,10 @@ enum {
 
 /** How the streams of one number, of all guarantees, share a connection. Zeroed: the defaults. */
 typedef struct eddy_stream_options {
-    uint8_t priority; /* 1 first, 7 last, 0: EDDY_PRIORITY_DEFAULT; the lower waits for the higher */
-    uint8_t weight;   /* share among streams of one priority; 0: EDDY_WEIGHT_DEFAULT */
-    size_t budget;    /* bytes accepted and not acknowledged on these streams; 0: no own limit */
+    uint8_t
+        priority;   /* 1 first, 7 last, 0: EDDY_PRIORITY_DEFAULT; the lower waits for the higher */
+    uint8_t weight; /* share among streams of one priority; 0: EDDY_WEIGHT_DEFAULT */
+    size_t budget;  /* bytes accepted and not acknowledged on these streams; 0: no own limit */
 } eddy_stream_options;
 
 /**

@@ -16,7 +16,7 @@ typedef struct ed_account_stream {
 
 typedef struct ed_account {
     atomic_size_t used;
-    atomic_bool was_refused; /* since EDDY_WRITABLE was last said, or never */
+    atomic_bool was_refused;              /* since EDDY_WRITABLE was last said, or never */
     _Atomic(ed_account_stream *) streams; /* EDDY_STREAM_COUNT of them, or NULL */
 } ed_account;
 

@@ -131,7 +131,8 @@ static eddy_status create_parts(eddy_manager *m)
         m->accounts =
             ed_alloc_array(allocator, (size_t)ed_slots_count(m->slots) + 1, sizeof(*m->accounts));
     return m->control_pool != NULL && m->send_pool != NULL && m->receive_pool != NULL &&
-                   m->commands != NULL && m->events != NULL && m->slots != NULL && m->accounts != NULL
+                   m->commands != NULL && m->events != NULL && m->slots != NULL &&
+                   m->accounts != NULL
                ? EDDY_OK
                : EDDY_ENOMEM;
 }
@@ -398,7 +399,15 @@ size_t eddy_next_batch(eddy_manager *m, eddy_event *events, size_t count)
 
 void eddy_release(eddy_manager *m, eddy_event *event)
 {
-    (void)m;
+    if (event->type == EDDY_MESSAGE && !m->config.pump) { // TEMPORARY
+        bool rel = event->message.guarantee >= EDDY_RELIABLE_UNORDERED;
+        ed_conn *c = ed_manager_connection(m->core, event->connection);
+        if (c != NULL)
+            ed_conn_returned(c, rel, event->message.size, c->ack.largest_ns);
+        else
+            ed_inbox_returned_late(&m->reliable.room, rel, event->message.size);
+        ed_manager_touch(m->core, event->connection);
+    }
     ed_pool_give(event->block);
     *event = (eddy_event){0};
 }

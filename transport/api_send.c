@@ -83,8 +83,7 @@ static eddy_status send_block(eddy_manager *m, eddy_connection connection, eddy_
     ed_account *account = account_of(m, connection);
     if (ed_account_charge(account, m->config.connection_send_budget, stream, charge) != EDDY_OK)
         return refuse(m, connection);
-    eddy_status status =
-        push(m, connection, guarantee, stream, ed_pool_share(block), options);
+    eddy_status status = push(m, connection, guarantee, stream, ed_pool_share(block), options);
     if (status == EDDY_OK)
         return EDDY_OK;
     ed_pool_give(block);
@@ -110,10 +109,10 @@ eddy_status eddy_send_with(eddy_manager *m, eddy_connection connection, eddy_gua
     eddy_status status = check(m, guarantee, data, size, options);
     if (status != EDDY_OK)
         return status;
-    if (atomic_load(&m->shutting_down))
-        return EDDY_ECLOSED;
     if (!ed_slots_live(m->slots, connection))
         return EDDY_ECONNECTION;
+    if (atomic_load(&m->shutting_down))
+        return EDDY_ECLOSED;
     ed_block *block = make_block(m, data, size);
     if (block == NULL)
         return refuse(m, connection);
@@ -139,9 +138,9 @@ size_t eddy_broadcast(eddy_manager *m, const eddy_connection *connections, size_
     if (fate == EDDY_OK && block == NULL)
         fate = EDDY_EAGAIN;
     for (size_t i = 0; i < count; i++) {
-        eddy_status status = block == NULL ? fate
-                                           : send_block(m, connections[i], guarantee, stream, block,
-                                                        &plain_options);
+        eddy_status status =
+            block == NULL ? fate
+                          : send_block(m, connections[i], guarantee, stream, block, &plain_options);
         accepted += status == EDDY_OK ? 1 : 0;
         if (statuses != NULL)
             statuses[i] = status;

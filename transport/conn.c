@@ -50,7 +50,7 @@ static eddy_status init(ed_conn *conn, const ed_conn_shared *shared, eddy_connec
 }
 
 eddy_status ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
-                         const eddy_address *remote, uint64_t now_ns)
+                                const eddy_address *remote, uint64_t now_ns)
 {
     const eddy_entropy *entropy = shared->entropy;
     eddy_status status = init(conn, shared, handle, now_ns);

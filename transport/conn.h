@@ -26,8 +26,8 @@ typedef struct ed_conn_shared {
     const eddy_allocator *allocator;
     const eddy_entropy *entropy;
     ed_pool *receive_pool;
-    ed_credit_pool *room; /* for what is received */
-    ed_account *accounts; /* of the slots; NULL: there are none */
+    ed_credit_pool *room;  /* for what is received */
+    ed_account *accounts;  /* of the slots; NULL: there are none */
     uint64_t *queued_size; /* charge of what all connections have accepted and not settled */
     eddy_stats *stats;
     ed_log *log;
@@ -99,13 +99,15 @@ typedef struct ed_conn {
  * A client's connection; it says HELLO at the first transmit. Initialises in place.
  * @return EDDY_OK, or EDDY_ELIMIT if there is no room for what it may receive.
  */
-EDDY_MUST_CHECK eddy_status ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
-                         const eddy_address *remote, uint64_t now_ns);
+EDDY_MUST_CHECK eddy_status ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared,
+                                                eddy_connection handle, const eddy_address *remote,
+                                                uint64_t now_ns);
 
 /** A server's, for an INITIATE whose cookie is proven; it answers at the first transmit. */
-EDDY_MUST_CHECK eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
-                         uint32_t id, const eddy_datagram *datagram, const ed_initiate *initiate,
-                         uint64_t now_ns);
+EDDY_MUST_CHECK eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared,
+                                                eddy_connection handle, uint32_t id,
+                                                const eddy_datagram *datagram,
+                                                const ed_initiate *initiate, uint64_t now_ns);
 
 /** Gives back all memory that it holds, but not itself. */
 void ed_conn_free(ed_conn *conn);

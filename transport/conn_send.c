@@ -192,11 +192,11 @@ static bool wants_ack_ping(ed_conn *conn, uint64_t now_ns)
 
 /** What there is to send, and what may be. */
 struct plan {
-    bool ack;   /* an ACK must leave */
-    bool ping;  /* a PING must leave */
+    bool ack;    /* an ACK must leave */
+    bool ping;   /* a PING must leave */
     bool credit; /* a CREDIT must leave */
-    bool probe; /* whatever the window says */
-    bool data;  /* messages may leave */
+    bool probe;  /* whatever the window says */
+    bool data;   /* messages may leave */
 };
 
 /** Whether window and pacer let messages go; if the pacer does not, when to ask again. */

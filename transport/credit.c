@@ -21,8 +21,8 @@ void ed_credit_pool_init(ed_credit_pool *pool, size_t budget, size_t max_message
     ED_ASSERT(budget / 2 > max_message_size);
     *pool = (ed_credit_pool){.windows_max = room / 2,
                              .demands_max = room / 2,
-                             .unreliable_max = budget / UNRELIABLE_SHARE / HEAP_NUMERATOR *
-                                               HEAP_DENOMINATOR,
+                             .unreliable_max =
+                                 budget / UNRELIABLE_SHARE / HEAP_NUMERATOR * HEAP_DENOMINATOR,
                              .window_max = room / 2 / WINDOW_SHARE};
     share = ed_min_u64(ed_max_u64(share, ED_CREDIT_INITIAL_MIN), ED_CREDIT_INITIAL);
     pool->window_initial = (uint32_t)share;

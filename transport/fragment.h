@@ -28,7 +28,8 @@ bool ed_assembly_fits(const ed_assembly *assembly, const ed_message_frame *part)
 
 /**
  * Takes a part that fits. What has come before changes nothing.
- * @return EDDY_OK; EDDY_EEXIST if all of it was here; or EDDY_ENOMEM, and then it may be sent again.
+ * @return EDDY_OK; EDDY_EEXIST if all of it was here; or EDDY_ENOMEM, and then it may be sent
+ * again.
  */
 EDDY_MUST_CHECK eddy_status ed_assembly_add(ed_assembly *assembly, const ed_message_frame *part);
 

@@ -286,7 +286,8 @@ size_t ed_frame_message_overhead(const ed_message_frame *message)
 void ed_frame_write_message(ed_writer *w, const ed_message_frame *message)
 {
     ED_ASSERT(message->guarantee < ED_WIRE_GUARANTEE_COUNT);
-    ED_ASSERT((message->sequence_bits != 0) == ed_frame_has_sequence(message->guarantee, message->fragment));
+    ED_ASSERT((message->sequence_bits != 0) ==
+              ed_frame_has_sequence(message->guarantee, message->fragment));
     unsigned first = MESSAGE_BIT | (unsigned)message->guarantee << GUARANTEE_SHIFT | BIT_LENGTH |
                      (message->stream != 0 ? BIT_STREAM : 0u) |
                      (message->sequence_bits == 32 ? BIT_WIDE : 0u) |

@@ -127,8 +127,7 @@ static eddy_status receive_piece(ed_inbox *inbox, ed_lane_in *lane, const ed_mes
 
 static bool is_of(const struct ed_partial *partial, const ed_message_frame *part, uint64_t packet)
 {
-    uint64_t apart =
-        packet > partial->packet ? packet - partial->packet : partial->packet - packet;
+    uint64_t apart = packet > partial->packet ? packet - partial->packet : partial->packet - packet;
 
     return is_used(partial) && partial->guarantee == part->guarantee &&
            partial->stream == part->stream && partial->sequence == (uint16_t)part->sequence &&

@@ -20,9 +20,9 @@ typedef struct ed_reliable_command {
     ed_command head;
     ed_block *block; /* SEND: the message; CLOSE: the reason with its NUL, or NULL. Owned */
     union {
-        ed_block *receipt;          /* SEND: see ed_message. Owned */
-        uint64_t flush_ns;          /* CLOSE */
-        uint64_t budget;            /* SET_STREAM */
+        ed_block *receipt; /* SEND: see ed_message. Owned */
+        uint64_t flush_ns; /* CLOSE */
+        uint64_t budget;   /* SET_STREAM */
     };
     union {
         uint32_t code;      /* CLOSE */

@@ -353,9 +353,9 @@ static eddy_status receive_part(ed_inbox *inbox, ed_lane_in *lane, const ed_lane
                                 const ed_message_frame *part, uint64_t sequence)
 {
     ed_block *held = held_at(lane, sequence);
-    ed_assembly *assembly =
-        held != NULL ? assembly_of(held)
-                     : begin_assembly(inbox, lane, sequence, (uint32_t)part->whole_size);
+    ed_assembly *assembly = held != NULL
+                                ? assembly_of(held)
+                                : begin_assembly(inbox, lane, sequence, (uint32_t)part->whole_size);
 
     if (assembly == NULL)
         return EDDY_ENOMEM;

@@ -17,7 +17,8 @@ typedef struct ed_lane_in {
     /* Sequenced: nothing below is delivered any more. A sequence of a reliable message; of an
        unreliable one the number of its packet, as those are never sent twice. */
     uint64_t newest;
-    ed_block *ring; /* of ed_block pointers, from `expected` on: what has come, and what has begun */
+    ed_block
+        *ring; /* of ed_block pointers, from `expected` on: what has come, and what has begun */
     uint32_t ring_capacity; /* a power of two, at most ED_LANE_WINDOW; 0: none */
     uint32_t held_count;
     uint32_t skipped; /* ordered: given up since the last that was delivered */

@@ -56,8 +56,7 @@ void ed_outbox_end(ed_outbox *outbox)
     for (uint32_t i = 0; i < ed_records_count(&outbox->outs); i++) {
         ed_out *out = ed_records_at(&outbox->outs, i);
         if (out->lane != NULL)
-            ed_out_tell(outbox, out,
-                        out->is_begun ? EDDY_OUTCOME_EXPIRED : EDDY_OUTCOME_LOST);
+            ed_out_tell(outbox, out, out->is_begun ? EDDY_OUTCOME_EXPIRED : EDDY_OUTCOME_LOST);
     }
 }
 
@@ -266,7 +265,8 @@ uint64_t ed_outbox_expiry_ns(const ed_outbox *outbox)
     return outbox->deadlines == NULL ? ED_NEVER_NS : ed_deadlines_next_ns(outbox->deadlines);
 }
 
-/* ---------------------------------------------------------------------------------- too large -- */
+/* ---------------------------------------------------------------------------------- too large --
+ */
 
 uint64_t ed_outbox_drop_larger(ed_outbox *outbox, size_t size)
 {

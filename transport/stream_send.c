@@ -140,7 +140,8 @@ static bool make_streams(ed_outbox *outbox)
 {
     if (outbox->streams != NULL)
         return true;
-    outbox->streams = ed_alloc_array(outbox->made_of.allocator, EDDY_STREAM_COUNT, sizeof(ed_stream_out));
+    outbox->streams =
+        ed_alloc_array(outbox->made_of.allocator, EDDY_STREAM_COUNT, sizeof(ed_stream_out));
     for (size_t i = 0; outbox->streams != NULL && i < EDDY_STREAM_COUNT; i++)
         outbox->streams[i] =
             (ed_stream_out){.priority = EDDY_PRIORITY_DEFAULT, .weight = EDDY_WEIGHT_DEFAULT};
@@ -338,8 +339,7 @@ static bool may_start(const ed_outbox *outbox, const ed_out *out)
 {
     if (!ed_is_in_parts(out->size) || out->is_begun || outbox->started_count == 0)
         return true;
-    return outbox->started_count < ED_STARTED_MAX &&
-           out->lane->priority < outbox->started_priority;
+    return outbox->started_count < ED_STARTED_MAX && out->lane->priority < outbox->started_priority;
 }
 
 /** Whether credit lets the lane's next message, of which `size` bytes would leave, go. */

@@ -42,13 +42,13 @@ typedef struct ed_lane_out {
 
 /** One message on its way out. */
 typedef struct ed_out {
-    ed_record record;   /* its node: in its lane's fresh, until all of it has been sent */
-    ed_list_node place; /* reliable: in its lane's begun; unreliable: in ed_outbox.waiting */
-    ed_list parts;      /* of ed_part.sibling: sent, and neither acknowledged nor given up */
-    ed_lane_out *lane;  /* NULL: unused */
-    ed_block *block;    /* owned; NULL: given up */
-    ed_block *receipt;  /* owned, until it is told */
-    uint64_t sequence;  /* once begun, if it has one */
+    ed_record record;      /* its node: in its lane's fresh, until all of it has been sent */
+    ed_list_node place;    /* reliable: in its lane's begun; unreliable: in ed_outbox.waiting */
+    ed_list parts;         /* of ed_part.sibling: sent, and neither acknowledged nor given up */
+    ed_lane_out *lane;     /* NULL: unused */
+    ed_block *block;       /* owned; NULL: given up */
+    ed_block *receipt;     /* owned, until it is told */
+    uint64_t sequence;     /* once begun, if it has one */
     uint64_t first_packet; /* the one that carried it, or its first part, first */
     uint32_t size;
     uint32_t sent_size;
@@ -101,10 +101,10 @@ typedef struct ed_outbox {
     ed_block *last_receipt;
     uint64_t credit_limit; /* the peer's grant, cumulative */
     uint64_t credit_used;
-    uint64_t queued_size;    /* charge of all that is accepted and not settled */
-    uint64_t reliable_count; /* accepted, not acknowledged, and not given up */
-    uint64_t skip_count;     /* given up, and the receiver may not know */
-    uint64_t fresh_count;    /* of which not all has been sent, of all guarantees */
+    uint64_t queued_size;     /* charge of all that is accepted and not settled */
+    uint64_t reliable_count;  /* accepted, not acknowledged, and not given up */
+    uint64_t skip_count;      /* given up, and the receiver may not know */
+    uint64_t fresh_count;     /* of which not all has been sent, of all guarantees */
     uint64_t unreliable_size; /* bytes of unreliable messages that wait */
     uint32_t hasty_count;     /* of these, with now_or_never */
     uint32_t started_count;   /* reliable messages of which some parts have been sent */

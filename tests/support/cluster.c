@@ -77,16 +77,26 @@ static void take_event(ed_node *node, eddy_event *event)
     eddy_release(node->manager, event);
 }
 
-void ed_node_read(ed_node *node)
+/** @return whether there was any event. */
+static bool read_events(ed_node *node)
 {
     eddy_event event;
     eddy_status status = EDDY_OK;
+    bool any = false;
 
     while ((status = eddy_next(node->manager, &event, 0)) == EDDY_OK) {
         CHECK(node->cluster->name, !node->is_over);
         take_event(node, &event);
+        any = true;
     }
     node->is_over = status == EDDY_ECLOSED;
+    return any;
+}
+
+void ed_node_read(ed_node *node)
+{
+    if (read_events(node))
+        ed_world_touch(node->cluster->world, node->host);
 }
 
 static uint64_t run(void *context, uint64_t now_ns)
@@ -94,8 +104,9 @@ static uint64_t run(void *context, uint64_t now_ns)
     ed_node *node = context;
     uint64_t next_ns = eddy_poll(node->manager, now_ns);
 
-    if (node->is_reading)
-        ed_node_read(node);
+    // What is given back may let the peer go on: it is told at once.
+    while (node->is_reading && read_events(node))
+        next_ns = eddy_poll(node->manager, now_ns);
     return next_ns;
 }
 
