@@ -213,6 +213,8 @@ static bool data_may_leave(ed_conn *conn, uint64_t now_ns)
     conn->app_limited = !has_data && has_window && when_ns <= now_ns;
     if (has_data && has_window && when_ns > now_ns)
         conn->timers.at_ns[ED_TIMER_PACE] = when_ns;
+    if (conn->outbox.is_out_of_memory)
+        conn->timers.at_ns[ED_TIMER_PACE] = ed_add_sat_u64(now_ns, MEMORY_RETRY_MS * ED_NS_PER_MS);
     return has_data && has_window && when_ns <= now_ns;
 }
 

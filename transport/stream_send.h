@@ -110,6 +110,7 @@ typedef struct ed_outbox {
     uint32_t started_count;   /* reliable messages of which some parts have been sent */
     uint8_t started_priority; /* of the first of these */
     bool is_short;            /* of credit */
+    bool is_out_of_memory;    /* something might leave, if there were memory to remember it */
 } ed_outbox;
 
 /** What is to leave next. */
