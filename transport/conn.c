@@ -2,12 +2,31 @@
 
 #include <string.h>
 
-static void init(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
-                 uint64_t now_ns)
+/** The two events that must be told whatever happens. `*last` is reserved where it is NULL. */
+static bool reserve_events(ed_pool *pool, ed_block **first, ed_block **last)
+{
+    *first = ed_event_reserve(pool, EDDY_CONNECTED);
+    if (*first != NULL && *last == NULL)
+        *last = ed_event_reserve(pool, EDDY_DISCONNECTED);
+    if (*first != NULL && *last != NULL)
+        return true;
+    ed_pool_give(*first);
+    return false;
+}
+
+static eddy_status init(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
+                        ed_block *last, uint64_t now_ns)
 {
     const eddy_config *config = shared->config;
+    ed_block *first = NULL;
 
-    *conn = (ed_conn){.shared = shared, .handle = handle, .started_ns = now_ns};
+    if (!reserve_events(shared->event_pool, &first, &last))
+        return EDDY_ENOMEM;
+    *conn = (ed_conn){.shared = shared,
+                      .handle = handle,
+                      .started_ns = now_ns,
+                      .connected_block = first,
+                      .disconnected_block = last};
     ed_ack_init(&conn->ack);
     ed_inbox_init(&conn->inbox, shared->allocator, shared->receive_pool);
     ed_outbox_init(&conn->outbox, shared->allocator);
@@ -20,29 +39,34 @@ static void init(ed_conn *conn, const ed_conn_shared *shared, eddy_connection ha
                   ED_DATAGRAM_SIZE, now_ns);
     ed_timers_init(&conn->timers, config->idle_timeout_ms, config->keepalive_ms);
     conn->request_pending = true;
+    return EDDY_OK;
 }
 
-void ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
-                         const eddy_address *remote, uint64_t now_ns)
+eddy_status ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
+                                const eddy_address *remote, ed_block *last, uint64_t now_ns)
 {
     const eddy_entropy *entropy = shared->entropy;
 
-    init(conn, shared, handle, now_ns);
+    ED_ASSERT(last != NULL);
+    if (init(conn, shared, handle, last, now_ns) != EDDY_OK)
+        return EDDY_ENOMEM;
     conn->state = ED_CONN_GREETING;
     conn->is_client = true;
     conn->remote = *remote;
     entropy->fill(entropy->context, conn->nonce, sizeof(conn->nonce));
     ed_timers_on_greeting(&conn->timers, shared->config->handshake_timeout_ms * ED_NS_PER_MS,
                           now_ns);
+    return EDDY_OK;
 }
 
-void ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
-                         uint32_t id, const eddy_datagram *datagram, const ed_initiate *initiate,
-                         uint64_t now_ns)
+eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
+                                uint32_t id, const eddy_datagram *datagram,
+                                const ed_initiate *initiate, uint64_t now_ns)
 {
     const eddy_entropy *entropy = shared->entropy;
 
-    init(conn, shared, handle, now_ns);
+    if (init(conn, shared, handle, NULL, now_ns) != EDDY_OK)
+        return EDDY_ENOMEM;
     conn->state = ED_CONN_HALF_OPEN;
     conn->id = id;
     conn->remote = datagram->remote;
@@ -55,6 +79,7 @@ void ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, eddy_conne
     conn->keys =
         ed_protect_packet_keys(conn->nonce, conn->client_ephemeral, conn->server_ephemeral);
     ed_timers_on_half_open(&conn->timers, now_ns);
+    return EDDY_OK;
 }
 
 void ed_conn_free(ed_conn *conn)
@@ -62,6 +87,8 @@ void ed_conn_free(ed_conn *conn)
     ed_inbox_free(&conn->inbox);
     ed_outbox_free(&conn->outbox);
     ed_sent_log_free(&conn->sent);
+    ed_pool_give(conn->connected_block);
+    ed_pool_give(conn->disconnected_block);
     ed_wipe(&conn->keys, sizeof(conn->keys));
 }
 
@@ -284,52 +311,55 @@ void ed_conn_abandon(ed_conn *conn, eddy_end why, uint64_t now_ns)
 
 /* ----------------------------------------------------------------------------------- events -- */
 
-static void connected_event(ed_conn *conn, eddy_event *event)
+static ed_event_item connected_event(ed_conn *conn)
 {
+    eddy_event_connected connected = {.remote = conn->remote, .incoming = !conn->is_client};
+    ed_block *block = conn->connected_block;
+
     conn->connected_pending = false;
-    event->type = EDDY_CONNECTED;
-    event->connected.remote = conn->remote;
-    event->connected.incoming = !conn->is_client;
+    conn->connected_block = NULL;
+    return ed_event_of(conn->handle, EDDY_CONNECTED, block, &connected, sizeof(connected));
 }
 
-static void message_event(ed_conn *conn, eddy_event *event, ed_block *block)
+static ed_event_item message_event(ed_conn *conn, ed_block *block)
 {
     conn->shared->stats->messages_delivered++;
-    event->type = EDDY_MESSAGE;
-    event->message.data = block->data;
-    event->message.size = block->size;
-    event->message.guarantee = (eddy_guarantee)ed_block_guarantee(block);
-    event->message.stream = ed_block_stream(block);
-    event->block = block;
+    return (ed_event_item){.connection = conn->handle,
+                           .block = block,
+                           .type = EDDY_MESSAGE,
+                           .guarantee = ed_block_guarantee(block),
+                           .stream = ed_block_stream(block)};
 }
 
-static void disconnected_event(ed_conn *conn, eddy_event *event)
+static ed_event_item disconnected_event(ed_conn *conn)
 {
+    eddy_event_disconnected last = {.end = conn->end.end,
+                                    .code = conn->end.code,
+                                    .undelivered = conn->outbox.reliable_count + conn->late_count};
+    ed_block *block = conn->disconnected_block;
+
     conn->disconnected_pending = false;
-    event->type = EDDY_DISCONNECTED;
-    event->disconnected.end = conn->end.end;
-    event->disconnected.code = conn->end.code;
-    event->disconnected.undelivered = conn->outbox.reliable_count + conn->late_count;
-    conn->shared->stats->messages_undelivered += event->disconnected.undelivered;
-    memcpy(event->disconnected.reason, conn->end.reason, sizeof(conn->end.reason));
+    conn->disconnected_block = NULL;
+    conn->shared->stats->messages_undelivered += last.undelivered;
+    memcpy(last.reason, conn->end.reason, sizeof(last.reason));
+    return ed_event_of(conn->handle, EDDY_DISCONNECTED, block, &last, sizeof(last));
 }
 
-bool ed_conn_event(ed_conn *conn, eddy_event *event)
+bool ed_conn_event(ed_conn *conn, ed_event_item *item)
 {
-    *event = (eddy_event){.connection = conn->handle};
     if (conn->connected_pending) {
-        connected_event(conn, event);
+        *item = connected_event(conn);
         return true;
     }
     ed_block *block = ed_inbox_next(&conn->inbox);
     if (block != NULL) {
-        message_event(conn, event, block);
+        *item = message_event(conn, block);
         return true;
     }
     // What we close locally is reported when it is over: acks may still arrive until then.
     if (conn->disconnected_pending &&
         (conn->state == ED_CONN_CLOSED || conn->state == ED_CONN_DRAINING)) {
-        disconnected_event(conn, event);
+        *item = disconnected_event(conn);
         return true;
     }
     return false;
