@@ -9,7 +9,8 @@
 #include "transport/udp.h"
 
 enum {
-    CONTROL_BUDGET = 1 << 20 /* bytes of reasons for closing that are on their way */
+    CONTROL_BUDGET = 1 << 20, /* bytes of reasons for closing that are on their way */
+    EVENT_BATCH = 64,
 };
 
 /* --------------------------------------------------------------------------------- opening -- */
@@ -68,6 +69,7 @@ static void destroy(eddy_manager *m)
     destroy_accounts(m);
     ed_slots_destroy(m->slots);
     ed_pool_destroy(m->control_pool);
+    ed_pool_destroy(m->event_pool);
     ed_pool_destroy(m->send_pool);
     destroy_receive_pool(m);
     if (m->socket.close != NULL)
@@ -118,21 +120,23 @@ static void drop_command(void *context, void *command)
 static eddy_status create_parts(eddy_manager *m)
 {
     const eddy_allocator *allocator = &m->allocator;
+    uint32_t incoming_max = m->config.accept ? m->config.max_connections : 0;
 
     m->control_pool = ed_pool_create(allocator, CONTROL_BUDGET);
+    m->event_pool =
+        ed_pool_create(allocator, (m->config.max_outgoing + incoming_max) * ed_event_charge());
     m->send_pool = ed_pool_create(allocator, m->config.send_budget);
     m->receive_pool = ed_pool_create(allocator, m->config.receive_budget);
     m->commands =
         ed_channel_create(allocator, ed_reliable_type.command_size, drop_command, &m->reliable);
     m->events = ed_channel_create(allocator, ed_reliable_type.event_size, drop_event, NULL);
-    m->slots = ed_slots_create(allocator, m->config.max_outgoing,
-                               m->config.accept ? m->config.max_connections : 0);
+    m->slots = ed_slots_create(allocator, m->config.max_outgoing, incoming_max);
     if (m->slots != NULL)
         m->accounts =
             ed_alloc_array(allocator, (size_t)ed_slots_count(m->slots) + 1, sizeof(*m->accounts));
-    return m->control_pool != NULL && m->send_pool != NULL && m->receive_pool != NULL &&
-                   m->commands != NULL && m->events != NULL && m->slots != NULL &&
-                   m->accounts != NULL
+    return m->control_pool != NULL && m->event_pool != NULL && m->send_pool != NULL &&
+                   m->receive_pool != NULL && m->commands != NULL && m->events != NULL &&
+                   m->slots != NULL && m->accounts != NULL
                ? EDDY_OK
                : EDDY_ENOMEM;
 }
@@ -144,6 +148,7 @@ static eddy_status create_core(eddy_manager *m)
                              .entropy = &m->entropy,
                              .receive_pool = m->receive_pool,
                              .accounts = m->accounts,
+                             .event_pool = m->event_pool,
                              .stats = &m->live,
                              .log = &m->log};
     ed_reliable_init(&m->reliable, &shared, 0);
@@ -283,6 +288,21 @@ eddy_status ed_api_push(eddy_manager *m, const ed_reliable_command *command)
     return ed_channel_push(m->commands, command, 1);
 }
 
+/** The command carries the block of the event that says how it ended, which cannot fail then. */
+static eddy_status push_connect(eddy_manager *m, const eddy_address *remote, eddy_connection handle)
+{
+    ed_reliable_command command = {
+        .head = {.kind = ED_COMMAND_CONNECT, .connection = handle, .remote = *remote},
+        .block = ed_event_reserve(m->event_pool, EDDY_DISCONNECTED)};
+
+    if (command.block == NULL)
+        return EDDY_ENOMEM;
+    eddy_status status = ed_api_push(m, &command);
+    if (status != EDDY_OK)
+        ed_pool_give(command.block);
+    return status;
+}
+
 eddy_status eddy_connect_address(eddy_manager *m, const eddy_address *remote,
                                  eddy_connection *connection)
 {
@@ -292,9 +312,7 @@ eddy_status eddy_connect_address(eddy_manager *m, const eddy_address *remote,
     eddy_connection handle = ed_slots_take_outgoing(m->slots);
     if (handle == 0)
         return EDDY_ELIMIT;
-    ed_reliable_command command = {
-        .head = {.kind = ED_COMMAND_CONNECT, .connection = handle, .remote = *remote}};
-    eddy_status status = ed_api_push(m, &command);
+    eddy_status status = push_connect(m, remote, handle);
     if (status != EDDY_OK) {
         ed_slots_give(m->slots, handle);
         return status;
@@ -360,12 +378,24 @@ static uint64_t wait_until_ns(const eddy_manager *m, uint32_t timeout_ms)
     return timeout_ms == EDDY_FOREVER ? ED_NEVER_NS : ed_clock_now_ns() + timeout_ms * ED_NS_PER_MS;
 }
 
+/** Makes an item the program's: only a message leaves it something to release. */
+static void open_item(const ed_event_item *item, eddy_event *event)
+{
+    ed_event_read(item, event);
+    if (event->block == NULL)
+        ed_pool_give(item->block);
+}
+
 static eddy_status next_event(eddy_manager *m, eddy_event *event, uint64_t deadline_ns)
 {
+    ed_event_item item;
     size_t count = 0;
 
     *event = (eddy_event){0};
-    return ed_channel_pull(m->events, event, 1, &count, deadline_ns);
+    eddy_status status = ed_channel_pull(m->events, &item, 1, &count, deadline_ns);
+    if (status == EDDY_OK)
+        open_item(&item, event);
+    return status;
 }
 
 eddy_status eddy_next(eddy_manager *m, eddy_event *event, uint32_t timeout_ms)
@@ -390,11 +420,18 @@ eddy_status eddy_await(eddy_manager *m, eddy_event_type type, eddy_event *event,
 
 size_t eddy_next_batch(eddy_manager *m, eddy_event *events, size_t count)
 {
+    ed_event_item items[EVENT_BATCH];
+    size_t taken = 0;
     size_t got = 0;
 
-    if (count > 0 && ed_channel_pull(m->events, events, count, &got, 0) != EDDY_OK)
-        return 0;
-    return got;
+    for (; taken < count; taken += got) {
+        size_t most = ed_min_size(count - taken, EVENT_BATCH);
+        if (ed_channel_pull(m->events, items, most, &got, 0) != EDDY_OK)
+            return taken;
+        for (size_t i = 0; i < got; i++)
+            open_item(&items[i], &events[taken + i]);
+    }
+    return taken;
 }
 
 void eddy_release(eddy_manager *m, eddy_event *event)

@@ -171,23 +171,25 @@ static eddy_status create(void *context, void *connection, const ed_birth *birth
     ed_initiate initiate;
 
     if (birth->side == ED_SIDE_OUTGOING) {
+        const ed_reliable_command *command = birth->command;
         return ed_conn_init_client(connection, &reliable->shared, birth->handle, &birth->remote,
-                                   now_ns);
+                                   command->block, now_ns);
     }
     ed_initiate_read_opened(&initiate, birth->datagram->data, birth->datagram->size);
     return ed_conn_init_server(connection, &reliable->shared, birth->handle, birth->wire_id,
                                birth->datagram, &initiate, now_ns);
 }
 
-static void fail_connect(void *context, void *command, eddy_status why, void *event)
+static void fail_connect(void *context, void *item, eddy_status why, void *event)
 {
     (void)context;
-    eddy_event *e = event;
+    const ed_reliable_command *command = item;
+    eddy_event_disconnected last = {.end = why == EDDY_EEXIST    ? EDDY_END_DUPLICATE
+                                           : why == EDDY_ECLOSED ? EDDY_END_CLOSED_LOCAL
+                                                                 : EDDY_END_MEMORY};
 
-    *e = (eddy_event){.type = EDDY_DISCONNECTED, .connection = ((ed_command *)command)->connection};
-    e->disconnected.end = why == EDDY_EEXIST    ? EDDY_END_DUPLICATE
-                          : why == EDDY_ECLOSED ? EDDY_END_CLOSED_LOCAL
-                                                : EDDY_END_MEMORY;
+    *(ed_event_item *)event = ed_event_of(command->head.connection, EDDY_DISCONNECTED,
+                                          command->block, &last, sizeof(last));
 }
 
 static void destroy(void *connection)
@@ -252,7 +254,7 @@ static void drop_command(void *context, void *item)
 static void drop_event(void *context, void *event)
 {
     (void)context;
-    ed_pool_give(((eddy_event *)event)->block);
+    ed_pool_give(((ed_event_item *)event)->block);
 }
 
 static void send_message(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
@@ -359,7 +361,7 @@ static ed_phase phase(const void *connection)
 const ed_connection_type ed_reliable_type = {
     .connection_size = sizeof(ed_conn),
     .command_size = sizeof(ed_reliable_command),
-    .event_size = sizeof(eddy_event),
+    .event_size = sizeof(ed_event_item),
     .route = route,
     .admit = admit,
     .create = create,
