@@ -462,8 +462,7 @@ bool ed_conn_event(ed_conn *conn, ed_event_item *item)
         ed_outbox_end(&conn->outbox);
     block = ed_outbox_next_receipt(&conn->outbox);
     if (block != NULL) {
-        *item = (ed_event_item){
-            .connection = conn->handle, .block = block, .type = EDDY_RECEIPT};
+        *item = (ed_event_item){.connection = conn->handle, .block = block, .type = EDDY_RECEIPT};
         return true;
     }
     if (is_end) {

@@ -30,7 +30,7 @@ typedef struct ed_conn_shared {
     ed_credit_pool *room;  /* for what is received */
     ed_account *accounts;  /* of the slots; NULL: there are none */
     uint64_t *queued_size; /* charge of what all connections have accepted and not settled */
-    ed_pool *event_pool; /* has room for ed_event_charge() of every slot */
+    ed_pool *event_pool;   /* has room for ed_event_charge() of every slot */
     eddy_stats *stats;
     ed_log *log;
 } ed_conn_shared;

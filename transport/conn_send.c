@@ -78,6 +78,7 @@ static size_t draft_finish(struct draft *d, ed_conn *conn, uint64_t now_ns)
     const ed_key *key = &conn->keys.packet[conn->is_client ? ED_TO_SERVER : ED_TO_CLIENT];
     bool elicits = (d->record.flags & ED_SENT_ACK_ELICITING) != 0;
 
+    ED_ASSERT(ed_writer_size(&d->w) > 0); // whatever made us send it is in it
     draft_drop_length(d);
     if (d->message_count == 0)
         draft_pad(d, draft_plain_min(d));
@@ -237,7 +238,7 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
     draft_begin(&d, conn, data, now_ns);
     if (ed_ack_wanted(&conn->ack))
         put_ack(&d, conn, now_ns);
-    if (plan->ping || (plan->probe && ed_outbox_is_settled(&conn->outbox) && !plan->data) ||
+    if (plan->ping || (plan->probe && conn->outbox.begun_count == 0 && !plan->data) ||
         (!plan->data && !plan->probe && wants_ack_ping(conn, now_ns)))
         put_ping(&d, conn);
     if (plan->credit)

@@ -77,12 +77,14 @@ static void release(ed_credit_in *credit)
     credit->reserved = needed;
 }
 
+/** A window of which half is used up in little more than a round trip holds the peer up. */
 static void grow_window(ed_credit_in *credit, uint64_t smoothed_rtt_ns, uint64_t now_ns)
 {
     ed_credit_pool *pool = credit->pool;
     uint64_t more = ed_min_u64(credit->window, pool->window_max - credit->window);
 
-    if (now_ns - credit->granted_ns > GROW_RTTS * smoothed_rtt_ns ||
+    if (credit->consumed - credit->granted_at < credit->window / 2 ||
+        now_ns - credit->granted_ns > GROW_RTTS * smoothed_rtt_ns ||
         more > pool->windows_max - pool->windows)
         return;
     pool->windows += more;
@@ -122,6 +124,7 @@ static bool reserve(ed_credit_in *credit, uint64_t limit)
 void ed_credit_update(ed_credit_in *credit, uint64_t smoothed_rtt_ns, uint64_t now_ns)
 {
     release(credit);
+    grow_window(credit, smoothed_rtt_ns, now_ns);
     uint64_t limit = wanted_limit(credit);
     if (limit < credit->limit + credit->window / 2)
         return;
@@ -131,9 +134,9 @@ void ed_credit_update(ed_credit_in *credit, uint64_t smoothed_rtt_ns, uint64_t n
         return;
     }
     ed_list_remove(&credit->waiting);
-    grow_window(credit, smoothed_rtt_ns, now_ns);
     credit->limit = limit;
     credit->granted_ns = now_ns;
+    credit->granted_at = credit->consumed;
     credit->pending = true;
     ED_ASSERT(ed_credit_valid(credit));
 }

@@ -102,6 +102,7 @@ typedef struct ed_outbox {
     uint64_t credit_limit; /* the peer's grant, cumulative */
     uint64_t credit_used;
     uint64_t queued_size;     /* charge of all that is accepted and not settled */
+    uint64_t begun_count;     /* reliable messages sent, at least a part, and not settled */
     uint64_t reliable_count;  /* accepted, not acknowledged, and not given up */
     uint64_t skip_count;      /* given up, and the receiver may not know */
     uint64_t fresh_count;     /* of which not all has been sent, of all guarantees */
@@ -175,12 +176,6 @@ static inline bool ed_outbox_is_flushed(const ed_outbox *outbox)
 
 /** Whether half of `budget`, and of every stream's own, is free. */
 bool ed_outbox_is_half_free(const ed_outbox *outbox, uint64_t budget);
-
-/** Whether no reliable message that was sent waits for its acknowledgement. */
-static inline bool ed_outbox_is_settled(const ed_outbox *outbox)
-{
-    return outbox->reliable_count == 0 && outbox->skip_count == 0;
-}
 
 /* stream_repair.c */
 
