@@ -27,6 +27,7 @@ struct eddy_manager {
     ed_pool *receive_pool;
     ed_channel *commands; /* we hold the sender's end */
     ed_channel *events;   /* we hold the receiver's end */
+    ed_returns returns;
     ed_slots *slots;
     ed_manager *core;
     ed_reliable reliable;
@@ -84,6 +85,7 @@ static void destroy_receive_pool(eddy_manager *m)
 static void destroy(eddy_manager *m)
 {
     stop(m);
+    ed_returns_free(&m->returns);
     ed_slots_destroy(m->slots);
     ed_pool_destroy(m->control_pool);
     ed_pool_destroy(m->event_pool);
@@ -162,6 +164,7 @@ static eddy_status create_core(eddy_manager *m)
                              .entropy = &m->entropy,
                              .receive_pool = m->receive_pool,
                              .event_pool = m->event_pool,
+                             .returns = &m->returns,
                              .stats = &m->live,
                              .log = &m->log};
     ed_reliable_init(&m->reliable, &shared, 0);
@@ -173,6 +176,7 @@ static eddy_status create_core(eddy_manager *m)
                               .slots = m->slots,
                               .commands = m->commands,
                               .events = m->events,
+                              .returns = &m->returns,
                               .stats = &m->live,
                               .half_open_max = m->config.max_half_open,
                               .incoming_max = m->config.accept ? m->config.max_connections : 0};
@@ -476,10 +480,21 @@ size_t eddy_next_batch(eddy_manager *m, eddy_event *events, size_t count)
     return taken;
 }
 
+/** Hands a block back to the manager, and wakes it where it can do nothing before. */
+static void give_back(eddy_manager *m, ed_block *block)
+{
+    ed_reliable_command poke = {.head = {.kind = ED_COMMAND_POKE}};
+
+    if (!ed_returns_push(&m->returns, block))
+        return;
+    if (ed_channel_push(m->commands, &poke, 1) == EDDY_ENOMEM)
+        ed_returns_await(&m->returns); // so that the next one tries again
+}
+
 void eddy_release(eddy_manager *m, eddy_event *event)
 {
-    (void)m;
-    ed_pool_give(event->block);
+    if (event->block != NULL)
+        give_back(m, event->block);
     *event = (eddy_event){0};
 }
 

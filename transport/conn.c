@@ -324,6 +324,7 @@ static ed_event_item connected_event(ed_conn *conn)
 static ed_event_item message_event(ed_conn *conn, ed_block *block)
 {
     conn->shared->stats->messages_delivered++;
+    ed_return_mark(block, conn->handle);
     return (ed_event_item){.connection = conn->handle,
                            .block = block,
                            .type = EDDY_MESSAGE,

@@ -16,6 +16,7 @@
 #include "transport/loss.h"
 #include "transport/pacer.h"
 #include "transport/replay.h"
+#include "transport/returns.h"
 #include "transport/rtt.h"
 #include "transport/stream_receive.h"
 #include "transport/stream_send.h"
@@ -27,6 +28,7 @@ typedef struct ed_conn_shared {
     const eddy_allocator *allocator;
     const eddy_entropy *entropy;
     ed_pool *receive_pool;
+    ed_returns *returns; /* to say that released messages are awaited */
     ed_pool *event_pool; /* has room for ed_event_charge() of every slot */
     eddy_stats *stats;
     ed_log *log;

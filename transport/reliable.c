@@ -14,6 +14,14 @@ static void begin_poll(void *context, uint64_t now_ns)
     ed_cookie_rotate(&reliable->cookies, reliable->shared.entropy, now_ns);
 }
 
+/** Here a connection would learn that it may take more in; ed_block_guarantee says of what. */
+static bool returned(void *context, void *connection, ed_block *block, uint64_t now_ns)
+{
+    (void)context, (void)connection, (void)now_ns;
+    ed_pool_give(block);
+    return false;
+}
+
 /* -------------------------------------------------------------------------------- admission -- */
 
 static ed_route route(void *context, const eddy_datagram *datagram)
@@ -308,6 +316,7 @@ const ed_connection_type ed_reliable_type = {
     .next_ns = next_ns,
     .phase = phase,
     .begin_poll = begin_poll,
+    .returned = returned,
     .drop_command = drop_command,
     .drop_event = drop_event,
 };
