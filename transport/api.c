@@ -65,6 +65,7 @@ static void destroy(eddy_manager *m)
 {
     stop(m);
     destroy_accounts(m);
+    ed_returns_free(&m->returns);
     ed_slots_destroy(m->slots);
     ed_pool_destroy(m->control_pool);
     ed_pool_destroy(m->event_pool);
@@ -147,6 +148,7 @@ static eddy_status create_core(eddy_manager *m)
                              .receive_pool = m->receive_pool,
                              .accounts = m->accounts,
                              .event_pool = m->event_pool,
+                             .returns = &m->returns,
                              .stats = &m->live,
                              .log = &m->log};
     ed_reliable_init(&m->reliable, &shared, 0);
@@ -158,6 +160,7 @@ static eddy_status create_core(eddy_manager *m)
                               .slots = m->slots,
                               .commands = m->commands,
                               .events = m->events,
+                              .returns = &m->returns,
                               .stats = &m->live,
                               .half_open_max = m->config.max_half_open,
                               .incoming_max = m->config.accept ? m->config.max_connections : 0};
@@ -352,18 +355,21 @@ size_t eddy_next_batch(eddy_manager *m, eddy_event *events, size_t count)
     return taken;
 }
 
+/** Hands a block back to the manager, and wakes it where it can do nothing before. */
+static void give_back(eddy_manager *m, ed_block *block)
+{
+    ed_reliable_command poke = {.head = {.kind = ED_COMMAND_POKE}};
+
+    if (!ed_returns_push(&m->returns, block))
+        return;
+    if (ed_channel_push(m->commands, &poke, 1) == EDDY_ENOMEM)
+        ed_returns_await(&m->returns); // so that the next one tries again
+}
+
 void eddy_release(eddy_manager *m, eddy_event *event)
 {
-    if (event->type == EDDY_MESSAGE && !m->config.pump) { // TEMPORARY
-        bool rel = event->message.guarantee >= EDDY_RELIABLE_UNORDERED;
-        ed_conn *c = ed_manager_connection(m->core, event->connection);
-        if (c != NULL)
-            ed_conn_returned(c, rel, event->message.size, c->ack.largest_ns);
-        else
-            ed_inbox_returned_late(&m->reliable.room, rel, event->message.size);
-        ed_manager_touch(m->core, event->connection);
-    }
-    ed_pool_give(event->block);
+    if (event->block != NULL)
+        give_back(m, event->block);
     *event = (eddy_event){0};
 }
 

@@ -19,6 +19,7 @@ struct eddy_manager {
     ed_pool *receive_pool;
     ed_channel *commands; /* we hold the sender's end */
     ed_channel *events;   /* we hold the receiver's end */
+    ed_returns returns;
     ed_slots *slots;
     ed_account *accounts; /* of the slots, by number */
     ed_manager *core;

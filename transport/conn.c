@@ -348,17 +348,22 @@ static bool is_writable(const ed_conn *conn)
            *conn->shared->queued_size <= config->send_budget / 2;
 }
 
-void ed_conn_returned(ed_conn *conn, bool reliable, size_t size, uint64_t now_ns)
+bool ed_conn_returned(ed_conn *conn, bool reliable, size_t size, uint64_t now_ns)
 {
     ed_inbox_returned(&conn->inbox, reliable, size);
     if (reliable)
         ed_conn_update_credit(conn, now_ns);
+    return conn->inbox.credit.pending;
 }
 
 void ed_conn_update_credit(ed_conn *conn, uint64_t now_ns)
 {
-    if (ed_conn_is_open(conn))
-        ed_credit_update(&conn->inbox.credit, conn->rtt.smoothed_ns, now_ns);
+    if (!ed_conn_is_open(conn))
+        return;
+    ed_credit_update(&conn->inbox.credit, conn->rtt.smoothed_ns, now_ns);
+    // The peer may have to wait: what the program gives back must not wait, too.
+    if (conn->shared->returns != NULL && ed_credit_is_short(&conn->inbox.credit))
+        ed_returns_await(conn->shared->returns);
 }
 
 /** Notes what the program says on closing. The first word stays; closing again only hurries. */
@@ -421,13 +426,16 @@ static ed_event_item connected_event(ed_conn *conn)
 
 static ed_event_item message_event(ed_conn *conn, ed_block *block)
 {
+    ed_event_item item = {.connection = conn->handle,
+                          .block = block,
+                          .type = EDDY_MESSAGE,
+                          .guarantee = ed_block_guarantee(block),
+                          .stream = ed_block_stream(block),
+                          .skipped = ed_block_skipped(block)};
+
     conn->shared->stats->messages_delivered++;
-    return (ed_event_item){.connection = conn->handle,
-                           .block = block,
-                           .type = EDDY_MESSAGE,
-                           .guarantee = ed_block_guarantee(block),
-                           .stream = ed_block_stream(block),
-                           .skipped = ed_block_skipped(block)};
+    ed_return_mark(block, conn->handle);
+    return item;
 }
 
 static ed_event_item disconnected_event(ed_conn *conn)

@@ -16,6 +16,7 @@
 #include "transport/loss.h"
 #include "transport/pacer.h"
 #include "transport/replay.h"
+#include "transport/returns.h"
 #include "transport/rtt.h"
 #include "transport/stream_receive.h"
 #include "transport/stream_send.h"
@@ -30,6 +31,7 @@ typedef struct ed_conn_shared {
     ed_credit_pool *room;  /* for what is received */
     ed_account *accounts;  /* of the slots; NULL: there are none */
     uint64_t *queued_size; /* charge of what all connections have accepted and not settled */
+    ed_returns *returns;   /* to say that released messages are awaited; NULL: none are */
     ed_pool *event_pool;   /* has room for ed_event_charge() of every slot */
     eddy_stats *stats;
     ed_log *log;
@@ -138,8 +140,8 @@ void ed_conn_set_stream(ed_conn *conn, uint8_t stream, const eddy_stream_options
 /** The program was told EDDY_EAGAIN: it wants to know when there is room. */
 void ed_conn_want_writable(ed_conn *conn);
 
-/** The program has given a message back. */
-void ed_conn_returned(ed_conn *conn, bool reliable, size_t size, uint64_t now_ns);
+/** The program has given a message back. @return whether the peer is to be told. */
+bool ed_conn_returned(ed_conn *conn, bool reliable, size_t size, uint64_t now_ns);
 
 /** Grants the peer more, if that is due and there is room. */
 void ed_conn_update_credit(ed_conn *conn, uint64_t now_ns);

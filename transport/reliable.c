@@ -23,8 +23,10 @@ static void serve_waiting(ed_reliable *reliable, uint64_t now_ns)
         ed_credit_in *credit = ED_CONTAINER(first, ed_credit_in, waiting);
         ed_conn *conn = ED_CONTAINER(ED_CONTAINER(credit, ed_inbox, credit), ed_conn, inbox);
         ed_conn_update_credit(conn, now_ns);
-        if (ed_list_first(&reliable->room.waiting) == first)
+        if (ed_list_first(&reliable->room.waiting) == first) {
+            ed_returns_await(reliable->shared.returns);
             return;
+        }
         ed_manager_touch(reliable->manager, conn->handle);
     }
 }
@@ -34,6 +36,19 @@ static void begin_poll(void *context, uint64_t now_ns)
     ed_reliable *reliable = context;
     ed_cookie_rotate(&reliable->cookies, reliable->shared.entropy, now_ns);
     serve_waiting(reliable, now_ns);
+}
+
+static bool returned(void *context, void *connection, ed_block *block, uint64_t now_ns)
+{
+    ed_reliable *reliable = context;
+    bool is_reliable = ed_block_guarantee(block) >= ED_WIRE_RELIABLE_UNORDERED;
+    size_t size = block->size;
+
+    ed_pool_give(block);
+    if (connection != NULL)
+        return ed_conn_returned(connection, is_reliable, size, now_ns);
+    ed_inbox_returned_late(&reliable->room, is_reliable, size);
+    return false;
 }
 
 /* -------------------------------------------------------------------------------- admission -- */
@@ -379,6 +394,7 @@ const ed_connection_type ed_reliable_type = {
     .next_ns = next_ns,
     .phase = phase,
     .begin_poll = begin_poll,
+    .returned = returned,
     .drop_command = drop_command,
     .drop_event = drop_event,
 };
