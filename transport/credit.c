@@ -32,7 +32,7 @@ void ed_credit_pool_init(ed_credit_pool *pool, size_t budget, size_t max_message
 
 bool ed_credit_in_init(ed_credit_in *credit, ed_credit_pool *pool, uint64_t now_ns)
 {
-    *credit = (ed_credit_in){.pool = pool, .granted_ns = now_ns};
+    *credit = (ed_credit_in){.pool = pool, .round_ns = now_ns};
     if (pool->window_initial > pool->windows_max - pool->windows)
         return false;
     pool->windows += pool->window_initial;
@@ -77,15 +77,35 @@ static void release(ed_credit_in *credit)
     credit->reserved = needed;
 }
 
-/** A window of which half is used up in little more than a round trip holds the peer up. */
+/** Whether half of the window was used in little more than a round trip: that holds the peer up. */
+static bool is_fast(ed_credit_in *credit, uint64_t smoothed_rtt_ns, uint64_t now_ns)
+{
+    bool is_over = now_ns - credit->round_ns > GROW_RTTS * smoothed_rtt_ns;
+
+    if (!is_over && credit->claimed - credit->round_at < credit->window / 2)
+        return false;
+    credit->round_ns = now_ns;
+    credit->round_at = credit->claimed;
+    return !is_over;
+}
+
+/**
+ * Widens a window that is too narrow for the path; or for a program that does not read for a
+ * moment, which its peer should not feel, as long as there is plenty of room.
+ */
 static void grow_window(ed_credit_in *credit, uint64_t smoothed_rtt_ns, uint64_t now_ns)
 {
     ed_credit_pool *pool = credit->pool;
     uint64_t more = ed_min_u64(credit->window, pool->window_max - credit->window);
+    bool is_full = credit->claimed - credit->consumed > credit->window / 2;
+    uint64_t most = pool->windows_max;
 
-    if (credit->consumed - credit->granted_at < credit->window / 2 ||
-        now_ns - credit->granted_ns > GROW_RTTS * smoothed_rtt_ns ||
-        more > pool->windows_max - pool->windows)
+    if (!is_fast(credit, smoothed_rtt_ns, now_ns)) {
+        if (!is_full)
+            return;
+        most /= 2;
+    }
+    if (pool->windows + more > most)
         return;
     pool->windows += more;
     credit->window += more;
@@ -135,8 +155,6 @@ void ed_credit_update(ed_credit_in *credit, uint64_t smoothed_rtt_ns, uint64_t n
     }
     ed_list_remove(&credit->waiting);
     credit->limit = limit;
-    credit->granted_ns = now_ns;
-    credit->granted_at = credit->consumed;
     credit->pending = true;
     ED_ASSERT(ed_credit_valid(credit));
 }
