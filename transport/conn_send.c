@@ -235,7 +235,8 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
     draft_begin(&d, conn, data, now_ns);
     if (ed_ack_wanted(&conn->ack))
         put_ack(&d, conn, now_ns);
-    if (plan->ping || (plan->probe && ed_outbox_is_settled(&conn->outbox) && !plan->data) ||
+    // What waits for credit is not there to be repeated: then a probe is a PING.
+    if (plan->ping || (plan->probe && !plan->data && ed_outbox_oldest(&conn->outbox) == NULL) ||
         (!plan->data && !plan->probe && wants_ack_ping(conn, now_ns)))
         put_ping(&d, conn);
     if (plan->credit)
