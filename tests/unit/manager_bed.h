@@ -99,6 +99,7 @@ enum fake_word {
     WORD_QUESTION = 0xa0000000,  /* to a stranger: a reply, and nothing is remembered */
     WORD_HANDSHAKE = 0xb0000000, /* asks for admission; the rest tells one handshake from another */
     WORD_ID = 0xc0000000,        /* the rest, shifted, is a wire id */
+    WORD_MOVED = 0x0c000000,     /* with WORD_ID: the peer is now where the datagram came from */
     WORD_MASK = 0xf0000000,
 };
 
@@ -147,7 +148,8 @@ static inline ed_route fake_route(void *context, const eddy_datagram *datagram)
     if (datagram->size != sizeof(value))
         return (ed_route){.kind = ED_ROUTE_NOWHERE};
     if ((value & WORD_MASK) == WORD_ID)
-        return (ed_route){.kind = ED_ROUTE_ID, .id = (value & ~(uint32_t)WORD_MASK) << 8};
+        return (ed_route){.kind = ED_ROUTE_ID,
+                          .id = (value & ~(uint32_t)(WORD_MASK | WORD_MOVED)) << 8};
     if ((value & WORD_MASK) == WORD_HANDSHAKE)
         return (ed_route){.kind = ED_ROUTE_NEW};
     return (ed_route){.kind = ED_ROUTE_KNOWN_OR_NEW};
@@ -175,6 +177,10 @@ static inline void fake_receive(void *connection, const eddy_datagram *datagram,
     c->fake->calls.receive++;
     (void)now_ns;
     c->phase = c->phase == ED_PHASE_HALF_OPEN ? ED_PHASE_OPEN : c->phase;
+    if ((value & (WORD_MASK | WORD_MOVED)) == (WORD_ID | WORD_MOVED)) {
+        c->remote = datagram->remote;
+        return;
+    }
     if ((value & WORD_MASK) == WORD_DEADLINE) {
         c->next_ns = (value & ~(uint32_t)WORD_MASK) * ED_NS_PER_MS;
         return;
@@ -312,6 +318,11 @@ static inline ed_phase fake_phase(const void *connection)
     return ((const struct fake_connection *)connection)->phase;
 }
 
+static inline eddy_address fake_remote(const void *connection)
+{
+    return ((const struct fake_connection *)connection)->remote;
+}
+
 static inline void fake_drop_command(void *context, void *command)
 {
     struct fake *fake = context;
@@ -344,6 +355,7 @@ static const ed_connection_type fake_type = {
     .event = fake_take_event,
     .next_ns = fake_next_ns,
     .phase = fake_phase,
+    .remote = fake_remote,
     .drop_command = fake_drop_command,
     .drop_event = fake_drop_event,
 };
