@@ -30,7 +30,7 @@ void ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared, eddy_conne
     init(conn, shared, handle, now_ns);
     conn->state = ED_CONN_GREETING;
     conn->is_client = true;
-    conn->remote = *remote;
+    ed_paths_init(&conn->paths, &(ed_path){.remote = *remote});
     entropy->fill(entropy->context, conn->nonce, sizeof(conn->nonce));
     ed_timers_on_greeting(&conn->timers, shared->config->handshake_timeout_ms * ED_NS_PER_MS,
                           now_ns);
@@ -45,8 +45,8 @@ void ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, eddy_conne
     init(conn, shared, handle, now_ns);
     conn->state = ED_CONN_HALF_OPEN;
     conn->id = id;
-    conn->remote = datagram->remote;
-    conn->local = datagram->local;
+    ed_paths_init(&conn->paths,
+                  &(ed_path){.remote = datagram->remote, .local = datagram->local});
     memcpy(conn->nonce, initiate->nonce, sizeof(conn->nonce));
     memcpy(conn->cookie, initiate->cookie, sizeof(conn->cookie));
     conn->client_time_us = initiate->client_time_us;
@@ -82,7 +82,7 @@ bool ed_conn_is_ended(const ed_conn *conn)
 
 bool ed_conn_is_over(const ed_conn *conn)
 {
-    return conn->state == ED_CONN_CLOSED && !conn->connected_pending &&
+    return conn->state == ED_CONN_CLOSED && !conn->connected_pending && !conn->moved_pending &&
            !conn->disconnected_pending && conn->inbox.first_ready == NULL;
 }
 
@@ -107,7 +107,7 @@ static void log_connection(const ed_conn *conn, const char *what, uint64_t now_n
         return;
     ed_log_line(conn->shared->log, now_ns, EDDY_LOG_INFO, EDDY_LOG_CONNECTION,
                 "connection %llx with %s: %s", (unsigned long long)conn->handle,
-                eddy_address_print(&conn->remote, remote), what);
+                eddy_address_print(&ed_conn_path(conn)->remote, remote), what);
 }
 
 static void on_connected(ed_conn *conn, uint64_t now_ns)
@@ -154,11 +154,13 @@ static void enter(ed_conn *conn, const ed_conn_end *end, uint64_t now_ns)
         return;
     case ED_CONN_CLOSING:
         ed_timers_on_closing(&conn->timers, ed_conn_pto_ns(conn), now_ns);
+        ed_conn_stop_moving(conn);
         if (end != NULL)
             report_end(conn, end, now_ns);
         return;
     case ED_CONN_DRAINING:
         ed_timers_on_draining(&conn->timers, ed_conn_pto_ns(conn), now_ns);
+        ed_conn_stop_moving(conn);
         conn->close_pending = true; // so that the peer need not wait for its copies to run out
         report_end(conn, end, now_ns);
         return;
@@ -166,6 +168,7 @@ static void enter(ed_conn *conn, const ed_conn_end *end, uint64_t now_ns)
         ed_timers_on_closed(&conn->timers);
         conn->request_pending = false;
         conn->close_pending = false;
+        conn->close_elsewhere = false;
         report_end(conn, end != NULL ? end : &local, now_ns);
         return;
     case ED_CONN_GREETING:
@@ -288,8 +291,15 @@ static void connected_event(ed_conn *conn, eddy_event *event)
 {
     conn->connected_pending = false;
     event->type = EDDY_CONNECTED;
-    event->connected.remote = conn->remote;
+    event->connected.remote = ed_conn_path(conn)->remote;
     event->connected.incoming = !conn->is_client;
+}
+
+static void moved_event(ed_conn *conn, eddy_event *event)
+{
+    conn->moved_pending = false;
+    event->type = EDDY_MOVED;
+    event->moved.remote = ed_conn_path(conn)->remote;
 }
 
 static void message_event(ed_conn *conn, eddy_event *event, ed_block *block)
@@ -319,6 +329,10 @@ bool ed_conn_event(ed_conn *conn, eddy_event *event)
     *event = (eddy_event){.connection = conn->handle};
     if (conn->connected_pending) {
         connected_event(conn, event);
+        return true;
+    }
+    if (conn->moved_pending) {
+        moved_event(conn, event);
         return true;
     }
     ed_block *block = ed_inbox_next(&conn->inbox);

@@ -114,6 +114,9 @@ const ed_frame_rule *ed_frame_rule_of(ed_frame_type type);
 void ed_frame_write_ack(ed_writer *w, const ed_ranges *ranges, uint64_t delay_us);
 void ed_frame_write_close(ed_writer *w, const ed_close *close);
 
+/** PATH_CHALLENGE or PATH_RESPONSE. */
+void ed_frame_write_path(ed_writer *w, ed_frame_type type, uint64_t data);
+
 /** The bytes before a message's data, length included. */
 size_t ed_frame_message_overhead(const ed_message_frame *message);
 

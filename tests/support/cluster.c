@@ -129,6 +129,13 @@ void ed_node_crash(ed_node *node)
     CHECK_EQ(node->cluster->name, node->memory.live_count, 0);
 }
 
+void ed_node_move(ed_node *node, const eddy_address *address)
+{
+    CHECK_EQ(node->cluster->name, ed_world_move(node->cluster->world, node->host, address),
+             EDDY_OK);
+    node->address = *address;
+}
+
 ed_endpoint *ed_node_try_connect(ed_node *node, const ed_node *to)
 {
     eddy_connection handle = 0;

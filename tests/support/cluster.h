@@ -61,6 +61,9 @@ eddy_status ed_node_start(ed_node *node);
 /** Ends the manager without a word and checks that its memory is back; it may be started again. */
 void ed_node_crash(ed_node *node);
 
+/** Gives the node another address, as a NAT does that has forgotten its mapping. */
+void ed_node_move(ed_node *node, const eddy_address *address);
+
 /** Dials. @return the endpoint; NULL if it cannot even be begun. */
 ed_endpoint *ed_node_try_connect(ed_node *node, const ed_node *to);
 
