@@ -67,8 +67,8 @@ void ed_conn_on_packet_lost(ed_conn *conn, const ed_sent *packet)
 {
     conn->shared->stats->packets_lost++;
     for (size_t i = 0; i < packet->ref_count; i++)
-        (void)ed_outbox_on_lost(&conn->outbox, ed_sent_refs(&conn->sent, packet, i),
-                                packet->number);
+        ed_outbox_on_lost(&conn->outbox, ed_sent_refs(&conn->sent, packet, i), packet->number);
+    conn->inbox.credit.pending |= (packet->flags & ED_SENT_HAS_CREDIT) != 0;
 }
 
 void ed_conn_detect_losses(ed_conn *conn, uint64_t now_ns)
