@@ -47,6 +47,8 @@ static const char *bad_bind(const eddy_config *c)
 
 static const char *bad_limit(const eddy_config *c)
 {
+    if (c->ask && !c->accept)
+        return "ask";
     if (c->max_connections > CONNECTIONS_MAX)
         return "max_connections";
     if (c->max_connections == 0 && (c->accept || c->max_outgoing == 0))

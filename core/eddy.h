@@ -208,6 +208,7 @@ typedef enum eddy_congestion {
 typedef struct eddy_config {
     const char *bind;     /* "HOST:PORT", ":PORT" (both families); NULL: any port, both families */
     bool accept;          /* whether others may connect to us */
+    bool ask;             /* whether the program decides about each of them: EDDY_CONNECT_REQUEST */
     bool pump;            /* whether eddy runs a thread of its own; otherwise call eddy_poll */
     uint64_t protocol_id; /* names the game and its version; both ends must agree */
     uint32_t max_connections;      /* incoming connections, 0-65,000 */
@@ -278,11 +279,12 @@ typedef enum eddy_guarantee {
     X(EDDY_END_CLOSED_REMOTE, 2, "closed by the peer") /* `code` and `reason` are what it gave */  \
     X(EDDY_END_IDLE, 3, "nothing was heard from the peer") /* for idle_timeout_ms */               \
     X(EDDY_END_NO_ANSWER, 4, "the peer did not answer")    /* for handshake_timeout_ms */          \
-    X(EDDY_END_REFUSED, 5, "refused by the peer")          /* `code` is an eddy_refusal */         \
+    X(EDDY_END_REFUSED, 5, "refused by the peer")          /* `refusal` says why */                \
     X(EDDY_END_PROTOCOL, 6, "the protocol was broken")     /* by the peer, or it says by us */     \
     X(EDDY_END_MEMORY, 7, "out of memory")                 /* here or there */                     \
     X(EDDY_END_REPLACED, 8, "the peer lost its state and connected anew")                          \
-    X(EDDY_END_DUPLICATE, 9, "there is a connection to that address already")
+    X(EDDY_END_DUPLICATE, 9, "there is a connection to that address already")                      \
+    X(EDDY_END_UNDECIDED, 10, "the request to connect was not answered in time") /* by us */
 
 typedef enum eddy_end {
 #define X(name, value, text) name = (value),
@@ -293,9 +295,11 @@ typedef enum eddy_end {
 /** The text of an end; "unknown end" for a value that is none. Never NULL; static. */
 EDDY_API const char *eddy_end_text(eddy_end end);
 
-/** `code` of EDDY_END_REFUSED. */
+/** Why the peer refused. */
 typedef enum eddy_refusal {
-    EDDY_REFUSED_FULL = 1,
+    EDDY_NOT_REFUSED = 0,
+    EDDY_REFUSED_FULL = 1,       /* all its places are taken */
+    EDDY_REFUSED_BY_PROGRAM = 2, /* `code` and `reason` are what its eddy_refuse gave */
 } eddy_refusal;
 
 typedef enum eddy_event_type {
@@ -303,22 +307,39 @@ typedef enum eddy_event_type {
     EDDY_CONNECTED = 1,
     EDDY_DISCONNECTED = 2, /* the last event of its connection, exactly once */
     EDDY_MESSAGE = 3,
-    EDDY_WRITABLE = 4, /* there is room again, after eddy_send said EDDY_EAGAIN */
-    EDDY_RECEIPT = 5,  /* what became of a message that was sent with a receipt */
+    EDDY_WRITABLE = 4,        /* there is room again, after eddy_send said EDDY_EAGAIN */
+    EDDY_RECEIPT = 5,         /* what became of a message that was sent with a receipt */
+    EDDY_CONNECT_REQUEST = 7, /* somebody wants to connect: answer by eddy_accept or eddy_refuse */
 } eddy_event_type;
 
 #define EDDY_REASON_SIZE 64 /* bytes of a close reason, its NUL included */
+
+#define EDDY_CONNECT_PAYLOAD_MAX 256 /* bytes that may go with a request to connect */
 
 /** EDDY_CONNECTED. */
 typedef struct eddy_event_connected {
     eddy_address remote;
     bool incoming;
+    /** What came with the request, if the event is the first of it: incoming, and not `ask`. */
+    const uint8_t *payload; /* NULL: none; else valid until eddy_release */
+    size_t payload_size;
 } eddy_event_connected;
+
+/**
+ * EDDY_CONNECT_REQUEST, with config.ask: to be answered within 5 s, or it ends in EDDY_DISCONNECTED
+ * with EDDY_END_UNDECIDED. The peer may say the same things again and again: that is one request.
+ */
+typedef struct eddy_event_request {
+    eddy_address remote;
+    const uint8_t *payload; /* NULL: none; else valid until eddy_release */
+    size_t payload_size;
+} eddy_event_request;
 
 /** EDDY_DISCONNECTED. */
 typedef struct eddy_event_disconnected {
     eddy_end end;
-    uint32_t code;        /* the application's own, from eddy_disconnect */
+    eddy_refusal refusal; /* of EDDY_END_REFUSED, or EDDY_NOT_REFUSED */
+    uint32_t code;        /* the application's own, from eddy_disconnect or eddy_refuse */
     uint64_t undelivered; /* reliable messages accepted and not known to have arrived */
     char reason[EDDY_REASON_SIZE];
 } eddy_event_disconnected;
@@ -346,7 +367,10 @@ typedef struct eddy_event_receipt {
     eddy_outcome outcome;
 } eddy_event_receipt;
 
-/** One event. Give it back with eddy_release when done; only a message has something to release. */
+/**
+ * One event. Give it back with eddy_release when done: a message has something to release, and so
+ * has an event with a payload.
+ */
 typedef struct eddy_event {
     eddy_event_type type;
     eddy_connection connection;
@@ -355,6 +379,7 @@ typedef struct eddy_event {
         eddy_event_disconnected disconnected;
         eddy_event_message message;
         eddy_event_receipt receipt;
+        eddy_event_request request;
     };
     void *block; /* eddy's own */
 } eddy_event;
@@ -392,10 +417,43 @@ EDDY_API void eddy_shutdown(eddy_manager *manager, uint32_t flush_ms);
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_connect(eddy_manager *manager, const char *host_port,
                                                   eddy_connection *connection);
 
+/** How to connect. Zeroed: as eddy_connect does. */
+typedef struct eddy_connect_options {
+    const void *payload; /* for the other end's program to judge by. Copied */
+    size_t payload_size; /* at most EDDY_CONNECT_PAYLOAD_MAX */
+} eddy_connect_options;
+
+/**
+ * As eddy_connect.
+ * @param options NULL: none.
+ * @return also EDDY_ETOOBIG (payload) and EDDY_EINVAL (a size and no payload).
+ */
+EDDY_API EDDY_MUST_CHECK eddy_status eddy_connect_with(eddy_manager *manager, const char *host_port,
+                                                       const eddy_connect_options *options,
+                                                       eddy_connection *connection);
+
 /** As eddy_connect, to an address at hand. Never blocks. */
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_connect_address(eddy_manager *manager,
                                                           const eddy_address *remote,
                                                           eddy_connection *connection);
+
+/**
+ * Lets the peer of an EDDY_CONNECT_REQUEST in: EDDY_CONNECTED follows when it answers, otherwise
+ * EDDY_DISCONNECTED (EDDY_END_NO_ANSWER after 5 s). Messages may be sent at once.
+ * @return EDDY_OK; EDDY_ECONNECTION; EDDY_ESTATE (not a request, or answered before); EDDY_ENOMEM
+ * or EDDY_ECLOSED, and then nothing has changed.
+ */
+EDDY_API EDDY_MUST_CHECK eddy_status eddy_accept(eddy_manager *manager, eddy_connection connection);
+
+/**
+ * Turns the peer of an EDDY_CONNECT_REQUEST away; it ends with EDDY_REFUSED_BY_PROGRAM. Here the
+ * connection ends as all do, in one EDDY_DISCONNECTED (EDDY_END_CLOSED_LOCAL); for 5 s more its
+ * place is kept to say the same to a peer that did not hear. eddy_disconnect does the same.
+ * @param reason at most EDDY_REASON_SIZE - 1 bytes arrive; NULL: none.
+ * @return as eddy_accept.
+ */
+EDDY_API eddy_status eddy_refuse(eddy_manager *manager, eddy_connection connection, uint32_t code,
+                                 const char *reason);
 
 /**
  * Sends a copy of the message on a stream of its guarantee.
@@ -439,9 +497,10 @@ enum {
 
 /** How the streams of one number, of all guarantees, share a connection. Zeroed: the defaults. */
 typedef struct eddy_stream_options {
-    uint8_t priority; /* 1 first, 7 last, 0: EDDY_PRIORITY_DEFAULT; the lower waits for the higher */
-    uint8_t weight;   /* share among streams of one priority; 0: EDDY_WEIGHT_DEFAULT */
-    size_t budget;    /* bytes accepted and not acknowledged on these streams; 0: no own limit */
+    uint8_t
+        priority;   /* 1 first, 7 last, 0: EDDY_PRIORITY_DEFAULT; the lower waits for the higher */
+    uint8_t weight; /* share among streams of one priority; 0: EDDY_WEIGHT_DEFAULT */
+    size_t budget;  /* bytes accepted and not acknowledged on these streams; 0: no own limit */
 } eddy_stream_options;
 
 /**

@@ -7,7 +7,8 @@
 #include "transport/udp.h"
 
 enum {
-    CONTROL_BUDGET = 1 << 20 /* bytes of reasons for closing that are on their way */
+    CONTROL_BUDGET = 1 << 20, /* bytes of reasons for closing that are on their way */
+    CONNECT_BUDGET = 512,     /* bytes of a payload's block, for each outgoing connection */
 };
 
 /* --------------------------------------------------------------------------------- opening -- */
@@ -103,11 +104,15 @@ static void drop_command(void *context, void *command)
     ed_reliable_type.drop_command(context, command);
 }
 
+static_assert(sizeof(ed_block) + EDDY_CONNECT_PAYLOAD_MAX <= CONNECT_BUDGET,
+              "there is room for the payloads of all outgoing connections");
+
 static eddy_status create_parts(eddy_manager *m)
 {
     const eddy_allocator *allocator = &m->allocator;
 
-    m->control_pool = ed_pool_create(allocator, CONTROL_BUDGET);
+    m->control_pool =
+        ed_pool_create(allocator, CONTROL_BUDGET + (size_t)CONNECT_BUDGET * m->config.max_outgoing);
     m->send_pool = ed_pool_create(allocator, m->config.send_budget);
     m->receive_pool = ed_pool_create(allocator, m->config.receive_budget);
     m->commands =
@@ -127,6 +132,7 @@ static eddy_status create_core(eddy_manager *m)
                              .allocator = &m->allocator,
                              .entropy = &m->entropy,
                              .receive_pool = m->receive_pool,
+                             .slots = m->slots,
                              .stats = &m->live,
                              .log = &m->log};
     ed_reliable_init(&m->reliable, &shared, 0);

@@ -50,11 +50,17 @@ void ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, eddy_conne
     memcpy(conn->nonce, initiate->nonce, sizeof(conn->nonce));
     memcpy(conn->cookie, initiate->cookie, sizeof(conn->cookie));
     conn->client_time_us = initiate->client_time_us;
+    conn->is_asked = shared->config->ask;
     memcpy(conn->client_ephemeral, initiate->ephemeral, sizeof(conn->client_ephemeral));
     entropy->fill(entropy->context, conn->server_ephemeral, sizeof(conn->server_ephemeral));
     conn->keys =
         ed_protect_packet_keys(conn->nonce, conn->client_ephemeral, conn->server_ephemeral);
     ed_timers_on_half_open(&conn->timers, now_ns);
+    if (conn->is_asked) {
+        conn->state = ED_CONN_ASKING;
+        conn->asked_pending = true;
+        conn->request_pending = false;
+    }
 }
 
 void ed_conn_free(ed_conn *conn)
@@ -62,6 +68,7 @@ void ed_conn_free(ed_conn *conn)
     ed_inbox_free(&conn->inbox);
     ed_outbox_free(&conn->outbox);
     ed_sent_log_free(&conn->sent);
+    ed_pool_give(conn->payload);
     ed_wipe(&conn->keys, sizeof(conn->keys));
 }
 
@@ -77,12 +84,13 @@ bool ed_conn_is_dialling(const ed_conn *conn)
 
 bool ed_conn_is_ended(const ed_conn *conn)
 {
-    return conn->state == ED_CONN_DRAINING && conn->end.end != 0 && !conn->disconnected_pending;
+    return (conn->state == ED_CONN_DRAINING || conn->state == ED_CONN_REFUSING) &&
+           conn->end.end != 0 && !conn->disconnected_pending;
 }
 
 bool ed_conn_is_over(const ed_conn *conn)
 {
-    return conn->state == ED_CONN_CLOSED && !conn->connected_pending &&
+    return conn->state == ED_CONN_CLOSED && !conn->asked_pending && !conn->connected_pending &&
            !conn->disconnected_pending && conn->inbox.first_ready == NULL;
 }
 
@@ -110,6 +118,11 @@ static void log_connection(const ed_conn *conn, const char *what, uint64_t now_n
                 eddy_address_print(&conn->remote, remote), what);
 }
 
+static bool has_messages(const ed_conn *conn)
+{
+    return conn->outbox.reliable_count > 0 || conn->outbox.fresh_count > 0;
+}
+
 static void on_connected(ed_conn *conn, uint64_t now_ns)
 {
     conn->is_opened = true;
@@ -120,18 +133,21 @@ static void on_connected(ed_conn *conn, uint64_t now_ns)
     log_connection(conn, "open", now_ns);
     // The server learns that its ACCEPT arrived from the client's first packet, so there is one.
     conn->ping_pending = conn->is_client;
-    if (conn->closes_on_connect)
-        ed_conn_apply(conn, ED_INPUT_CLOSE_LOCAL, NULL, now_ns);
+    if (!conn->closes_on_connect)
+        return;
+    ed_conn_apply(conn, ED_INPUT_CLOSE_LOCAL, NULL, now_ns);
+    if (!has_messages(conn))
+        ed_conn_apply(conn, ED_INPUT_FLUSHED, NULL, now_ns);
 }
 
-/** The end is known: says so to the program, once. A server's half-open connection was no news. */
+/** The end is known: says so to the program, once, if that has heard of the connection. */
 static void report_end(ed_conn *conn, const ed_conn_end *end, uint64_t now_ns)
 {
     if (conn->end.end != 0)
         return;
     conn->end = *end;
     log_connection(conn, eddy_end_text(end->end), now_ns);
-    conn->disconnected_pending = conn->is_opened || conn->is_client;
+    conn->disconnected_pending = conn->is_opened || conn->is_asked || conn->is_client;
     conn->shared->stats->connections_closed += conn->is_opened ? 1 : 0;
 }
 
@@ -162,6 +178,10 @@ static void enter(ed_conn *conn, const ed_conn_end *end, uint64_t now_ns)
         conn->close_pending = true; // so that the peer need not wait for its copies to run out
         report_end(conn, end, now_ns);
         return;
+    case ED_CONN_REFUSING:
+        conn->request_pending = true;
+        report_end(conn, &local, now_ns);
+        return;
     case ED_CONN_CLOSED:
         ed_timers_on_closed(&conn->timers);
         conn->request_pending = false;
@@ -170,6 +190,7 @@ static void enter(ed_conn *conn, const ed_conn_end *end, uint64_t now_ns)
         return;
     case ED_CONN_GREETING:
     case ED_CONN_INITIATING:
+    case ED_CONN_ASKING:
     case ED_CONN_HALF_OPEN:
     case ED_CONN_FLUSHING:
     case ED_CONN_NO_STATE:
@@ -216,7 +237,8 @@ eddy_status ed_conn_send(ed_conn *conn, eddy_guarantee guarantee, uint8_t stream
                          uint64_t now_ns)
 {
     // FLUSHING too: another thread may have sent just before this one closed.
-    bool accepts = ed_conn_is_dialling(conn) || ed_conn_is_open(conn);
+    bool accepts = ed_conn_is_dialling(conn) || ed_conn_is_open(conn) ||
+                   conn->state == ED_CONN_ASKING || conn->state == ED_CONN_HALF_OPEN;
     uint64_t shed = 0;
 
     conn->shared->stats->messages_sent++;
@@ -236,30 +258,45 @@ eddy_status ed_conn_send(ed_conn *conn, eddy_guarantee guarantee, uint8_t stream
     return status;
 }
 
-/** Notes what the program says on closing. The first word stays; closing again only hurries. */
-static void set_close(ed_conn *conn, uint32_t code, const char *reason)
+void ed_conn_set_close(ed_conn *conn, uint32_t code, const char *reason)
 {
     size_t size = reason == NULL ? 0 : ed_min_size(strlen(reason), EDDY_REASON_SIZE - 1);
-    bool is_first =
-        conn->state == ED_CONN_CONNECTED || (ed_conn_is_dialling(conn) && !conn->closes_on_connect);
 
-    if (!is_first)
-        return;
     conn->close = (ed_close){.code = code, .reason_size = (uint8_t)size};
     if (size > 0)
         memcpy(conn->close.reason, reason, size);
 }
 
+/** The first word stays; closing again only hurries. */
+static bool is_first_close(const ed_conn *conn)
+{
+    bool is_early = ed_conn_is_dialling(conn) || conn->state == ED_CONN_HALF_OPEN;
+
+    return conn->state == ED_CONN_CONNECTED || (is_early && !conn->closes_on_connect);
+}
+
+/**
+ * Whether to close only when the connection stands, if that is in time: what was accepted leaves
+ * then; and a client that was let in is told then, because before it may not know our keys.
+ */
+static bool waits_to_close(const ed_conn *conn)
+{
+    return (ed_conn_is_dialling(conn) && has_messages(conn)) ||
+           (conn->state == ED_CONN_HALF_OPEN && conn->is_asked);
+}
+
 void ed_conn_close(ed_conn *conn, uint32_t code, const char *reason, uint64_t flush_ns,
                    uint64_t now_ns)
 {
-    bool has_messages = conn->outbox.reliable_count > 0 || conn->outbox.fresh_count > 0;
-
+    if (ed_conn_is_request(conn)) {
+        ed_conn_refuse(conn, code, reason, ED_REFUSING_NS, now_ns);
+        return;
+    }
     if (conn->state == ED_CONN_CLOSED)
         return;
-    set_close(conn, code, reason);
-    if (ed_conn_is_dialling(conn) && has_messages && flush_ns > 0) {
-        // What was accepted leaves when the connection stands, if that is in time.
+    if (is_first_close(conn))
+        ed_conn_set_close(conn, code, reason);
+    if (flush_ns > 0 && waits_to_close(conn)) {
         conn->closes_on_connect = true;
         ed_timers_on_flushing(&conn->timers, flush_ns, now_ns);
         return;
@@ -268,7 +305,7 @@ void ed_conn_close(ed_conn *conn, uint32_t code, const char *reason, uint64_t fl
     if (conn->state != ED_CONN_FLUSHING)
         return;
     ed_timers_on_flushing(&conn->timers, flush_ns, now_ns);
-    if (flush_ns == 0 || !has_messages)
+    if (flush_ns == 0 || !has_messages(conn))
         ed_conn_apply(conn, ED_INPUT_FLUSHED, NULL, now_ns);
 }
 
@@ -290,6 +327,7 @@ static void connected_event(ed_conn *conn, eddy_event *event)
     event->type = EDDY_CONNECTED;
     event->connected.remote = conn->remote;
     event->connected.incoming = !conn->is_client;
+    ed_conn_give_payload(conn, event, &event->connected.payload, &event->connected.payload_size);
 }
 
 static void message_event(ed_conn *conn, eddy_event *event, ed_block *block)
@@ -308,6 +346,7 @@ static void disconnected_event(ed_conn *conn, eddy_event *event)
     conn->disconnected_pending = false;
     event->type = EDDY_DISCONNECTED;
     event->disconnected.end = conn->end.end;
+    event->disconnected.refusal = conn->end.refusal;
     event->disconnected.code = conn->end.code;
     event->disconnected.undelivered = conn->outbox.reliable_count + conn->late_count;
     conn->shared->stats->messages_undelivered += event->disconnected.undelivered;
@@ -317,6 +356,10 @@ static void disconnected_event(ed_conn *conn, eddy_event *event)
 bool ed_conn_event(ed_conn *conn, eddy_event *event)
 {
     *event = (eddy_event){.connection = conn->handle};
+    if (conn->asked_pending) {
+        ed_conn_request_event(conn, event);
+        return true;
+    }
     if (conn->connected_pending) {
         connected_event(conn, event);
         return true;
@@ -328,7 +371,8 @@ bool ed_conn_event(ed_conn *conn, eddy_event *event)
     }
     // What we close locally is reported when it is over: acks may still arrive until then.
     if (conn->disconnected_pending &&
-        (conn->state == ED_CONN_CLOSED || conn->state == ED_CONN_DRAINING)) {
+        (conn->state == ED_CONN_CLOSED || conn->state == ED_CONN_DRAINING ||
+         conn->state == ED_CONN_REFUSING)) {
         disconnected_event(conn, event);
         return true;
     }

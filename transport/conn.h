@@ -2,7 +2,8 @@
  * One connection, as a pure state machine: datagrams, messages and the time go in; datagrams,
  * events and a deadline come out. No clock, socket, thread or callback. Split by direction: conn.c
  * holds what belongs to both, conn_handshake.c the client's and server's first datagrams,
- * conn_receive.c, conn_send.c and conn_expire.c the rest.
+ * conn_request.c what the program decides about a newcomer, conn_receive.c, conn_send.c and
+ * conn_expire.c the rest.
  */
 #ifndef ED_CONN_H
 #define ED_CONN_H
@@ -16,6 +17,7 @@
 #include "transport/pacer.h"
 #include "transport/replay.h"
 #include "transport/rtt.h"
+#include "transport/slots.h"
 #include "transport/stream_receive.h"
 #include "transport/stream_send.h"
 #include "transport/timers.h"
@@ -26,6 +28,7 @@ typedef struct ed_conn_shared {
     const eddy_allocator *allocator;
     const eddy_entropy *entropy;
     ed_pool *receive_pool;
+    ed_slots *slots;
     eddy_stats *stats;
     ed_log *log;
 } ed_conn_shared;
@@ -33,6 +36,7 @@ typedef struct ed_conn_shared {
 /** How a connection ended, for its DISCONNECTED event. */
 typedef struct ed_conn_end {
     eddy_end end;
+    eddy_refusal refusal;
     uint32_t code;
     char reason[EDDY_REASON_SIZE];
 } ed_conn_end;
@@ -54,6 +58,7 @@ typedef struct ed_conn {
     uint8_t server_ephemeral[ED_EPHEMERAL_SIZE];
     uint64_t started_ns;
     uint64_t client_time_us; /* server: when, by the client's clock, its INITIATE was made */
+    ed_block *payload;       /* of INITIATE: client: to be sent; server: to be told. Or NULL */
     ed_keys keys;
 
     /* receiving */
@@ -83,7 +88,9 @@ typedef struct ed_conn {
     bool close_pending;     /* a copy of it is to be sent */
     uint8_t close_copies;   /* sent */
     uint64_t late_count;    /* reliable messages that came too late to be sent */
+    bool is_asked;          /* CONNECT_REQUEST was or will be reported */
     bool is_opened;         /* CONNECTED was or will be reported */
+    bool asked_pending;
     bool connected_pending;
     bool disconnected_pending;
     ed_conn_end end;
@@ -93,7 +100,9 @@ typedef struct ed_conn {
 void ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
                          const eddy_address *remote, uint64_t now_ns);
 
-/** A server's connection for an INITIATE whose cookie is proven; it answers at the first transmit.
+/**
+ * A server's connection for an INITIATE whose cookie is proven; it answers at the first transmit,
+ * or with config.ask when the program has decided. Its payload is the caller's to put in.
  */
 void ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
                          uint32_t id, const eddy_datagram *datagram, const ed_initiate *initiate,
@@ -117,6 +126,16 @@ eddy_status ed_conn_send(ed_conn *conn, eddy_guarantee guarantee, uint8_t stream
 /** Closes: flushes for at most `flush_ns`, then says CLOSE. */
 void ed_conn_close(ed_conn *conn, uint32_t code, const char *reason, uint64_t flush_ns,
                    uint64_t now_ns);
+
+/** The program lets a newcomer in. Nothing, if it is no request any more. */
+void ed_conn_admit(ed_conn *conn, uint64_t now_ns);
+
+/**
+ * The program turns a newcomer away; for `linger_ns` the refusal is repeated to whoever did not
+ * hear it. Of one that was refused before, this can only shorten the time.
+ */
+void ed_conn_refuse(ed_conn *conn, uint32_t code, const char *reason, uint64_t linger_ns,
+                    uint64_t now_ns);
 
 /** Ends it at once and without a word to the peer. */
 void ed_conn_abandon(ed_conn *conn, eddy_end end, uint64_t now_ns);
@@ -151,6 +170,18 @@ bool ed_conn_is_open(const ed_conn *conn);
 
 /** Whether it is a client's whose handshake goes on. */
 bool ed_conn_is_dialling(const ed_conn *conn);
+
+/** Whether it is a newcomer that the program has not let in: ASKING or REFUSING. */
+bool ed_conn_is_request(const ed_conn *conn);
+
+/** CONNECT_REQUEST, and from now on an answer is taken. */
+void ed_conn_request_event(ed_conn *conn, eddy_event *event);
+
+/** Hands the payload over to an event. */
+void ed_conn_give_payload(ed_conn *conn, eddy_event *event, const uint8_t **data, size_t *size);
+
+/** Notes what the program says on closing or refusing. */
+void ed_conn_set_close(ed_conn *conn, uint32_t code, const char *reason);
 
 /** Steps the state and does what the new state asks for. `end` counts if this is the end. */
 void ed_conn_apply(ed_conn *conn, ed_conn_input input, const ed_conn_end *end, uint64_t now_ns);

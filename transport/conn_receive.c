@@ -240,8 +240,8 @@ static void receive_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_
     ed_span plain = {0};
     bool eliciting = false;
 
-    if (ed_conn_is_dialling(conn) || conn->state == ED_CONN_CLOSED) {
-        conn->shared->stats->dropped_unknown++; // there are no keys yet, or no more
+    if (ed_conn_is_dialling(conn) || ed_conn_is_request(conn) || conn->state == ED_CONN_CLOSED) {
+        conn->shared->stats->dropped_unknown++; // the peer has no keys yet, or no more
         return;
     }
     if (!open_packet(conn, datagram, &number, &plain))

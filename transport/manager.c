@@ -25,6 +25,7 @@ ed_manager *ed_manager_create(const ed_manager_parts *parts)
     m->out_data = ed_alloc_array(allocator, ED_MANAGER_BATCH, ED_MANAGER_DATAGRAM_SIZE);
     ed_list_init(&m->work);
     ed_list_init(&m->ready);
+    ed_list_init(&m->ended);
     ed_channel_add_receiver(parts->commands);
     ed_channel_add_sender(parts->events);
     if (m->slots == NULL || m->addresses == NULL || m->deadlines == NULL || m->commands == NULL ||
@@ -43,6 +44,7 @@ void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot)
     ED_ASSERT(slot->connection != NULL && m->connection_count > 0);
     ed_list_remove(&slot->work);
     ed_list_remove(&slot->ready);
+    ed_list_remove(&slot->ended);
     ed_deadlines_set(m->deadlines, index, ED_NEVER_NS);
     // A connection that replaced this one may own the address by now.
     if (ed_map_get(m->addresses, slot->key, &known) && known == index)

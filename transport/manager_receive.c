@@ -115,8 +115,19 @@ static void queue_reply(ed_manager *m, const eddy_datagram *cause, size_t size)
     m->parts.stats->replied_stateless++;
 }
 
+/** Where all places are taken, one whose program has heard the last of it gives its own up. */
+static void make_place(ed_manager *m)
+{
+    if (m->incoming_count < m->parts.incoming_max)
+        return;
+    ed_list_node *oldest = ed_list_first(&m->ended);
+    ED_ASSERT(oldest != NULL); // the load said that there is room
+    ed_manager_destroy_connection(m, ED_CONTAINER(oldest, ed_manager_slot, ended));
+}
+
 static void create_incoming(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
 {
+    make_place(m);
     eddy_connection handle = ed_slots_take_incoming(m->parts.slots);
     ed_birth birth = {.handle = handle,
                       .wire_id = ed_wire_id_of(handle, m->parts.shard),
@@ -124,7 +135,7 @@ static void create_incoming(ed_manager *m, const eddy_datagram *datagram, uint64
                       .remote = datagram->remote,
                       .datagram = datagram};
 
-    ED_ASSERT(handle != 0); // the load said that there is room
+    ED_ASSERT(handle != 0);
     if (ed_manager_create_connection(m, &birth, now_ns) != EDDY_OK) {
         m->parts.stats->dropped_memory++;
         ed_slots_give(m->parts.slots, handle);
@@ -166,7 +177,7 @@ static void admit_created(ed_manager *m, const eddy_datagram *datagram, bool may
 
 static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
 {
-    bool is_full = m->incoming_count >= m->parts.incoming_max;
+    bool is_full = m->incoming_count >= m->parts.incoming_max && ed_list_first(&m->ended) == NULL;
     ed_load load = {.may_create = !is_full && m->half_open_count < m->parts.half_open_max,
                     .is_full = is_full,
                     .shutting_down = m->shutting_down,

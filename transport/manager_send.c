@@ -85,6 +85,8 @@ static bool serve(ed_manager *m, ed_manager_slot *slot, uint64_t now_ns)
         ed_manager_destroy_connection(m, slot);
         return true;
     }
+    if (phase == ED_PHASE_ENDED && slot->side == ED_SIDE_INCOMING && !ed_list_linked(&slot->ended))
+        ed_list_push_back(&m->ended, &slot->ended);
     uint64_t next_ns = m->parts.type->next_ns(slot->connection);
     if (!sent || !told) // it stays at work; its time goes on all the same
         next_ns = ed_max_u64(next_ns, ed_add_sat_u64(now_ns, ED_MANAGER_RETRY_NS));

@@ -143,27 +143,51 @@ static ed_admission admit(void *context, const eddy_datagram *datagram, const ed
 
 /* ------------------------------------------------------------------------------- connections -- */
 
-static eddy_status create(void *context, void *connection, const ed_birth *birth, uint64_t now_ns)
+static void create_outgoing(const ed_reliable *reliable, ed_conn *conn, const ed_birth *birth,
+                            uint64_t now_ns)
 {
-    ed_reliable *reliable = context;
-    ed_initiate initiate;
+    ed_reliable_command *command = birth->command;
 
-    if (birth->side == ED_SIDE_OUTGOING) {
-        ed_conn_init_client(connection, &reliable->shared, birth->handle, &birth->remote, now_ns);
-        return EDDY_OK;
-    }
+    ed_conn_init_client(conn, &reliable->shared, birth->handle, &birth->remote, now_ns);
+    conn->payload = command->block;
+    command->block = NULL;
+}
+
+static eddy_status create_incoming(const ed_reliable *reliable, ed_conn *conn,
+                                   const ed_birth *birth, uint64_t now_ns)
+{
+    ed_initiate initiate;
+    ed_block *payload = NULL;
+
     ed_initiate_read_opened(&initiate, birth->datagram->data, birth->datagram->size);
-    ed_conn_init_server(connection, &reliable->shared, birth->handle, birth->wire_id,
-                        birth->datagram, &initiate, now_ns);
+    if (initiate.payload.size > 0) {
+        payload = ed_pool_take(reliable->shared.receive_pool, initiate.payload.size);
+        if (payload == NULL)
+            return EDDY_ENOMEM;
+        memcpy(payload->data, initiate.payload.data, initiate.payload.size);
+    }
+    ed_conn_init_server(conn, &reliable->shared, birth->handle, birth->wire_id, birth->datagram,
+                        &initiate, now_ns);
+    conn->payload = payload;
     return EDDY_OK;
 }
 
-static void fail_connect(void *context, void *command, eddy_status why, void *event)
+static eddy_status create(void *context, void *connection, const ed_birth *birth, uint64_t now_ns)
 {
-    (void)context;
+    if (birth->side == ED_SIDE_INCOMING)
+        return create_incoming(context, connection, birth, now_ns);
+    create_outgoing(context, connection, birth, now_ns);
+    return EDDY_OK;
+}
+
+static void fail_connect(void *context, void *item, eddy_status why, void *event)
+{
+    ed_reliable_command *command = item;
     eddy_event *e = event;
 
-    *e = (eddy_event){.type = EDDY_DISCONNECTED, .connection = ((ed_command *)command)->connection};
+    (void)context;
+    ed_pool_give(command->block);
+    *e = (eddy_event){.type = EDDY_DISCONNECTED, .connection = command->head.connection};
     e->disconnected.end = why == EDDY_EEXIST    ? EDDY_END_DUPLICATE
                           : why == EDDY_ECLOSED ? EDDY_END_CLOSED_LOCAL
                                                 : EDDY_END_MEMORY;
@@ -224,24 +248,59 @@ static void drop_event(void *context, void *event)
     ed_pool_give(((eddy_event *)event)->block);
 }
 
+static const char *reason_of(const ed_reliable_command *command)
+{
+    return command->block == NULL ? NULL : (const char *)command->block->data;
+}
+
+static void do_send(ed_conn *conn, ed_reliable_command *command, uint64_t now_ns)
+{
+    (void)ed_conn_send(conn, (eddy_guarantee)command->guarantee, command->stream, command->block,
+                       now_ns);
+}
+
+static void do_close(ed_conn *conn, ed_reliable_command *command, uint64_t now_ns)
+{
+    ed_conn_close(conn, command->code, reason_of(command), command->flush_ns, now_ns);
+    ed_pool_give(command->block);
+}
+
+static void do_admit(ed_conn *conn, ed_reliable_command *command, uint64_t now_ns)
+{
+    (void)command;
+    ed_conn_admit(conn, now_ns);
+}
+
+static void do_refuse(ed_conn *conn, ed_reliable_command *command, uint64_t now_ns)
+{
+    ed_conn_refuse(conn, command->code, reason_of(command), ED_REFUSING_NS, now_ns);
+    ed_pool_give(command->block);
+}
+
+/** Each takes the command's block over. */
+static void (*const operations[ED_OPERATION_COUNT])(ed_conn *conn, ed_reliable_command *command,
+                                                    uint64_t now_ns) = {
+    [ED_OPERATION_SEND] = do_send,
+    [ED_OPERATION_CLOSE] = do_close,
+    [ED_OPERATION_ADMIT] = do_admit,
+    [ED_OPERATION_REFUSE] = do_refuse,
+};
+
 static void send_command(void *connection, void *item, uint64_t now_ns)
 {
     ed_reliable_command *command = item;
 
-    if (command->operation == ED_OPERATION_SEND) {
-        (void)ed_conn_send(connection, (eddy_guarantee)command->guarantee, command->stream,
-                           command->block, now_ns);
-        return;
-    }
-    ED_ASSERT(command->operation == ED_OPERATION_CLOSE);
-    const char *reason = command->block == NULL ? NULL : (const char *)command->block->data;
-    ed_conn_close(connection, command->code, reason, command->flush_ns, now_ns);
-    ed_pool_give(command->block);
+    ED_ASSERT(command->operation < ED_OPERATION_COUNT && operations[command->operation] != NULL);
+    operations[command->operation](connection, command, now_ns);
 }
 
 static void shut_down(void *connection, uint64_t flush_ns, uint64_t now_ns)
 {
-    ed_conn_close(connection, 0, NULL, flush_ns, now_ns);
+    // Nobody is admitted any more, so a newcomer that does not hear of its refusal asks in vain.
+    if (ed_conn_is_request(connection))
+        ed_conn_refuse(connection, 0, NULL, 0, now_ns);
+    else
+        ed_conn_close(connection, 0, NULL, flush_ns, now_ns);
 }
 
 static void replace(void *connection, uint64_t now_ns)
@@ -283,7 +342,8 @@ static ed_phase phase(const void *connection)
         return ED_PHASE_OVER;
     if (ed_conn_is_ended(conn))
         return ED_PHASE_ENDED;
-    return conn->state == ED_CONN_HALF_OPEN ? ED_PHASE_HALF_OPEN : ED_PHASE_OPEN;
+    return conn->state == ED_CONN_HALF_OPEN || conn->state == ED_CONN_ASKING ? ED_PHASE_HALF_OPEN
+                                                                             : ED_PHASE_OPEN;
 }
 
 const ed_connection_type ed_reliable_type = {

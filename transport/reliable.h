@@ -11,12 +11,17 @@ typedef enum ed_operation {
     ED_OPERATION_NONE = 0, /* of CONNECT and SHUTDOWN */
     ED_OPERATION_SEND,
     ED_OPERATION_CLOSE,
+    ED_OPERATION_ADMIT,
+    ED_OPERATION_REFUSE,
+    ED_OPERATION_COUNT
 } ed_operation;
 
 /** An item of the send channel. */
 typedef struct ed_reliable_command {
     ed_command head;
-    ed_block *block; /* SEND: the message; CLOSE: the reason with its NUL, or NULL. Owned */
+    /* Owned. SEND: the message; CLOSE, REFUSE: the reason with its NUL, or NULL; CONNECT: the
+       payload, or NULL */
+    ed_block *block;
     uint64_t flush_ns;
     uint32_t code;
     uint8_t operation; /* ed_operation */

@@ -22,6 +22,9 @@ struct ed_slots {
     uint32_t count;
     uint32_t outgoing_count;
     atomic_uint *generation; /* odd: taken */
+    /* The handle whose request waits for an answer; 0: none. A handle never comes again, so one
+       that was left behind by the slot's last user does no harm. */
+    _Atomic eddy_connection *asked;
 };
 
 static bool queue_init(struct queue *queue, const eddy_allocator *allocator, uint32_t first,
@@ -56,9 +59,10 @@ ed_slots *ed_slots_create(const eddy_allocator *allocator, uint32_t outgoing_cou
     slots->outgoing_count = outgoing_count;
     slots->generation =
         ed_alloc_array(allocator, (size_t)slots->count + 1, sizeof(*slots->generation));
+    slots->asked = ed_alloc_array(allocator, (size_t)slots->count + 1, sizeof(*slots->asked));
     bool outgoing = queue_init(&slots->outgoing, allocator, 0, outgoing_count);
     bool incoming = queue_init(&slots->incoming, allocator, outgoing_count, incoming_count);
-    if (slots->generation == NULL || !outgoing || !incoming) {
+    if (slots->generation == NULL || slots->asked == NULL || !outgoing || !incoming) {
         ed_slots_destroy(slots);
         return NULL;
     }
@@ -73,6 +77,8 @@ void ed_slots_destroy(ed_slots *slots)
     queue_free(&slots->incoming, slots->allocator);
     ed_alloc_free(slots->allocator, slots->generation,
                   ((size_t)slots->count + 1) * sizeof(*slots->generation));
+    ed_alloc_free(slots->allocator, slots->asked,
+                  ((size_t)slots->count + 1) * sizeof(*slots->asked));
     ed_mutex_destroy(&slots->mutex);
     ed_alloc_free(slots->allocator, slots, sizeof(*slots));
 }
@@ -125,6 +131,30 @@ bool ed_slots_live(const ed_slots *slots, eddy_connection handle)
 
     return slot < slots->count && generation % 2 == 1 &&
            atomic_load(&slots->generation[slot]) == generation;
+}
+
+void ed_slots_ask(ed_slots *slots, eddy_connection handle)
+{
+    ED_ASSERT(ed_slots_live(slots, handle));
+    atomic_store(&slots->asked[ed_slot_of(handle)], handle);
+}
+
+bool ed_slots_answer(ed_slots *slots, eddy_connection handle)
+{
+    eddy_connection asked = handle;
+
+    ED_ASSERT(handle != 0);
+    return ed_slot_of(handle) < slots->count &&
+           atomic_compare_exchange_strong(&slots->asked[ed_slot_of(handle)], &asked, 0);
+}
+
+void ed_slots_ask_again(ed_slots *slots, eddy_connection handle)
+{
+    eddy_connection nobody = 0;
+
+    // By now the slot may be another's, and that may be asked about, too.
+    ED_ASSERT(ed_slot_of(handle) < slots->count);
+    (void)atomic_compare_exchange_strong(&slots->asked[ed_slot_of(handle)], &nobody, handle);
 }
 
 uint32_t ed_slots_count(const ed_slots *slots)

@@ -31,6 +31,15 @@ void ed_slots_give(ed_slots *slots, eddy_connection handle);
 /** Whether the handle is that of a slot now taken. Any thread. */
 bool ed_slots_live(const ed_slots *slots, eddy_connection handle);
 
+/** Notes that the program is asked about this connection. */
+void ed_slots_ask(ed_slots *slots, eddy_connection handle);
+
+/** Takes that note off. Any thread. @return whether it was there: only the first answer counts. */
+bool ed_slots_answer(ed_slots *slots, eddy_connection handle);
+
+/** Takes the answer back: it could not be passed on. Any thread. */
+void ed_slots_ask_again(ed_slots *slots, eddy_connection handle);
+
 /** How many slots there are, of both kinds. */
 uint32_t ed_slots_count(const ed_slots *slots);
 

@@ -149,6 +149,7 @@ void ed_endpoint_take(ed_endpoint *endpoint, const eddy_event *event, uint64_t n
         return;
     case EDDY_WRITABLE:
     case EDDY_RECEIPT:
+    case EDDY_CONNECT_REQUEST:
     case EDDY_EVENT_NONE:
         break;
     }

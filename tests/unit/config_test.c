@@ -87,6 +87,8 @@ static void numbers_have_bounds(void **state)
         {"both full", NULL, {SET(max_connections, 64999), SET(max_outgoing, 1)}},
         {"both too many", "max_outgoing", {SET(max_connections, 64999), SET(max_outgoing, 2)}},
         {"sum wraps", "max_outgoing", {SET(max_connections, 1), SET(max_outgoing, UINT32_MAX)}},
+        {"to be asked", NULL, {SET(ask, 1), SET(accept, 1)}},
+        {"to be asked, about nobody", "ask", {SET(ask, 1)}},
         {"no half open", "max_half_open", {SET(max_half_open, 0)}},
         {"one half open", NULL, {SET(max_half_open, 1)}},
         {"many half open", NULL, {SET(max_half_open, 65000)}},

@@ -120,11 +120,35 @@ static void wire_ids(void **state)
              64999);
 }
 
+/** One request, one answer; and none for another use of the slot. */
+static void requests(void **state)
+{
+    (void)state;
+    open_slots(0, 1);
+    eddy_connection first = ed_slots_take_incoming(slots);
+    CHECK("not asked", !ed_slots_answer(slots, first));
+    ed_slots_ask(slots, first);
+    CHECK("another use", !ed_slots_answer(slots, first + (UINT64_C(2) << 32)));
+    CHECK("another slot", !ed_slots_answer(slots, first + 1));
+    CHECK("the answer", ed_slots_answer(slots, first));
+    CHECK("only once", !ed_slots_answer(slots, first));
+    ed_slots_ask_again(slots, first);
+    CHECK("taken back", ed_slots_answer(slots, first));
+
+    // An answer is taken back when the slot is another's already.
+    ed_slots_give(slots, first);
+    eddy_connection second = ed_slots_take_incoming(slots);
+    ed_slots_ask(slots, second);
+    ed_slots_ask_again(slots, first);
+    CHECK("the old one", !ed_slots_answer(slots, first));
+    CHECK("the new one", ed_slots_answer(slots, second));
+}
+
 static void out_of_memory(void **state)
 {
     (void)state;
     ed_counting_alloc_init(&counting, NULL);
-    for (uint64_t after = 0; after < 4; after++) {
+    for (uint64_t after = 0; after < 5; after++) {
         counting.fail_after = after;
         CHECK("none", ed_slots_create(&counting.allocator, 3, 3) == NULL);
         CHECK_EQ("nothing left", counting.live_count, 0);
@@ -194,6 +218,7 @@ int main(void)
         cmocka_unit_test_teardown(a_slot_rests, teardown),
         cmocka_unit_test_teardown(stale_handles, teardown),
         cmocka_unit_test_teardown(wire_ids, teardown),
+        cmocka_unit_test_teardown(requests, teardown),
         cmocka_unit_test_teardown(out_of_memory, teardown),
         cmocka_unit_test_teardown(two_threads, teardown),
     };
