@@ -230,6 +230,7 @@ typedef struct eddy_config {
     const eddy_allocator *allocator; /* NULL: mimalloc, private to eddy. Copied */
     const eddy_entropy *entropy;     /* NULL: the operating system's. Copied */
     const eddy_socket *socket;       /* NULL: UDP. Copied; once open, closed by eddy_close */
+    void *user_data;                 /* the program's own: what eddy_user_data returns */
 } eddy_config;
 
 /** A client's configuration: any port, accepts nobody, with a pump thread. */
@@ -374,6 +375,7 @@ typedef struct eddy_event_receipt {
 typedef struct eddy_event {
     eddy_event_type type;
     eddy_connection connection;
+    void *user_data; /* of the connection, as of now: see eddy_set_connection_data */
     union {
         eddy_event_connected connected;
         eddy_event_disconnected disconnected;
@@ -421,6 +423,7 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_connect(eddy_manager *manager, const c
 typedef struct eddy_connect_options {
     const void *payload; /* for the other end's program to judge by. Copied */
     size_t payload_size; /* at most EDDY_CONNECT_PAYLOAD_MAX */
+    void *user_data;     /* as eddy_set_connection_data does, before the first event */
 } eddy_connect_options;
 
 /**
@@ -541,6 +544,22 @@ EDDY_API size_t eddy_next_batch(eddy_manager *manager, eddy_event *events, size_
 
 /** Gives an event's memory back and makes it EDDY_EVENT_NONE. An empty event is fine. */
 EDDY_API void eddy_release(eddy_manager *manager, eddy_event *event);
+
+/** What stands in config.user_data. */
+EDDY_API void *eddy_user_data(const eddy_manager *manager);
+
+/**
+ * Gives a connection something of the program's own, which every event of it that is taken from now
+ * on carries, EDDY_DISCONNECTED too: there it may be freed. (Only an event that waits from before
+ * the call until after its connection has ended and the place of that is taken by another one shows
+ * what was set when it happened.) A new connection has NULL. eddy never looks behind the pointer.
+ * @return EDDY_OK or EDDY_ECONNECTION.
+ */
+EDDY_API eddy_status eddy_set_connection_data(eddy_manager *manager, eddy_connection connection,
+                                              void *user_data);
+
+/** What was set; NULL if the handle is stale. */
+EDDY_API void *eddy_connection_data(eddy_manager *manager, eddy_connection connection);
 
 /** A descriptor that is readable while eddy_next has something to return; -1: none here. */
 EDDY_API int eddy_event_fd(eddy_manager *manager);

@@ -311,12 +311,24 @@ static uint64_t wait_until_ns(const eddy_manager *m, uint32_t timeout_ms)
     return timeout_ms == EDDY_FOREVER ? ED_NEVER_NS : ed_clock_now_ns() + timeout_ms * ED_NS_PER_MS;
 }
 
+/** Takes what has come. The program may have said whose they are while they waited. */
+static eddy_status pull_events(eddy_manager *m, eddy_event *events, size_t capacity, size_t *count,
+                               uint64_t deadline_ns)
+{
+    eddy_status status = ed_channel_pull(m->events, events, capacity, count, deadline_ns);
+
+    for (size_t i = 0; i < *count; i++)
+        events[i].user_data =
+            ed_slots_last_data(m->slots, events[i].connection, events[i].user_data);
+    return status;
+}
+
 static eddy_status next_event(eddy_manager *m, eddy_event *event, uint64_t deadline_ns)
 {
     size_t count = 0;
 
     *event = (eddy_event){0};
-    return ed_channel_pull(m->events, event, 1, &count, deadline_ns);
+    return pull_events(m, event, 1, &count, deadline_ns);
 }
 
 eddy_status eddy_next(eddy_manager *m, eddy_event *event, uint32_t timeout_ms)
@@ -343,7 +355,7 @@ size_t eddy_next_batch(eddy_manager *m, eddy_event *events, size_t count)
 {
     size_t got = 0;
 
-    if (count > 0 && ed_channel_pull(m->events, events, count, &got, 0) != EDDY_OK)
+    if (count > 0 && pull_events(m, events, count, &got, 0) != EDDY_OK)
         return 0;
     return got;
 }
@@ -370,6 +382,11 @@ uint64_t eddy_poll(eddy_manager *m, uint64_t now_ns)
 uint64_t eddy_now_ns(void)
 {
     return ed_clock_now_ns();
+}
+
+void *eddy_user_data(const eddy_manager *m)
+{
+    return m->config.user_data;
 }
 
 eddy_address eddy_local_address(const eddy_manager *m)

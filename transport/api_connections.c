@@ -25,12 +25,13 @@ static eddy_status payload_block(eddy_manager *m, const eddy_connect_options *op
 
 /** Takes a slot and has the core dial. The payload is the caller's again on failure. */
 static eddy_status dial(eddy_manager *m, const eddy_address *remote, ed_block *payload,
-                        eddy_connection *connection)
+                        void *user_data, eddy_connection *connection)
 {
     eddy_connection handle = ed_slots_take_outgoing(m->slots);
 
     if (handle == 0)
         return EDDY_ELIMIT;
+    (void)ed_slots_set_data(m->slots, handle, user_data);
     ed_reliable_command command = {
         .head = {.kind = ED_COMMAND_CONNECT, .connection = handle, .remote = *remote},
         .block = payload};
@@ -52,7 +53,7 @@ static eddy_status connect_to(eddy_manager *m, const eddy_address *remote,
         return EDDY_EINVAL;
     eddy_status status = payload_block(m, options, &payload);
     if (status == EDDY_OK)
-        status = dial(m, remote, payload, connection);
+        status = dial(m, remote, payload, options == NULL ? NULL : options->user_data, connection);
     if (status != EDDY_OK)
         ed_pool_give(payload);
     return status;
@@ -161,4 +162,16 @@ eddy_status eddy_refuse(eddy_manager *m, eddy_connection connection, uint32_t co
         .code = code};
 
     return answer(m, &command, reason);
+}
+
+/* ------------------------------------------------------------------------------- user data -- */
+
+eddy_status eddy_set_connection_data(eddy_manager *m, eddy_connection connection, void *user_data)
+{
+    return ed_slots_set_data(m->slots, connection, user_data) ? EDDY_OK : EDDY_ECONNECTION;
+}
+
+void *eddy_connection_data(eddy_manager *m, eddy_connection connection)
+{
+    return ed_slots_data(m->slots, connection);
 }

@@ -355,7 +355,8 @@ static void disconnected_event(ed_conn *conn, eddy_event *event)
 
 bool ed_conn_event(ed_conn *conn, eddy_event *event)
 {
-    *event = (eddy_event){.connection = conn->handle};
+    *event = (eddy_event){.connection = conn->handle,
+                          .user_data = ed_slots_data(conn->shared->slots, conn->handle)};
     if (conn->asked_pending) {
         ed_conn_request_event(conn, event);
         return true;

@@ -182,12 +182,15 @@ static eddy_status create(void *context, void *connection, const ed_birth *birth
 
 static void fail_connect(void *context, void *item, eddy_status why, void *event)
 {
+    const ed_reliable *reliable = context;
     ed_reliable_command *command = item;
+    eddy_connection connection = command->head.connection;
     eddy_event *e = event;
 
-    (void)context;
     ed_pool_give(command->block);
-    *e = (eddy_event){.type = EDDY_DISCONNECTED, .connection = command->head.connection};
+    *e = (eddy_event){.type = EDDY_DISCONNECTED,
+                      .connection = connection,
+                      .user_data = ed_slots_data(reliable->shared.slots, connection)};
     e->disconnected.end = why == EDDY_EEXIST    ? EDDY_END_DUPLICATE
                           : why == EDDY_ECLOSED ? EDDY_END_CLOSED_LOCAL
                                                 : EDDY_END_MEMORY;

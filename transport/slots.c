@@ -25,6 +25,7 @@ struct ed_slots {
     /* The handle whose request waits for an answer; 0: none. A handle never comes again, so one
        that was left behind by the slot's last user does no harm. */
     _Atomic eddy_connection *asked;
+    _Atomic(void *) *data; /* written under the mutex: by whoever takes the slot, and for it */
 };
 
 static bool queue_init(struct queue *queue, const eddy_allocator *allocator, uint32_t first,
@@ -60,9 +61,11 @@ ed_slots *ed_slots_create(const eddy_allocator *allocator, uint32_t outgoing_cou
     slots->generation =
         ed_alloc_array(allocator, (size_t)slots->count + 1, sizeof(*slots->generation));
     slots->asked = ed_alloc_array(allocator, (size_t)slots->count + 1, sizeof(*slots->asked));
+    slots->data = ed_alloc_array(allocator, (size_t)slots->count + 1, sizeof(*slots->data));
     bool outgoing = queue_init(&slots->outgoing, allocator, 0, outgoing_count);
     bool incoming = queue_init(&slots->incoming, allocator, outgoing_count, incoming_count);
-    if (slots->generation == NULL || slots->asked == NULL || !outgoing || !incoming) {
+    if (slots->generation == NULL || slots->asked == NULL || slots->data == NULL || !outgoing ||
+        !incoming) {
         ed_slots_destroy(slots);
         return NULL;
     }
@@ -79,6 +82,7 @@ void ed_slots_destroy(ed_slots *slots)
                   ((size_t)slots->count + 1) * sizeof(*slots->generation));
     ed_alloc_free(slots->allocator, slots->asked,
                   ((size_t)slots->count + 1) * sizeof(*slots->asked));
+    ed_alloc_free(slots->allocator, slots->data, ((size_t)slots->count + 1) * sizeof(*slots->data));
     ed_mutex_destroy(&slots->mutex);
     ed_alloc_free(slots->allocator, slots, sizeof(*slots));
 }
@@ -93,6 +97,7 @@ static eddy_connection take(ed_slots *slots, struct queue *queue)
         queue->first = (queue->first + 1) % queue->capacity;
         queue->count--;
         unsigned generation = atomic_fetch_add(&slots->generation[slot], 1) + 1;
+        atomic_store(&slots->data[slot], NULL); // now, when it is not the last user's any more
         ED_ASSERT(generation % 2 == 1);
         handle = (uint64_t)generation << 32 | (slot + 1);
     }
@@ -155,6 +160,55 @@ void ed_slots_ask_again(ed_slots *slots, eddy_connection handle)
     // By now the slot may be another's, and that may be asked about, too.
     ED_ASSERT(ed_slot_of(handle) < slots->count);
     (void)atomic_compare_exchange_strong(&slots->asked[ed_slot_of(handle)], &nobody, handle);
+}
+
+bool ed_slots_set_data(ed_slots *slots, eddy_connection handle, void *data)
+{
+    // The mutex keeps the slot from being given out to somebody else in between.
+    ed_mutex_lock(&slots->mutex);
+    bool is_live = ed_slots_live(slots, handle);
+    if (is_live)
+        atomic_store(&slots->data[ed_slot_of(handle)], data);
+    ed_mutex_unlock(&slots->mutex);
+    return is_live;
+}
+
+/**
+ * Reads the pointer and whose it is. It changes owners only between two generations, so what is
+ * read between two equal ones is that one's. @return the generation; odd: live, even: the one
+ * before's.
+ */
+static unsigned read_data(const ed_slots *slots, uint32_t slot, void **data)
+{
+    unsigned generation = 0;
+    unsigned before = 0;
+
+    do {
+        before = atomic_load(&slots->generation[slot]);
+        *data = atomic_load(&slots->data[slot]);
+        generation = atomic_load(&slots->generation[slot]);
+    } while (generation != before);
+    return generation;
+}
+
+void *ed_slots_data(const ed_slots *slots, eddy_connection handle)
+{
+    void *data = NULL;
+
+    if (!ed_slots_live(slots, handle))
+        return NULL;
+    return read_data(slots, ed_slot_of(handle), &data) == handle >> 32 ? data : NULL;
+}
+
+void *ed_slots_last_data(const ed_slots *slots, eddy_connection handle, void *otherwise)
+{
+    void *data = NULL;
+
+    ED_ASSERT(ed_slot_of(handle) < slots->count);
+    unsigned generation = read_data(slots, ed_slot_of(handle), &data);
+    bool is_its = generation == (unsigned)(handle >> 32) ||
+                  (generation % 2 == 0 && generation == (unsigned)(handle >> 32) + 1);
+    return is_its ? data : otherwise;
 }
 
 uint32_t ed_slots_count(const ed_slots *slots)

@@ -40,6 +40,17 @@ bool ed_slots_answer(ed_slots *slots, eddy_connection handle);
 /** Takes the answer back: it could not be passed on. Any thread. */
 void ed_slots_ask_again(ed_slots *slots, eddy_connection handle);
 
+/** The program's own pointer for a connection; NULL in a slot just taken. Any thread.
+ * @return whether the handle is live. */
+bool ed_slots_set_data(ed_slots *slots, eddy_connection handle, void *data);
+
+/** @return what was set, NULL for a stale handle. Any thread. */
+void *ed_slots_data(const ed_slots *slots, eddy_connection handle);
+
+/** The same also for a slot that was given back and rests; `otherwise` if it is another's by now.
+ */
+void *ed_slots_last_data(const ed_slots *slots, eddy_connection handle, void *otherwise);
+
 /** How many slots there are, of both kinds. */
 uint32_t ed_slots_count(const ed_slots *slots);
 

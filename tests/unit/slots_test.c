@@ -144,11 +144,39 @@ static void requests(void **state)
     CHECK("the new one", ed_slots_answer(slots, second));
 }
 
+/** A pointer belongs to one use of a slot; it can be read on while the slot rests. */
+static void data(void **state)
+{
+    int one = 1, two = 2, other = 3;
+
+    (void)state;
+    open_slots(1, 1);
+    eddy_connection first = ed_slots_take_outgoing(slots);
+    CHECK("none", ed_slots_data(slots, first) == NULL);
+    CHECK("live", ed_slots_set_data(slots, first, &one));
+    CHECK("set", ed_slots_data(slots, first) == &one);
+    CHECK("set", ed_slots_last_data(slots, first, &other) == &one);
+    CHECK("the next use", !ed_slots_set_data(slots, first + (UINT64_C(2) << 32), &two));
+    CHECK("the free state", !ed_slots_set_data(slots, first + (UINT64_C(1) << 32), &two));
+    CHECK("nobody", !ed_slots_set_data(slots, 0, &two) && ed_slots_data(slots, 0) == NULL);
+    CHECK("no such slot", ed_slots_data(slots, first + 2) == NULL);
+
+    ed_slots_give(slots, first);
+    CHECK("stale", ed_slots_data(slots, first) == NULL && !ed_slots_set_data(slots, first, &two));
+    CHECK("the last word", ed_slots_last_data(slots, first, &other) == &one);
+    eddy_connection second = ed_slots_take_outgoing(slots);
+    CHECK("anew", ed_slots_data(slots, second) == NULL);
+    CHECK("another's", ed_slots_last_data(slots, first, &other) == &other);
+    CHECK("its own", ed_slots_last_data(slots, second, &other) == NULL);
+    ed_slots_give(slots, second);
+    CHECK("another's", ed_slots_last_data(slots, first, &other) == &other);
+}
+
 static void out_of_memory(void **state)
 {
     (void)state;
     ed_counting_alloc_init(&counting, NULL);
-    for (uint64_t after = 0; after < 5; after++) {
+    for (uint64_t after = 0; after < 6; after++) {
         counting.fail_after = after;
         CHECK("none", ed_slots_create(&counting.allocator, 3, 3) == NULL);
         CHECK_EQ("nothing left", counting.live_count, 0);
@@ -182,9 +210,14 @@ static void take_and_give(void *context)
         taker->is_wrong |= slot >= THREAD_SLOTS || !ed_slots_live(slots, handle) ||
                            generation <= taker->last_generation[slot % THREAD_SLOTS];
         taker->last_generation[slot % THREAD_SLOTS] = generation;
+        // The pointer of this use of the slot is here until the slot is given back, and no longer.
+        taker->is_wrong |= ed_slots_data(slots, handle) != NULL;
+        taker->is_wrong |= !ed_slots_set_data(slots, handle, taker);
+        taker->is_wrong |= ed_slots_data(slots, handle) != taker;
         taker->taken++;
         ed_slots_give(slots, handle);
         taker->is_wrong |= ed_slots_live(slots, handle);
+        taker->is_wrong |= ed_slots_set_data(slots, handle, taker);
     }
 }
 
@@ -219,6 +252,7 @@ int main(void)
         cmocka_unit_test_teardown(stale_handles, teardown),
         cmocka_unit_test_teardown(wire_ids, teardown),
         cmocka_unit_test_teardown(requests, teardown),
+        cmocka_unit_test_teardown(data, teardown),
         cmocka_unit_test_teardown(out_of_memory, teardown),
         cmocka_unit_test_teardown(two_threads, teardown),
     };
