@@ -576,6 +576,42 @@ EDDY_API uint64_t eddy_now_ns(void);
 /** The address that the manager's socket is bound to. */
 EDDY_API eddy_address eddy_local_address(const eddy_manager *manager);
 
+/* ------------------------------------------------------------------------ looking at connections
+ */
+
+/*
+ * What follows looks at the connections themselves, as they are after the last poll. So each of
+ * these calls may have to wait for the end of a poll that is going on, but for nothing else.
+ */
+
+/** Where a connection stands. */
+typedef enum eddy_state {
+    EDDY_STATE_NONE = 0,       /* the handle is stale */
+    EDDY_STATE_REQUESTED = 1,  /* it is incoming, and the program has not decided about it */
+    EDDY_STATE_CONNECTING = 2, /* it was dialled or let in, and the other end has to confirm */
+    EDDY_STATE_CONNECTED = 3,
+    EDDY_STATE_CLOSING = 4, /* what was accepted is sent, or the end is being told */
+} eddy_state;
+
+EDDY_API eddy_state eddy_connection_state(eddy_manager *manager, eddy_connection connection);
+
+/**
+ * Lists the connections that the program has heard of and not yet of their end: those it dialled,
+ * and those of an EDDY_CONNECT_REQUEST or EDDY_CONNECTED event, which may still wait to be taken.
+ * @param handles room for `capacity`; NULL with a capacity of 0. In no order that means anything.
+ * @return how many there are, also where that is more than there was room for.
+ */
+EDDY_API size_t eddy_connections(eddy_manager *manager, eddy_connection *handles, size_t capacity);
+
+/**
+ * The address of the other end, as it is now.
+ * @return EDDY_OK; EDDY_ECONNECTION; EDDY_EAGAIN (dialled, and no poll has seen it yet); `*address`
+ * is then untouched.
+ */
+EDDY_API EDDY_MUST_CHECK eddy_status eddy_peer_address(eddy_manager *manager,
+                                                       eddy_connection connection,
+                                                       eddy_address *address);
+
 /* -------------------------------------------------------------------------------- statistics -- */
 
 /** What a manager has seen. Counters only grow. */

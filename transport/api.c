@@ -62,6 +62,7 @@ static void destroy(eddy_manager *m)
     if (m->socket.close != NULL)
         m->socket.close(m->socket.context);
     ed_mutex_destroy(&m->mutex);
+    ed_mutex_destroy(&m->core_mutex);
     eddy_allocator allocator = m->allocator;
     ed_alloc_free(&allocator, m, sizeof(*m));
 }
@@ -168,7 +169,9 @@ static bool wants_send(const eddy_manager *m)
 
 static uint64_t poll_core(eddy_manager *m, uint64_t now_ns)
 {
+    ed_mutex_lock(&m->core_mutex);
     uint64_t next_ns = ed_manager_poll(m->core, now_ns);
+    ed_mutex_unlock(&m->core_mutex);
 
     ed_mutex_lock(&m->mutex);
     m->published = m->live;
@@ -191,6 +194,18 @@ static eddy_status start_pump(eddy_manager *m)
     return m->pump.wake_fd < 0 ? EDDY_ESYSTEM : ed_pump_start(&m->pump);
 }
 
+static eddy_status create_mutexes(eddy_manager *m)
+{
+    eddy_status status = ed_mutex_init(&m->mutex);
+
+    if (status != EDDY_OK)
+        return status;
+    status = ed_mutex_init(&m->core_mutex);
+    if (status != EDDY_OK)
+        ed_mutex_destroy(&m->mutex);
+    return status;
+}
+
 eddy_status eddy_open(eddy_manager **manager, const eddy_config *config)
 {
     eddy_config defaults = eddy_config_default();
@@ -208,7 +223,7 @@ eddy_status eddy_open(eddy_manager **manager, const eddy_config *config)
     if (m == NULL)
         return EDDY_ENOMEM;
     copy_config(m, config);
-    status = ed_mutex_init(&m->mutex);
+    status = create_mutexes(m);
     if (status != EDDY_OK) {
         eddy_allocator allocator = m->allocator;
         ed_alloc_free(&allocator, m, sizeof(*m));

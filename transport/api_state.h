@@ -19,6 +19,7 @@ struct eddy_manager {
     ed_channel *commands; /* we hold the sender's end */
     ed_channel *events;   /* we hold the receiver's end */
     ed_slots *slots;
+    ed_mutex core_mutex; /* held while the core is polled, or looked into */
     ed_manager *core;
     ed_reliable reliable;
     ed_log log;

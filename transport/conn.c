@@ -88,6 +88,13 @@ bool ed_conn_is_ended(const ed_conn *conn)
            conn->end.end != 0 && !conn->disconnected_pending;
 }
 
+bool ed_conn_is_known(const ed_conn *conn)
+{
+    bool has_begun = conn->is_client || conn->is_asked || conn->is_opened;
+
+    return has_begun && (conn->end.end == 0 || conn->disconnected_pending);
+}
+
 bool ed_conn_is_over(const ed_conn *conn)
 {
     return conn->state == ED_CONN_CLOSED && !conn->asked_pending && !conn->connected_pending &&

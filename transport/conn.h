@@ -163,6 +163,9 @@ bool ed_conn_is_over(const ed_conn *conn);
 /** Whether it is over for the program, and only answers what still comes from the peer. */
 bool ed_conn_is_ended(const ed_conn *conn);
 
+/** Whether the program has heard of it, or is about to, and has not heard of its end. */
+bool ed_conn_is_known(const ed_conn *conn);
+
 /* Between the files of the connection. */
 
 /** Whether packets are exchanged: CONNECTED or FLUSHING. */

@@ -213,6 +213,13 @@ bool ed_manager_is_done(const ed_manager *m)
     return m->is_done;
 }
 
+void *ed_manager_connection(const ed_manager *m, eddy_connection handle)
+{
+    const ed_manager_slot *slot = ed_manager_find_handle(m, handle);
+
+    return slot == NULL ? NULL : slot->connection;
+}
+
 uint32_t ed_manager_connection_count(const ed_manager *m)
 {
     return m->connection_count;

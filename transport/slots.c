@@ -87,6 +87,11 @@ void ed_slots_destroy(ed_slots *slots)
     ed_alloc_free(slots->allocator, slots, sizeof(*slots));
 }
 
+static eddy_connection handle_of(uint32_t slot, unsigned generation)
+{
+    return (uint64_t)generation << 32 | (slot + 1);
+}
+
 static eddy_connection take(ed_slots *slots, struct queue *queue)
 {
     eddy_connection handle = 0;
@@ -99,7 +104,7 @@ static eddy_connection take(ed_slots *slots, struct queue *queue)
         unsigned generation = atomic_fetch_add(&slots->generation[slot], 1) + 1;
         atomic_store(&slots->data[slot], NULL); // now, when it is not the last user's any more
         ED_ASSERT(generation % 2 == 1);
-        handle = (uint64_t)generation << 32 | (slot + 1);
+        handle = handle_of(slot, generation);
     }
     ed_mutex_unlock(&slots->mutex);
     return handle;
@@ -209,6 +214,18 @@ void *ed_slots_last_data(const ed_slots *slots, eddy_connection handle, void *ot
     bool is_its = generation == (unsigned)(handle >> 32) ||
                   (generation % 2 == 0 && generation == (unsigned)(handle >> 32) + 1);
     return is_its ? data : otherwise;
+}
+
+eddy_connection ed_slots_handle(const ed_slots *slots, uint32_t slot)
+{
+    ED_ASSERT(slot < slots->count);
+    unsigned generation = atomic_load(&slots->generation[slot]);
+    return generation % 2 == 1 ? handle_of(slot, generation) : 0;
+}
+
+bool ed_slots_is_outgoing(const ed_slots *slots, uint32_t slot)
+{
+    return slot < slots->outgoing_count;
 }
 
 uint32_t ed_slots_count(const ed_slots *slots)

@@ -51,6 +51,12 @@ void *ed_slots_data(const ed_slots *slots, eddy_connection handle);
  */
 void *ed_slots_last_data(const ed_slots *slots, eddy_connection handle, void *otherwise);
 
+/** The handle of a slot, if it is taken; otherwise 0. Any thread. */
+eddy_connection ed_slots_handle(const ed_slots *slots, uint32_t slot);
+
+/** Whether the slot is one for an outgoing connection. */
+bool ed_slots_is_outgoing(const ed_slots *slots, uint32_t slot);
+
 /** How many slots there are, of both kinds. */
 uint32_t ed_slots_count(const ed_slots *slots);
 
