@@ -662,6 +662,47 @@ typedef struct eddy_stats {
 /** Copies the counters as of the last poll. */
 EDDY_API void eddy_get_stats(eddy_manager *manager, eddy_stats *stats);
 
+/** What one connection has seen. Times and sizes are as of now; counters only grow. */
+#define EDDY_CONNECTION_STATS_MAP(X)                                                               \
+    /* the path; times are 0 before the first sample */                                            \
+    X(rtt_smoothed_ns, "round trip, smoothed, without the peer's waiting")                         \
+    X(rtt_latest_ns, "the newest sample")                                                          \
+    X(rtt_min_ns, "the least sample")                                                              \
+    X(rtt_variation_ns, "mean deviation of the samples")                                           \
+    X(window, "bytes that may be in flight")                                                       \
+    X(in_flight, "bytes sent and neither acknowledged nor lost")                                   \
+    X(pacing_rate, "bytes per second that may leave")                                              \
+    /* sending */                                                                                  \
+    X(sent_datagrams, "datagrams sent, the handshake's too")                                       \
+    X(sent_bytes, "bytes in them")                                                                 \
+    X(packets_sent, "packets sent")                                                                \
+    X(packets_lost, "of these, declared lost")                                                     \
+    X(packets_spurious, "of these, acknowledged later")                                            \
+    X(probes_sent, "packets sent to ask for an acknowledgement")                                   \
+    X(messages_sent, "messages accepted from the program")                                         \
+    X(messages_resent, "copies of reliable messages sent again")                                   \
+    X(messages_shed, "unreliable messages dropped at the sender, oldest first")                    \
+    /* receiving */                                                                                \
+    X(received_datagrams, "datagrams that came for it")                                            \
+    X(received_bytes, "bytes in them")                                                             \
+    X(messages_delivered, "messages given to the program")                                         \
+    X(messages_duplicate, "reliable messages that arrived again")
+
+typedef struct eddy_connection_stats {
+#define X(name, text) uint64_t name;
+    EDDY_CONNECTION_STATS_MAP(X)
+#undef X
+} eddy_connection_stats;
+
+/**
+ * Copies the figures of a connection. May wait for the end of a poll, as eddy_connections does.
+ * @return EDDY_OK; EDDY_ECONNECTION; EDDY_EAGAIN (dialled, and no poll has seen it yet); `*stats`
+ * is then untouched.
+ */
+EDDY_API EDDY_MUST_CHECK eddy_status eddy_get_connection_stats(eddy_manager *manager,
+                                                               eddy_connection connection,
+                                                               eddy_connection_stats *stats);
+
 /** Copies the socket's counters as of the last poll. */
 EDDY_API void eddy_get_socket_stats(eddy_manager *manager, eddy_socket_stats *stats);
 

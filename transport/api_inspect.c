@@ -102,3 +102,15 @@ eddy_status eddy_peer_address(eddy_manager *m, eddy_connection connection, eddy_
     end_look(m);
     return status;
 }
+
+eddy_status eddy_get_connection_stats(eddy_manager *m, eddy_connection connection,
+                                      eddy_connection_stats *stats)
+{
+    const ed_conn *conn = begin_look(m, connection);
+    eddy_status status = conn == NULL ? status_without(m, connection) : EDDY_OK;
+
+    if (conn != NULL)
+        ed_conn_get_stats(conn, stats);
+    end_look(m);
+    return status;
+}

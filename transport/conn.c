@@ -249,6 +249,7 @@ eddy_status ed_conn_send(ed_conn *conn, eddy_guarantee guarantee, uint8_t stream
     uint64_t shed = 0;
 
     conn->shared->stats->messages_sent++;
+    conn->stats.messages_sent++;
     if (!accepts) {
         count_late(conn, guarantee);
         ed_pool_give(block);
@@ -256,6 +257,7 @@ eddy_status ed_conn_send(ed_conn *conn, eddy_guarantee guarantee, uint8_t stream
     }
     eddy_status status = ed_outbox_push(&conn->outbox, (uint8_t)guarantee, stream, block, &shed);
     conn->shared->stats->messages_shed += shed;
+    conn->stats.messages_shed += shed;
     if (status != EDDY_OK) {
         count_late(conn, guarantee);
         ed_pool_give(block);
@@ -340,6 +342,7 @@ static void connected_event(ed_conn *conn, eddy_event *event)
 static void message_event(ed_conn *conn, eddy_event *event, ed_block *block)
 {
     conn->shared->stats->messages_delivered++;
+    conn->stats.messages_delivered++;
     event->type = EDDY_MESSAGE;
     event->message.data = block->data;
     event->message.size = block->size;

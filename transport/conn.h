@@ -81,6 +81,7 @@ typedef struct ed_conn {
     uint64_t life_ping_next_ns; /* when a packet that cannot be kept is next answered by a PING */
 
     ed_timers timers;
+    eddy_connection_stats stats; /* the counters; ed_conn_get_stats adds the rest */
 
     /* ending */
     ed_close close;         /* that we say, and what to report when we are done */
@@ -162,6 +163,9 @@ bool ed_conn_is_over(const ed_conn *conn);
 
 /** Whether it is over for the program, and only answers what still comes from the peer. */
 bool ed_conn_is_ended(const ed_conn *conn);
+
+/** Everything that can be said about it. */
+void ed_conn_get_stats(const ed_conn *conn, eddy_connection_stats *stats);
 
 /** Whether the program has heard of it, or is about to, and has not heard of its end. */
 bool ed_conn_is_known(const ed_conn *conn);

@@ -28,6 +28,7 @@ static void on_packet_acked(ed_conn *conn, const ed_sent *packet, uint64_t in_fl
         ed_ack_on_acked(&conn->ack, packet->ack_largest);
     if ((packet->flags & ED_SENT_WAS_LOST) != 0) {
         conn->shared->stats->packets_spurious++;
+        conn->stats.packets_spurious++;
         conn->congestion_ops->on_spurious(&conn->congestion, packet->sent_ns, packet->size, now_ns);
     } else if ((packet->flags & ED_SENT_IN_FLIGHT) != 0) {
         ed_congestion_ack ack = {.sent_ns = packet->sent_ns,
@@ -67,6 +68,7 @@ void ed_conn_detect_losses(ed_conn *conn, uint64_t now_ns)
 
     while (ed_loss_next_lost(&losses, &packet)) {
         conn->shared->stats->packets_lost++;
+        conn->stats.packets_lost++;
         for (size_t i = 0; i < packet->ref_count; i++)
             (void)ed_outbox_on_lost(&conn->outbox, ed_sent_refs(&conn->sent, packet, i),
                                     packet->number);
@@ -150,6 +152,7 @@ static verdict handle_message(ed_conn *conn, const ed_frame *frame, uint64_t now
         return frame->message.guarantee == ED_WIRE_UNRELIABLE ? TAKEN : UNKEPT;
     }
     stats->messages_duplicate += status == EDDY_EEXIST ? 1 : 0;
+    conn->stats.messages_duplicate += status == EDDY_EEXIST ? 1 : 0;
     return status == EDDY_OK || status == EDDY_EEXIST ? TAKEN : VIOLATION;
 }
 

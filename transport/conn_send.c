@@ -133,6 +133,7 @@ static bool put_message(struct draft *d, ed_conn *conn, ed_out *out)
     d->message_count++;
     draft_flag(d, ED_SENT_ACK_ELICITING);
     conn->shared->stats->messages_resent += out->state != ED_OUT_FRESH ? 1 : 0;
+    conn->stats.messages_resent += out->state != ED_OUT_FRESH ? 1 : 0;
     ed_outbox_on_sent(&conn->outbox, out, d->packet.number);
     return true;
 }
@@ -221,6 +222,7 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
         draft_flag(&d, ED_SENT_PROBE);
         conn->probes--;
         conn->shared->stats->probes_sent++;
+        conn->stats.probes_sent++;
     }
     if (conn->is_client && elicits && d.message_count == 0)
         draft_pad(&d, ED_CLIENT_PACKET_SIZE_MIN - ED_TAG_SIZE - d.packet.header_size);

@@ -228,6 +228,10 @@ static bool supersedes(const void *connection, const eddy_datagram *datagram)
 
 static void receive(void *connection, const eddy_datagram *datagram, uint64_t now_ns)
 {
+    ed_conn *conn = connection;
+
+    conn->stats.received_datagrams++;
+    conn->stats.received_bytes += datagram->size;
     ed_conn_receive(connection, datagram, now_ns);
 }
 
@@ -318,12 +322,14 @@ static void expire(void *connection, uint64_t now_ns)
 
 static bool transmit(void *connection, ed_output *output, uint64_t now_ns)
 {
-    const ed_conn *conn = connection;
+    ed_conn *conn = connection;
     size_t size = ed_conn_transmit(connection, output->datagram.data, now_ns);
 
     output->datagram.remote = conn->remote;
     output->datagram.local = conn->local;
     output->datagram.size = size;
+    conn->stats.sent_datagrams += size > 0 ? 1 : 0;
+    conn->stats.sent_bytes += size;
     return size > 0;
 }
 
