@@ -217,6 +217,7 @@ typedef struct eddy_config {
     uint32_t handshake_timeout_ms; /* 100-600,000 */
     uint32_t idle_timeout_ms;      /* silence that ends a connection; 0: never; else >= 100 */
     uint32_t keepalive_ms;         /* silence that is answered by a ping; 0: never */
+    uint64_t rate_max;             /* bytes per second of a connection; 0: no cap; else >= 1,200 */
     size_t max_message_size;       /* bytes; both ways: larger ones are neither sent nor taken */
     size_t send_budget;            /* bytes accepted by eddy_send and not yet acknowledged */
     size_t connection_send_budget; /* the same, of one connection */
@@ -261,6 +262,9 @@ typedef enum eddy_guarantee {
 } eddy_guarantee;
 
 #define EDDY_STREAM_COUNT 256 /* streams of each guarantee; each has an order of its own */
+
+/** The lowest cap on a rate, in bytes per second: a datagram. */
+#define EDDY_RATE_MIN 1200
 
 /** A message up to this size travels in one datagram; a larger one in several. */
 #define EDDY_PIECE_SIZE_MAX 1150
@@ -513,6 +517,16 @@ typedef struct eddy_stream_options {
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_set_stream(eddy_manager *manager,
                                                      eddy_connection connection, uint8_t stream,
                                                      const eddy_stream_options *options);
+
+/**
+ * Caps what a connection sends from the next poll on, in place of config.rate_max: all datagrams
+ * with what is in them, less the handshake's. Over a short time it may be ten datagrams more. Acks
+ * and probes are never held back, but the messages behind them wait longer.
+ * @param rate_max bytes per second; 0: no cap; else at least EDDY_RATE_MIN.
+ * @return EDDY_OK, EDDY_EINVAL, EDDY_ECONNECTION, EDDY_ENOMEM or EDDY_ECLOSED.
+ */
+EDDY_API eddy_status eddy_set_rate(eddy_manager *manager, eddy_connection connection,
+                                   uint64_t rate_max);
 
 /**
  * Ends a connection: sends what was accepted, for at most `flush_ms`, then tells the peer.

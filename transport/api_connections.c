@@ -164,7 +164,21 @@ eddy_status eddy_refuse(eddy_manager *m, eddy_connection connection, uint32_t co
     return answer(m, &command, reason);
 }
 
-/* ------------------------------------------------------------------------------- user data -- */
+/* -------------------------------------------------------------------------------- settings -- */
+
+eddy_status eddy_set_rate(eddy_manager *m, eddy_connection connection, uint64_t rate_max)
+{
+    ed_reliable_command command = {
+        .head = {.kind = ED_COMMAND_TO_CONNECTION, .connection = connection},
+        .operation = ED_OPERATION_RATE,
+        .rate_max = rate_max};
+
+    if (rate_max != 0 && rate_max < EDDY_RATE_MIN)
+        return EDDY_EINVAL;
+    if (!ed_slots_live(m->slots, connection))
+        return EDDY_ECONNECTION;
+    return ed_api_push(m, &command);
+}
 
 eddy_status eddy_set_connection_data(eddy_manager *m, eddy_connection connection, void *user_data)
 {

@@ -2,12 +2,46 @@
 
 #include <string.h>
 
+/* ------------------------------------------------------------------------------------- rate -- */
+
+static uint64_t path_rate(const ed_conn *conn)
+{
+    return conn->congestion_ops->pacing_rate(&conn->congestion, &conn->rtt);
+}
+
+bool ed_conn_is_capped(const ed_conn *conn)
+{
+    return conn->rate_max != 0 && conn->rate_max < path_rate(conn);
+}
+
+static uint64_t pacing_rate(const ed_conn *conn)
+{
+    return ed_conn_is_capped(conn) ? conn->rate_max : path_rate(conn);
+}
+
+void ed_conn_update_rate(ed_conn *conn, uint64_t now_ns)
+{
+    ed_pacer_set_rate(&conn->pacer, pacing_rate(conn), now_ns);
+    // Something may go now that the pacer was not asked about, or must wait longer.
+    conn->timers.at_ns[ED_TIMER_PACE] = ED_NEVER_NS;
+}
+
+void ed_conn_set_rate(ed_conn *conn, uint64_t rate_max, uint64_t now_ns)
+{
+    ED_ASSERT(rate_max == 0 || rate_max >= EDDY_RATE_MIN);
+    conn->rate_max = rate_max;
+    ed_conn_update_rate(conn, now_ns);
+}
+
+/* ------------------------------------------------------------------------------------- life -- */
+
 static void init(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
                  uint64_t now_ns)
 {
     const eddy_config *config = shared->config;
 
-    *conn = (ed_conn){.shared = shared, .handle = handle, .started_ns = now_ns};
+    *conn = (ed_conn){
+        .shared = shared, .handle = handle, .started_ns = now_ns, .rate_max = config->rate_max};
     ed_ack_init(&conn->ack);
     ed_inbox_init(&conn->inbox, shared->allocator, shared->receive_pool);
     ed_outbox_init(&conn->outbox, shared->allocator);
@@ -16,8 +50,7 @@ static void init(ed_conn *conn, const ed_conn_shared *shared, eddy_connection ha
     ed_rtt_init(&conn->rtt);
     conn->congestion_ops = ed_congestion_ops_of(config->congestion);
     conn->congestion_ops->init(&conn->congestion, ED_DATAGRAM_SIZE);
-    ed_pacer_init(&conn->pacer, conn->congestion_ops->pacing_rate(&conn->congestion, &conn->rtt),
-                  ED_DATAGRAM_SIZE, now_ns);
+    ed_pacer_init(&conn->pacer, pacing_rate(conn), ED_DATAGRAM_SIZE, now_ns);
     ed_timers_init(&conn->timers, config->idle_timeout_ms, config->keepalive_ms);
     conn->request_pending = true;
 }

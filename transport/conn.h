@@ -74,7 +74,8 @@ typedef struct ed_conn {
     const ed_congestion_ops *congestion_ops;
     ed_congestion congestion;
     ed_pacer pacer;
-    uint32_t probes; /* that must leave whatever the window says */
+    uint64_t rate_max; /* bytes per second that the pacer may let go; 0: no cap */
+    uint32_t probes;   /* that must leave whatever the window says */
     bool ping_pending;
     bool app_limited;           /* the program, not the window, decides how much is in flight */
     uint64_t ack_ping_next_ns;  /* when an ACK may next ask to be acknowledged itself */
@@ -127,6 +128,9 @@ eddy_status ed_conn_send(ed_conn *conn, eddy_guarantee guarantee, uint8_t stream
 /** Closes: flushes for at most `flush_ns`, then says CLOSE. */
 void ed_conn_close(ed_conn *conn, uint32_t code, const char *reason, uint64_t flush_ns,
                    uint64_t now_ns);
+
+/** Caps the rate, in bytes per second; 0: no cap. */
+void ed_conn_set_rate(ed_conn *conn, uint64_t rate_max, uint64_t now_ns);
 
 /** The program lets a newcomer in. Nothing, if it is no request any more. */
 void ed_conn_admit(ed_conn *conn, uint64_t now_ns);
@@ -209,5 +213,11 @@ void ed_conn_update_recovery(ed_conn *conn);
 void ed_conn_detect_losses(ed_conn *conn, uint64_t now_ns);
 
 uint64_t ed_conn_pto_ns(const ed_conn *conn);
+
+/** Whether it is the cap on the rate, and not the path, that holds messages back. */
+bool ed_conn_is_capped(const ed_conn *conn);
+
+/** Tells the pacer the rate of now. */
+void ed_conn_update_rate(ed_conn *conn, uint64_t now_ns);
 
 #endif

@@ -101,10 +101,7 @@ static verdict handle_ack(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
     }
     ed_conn_detect_losses(conn, now_ns);
     ed_loss_trim(&conn->loss, &conn->sent, &conn->rtt, ED_ACK_DELAY_NS, now_ns);
-    ed_pacer_set_rate(&conn->pacer,
-                      conn->congestion_ops->pacing_rate(&conn->congestion, &conn->rtt), now_ns);
-    // More room in the window may let something go that the pacer was not asked about.
-    conn->timers.at_ns[ED_TIMER_PACE] = ED_NEVER_NS;
+    ed_conn_update_rate(conn, now_ns);
     check_flushed(conn, now_ns);
     return TAKEN; // perhaps a CLOSE follows
 }

@@ -284,13 +284,17 @@ static void do_refuse(ed_conn *conn, ed_reliable_command *command, uint64_t now_
     ed_pool_give(command->block);
 }
 
+static void do_rate(ed_conn *conn, ed_reliable_command *command, uint64_t now_ns)
+{
+    ed_conn_set_rate(conn, command->rate_max, now_ns);
+}
+
 /** Each takes the command's block over. */
 static void (*const operations[ED_OPERATION_COUNT])(ed_conn *conn, ed_reliable_command *command,
                                                     uint64_t now_ns) = {
-    [ED_OPERATION_SEND] = do_send,
-    [ED_OPERATION_CLOSE] = do_close,
-    [ED_OPERATION_ADMIT] = do_admit,
-    [ED_OPERATION_REFUSE] = do_refuse,
+    [ED_OPERATION_SEND] = do_send,   [ED_OPERATION_CLOSE] = do_close,
+    [ED_OPERATION_ADMIT] = do_admit, [ED_OPERATION_REFUSE] = do_refuse,
+    [ED_OPERATION_RATE] = do_rate,
 };
 
 static void send_command(void *connection, void *item, uint64_t now_ns)

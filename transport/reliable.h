@@ -13,6 +13,7 @@ typedef enum ed_operation {
     ED_OPERATION_CLOSE,
     ED_OPERATION_ADMIT,
     ED_OPERATION_REFUSE,
+    ED_OPERATION_RATE,
     ED_OPERATION_COUNT
 } ed_operation;
 
@@ -22,7 +23,10 @@ typedef struct ed_reliable_command {
     /* Owned. SEND: the message; CLOSE, REFUSE: the reason with its NUL, or NULL; CONNECT: the
        payload, or NULL */
     ed_block *block;
-    uint64_t flush_ns;
+    union {
+        uint64_t flush_ns; /* CLOSE */
+        uint64_t rate_max; /* RATE: bytes per second */
+    };
     uint32_t code;
     uint8_t operation; /* ed_operation */
     uint8_t guarantee;
