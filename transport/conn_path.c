@@ -53,17 +53,16 @@ static void follow_ending(ed_conn *conn, bool is_newest)
 void ed_conn_on_arrival(ed_conn *conn, const eddy_datagram *datagram, bool is_newest,
                         uint64_t now_ns)
 {
-    conn->arrival =
-        (ed_conn_arrival){.path = {.remote = datagram->remote, .local = datagram->local},
-                          .size = datagram->size};
+    conn->arrival = (ed_conn_arrival){
+        .path = {.remote = datagram->remote, .local = datagram->local}, .size = datagram->size};
     if (conn->is_client)
         return;
     if (!ed_conn_is_open(conn)) {
         follow_ending(conn, is_newest);
         return;
     }
-    switch (ed_paths_on_packet(&conn->paths, &conn->arrival.path, datagram->size, is_newest,
-                               now_ns)) {
+    switch (
+        ed_paths_on_packet(&conn->paths, &conn->arrival.path, datagram->size, is_newest, now_ns)) {
     case ED_PATH_KNOWN:
         return;
     case ED_PATH_TOO_SOON:
@@ -109,8 +108,7 @@ static void restart_path(ed_conn *conn, uint64_t answer_ns, uint64_t now_ns)
     if (answer_ns != ED_NEVER_NS)
         ed_rtt_sample(&conn->rtt, answer_ns, 0);
     ops->init(&conn->congestion, ED_DATAGRAM_SIZE);
-    ed_pacer_init(&conn->pacer, ops->pacing_rate(&conn->congestion, &conn->rtt), ED_DATAGRAM_SIZE,
-                  now_ns);
+    ed_pacer_init(&conn->pacer, ed_conn_rate(conn), ED_DATAGRAM_SIZE, now_ns);
 }
 
 static void log_move(const ed_conn *conn, const ed_path *old, uint64_t now_ns)
@@ -182,8 +180,8 @@ static size_t transmit_frame(ed_conn *conn, const ed_path *path, ed_frame_type t
     ed_writer w = ed_writer_of(bytes, sizeof(bytes));
 
     ed_frame_write_path(&w, type, said);
-    size_t size = ed_conn_write_aside(
-        conn, (ed_span){.data = bytes, .size = ed_writer_size(&w)}, room, data, now_ns);
+    size_t size = ed_conn_write_aside(conn, (ed_span){.data = bytes, .size = ed_writer_size(&w)},
+                                      room, data, now_ns);
     ed_paths_on_sent(&conn->paths, path, size);
     return size;
 }
@@ -218,8 +216,7 @@ static size_t transmit_challenge(ed_conn *conn, ed_path_end end, ed_path *path, 
     return size;
 }
 
-static size_t transmit_close_elsewhere(ed_conn *conn, ed_path *path, uint8_t *data,
-                                       uint64_t now_ns)
+static size_t transmit_close_elsewhere(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns)
 {
     if (!conn->close_elsewhere)
         return 0;

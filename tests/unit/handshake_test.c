@@ -51,7 +51,8 @@ static ed_initiate some_initiate(void)
                             .protocol_id = hello.protocol_id,
                             .ephemeral = {9, 8, 7, [31] = 1},
                             .datagram_size = ED_DATAGRAM_SIZE,
-                            .client_time_us = 123456789};
+                            .client_time_us = 123456789,
+                            .payload = {.data = (const uint8_t *)"let me in", .size = 9}};
 
     memcpy(initiate.nonce, hello.nonce, ED_NONCE_SIZE);
     ed_cookie_make(&jar, initiate.cookie, &hello, &remote, now_ns);
@@ -282,6 +283,9 @@ static void initiate_goes_around(void **state)
     CHECK_EQ("open", ed_initiate_open(&got, data, sizeof(data)), EDDY_OK);
     CHECK_EQ("size", got.datagram_size, want.datagram_size);
     CHECK_EQ("time", got.client_time_us, want.client_time_us);
+    CHECK_EQ("payload", got.payload.size, want.payload.size);
+    CHECK_BYTES("payload", got.payload.data, want.payload.data, want.payload.size);
+    CHECK("in the datagram", got.payload.data == data + INITIATE_CLEAR_SIZE + 66);
 }
 
 static void accept_goes_around(void **state)
@@ -350,6 +354,9 @@ static void initiate_that_says_nonsense(void **state)
         {"eight versions", 108, 8, EDDY_OK},
         {"nine versions", 108, 9, EDDY_EPROTO},
         {"build is not looked at", 152, 1, EDDY_OK},
+        {"no payload", 160, 0, EDDY_OK},
+        {"a payload of 255", 160, 255, EDDY_OK},
+        {"the largest payload and 9 more", 161, 1, EDDY_EPROTO},
     };
     ed_key key = accept_key();
 
@@ -391,7 +398,43 @@ static void accept_that_says_nonsense(void **state)
         ed_accept_write(data, &accept, &key);
         ed_accept got = {.id = 7};
         CHECK_EQ(rows[i].name, ed_accept_open(&got, &key, data, sizeof(data)), rows[i].want);
-        CHECK_EQ("untouched on failure", got.id, rows[i].want == EDDY_OK ? accept.id : 7);
+        uint32_t id = accept.refusal == 0 ? accept.id : 0; // nobody needs one who is refused
+        CHECK_EQ("untouched on failure", got.id, rows[i].want == EDDY_OK ? id : 7);
+    }
+}
+
+/** A refusal says why, in up to 63 bytes. */
+static void refusals(void **state)
+{
+    static const struct {
+        const char *name;
+        uint8_t size_said;
+        eddy_status want;
+    } rows[] = {{"no reason", 0, EDDY_OK},
+                {"a reason", 6, EDDY_OK},
+                {"the longest", 63, EDDY_OK},
+                {"longer", 64, EDDY_EPROTO},
+                {"as long as can be said", 255, EDDY_EPROTO}};
+    enum { SIZE_AT = 52 + 8 };
+    ed_key key = accept_key();
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_accept accept = {.refusal = EDDY_REFUSED_BY_PROGRAM, .code = 0xfedcba98};
+        ed_accept got;
+        uint8_t data[ED_ACCEPT_SIZE];
+        accept.reason_size = 63;
+        memset(accept.reason, 'x', accept.reason_size);
+        ed_accept_write(data, &accept, &key);
+        CHECK_EQ("open", ed_accept_open(&got, &key, data, sizeof(data)), EDDY_OK);
+        data[SIZE_AT] = rows[i].size_said;
+        ed_protect_seal(&key, 1, data, 52, ED_ACCEPT_SIZE - ED_TAG_SIZE);
+        CHECK_EQ(rows[i].name, ed_accept_open(&got, &key, data, sizeof(data)), rows[i].want);
+        if (rows[i].want != EDDY_OK)
+            continue;
+        CHECK_EQ(rows[i].name, got.refusal, EDDY_REFUSED_BY_PROGRAM);
+        CHECK_EQ(rows[i].name, got.code, accept.code);
+        CHECK_EQ(rows[i].name, strlen(got.reason), rows[i].size_said);
     }
 }
 
@@ -423,6 +466,7 @@ int main(void)
         cmocka_unit_test(hello_that_says_nonsense),
         cmocka_unit_test(initiate_that_says_nonsense),
         cmocka_unit_test(accept_that_says_nonsense),
+        cmocka_unit_test(refusals),
         cmocka_unit_test(accept_is_number_one),
     };
     return cmocka_run_group_tests_name("handshake", tests, setup, NULL);
