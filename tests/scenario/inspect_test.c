@@ -245,7 +245,7 @@ static void statistics_add_up(void **state)
     link.jitter_ns = DELAY_MS * ED_NS_PER_MS; // for losses that are none
     link.loss_ppm = 20 * 1000;
     link.duplicate_ppm = 20 * 1000;
-    link.reorder_ppm = 20 * 1000;
+    link.reorder_ppm = 100 * 1000;
     const ed_node *client = &cluster.nodes[1];
     eddy_connection loud = dial(client);
     eddy_connection silent = dial(&cluster.nodes[2]);

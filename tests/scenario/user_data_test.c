@@ -118,18 +118,26 @@ static void events_that_wait_carry_it(void **state)
     ed_cluster_close(&cluster);
 }
 
-/** A slot is another's before the old events are taken: they still are of the old connection. */
-static void another_use_of_the_slot(void **state)
+/** A slot stays with its connection until the program has taken the last event, and so does this. */
+static void the_slot_is_kept(void **state)
 {
+    char host_port[EDDY_ADDRESS_TEXT_SIZE];
+    eddy_connection refused = 0;
+
     (void)state;
     open_world("slot");
     eddy_connection dialled = dial(&at_client);
     (void)take(client, EDDY_CONNECTED, &at_client);
     CHECK_EQ("end", eddy_disconnect(client->manager, dialled, 0, NULL, 0), EDDY_OK);
     run_ms(5000);
+    (void)eddy_address_print(&server->address, host_port);
+    CHECK_EQ("not yet", eddy_connect(client->manager, host_port, &refused), EDDY_ELIMIT);
+    CHECK_EQ("the old one", take(client, EDDY_DISCONNECTED, &at_client), dialled);
+    (void)take(server, EDDY_CONNECTED, NULL);
+    (void)take(server, EDDY_DISCONNECTED, NULL);
+    run_ms(SETTLE_MS);
     eddy_connection next = dial(&another);
     CHECK("another", next != dialled);
-    CHECK_EQ("the old one", take(client, EDDY_DISCONNECTED, &at_client), dialled);
     CHECK_EQ("the new one", take(client, EDDY_CONNECTED, &another), next);
     ed_cluster_close(&cluster);
 }
@@ -140,12 +148,12 @@ static void no_connection_at_all(void **state)
     (void)state;
     open_world("duplicate");
     ed_node_crash(client);
-    client->config.max_outgoing = 2;
+    client->config.max_outgoing = 3;
     CHECK_EQ("restart", ed_node_start(client), EDDY_OK);
     (void)dial(&at_client);
     (void)take(client, EDDY_CONNECTED, &at_client);
     (void)dial(&another);
-    (void)dial(&at_server); // in the same slot
+    (void)dial(&at_server);
     (void)take(client, EDDY_DISCONNECTED, &another);
     (void)take(client, EDDY_DISCONNECTED, &at_server);
     ed_cluster_close(&cluster);
@@ -156,7 +164,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_event_carries_it),
         cmocka_unit_test(events_that_wait_carry_it),
-        cmocka_unit_test(another_use_of_the_slot),
+        cmocka_unit_test(the_slot_is_kept),
         cmocka_unit_test(no_connection_at_all),
     };
     return cmocka_run_group_tests_name("user_data", tests, NULL, NULL);
