@@ -45,8 +45,7 @@ void ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, eddy_conne
     init(conn, shared, handle, now_ns);
     conn->state = ED_CONN_HALF_OPEN;
     conn->id = id;
-    ed_paths_init(&conn->paths,
-                  &(ed_path){.remote = datagram->remote, .local = datagram->local});
+    ed_paths_init(&conn->paths, &(ed_path){.remote = datagram->remote, .local = datagram->local});
     memcpy(conn->nonce, initiate->nonce, sizeof(conn->nonce));
     memcpy(conn->cookie, initiate->cookie, sizeof(conn->cookie));
     conn->client_time_us = initiate->client_time_us;
@@ -82,7 +81,7 @@ bool ed_conn_is_ended(const ed_conn *conn)
 
 bool ed_conn_is_over(const ed_conn *conn)
 {
-    return conn->state == ED_CONN_CLOSED && !conn->connected_pending && !conn->moved_pending &&
+    return conn->state == ED_CONN_CLOSED && !conn->connected_pending &&
            !conn->disconnected_pending && conn->inbox.first_ready == NULL;
 }
 

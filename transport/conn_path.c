@@ -53,17 +53,16 @@ static void follow_ending(ed_conn *conn, bool is_newest)
 void ed_conn_on_arrival(ed_conn *conn, const eddy_datagram *datagram, bool is_newest,
                         uint64_t now_ns)
 {
-    conn->arrival =
-        (ed_conn_arrival){.path = {.remote = datagram->remote, .local = datagram->local},
-                          .size = datagram->size};
+    conn->arrival = (ed_conn_arrival){
+        .path = {.remote = datagram->remote, .local = datagram->local}, .size = datagram->size};
     if (conn->is_client)
         return;
     if (!ed_conn_is_open(conn)) {
         follow_ending(conn, is_newest);
         return;
     }
-    switch (ed_paths_on_packet(&conn->paths, &conn->arrival.path, datagram->size, is_newest,
-                               now_ns)) {
+    switch (
+        ed_paths_on_packet(&conn->paths, &conn->arrival.path, datagram->size, is_newest, now_ns)) {
     case ED_PATH_KNOWN:
         return;
     case ED_PATH_TOO_SOON:
@@ -182,8 +181,8 @@ static size_t transmit_frame(ed_conn *conn, const ed_path *path, ed_frame_type t
     ed_writer w = ed_writer_of(bytes, sizeof(bytes));
 
     ed_frame_write_path(&w, type, said);
-    size_t size = ed_conn_write_aside(
-        conn, (ed_span){.data = bytes, .size = ed_writer_size(&w)}, room, data, now_ns);
+    size_t size = ed_conn_write_aside(conn, (ed_span){.data = bytes, .size = ed_writer_size(&w)},
+                                      room, data, now_ns);
     ed_paths_on_sent(&conn->paths, path, size);
     return size;
 }
@@ -218,8 +217,7 @@ static size_t transmit_challenge(ed_conn *conn, ed_path_end end, ed_path *path, 
     return size;
 }
 
-static size_t transmit_close_elsewhere(ed_conn *conn, ed_path *path, uint8_t *data,
-                                       uint64_t now_ns)
+static size_t transmit_close_elsewhere(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns)
 {
     if (!conn->close_elsewhere)
         return 0;
@@ -237,10 +235,11 @@ static size_t transmit_on(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t 
     if (!ed_conn_is_open(conn))
         return transmit_close_elsewhere(conn, path, data, now_ns);
     size_t size = transmit_response(conn, path, data, now_ns);
-    if (size == 0)
-        size = transmit_challenge(conn, ED_PATH_CANDIDATE, path, data, now_ns);
+    // The path in use first: whoever passes the other challenge on to the peer is no faster.
     if (size == 0)
         size = transmit_challenge(conn, ED_PATH_CURRENT, path, data, now_ns);
+    if (size == 0)
+        size = transmit_challenge(conn, ED_PATH_CANDIDATE, path, data, now_ns);
     return size;
 }
 

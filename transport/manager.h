@@ -123,7 +123,7 @@ typedef struct ed_connection_type {
     bool (*event)(void *connection, void *event);
     uint64_t (*next_ns)(const void *connection);
     ed_phase (*phase)(const void *connection);
-    eddy_address (*remote)(const void *connection); /* NULL: it never changes */
+    eddy_address (*remote)(const void *connection);     /* NULL: it never changes */
     void (*begin_poll)(void *context, uint64_t now_ns); /* NULL: nothing to do */
     void (*drop_command)(void *context, void *command); /* that found no connection */
     void (*drop_event)(void *context, void *event);     /* that nobody will take */

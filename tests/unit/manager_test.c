@@ -458,8 +458,7 @@ static void addresses_follow_connections(void **state)
 static bool leads_to(const struct bed *bed, uint32_t n, eddy_connection handle)
 {
     eddy_address address = peer(n);
-    const ed_manager_slot *slot =
-        ed_manager_find_address(bed->manager, &address, ED_SIDE_INCOMING);
+    const ed_manager_slot *slot = ed_manager_find_address(bed->manager, &address, ED_SIDE_INCOMING);
 
     return slot != NULL && slot->handle == handle;
 }
