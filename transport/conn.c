@@ -27,15 +27,37 @@ static eddy_status init_streams(ed_conn *conn, const ed_conn_shared *shared, uin
     return EDDY_OK;
 }
 
+/** The two events that must be told whatever happens. `*last` is reserved where it is NULL. */
+static bool reserve_events(ed_pool *pool, ed_block **first, ed_block **last)
+{
+    *first = ed_event_reserve(pool, EDDY_CONNECTED);
+    if (*first != NULL && *last == NULL)
+        *last = ed_event_reserve(pool, EDDY_DISCONNECTED);
+    if (*first != NULL && *last != NULL)
+        return true;
+    ed_pool_give(*first);
+    return false;
+}
+
 static eddy_status init(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
-                        uint64_t now_ns)
+                        ed_block *given, uint64_t now_ns)
 {
     const eddy_config *config = shared->config;
+    ed_block *first = NULL;
+    ed_block *last = given;
 
     *conn = (ed_conn){.shared = shared, .handle = handle, .started_ns = now_ns};
+    if (!reserve_events(shared->event_pool, &first, &last))
+        return EDDY_ENOMEM;
     eddy_status status = init_streams(conn, shared, now_ns);
-    if (status != EDDY_OK)
+    if (status != EDDY_OK) {
+        ed_pool_give(first);
+        if (given == NULL)
+            ed_pool_give(last);
         return status;
+    }
+    conn->connected_block = first;
+    conn->disconnected_block = last;
     ed_ack_init(&conn->ack);
     ed_sent_log_init(&conn->sent, shared->allocator);
     ed_loss_init(&conn->loss);
@@ -50,11 +72,12 @@ static eddy_status init(ed_conn *conn, const ed_conn_shared *shared, eddy_connec
 }
 
 eddy_status ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
-                                const eddy_address *remote, uint64_t now_ns)
+                                const eddy_address *remote, ed_block *last, uint64_t now_ns)
 {
     const eddy_entropy *entropy = shared->entropy;
-    eddy_status status = init(conn, shared, handle, now_ns);
 
+    ED_ASSERT(last != NULL);
+    eddy_status status = init(conn, shared, handle, last, now_ns);
     if (status != EDDY_OK)
         return status;
     conn->state = ED_CONN_GREETING;
@@ -71,8 +94,8 @@ eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, edd
                                 const ed_initiate *initiate, uint64_t now_ns)
 {
     const eddy_entropy *entropy = shared->entropy;
-    eddy_status status = init(conn, shared, handle, now_ns);
 
+    eddy_status status = init(conn, shared, handle, NULL, now_ns);
     if (status != EDDY_OK)
         return status;
     conn->state = ED_CONN_HALF_OPEN;
@@ -101,6 +124,8 @@ void ed_conn_free(ed_conn *conn)
     if (account != NULL)
         ed_account_reset(account);
     ed_sent_log_free(&conn->sent);
+    ed_pool_give(conn->connected_block);
+    ed_pool_give(conn->disconnected_block);
     ed_wipe(&conn->keys, sizeof(conn->keys));
 }
 
@@ -323,17 +348,22 @@ static bool is_writable(const ed_conn *conn)
            *conn->shared->queued_size <= config->send_budget / 2;
 }
 
-void ed_conn_returned(ed_conn *conn, bool reliable, size_t size, uint64_t now_ns)
+bool ed_conn_returned(ed_conn *conn, bool reliable, size_t size, uint64_t now_ns)
 {
     ed_inbox_returned(&conn->inbox, reliable, size);
     if (reliable)
         ed_conn_update_credit(conn, now_ns);
+    return conn->inbox.credit.pending;
 }
 
 void ed_conn_update_credit(ed_conn *conn, uint64_t now_ns)
 {
-    if (ed_conn_is_open(conn))
-        ed_credit_update(&conn->inbox.credit, conn->rtt.smoothed_ns, now_ns);
+    if (!ed_conn_is_open(conn))
+        return;
+    ed_credit_update(&conn->inbox.credit, conn->rtt.smoothed_ns, now_ns);
+    // The peer may have to wait: what the program gives back must not wait, too.
+    if (conn->shared->returns != NULL && ed_credit_is_short(&conn->inbox.credit))
+        ed_returns_await(conn->shared->returns);
 }
 
 /** Notes what the program says on closing. The first word stays; closing again only hurries. */
@@ -384,54 +414,53 @@ void ed_conn_abandon(ed_conn *conn, eddy_end why, uint64_t now_ns)
 
 /* ----------------------------------------------------------------------------------- events -- */
 
-static void connected_event(ed_conn *conn, eddy_event *event)
+static ed_event_item connected_event(ed_conn *conn)
 {
+    eddy_event_connected connected = {.remote = conn->remote, .incoming = !conn->is_client};
+    ed_block *block = conn->connected_block;
+
     conn->connected_pending = false;
-    event->type = EDDY_CONNECTED;
-    event->connected.remote = conn->remote;
-    event->connected.incoming = !conn->is_client;
+    conn->connected_block = NULL;
+    return ed_event_of(conn->handle, EDDY_CONNECTED, block, &connected, sizeof(connected));
 }
 
-static void message_event(ed_conn *conn, eddy_event *event, ed_block *block)
+static ed_event_item message_event(ed_conn *conn, ed_block *block)
 {
+    ed_event_item item = {.connection = conn->handle,
+                          .block = block,
+                          .type = EDDY_MESSAGE,
+                          .guarantee = ed_block_guarantee(block),
+                          .stream = ed_block_stream(block),
+                          .skipped = ed_block_skipped(block)};
+
     conn->shared->stats->messages_delivered++;
-    event->type = EDDY_MESSAGE;
-    event->message.data = block->data;
-    event->message.size = block->size;
-    event->message.guarantee = (eddy_guarantee)ed_block_guarantee(block);
-    event->message.stream = ed_block_stream(block);
-    event->message.skipped = ed_block_skipped(block);
-    event->block = block;
+    ed_return_mark(block, conn->handle);
+    return item;
 }
 
-static void receipt_event(eddy_event *event, ed_block *block)
+static ed_event_item disconnected_event(ed_conn *conn)
 {
-    event->type = EDDY_RECEIPT;
-    event->receipt = *(const eddy_event_receipt *)(const void *)block->data;
-    event->block = block;
-}
+    eddy_event_disconnected last = {.end = conn->end.end,
+                                    .code = conn->end.code,
+                                    .undelivered = conn->outbox.reliable_count + conn->late_count};
+    ed_block *block = conn->disconnected_block;
 
-static void disconnected_event(ed_conn *conn, eddy_event *event)
-{
     conn->disconnected_pending = false;
-    event->type = EDDY_DISCONNECTED;
-    event->disconnected.end = conn->end.end;
-    event->disconnected.code = conn->end.code;
-    event->disconnected.undelivered = conn->outbox.reliable_count + conn->late_count;
-    conn->shared->stats->messages_undelivered += event->disconnected.undelivered;
-    memcpy(event->disconnected.reason, conn->end.reason, sizeof(conn->end.reason));
+    conn->disconnected_block = NULL;
+    conn->shared->stats->messages_undelivered += last.undelivered;
+    memcpy(last.reason, conn->end.reason, sizeof(last.reason));
+    return ed_event_of(conn->handle, EDDY_DISCONNECTED, block, &last, sizeof(last));
 }
 
-bool ed_conn_event(ed_conn *conn, eddy_event *event)
+bool ed_conn_event(ed_conn *conn, ed_event_item *item)
 {
-    *event = (eddy_event){.connection = conn->handle};
     if (conn->connected_pending) {
-        connected_event(conn, event);
+        *item = connected_event(conn);
         return true;
     }
     ed_block *block = ed_inbox_next(&conn->inbox);
     if (block != NULL) {
-        message_event(conn, event, block);
+        *item = message_event(conn, block);
         return true;
     }
     // What we close locally is reported when it is over: acks may still arrive until then.
@@ -441,18 +470,18 @@ bool ed_conn_event(ed_conn *conn, eddy_event *event)
         ed_outbox_end(&conn->outbox);
     block = ed_outbox_next_receipt(&conn->outbox);
     if (block != NULL) {
-        receipt_event(event, block);
+        *item = (ed_event_item){.connection = conn->handle, .block = block, .type = EDDY_RECEIPT};
         return true;
     }
     if (is_end) {
-        disconnected_event(conn, event);
+        *item = disconnected_event(conn);
         return true;
     }
     if (conn->wants_writable && ed_conn_is_open(conn) && is_writable(conn)) {
         conn->wants_writable = false;
         if (conn->outbox.made_of.account != NULL)
             atomic_store(&conn->outbox.made_of.account->was_refused, false);
-        event->type = EDDY_WRITABLE;
+        *item = (ed_event_item){.connection = conn->handle, .type = EDDY_WRITABLE};
         return true;
     }
     return false;

@@ -11,10 +11,12 @@
 #include "transport/ack.h"
 #include "transport/congestion.h"
 #include "transport/conn_state.h"
+#include "transport/event.h"
 #include "transport/handshake.h"
 #include "transport/loss.h"
 #include "transport/pacer.h"
 #include "transport/replay.h"
+#include "transport/returns.h"
 #include "transport/rtt.h"
 #include "transport/stream_receive.h"
 #include "transport/stream_send.h"
@@ -29,6 +31,8 @@ typedef struct ed_conn_shared {
     ed_credit_pool *room;  /* for what is received */
     ed_account *accounts;  /* of the slots; NULL: there are none */
     uint64_t *queued_size; /* charge of what all connections have accepted and not settled */
+    ed_returns *returns;   /* to say that released messages are awaited; NULL: none are */
+    ed_pool *event_pool;   /* has room for ed_event_charge() of every slot */
     eddy_stats *stats;
     ed_log *log;
 } ed_conn_shared;
@@ -93,15 +97,21 @@ typedef struct ed_conn {
     bool connected_pending;
     bool disconnected_pending;
     ed_conn_end end;
+
+    /* reserved, so that these two events are never lost; NULL once they are told */
+    ed_block *connected_block;
+    ed_block *disconnected_block;
 } ed_conn;
 
 /**
  * A client's connection; it says HELLO at the first transmit. Initialises in place.
- * @return EDDY_OK, or EDDY_ELIMIT if there is no room for what it may receive.
+ * @param last a block reserved for DISCONNECTED, taken over on success.
+ * @return EDDY_OK; EDDY_ENOMEM, or EDDY_ELIMIT if there is no room for what it may receive: with
+ * nothing to free.
  */
 EDDY_MUST_CHECK eddy_status ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared,
                                                 eddy_connection handle, const eddy_address *remote,
-                                                uint64_t now_ns);
+                                                ed_block *last, uint64_t now_ns);
 
 /** A server's, for an INITIATE whose cookie is proven; it answers at the first transmit. */
 EDDY_MUST_CHECK eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared,
@@ -130,8 +140,8 @@ void ed_conn_set_stream(ed_conn *conn, uint8_t stream, const eddy_stream_options
 /** The program was told EDDY_EAGAIN: it wants to know when there is room. */
 void ed_conn_want_writable(ed_conn *conn);
 
-/** The program has given a message back. */
-void ed_conn_returned(ed_conn *conn, bool reliable, size_t size, uint64_t now_ns);
+/** The program has given a message back. @return whether the peer is to be told. */
+bool ed_conn_returned(ed_conn *conn, bool reliable, size_t size, uint64_t now_ns);
 
 /** Grants the peer more, if that is due and there is room. */
 void ed_conn_update_credit(ed_conn *conn, uint64_t now_ns);
@@ -155,7 +165,7 @@ void ed_conn_expire(ed_conn *conn, uint64_t now_ns);
 size_t ed_conn_transmit(ed_conn *conn, uint8_t *data, uint64_t now_ns);
 
 /** Takes the next event; its block is the caller's. False: none. */
-bool ed_conn_event(ed_conn *conn, eddy_event *event);
+bool ed_conn_event(ed_conn *conn, ed_event_item *item);
 
 /** When to call ed_conn_expire. UINT64_MAX: nothing to wait for. */
 uint64_t ed_conn_next_ns(const ed_conn *conn);

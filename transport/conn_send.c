@@ -78,6 +78,7 @@ static size_t draft_finish(struct draft *d, ed_conn *conn, uint64_t now_ns)
     const ed_key *key = &conn->keys.packet[conn->is_client ? ED_TO_SERVER : ED_TO_CLIENT];
     bool elicits = (d->record.flags & ED_SENT_ACK_ELICITING) != 0;
 
+    ED_ASSERT(ed_writer_size(&d->w) > 0); // whatever made us send it is in it
     draft_drop_length(d);
     if (d->message_count == 0)
         draft_pad(d, draft_plain_min(d));
@@ -213,6 +214,8 @@ static bool data_may_leave(ed_conn *conn, uint64_t now_ns)
     conn->app_limited = !has_data && has_window && when_ns <= now_ns;
     if (has_data && has_window && when_ns > now_ns)
         conn->timers.at_ns[ED_TIMER_PACE] = when_ns;
+    if (conn->outbox.is_out_of_memory)
+        conn->timers.at_ns[ED_TIMER_PACE] = ed_add_sat_u64(now_ns, MEMORY_RETRY_MS * ED_NS_PER_MS);
     return has_data && has_window && when_ns <= now_ns;
 }
 
@@ -235,8 +238,7 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
     draft_begin(&d, conn, data, now_ns);
     if (ed_ack_wanted(&conn->ack))
         put_ack(&d, conn, now_ns);
-    // What waits for credit is not there to be repeated: then a probe is a PING.
-    if (plan->ping || (plan->probe && !plan->data && ed_outbox_oldest(&conn->outbox) == NULL) ||
+    if (plan->ping || (plan->probe && conn->outbox.begun_count == 0 && !plan->data) ||
         (!plan->data && !plan->probe && wants_ack_ping(conn, now_ns)))
         put_ping(&d, conn);
     if (plan->credit)

@@ -62,11 +62,12 @@ typedef struct ed_credit_in {
     uint64_t limit;
     uint64_t claimed;
     uint64_t consumed;
-    uint64_t window;     /* may be outstanding besides the demand */
-    uint64_t demand;     /* the charges of the messages of which some parts are here */
-    uint64_t reserved;   /* of the pool's demands */
-    uint64_t granted_ns; /* when the limit was raised last */
-    bool pending;        /* a CREDIT frame is to be sent */
+    uint64_t window;   /* may be outstanding besides the demand */
+    uint64_t demand;   /* the charges of the messages of which some parts are here */
+    uint64_t reserved; /* of the pool's demands */
+    uint64_t round_ns; /* since when, and from which claim on, use is measured */
+    uint64_t round_at;
+    bool pending; /* a CREDIT frame is to be sent */
 } ed_credit_in;
 
 /** Reserves the initial window. @return false if there is no room: nothing is reserved. */

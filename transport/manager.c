@@ -14,6 +14,7 @@ ed_manager *ed_manager_create(const ed_manager_parts *parts)
     if (m == NULL)
         return NULL;
     ED_ASSERT(parts->type->receive != NULL && parts->type->phase != NULL);
+    ED_ASSERT(parts->returns == NULL || parts->type->returned != NULL);
     m->parts = *parts;
     m->slot_count = ed_slots_count(parts->slots);
     parts->entropy->fill(parts->entropy->context, hash_key, sizeof(hash_key));
@@ -184,6 +185,7 @@ uint64_t ed_manager_poll(ed_manager *m, uint64_t now_ns)
 {
     if (m->parts.type->begin_poll != NULL)
         m->parts.type->begin_poll(m->parts.type_context, now_ns);
+    ed_manager_take_returns(m, now_ns);
     (void)ed_manager_flush_out(m);
     bool more = ed_manager_take_datagrams(m, now_ns);
     more |= ed_manager_take_commands(m, now_ns);
@@ -193,6 +195,7 @@ uint64_t ed_manager_poll(ed_manager *m, uint64_t now_ns)
     (void)ed_manager_flush_out(m);
     (void)ed_manager_flush_events(m);
     more |= check_done(m, now_ns);
+    more |= m->parts.returns != NULL && ed_returns_came(m->parts.returns);
     if (more)
         return now_ns;
     uint64_t next_ns = ed_deadlines_next_ns(m->deadlines);

@@ -11,6 +11,7 @@
 
 #include "core/channel.h"
 #include "core/eddy.h"
+#include "transport/returns.h"
 #include "transport/slots.h"
 
 enum {
@@ -73,6 +74,7 @@ typedef enum ed_command_kind {
     ED_COMMAND_CONNECT = 1,
     ED_COMMAND_TO_CONNECTION,
     ED_COMMAND_SHUTDOWN,
+    ED_COMMAND_POKE, /* nothing but to poll now */
 } ed_command_kind;
 
 /** How every item of the send channel begins. */
@@ -124,6 +126,12 @@ typedef struct ed_connection_type {
     uint64_t (*next_ns)(const void *connection);
     ed_phase (*phase)(const void *connection);
     void (*begin_poll)(void *context, uint64_t now_ns); /* NULL: nothing to do */
+    /**
+     * The program is done with a message: takes its block over. Needed where there are returns.
+     * @param connection whose it was; NULL: it is gone.
+     * @return whether the connection may have something to give out.
+     */
+    bool (*returned)(void *context, void *connection, ed_block *block, uint64_t now_ns);
     void (*drop_command)(void *context, void *command); /* that found no connection */
     void (*drop_event)(void *context, void *event);     /* that nobody will take */
 } ed_connection_type;
@@ -140,6 +148,7 @@ typedef struct ed_manager_parts {
     ed_slots *slots;
     ed_channel *commands; /* the manager becomes a receiver of it */
     ed_channel *events;   /* the manager becomes a sender to it */
+    ed_returns *returns;  /* NULL: the program gives nothing back */
     eddy_stats *stats;
     uint32_t half_open_max;
     uint32_t incoming_max;

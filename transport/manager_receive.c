@@ -54,6 +54,32 @@ static void connect_out(ed_manager *m, ed_command *command, uint64_t now_ns)
     ed_slots_give(m->parts.slots, command->connection);
 }
 
+/* ------------------------------------------------------------------------ from the program -- */
+
+static void take_back(ed_manager *m, ed_block *block, uint64_t now_ns)
+{
+    ed_manager_slot *slot = ed_manager_find_handle(m, ed_return_connection(block));
+    void *connection = slot == NULL ? NULL : slot->connection;
+    bool has_work = m->parts.type->returned(m->parts.type_context, connection, block, now_ns);
+
+    ED_ASSERT(slot != NULL || !has_work);
+    if (has_work)
+        ed_manager_add_work(m, slot);
+}
+
+void ed_manager_take_returns(ed_manager *m, uint64_t now_ns)
+{
+    ed_block *next = NULL;
+
+    if (m->parts.returns == NULL)
+        return;
+    for (ed_block *block = ed_returns_take(m->parts.returns); block != NULL; block = next) {
+        next = block->next;
+        block->next = NULL;
+        take_back(m, block, now_ns);
+    }
+}
+
 static void handle_command(ed_manager *m, ed_command *command, uint64_t now_ns)
 {
     ed_manager_slot *slot = NULL;
@@ -74,6 +100,8 @@ static void handle_command(ed_manager *m, ed_command *command, uint64_t now_ns)
         }
         m->parts.type->send(slot->connection, command, now_ns);
         ed_manager_add_work(m, slot);
+        return;
+    case ED_COMMAND_POKE:
         return;
     }
 }

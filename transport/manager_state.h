@@ -75,6 +75,9 @@ void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot);
 
 /* manager_receive.c: what comes in. */
 
+/** Takes what the program gave back. */
+void ed_manager_take_returns(ed_manager *m, uint64_t now_ns);
+
 /** Takes what the program said. @return whether there may be more. */
 bool ed_manager_take_commands(ed_manager *m, uint64_t now_ns);
 

@@ -425,7 +425,8 @@ bool ed_outbox_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing
 
     if (lost != NULL)
         return ed_outbox_again(outbox, ED_CONTAINER(lost, ed_part, record.node), room, next);
-    if (!ed_records_reserve(&outbox->parts))
+    outbox->is_out_of_memory = outbox->fresh_count > 0 && !ed_records_reserve(&outbox->parts);
+    if (outbox->fresh_count == 0 || outbox->is_out_of_memory)
         return false;
     for (size_t i = 0; i < EDDY_PRIORITY_COUNT; i++) {
         choice got = choose_in(outbox, &outbox->turns[i], room, packet, next);
@@ -468,6 +469,7 @@ static void begin(ed_outbox *outbox, ed_out *out, uint64_t packet)
     if (!ed_lane_is_reliable(lane))
         return;
     count_burst(lane, packet);
+    outbox->begun_count++;
     ed_list_push_back(&lane->begun, &out->place);
     if (!ed_is_in_parts(out->size))
         return;

@@ -113,6 +113,71 @@ static void idle_connections_cost_nothing(void **state)
     bed_close(bed);
 }
 
+/* ---------------------------------------------------------------------------------- returns -- */
+
+/** What the program gives back comes to its connection in the next poll, in order. */
+static void returns_reach_their_connection(void **state)
+{
+    struct bed *bed = bed_open((struct bed_limits){0, 2, 2});
+
+    (void)state;
+    eddy_connection first = meet(bed, 1, 1), second = meet(bed, 2, 1);
+    for (uint8_t n = 1; n <= 3; n++)
+        CHECK("nobody waits", !give_back(bed, first, n));
+    CHECK_EQ("not before a poll", bed->fake.returned_count, 0);
+    bed->fake.calls = (struct fake_calls){0};
+    poll_at(bed, 2);
+    CHECK_EQ("all", bed->fake.returned_count, 3);
+    CHECK_EQ("in order", bed->fake.returned_sum, 123);
+    CHECK_EQ("to the first", bed->fake.returned_to, first);
+    CHECK_EQ("which had nothing to say", bed->fake.calls.transmit, 0);
+    CHECK_EQ("gone from the account", ed_pool_charged(bed->pool), 0);
+
+    bed->fake.wants_work = true;
+    (void)give_back(bed, second, 4);
+    poll_at(bed, 3);
+    CHECK_EQ("to the second", bed->fake.returned_to, second);
+    CHECK_EQ("which was asked", bed->fake.calls.transmit, 1);
+
+    order(bed, second, FAKE_END, 0);
+    poll_at(bed, 4);
+    (void)give_back(bed, second, 5);
+    poll_at(bed, 5);
+    CHECK_EQ("it is gone", bed->fake.returned_to, 0);
+    CHECK_EQ("its block is not", bed->fake.returned_sum, 12345);
+    (void)give_back(bed, first, 6); // and is still on its way at the end
+    bed_close(bed);
+}
+
+/** What is awaited and came while the manager was busy makes it poll again; else it is woken. */
+static void awaited_returns_are_not_slept_through(void **state)
+{
+    struct bed *bed = bed_open((struct bed_limits){0, 1, 1});
+    struct fake_command poke = {.head = {.kind = ED_COMMAND_POKE}};
+
+    (void)state;
+    eddy_connection handle = meet(bed, 1, 1);
+    ed_returns_await(&bed->returns);
+    CHECK_EQ("it may sleep", poll_at(bed, 2), ED_NEVER_NS);
+    CHECK("and asks to be woken", give_back(bed, handle, 1));
+    bed->fake.calls = (struct fake_calls){0};
+    CHECK_EQ("command", say(bed, &poke), EDDY_OK);
+    CHECK_EQ("woken", poll_at(bed, 3), ED_NEVER_NS);
+    CHECK_EQ("it was there", bed->fake.returned_count, 1);
+    CHECK_EQ("a poke is nobody's", bed->fake.calls.send + bed->stats.commands_stale, 0);
+
+    // One came after the begin of the poll, and before it was said that it is awaited.
+    bed->fake.late_return = ed_pool_take(bed->pool, 1);
+    bed->fake.returns = &bed->returns;
+    arrive(bed, 1, 7);
+    CHECK_EQ("it does not sleep", poll_at(bed, 4), 4 * ED_NS_PER_MS);
+    CHECK_EQ("not yet", bed->fake.returned_count, 1);
+    poll_at(bed, 4);
+    CHECK_EQ("it was there", bed->fake.returned_count, 2);
+    CHECK_EQ("now it may sleep", poll_at(bed, 5), ED_NEVER_NS);
+    bed_close(bed);
+}
+
 /* -------------------------------------------------------------------------------- deadlines -- */
 
 static void deadlines_are_exact(void **state)
@@ -591,6 +656,8 @@ int main(void)
         cmocka_unit_test(each_command_is_a_datagram),
         cmocka_unit_test(a_flood_is_taken_in_parts),
         cmocka_unit_test(idle_connections_cost_nothing),
+        cmocka_unit_test(returns_reach_their_connection),
+        cmocka_unit_test(awaited_returns_are_not_slept_through),
         cmocka_unit_test(deadlines_are_exact),
         cmocka_unit_test(a_full_socket_loses_nothing),
         cmocka_unit_test(an_event_channel_without_memory_loses_nothing),
