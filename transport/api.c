@@ -162,8 +162,7 @@ static eddy_status create_core(eddy_manager *m)
                               .events = m->events,
                               .returns = &m->returns,
                               .stats = &m->live,
-                              .half_open_max = m->config.max_half_open,
-                              .incoming_max = m->config.accept ? m->config.max_connections : 0};
+                              .half_open_max = m->config.max_half_open};
     m->core = ed_manager_create(&parts);
     if (m->core == NULL)
         return EDDY_ENOMEM;
@@ -299,11 +298,38 @@ static uint64_t wait_until_ns(const eddy_manager *m, uint32_t timeout_ms)
     return timeout_ms == EDDY_FOREVER ? ED_NEVER_NS : ed_clock_now_ns() + timeout_ms * ED_NS_PER_MS;
 }
 
+/** Hands a block back to the manager, and wakes it where it can do nothing before. */
+static void give_back(eddy_manager *m, ed_block *block)
+{
+    ed_reliable_command poke = {.head = {.kind = ED_COMMAND_POKE}};
+
+    if (!ed_returns_push(&m->returns, block))
+        return;
+    if (ed_channel_push(m->commands, &poke, 1) == EDDY_ENOMEM)
+        ed_returns_await(&m->returns); // so that the next one tries again
+}
+
+/** The program hears the last of a connection: its slot may be free now. */
+static void take_last(eddy_manager *m, const ed_event_item *item)
+{
+    if (ed_slots_is_outgoing(m->slots, item->connection)) {
+        // At once: whoever dials again now should not have to wait for a poll.
+        ed_pool_give(item->block);
+        ed_slots_forget(m->slots, item->connection);
+        return;
+    }
+    // At a poll: which slot a newcomer gets depends on the manager's inputs alone.
+    ed_return_mark_last(item->block, item->connection);
+    give_back(m, item->block);
+}
+
 /** Makes an item the program's: only a message leaves it something to release. */
-static void open_item(const ed_event_item *item, eddy_event *event)
+static void open_item(eddy_manager *m, const ed_event_item *item, eddy_event *event)
 {
     ed_event_read(item, event);
-    if (event->block == NULL)
+    if (item->type == EDDY_DISCONNECTED)
+        take_last(m, item);
+    else if (event->block == NULL)
         ed_pool_give(item->block);
 }
 
@@ -315,7 +341,7 @@ static eddy_status next_event(eddy_manager *m, eddy_event *event, uint64_t deadl
     *event = (eddy_event){0};
     eddy_status status = ed_channel_pull(m->events, &item, 1, &count, deadline_ns);
     if (status == EDDY_OK)
-        open_item(&item, event);
+        open_item(m, &item, event);
     return status;
 }
 
@@ -350,20 +376,9 @@ size_t eddy_next_batch(eddy_manager *m, eddy_event *events, size_t count)
         if (ed_channel_pull(m->events, items, most, &got, 0) != EDDY_OK)
             return taken;
         for (size_t i = 0; i < got; i++)
-            open_item(&items[i], &events[taken + i]);
+            open_item(m, &items[i], &events[taken + i]);
     }
     return taken;
-}
-
-/** Hands a block back to the manager, and wakes it where it can do nothing before. */
-static void give_back(eddy_manager *m, ed_block *block)
-{
-    ed_reliable_command poke = {.head = {.kind = ED_COMMAND_POKE}};
-
-    if (!ed_returns_push(&m->returns, block))
-        return;
-    if (ed_channel_push(m->commands, &poke, 1) == EDDY_ENOMEM)
-        ed_returns_await(&m->returns); // so that the next one tries again
 }
 
 void eddy_release(eddy_manager *m, eddy_event *event)

@@ -38,21 +38,25 @@ ed_manager *ed_manager_create(const ed_manager_parts *parts)
 
 void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot)
 {
-    uint32_t known = 0;
+    const ed_connection_type *type = m->parts.type;
+    uint32_t owner = 0;
     uint32_t index = (uint32_t)(slot - m->slots);
+    bool is_known = type->is_known != NULL && type->is_known(slot->connection);
 
     ED_ASSERT(slot->connection != NULL && m->connection_count > 0);
     ed_list_remove(&slot->work);
     ed_list_remove(&slot->ready);
     ed_deadlines_set(m->deadlines, index, ED_NEVER_NS);
     // A connection that replaced this one may own the address by now.
-    if (ed_map_get(m->addresses, slot->key, &known) && known == index)
+    if (ed_map_get(m->addresses, slot->key, &owner) && owner == index)
         (void)ed_map_remove(m->addresses, slot->key);
-    m->parts.type->destroy(slot->connection);
-    ed_alloc_free(m->parts.allocator, slot->connection, m->parts.type->connection_size);
-    ed_slots_give(m->parts.slots, slot->handle);
+    type->destroy(slot->connection);
+    ed_alloc_free(m->parts.allocator, slot->connection, type->connection_size);
+    if (is_known)
+        ed_slots_end(m->parts.slots, slot->handle);
+    else
+        ed_slots_give(m->parts.slots, slot->handle);
     m->connection_count--;
-    m->incoming_count -= slot->side == ED_SIDE_INCOMING ? 1 : 0;
     m->half_open_count -= slot->is_half_open ? 1 : 0;
     *slot = (ed_manager_slot){0};
 }
@@ -145,7 +149,6 @@ eddy_status ed_manager_create_connection(ed_manager *m, const ed_birth *birth, u
     slot->side = birth->side;
     slot->is_half_open = birth->side == ED_SIDE_INCOMING;
     m->connection_count++;
-    m->incoming_count += birth->side == ED_SIDE_INCOMING ? 1 : 0;
     m->half_open_count += slot->is_half_open ? 1 : 0;
     ed_manager_add_work(m, slot);
     return EDDY_OK;

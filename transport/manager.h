@@ -56,7 +56,7 @@ typedef enum ed_phase {
 /** What admission may go by. */
 typedef struct ed_load {
     bool may_create;     /* there is a slot, and the half-open ones are below their cap */
-    bool is_full;        /* all slots for incoming connections are taken */
+    bool is_full;        /* no slot for an incoming connection is free */
     bool shutting_down;  /* nobody is admitted */
     bool has_connection; /* there is an incoming connection of this address already */
 } ed_load;
@@ -125,6 +125,11 @@ typedef struct ed_connection_type {
     bool (*event)(void *connection, void *event);
     uint64_t (*next_ns)(const void *connection);
     ed_phase (*phase)(const void *connection);
+    /**
+     * Whether the program knows of it: then its slot is kept until the program has taken the last
+     * event, which is given back with ed_return_mark_last. NULL: the program knows of none.
+     */
+    bool (*is_known)(const void *connection);
     void (*begin_poll)(void *context, uint64_t now_ns); /* NULL: nothing to do */
     /**
      * The program is done with a message: takes its block over. Needed where there are returns.
@@ -151,7 +156,6 @@ typedef struct ed_manager_parts {
     ed_returns *returns;  /* NULL: the program gives nothing back */
     eddy_stats *stats;
     uint32_t half_open_max;
-    uint32_t incoming_max;
     uint8_t shard;
 } ed_manager_parts;
 

@@ -51,7 +51,7 @@ static void connect_out(ed_manager *m, ed_command *command, uint64_t now_ns)
     m->parts.type->fail_connect(m->parts.type_context, command, status,
                                 m->events + m->event_count * m->parts.type->event_size);
     m->event_count++;
-    ed_slots_give(m->parts.slots, command->connection);
+    ed_slots_end(m->parts.slots, command->connection);
 }
 
 /* ------------------------------------------------------------------------ from the program -- */
@@ -67,6 +67,15 @@ static void take_back(ed_manager *m, ed_block *block, uint64_t now_ns)
         ed_manager_add_work(m, slot);
 }
 
+/** The program has heard the last of an incoming connection. */
+static void take_last(ed_manager *m, ed_block *block)
+{
+    eddy_connection handle = ed_return_connection(block);
+
+    ed_pool_give(block);
+    ed_slots_forget(m->parts.slots, handle);
+}
+
 void ed_manager_take_returns(ed_manager *m, uint64_t now_ns)
 {
     ed_block *next = NULL;
@@ -76,7 +85,10 @@ void ed_manager_take_returns(ed_manager *m, uint64_t now_ns)
     for (ed_block *block = ed_returns_take(m->parts.returns); block != NULL; block = next) {
         next = block->next;
         block->next = NULL;
-        take_back(m, block, now_ns);
+        if (ed_return_is_last(block))
+            take_last(m, block);
+        else
+            take_back(m, block, now_ns);
     }
 }
 
@@ -152,7 +164,7 @@ static void create_incoming(ed_manager *m, const eddy_datagram *datagram, uint64
                       .remote = datagram->remote,
                       .datagram = datagram};
 
-    ED_ASSERT(handle != 0); // the load said that there is room
+    ED_ASSERT(handle != 0); // the load said that one is free, and only the manager takes them
     if (ed_manager_create_connection(m, &birth, now_ns) != EDDY_OK) {
         m->parts.stats->dropped_memory++;
         ed_slots_give(m->parts.slots, handle);
@@ -194,7 +206,7 @@ static void admit_created(ed_manager *m, const eddy_datagram *datagram, bool may
 
 static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
 {
-    bool is_full = m->incoming_count >= m->parts.incoming_max;
+    bool is_full = ed_slots_left_incoming(m->parts.slots) == 0;
     ed_load load = {.may_create = !is_full && m->half_open_count < m->parts.half_open_max,
                     .is_full = is_full,
                     .shutting_down = m->shutting_down,

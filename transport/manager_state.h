@@ -36,7 +36,6 @@ struct ed_manager {
     ed_list work;
     ed_list ready;
     uint32_t connection_count;
-    uint32_t incoming_count;
     uint32_t half_open_count;
     bool shutting_down;
     uint64_t shutdown_until_ns;

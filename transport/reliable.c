@@ -373,6 +373,13 @@ static ed_phase phase(const void *connection)
     return conn->state == ED_CONN_HALF_OPEN ? ED_PHASE_HALF_OPEN : ED_PHASE_OPEN;
 }
 
+static bool is_known(const void *connection)
+{
+    const ed_conn *conn = connection;
+
+    return conn->is_client || conn->is_opened;
+}
+
 const ed_connection_type ed_reliable_type = {
     .connection_size = sizeof(ed_conn),
     .command_size = sizeof(ed_reliable_command),
@@ -393,6 +400,7 @@ const ed_connection_type ed_reliable_type = {
     .event = next_event,
     .next_ns = next_ns,
     .phase = phase,
+    .is_known = is_known,
     .begin_poll = begin_poll,
     .returned = returned,
     .drop_command = drop_command,

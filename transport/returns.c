@@ -62,6 +62,17 @@ void ed_return_mark(ed_block *block, eddy_connection connection)
                   (block->note & ((UINT64_C(1) << SLOT_SHIFT) - 1));
 }
 
+void ed_return_mark_last(ed_block *block, eddy_connection connection)
+{
+    block->note = ED_RETURN_LAST;
+    ed_return_mark(block, connection);
+}
+
+bool ed_return_is_last(const ed_block *block)
+{
+    return (block->note & ED_RETURN_LAST) == ED_RETURN_LAST;
+}
+
 eddy_connection ed_return_connection(const ed_block *block)
 {
     return (block->note >> GENERATION_SHIFT) << GENERATION_SHIFT |

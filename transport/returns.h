@@ -36,11 +36,18 @@ bool ed_returns_came(const ed_returns *returns);
 /** Gives what is on its way to the pools. */
 void ed_returns_free(ed_returns *returns);
 
+enum { ED_RETURN_LAST = 0xff }; /* where a message's guarantee would stand */
+
 /**
  * Writes onto a block whose it is; the low 16 bits of its note stay its guarantee and stream. A
  * handle fits in beside them, because a slot has 16 bits.
  */
 void ed_return_mark(ed_block *block, eddy_connection connection);
+
+/** The same onto a block with which the program has heard the last of its connection. */
+void ed_return_mark_last(ed_block *block, eddy_connection connection);
+
+bool ed_return_is_last(const ed_block *block);
 
 /** Whose it is. */
 eddy_connection ed_return_connection(const ed_block *block);

@@ -114,6 +114,8 @@ struct fake {
     bool fails_to_create;
     bool lingers;       /* after a shutdown a connection stays until FAKE_END */
     bool rejects_older; /* only a handshake of a higher number supersedes */
+    bool is_full;       /* what the last stranger was judged by */
+    bool makes_known;   /* the program hears of every connection, but for half-open ones */
     bool wants_work;    /* as a connection gets a block back */
     uint64_t shutdown_flush_ns;
     ed_block *late_return; /* pushed while a connection receives, and then awaited */
@@ -135,6 +137,7 @@ struct fake_connection {
     size_t event_count, event_taken, send_count, send_taken;
     uint64_t next_ns;
     ed_phase phase;
+    bool is_known;
 };
 
 static inline uint32_t value_of(const eddy_datagram *datagram)
@@ -163,8 +166,7 @@ static inline ed_admission fake_admit(void *context, const eddy_datagram *datagr
                                       const ed_load *load, uint8_t *reply, size_t *reply_size,
                                       uint64_t now_ns)
 {
-    (void)context;
-    (void)load;
+    ((struct fake *)context)->is_full = load->is_full;
     (void)now_ns;
     if ((value_of(datagram) & WORD_MASK) != WORD_QUESTION)
         return ED_ADMIT_CREATE;
@@ -191,6 +193,7 @@ static inline void fake_receive(void *connection, const eddy_datagram *datagram,
     return_late(c->fake);
     (void)now_ns;
     c->phase = c->phase == ED_PHASE_HALF_OPEN ? ED_PHASE_OPEN : c->phase;
+    c->is_known = c->phase == ED_PHASE_OPEN;
     if ((value & WORD_MASK) == WORD_DEADLINE) {
         c->next_ns = (value & ~(uint32_t)WORD_MASK) * ED_NS_PER_MS;
         return;
@@ -218,6 +221,7 @@ static inline eddy_status fake_create(void *context, void *connection, const ed_
     fake_receive(c, birth->datagram, now_ns);
     c->handshake = value_of(birth->datagram);
     c->phase = fake->starts_half_open ? ED_PHASE_HALF_OPEN : ED_PHASE_OPEN;
+    c->is_known = !fake->starts_half_open;
     return EDDY_OK;
 }
 
@@ -328,6 +332,12 @@ static inline ed_phase fake_phase(const void *connection)
     return ((const struct fake_connection *)connection)->phase;
 }
 
+static inline bool fake_is_known(const void *connection)
+{
+    const struct fake_connection *c = connection;
+    return c->fake->makes_known && c->is_known;
+}
+
 static inline void fake_drop_command(void *context, void *command)
 {
     struct fake *fake = context;
@@ -373,6 +383,7 @@ static const ed_connection_type fake_type = {
     .event = fake_take_event,
     .next_ns = fake_next_ns,
     .phase = fake_phase,
+    .is_known = fake_is_known,
     .returned = fake_returned,
     .drop_command = fake_drop_command,
     .drop_event = fake_drop_event,
@@ -415,7 +426,6 @@ static inline ed_manager_parts bed_parts(struct bed *bed, const struct bed_limit
                               .returns = &bed->returns,
                               .stats = &bed->stats,
                               .half_open_max = limits->half_open,
-                              .incoming_max = limits->incoming,
                               .shard = 0};
 }
 
@@ -526,6 +536,16 @@ static inline bool give_back(struct bed *bed, eddy_connection from, uint8_t stre
     return ed_returns_push(&bed->returns, block);
 }
 
+/** The program takes the last event of an incoming connection. */
+static inline void hear_last(struct bed *bed, eddy_connection of)
+{
+    ed_block *block = ed_pool_take(bed->pool, 1);
+
+    CHECK("block", block != NULL);
+    ed_return_mark_last(block, of);
+    CHECK("nobody waits", !ed_returns_push(&bed->returns, block));
+}
+
 static inline void shut_down(struct bed *bed, uint64_t flush_ns)
 {
     struct fake_command command = {.head = {.kind = ED_COMMAND_SHUTDOWN, .flush_ns = flush_ns}};
@@ -544,6 +564,8 @@ static inline struct fake_event next_event(struct bed *bed, bool *ended)
     size_t count = 0;
 
     *ended = ed_channel_pull(bed->events, &event, 1, &count, 0) == EDDY_ECLOSED;
+    if (event.kind == FAKE_FAILED)
+        ed_slots_forget(bed->slots, event.connection); // its last, as its first
     return event;
 }
 

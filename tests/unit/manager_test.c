@@ -382,6 +382,65 @@ static void limits(void **state)
     bed_close(bed);
 }
 
+/** The slot of a connection that is over waits until the program has heard so. */
+static void a_slot_waits_for_the_program(void **state)
+{
+    struct bed *bed = bed_open((struct bed_limits){0, 2, 2});
+
+    (void)state;
+    bed->fake.makes_known = true;
+    eddy_connection first = meet(bed, 1, 1), second = meet(bed, 2, 1);
+    order(bed, first, FAKE_END, 0);
+    order(bed, second, FAKE_END, 0);
+    poll_at(bed, 2);
+    CHECK_EQ("over", ed_manager_connection_count(bed->manager), 0);
+    CHECK("nothing may be sent", !ed_slots_live(bed->slots, first));
+    CHECK_EQ("all was freed", bed->fake.calls.destroy, 2);
+    arrive(bed, 3, 0);
+    poll_at(bed, 3);
+    CHECK_EQ("nobody new", ed_manager_connection_count(bed->manager), 0);
+    CHECK("full", bed->fake.is_full);
+    CHECK_EQ("counted", bed->stats.dropped_limit, 1);
+
+    hear_last(bed, second);
+    CHECK_EQ("not before a poll", ed_slots_left_incoming(bed->slots), 0);
+    arrive(bed, 3, 0);
+    poll_at(bed, 4);
+    eddy_connection third = want_event(bed, "newcomer", FAKE_DATAGRAM).connection;
+    CHECK_EQ("in the slot heard of", ed_slot_of(third), ed_slot_of(second));
+    CHECK("with room at the time", !bed->fake.is_full);
+    hear_last(bed, third); // and it goes on: its slot is free when it is over, too
+    poll_at(bed, 5);
+    CHECK_EQ("still full", ed_slots_left_incoming(bed->slots), 0);
+    order(bed, third, FAKE_END, 0);
+    poll_at(bed, 6);
+    CHECK_EQ("now free", ed_slots_left_incoming(bed->slots), 1);
+    bed_close(bed);
+}
+
+/** A half-open connection of which the program never heard frees its slot as it ends. */
+static void an_unknown_connection_keeps_no_slot(void **state)
+{
+    struct bed *bed = bed_open((struct bed_limits){0, 1, 1});
+
+    (void)state;
+    bed->fake.makes_known = true;
+    bed->fake.starts_half_open = true;
+    for (uint32_t p = 0; p < 5; p++) {
+        eddy_connection handle = meet(bed, p, p);
+        order(bed, handle, FAKE_END, 0);
+        poll_at(bed, p);
+        CHECK_EQ("free", ed_slots_left_incoming(bed->slots), 1);
+    }
+    eddy_connection handle = meet(bed, 5, 5);
+    arrive(bed, 5, 1);
+    order(bed, handle, FAKE_END, 0);
+    poll_at(bed, 6);
+    CHECK_EQ("over", ed_manager_connection_count(bed->manager), 0);
+    CHECK_EQ("this one was known", ed_slots_left_incoming(bed->slots), 0);
+    bed_close(bed);
+}
+
 static void replies_remember_nothing(void **state)
 {
     enum { COUNT = 2 * ED_MANAGER_BATCH };
@@ -665,6 +724,8 @@ int main(void)
         cmocka_unit_test(stale_commands),
         cmocka_unit_test(dialling),
         cmocka_unit_test(limits),
+        cmocka_unit_test(a_slot_waits_for_the_program),
+        cmocka_unit_test(an_unknown_connection_keeps_no_slot),
         cmocka_unit_test(replies_remember_nothing),
         cmocka_unit_test(a_handshake_replaces),
         cmocka_unit_test(wire_ids_route),

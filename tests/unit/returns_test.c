@@ -110,6 +110,10 @@ static void a_block_says_whose_it_is(void **state)
             CHECK_EQ("connection", ed_return_connection(block), rows[i]);
             CHECK_EQ("stream and guarantee", block->note & 0xffff, 0xfe04);
         }
+        CHECK("not its last", !ed_return_is_last(block));
+        ed_return_mark_last(block, rows[i]);
+        CHECK("its last", ed_return_is_last(block));
+        CHECK_EQ("connection", ed_return_connection(block), rows[i]);
         ed_pool_give(block);
     }
 }
