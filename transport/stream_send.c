@@ -469,7 +469,6 @@ static void begin(ed_outbox *outbox, ed_out *out, uint64_t packet)
     if (!ed_lane_is_reliable(lane))
         return;
     count_burst(lane, packet);
-    outbox->begun_count++;
     ed_list_push_back(&lane->begun, &out->place);
     if (!ed_is_in_parts(out->size))
         return;
