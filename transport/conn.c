@@ -181,13 +181,17 @@ static void log_connection(const ed_conn *conn, const char *what, uint64_t now_n
                 eddy_address_print(&ed_conn_path(conn)->remote, remote), what);
 }
 
+/** Whether the program has been told the last of it. */
+static bool is_reported(const ed_conn *conn)
+{
+    return conn->end.end != 0 && !conn->disconnected_pending;
+}
+
 /** A message that will never leave. Once the end is reported, only the statistics still say so. */
 static void count_late(ed_conn *conn, uint64_t count)
 {
-    bool is_reported = conn->end.end != 0 && !conn->disconnected_pending;
-
     conn->late_count += count;
-    conn->shared->stats->messages_undelivered += is_reported ? count : 0;
+    conn->shared->stats->messages_undelivered += is_reported(conn) ? count : 0;
 }
 
 static void on_connected(ed_conn *conn, uint64_t now_ns)
@@ -294,7 +298,10 @@ static void refuse_message(ed_conn *conn, const ed_message *message)
 
     if (message->guarantee >= EDDY_RELIABLE_UNORDERED)
         count_late(conn, 1);
-    ed_out_tell(outbox, &unsent, EDDY_OUTCOME_LOST);
+    if (is_reported(conn))
+        ed_pool_give(message->receipt); // nothing follows the last event
+    else
+        ed_out_tell(outbox, &unsent, EDDY_OUTCOME_LOST);
     if (outbox->made_of.account != NULL)
         ed_account_refund(outbox->made_of.account, message->stream,
                           (size_t)ed_charge_of(message->block->size));

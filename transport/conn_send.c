@@ -195,12 +195,21 @@ static bool put_again(struct draft *d, ed_conn *conn, const ed_out *out)
     return true;
 }
 
-/** Repeats what is unacknowledged longest: it is what the receiver waits for. */
-static void put_oldest(struct draft *d, ed_conn *conn)
+/**
+ * Repeats what is unacknowledged longest: it is what the receiver waits for.
+ * @return false if there was nothing to repeat: of all that was begun, the rest has yet to be sent.
+ */
+static bool put_oldest(struct draft *d, ed_conn *conn)
 {
-    for (ed_out *out = ed_outbox_oldest(&conn->outbox); out != NULL && put_again(d, conn, out);
-         out = ed_out_next_oldest(out))
-        continue;
+    bool any = false;
+
+    for (ed_out *out = ed_outbox_oldest(&conn->outbox); out != NULL;
+         out = ed_out_next_oldest(out)) {
+        any |= !ed_list_empty(&out->parts);
+        if (!put_again(d, conn, out))
+            break;
+    }
+    return any;
 }
 
 static void put_messages(struct draft *d, ed_conn *conn)
@@ -273,13 +282,12 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
     draft_begin(&d, conn, data, now_ns);
     if (ed_ack_wanted(&conn->ack))
         put_ack(&d, conn, now_ns);
-    if (plan->ping || (plan->probe && conn->outbox.begun_count == 0 && !plan->data) ||
-        (!plan->data && !plan->probe && wants_ack_ping(conn, now_ns)))
+    if (plan->ping || (!plan->data && !plan->probe && wants_ack_ping(conn, now_ns)))
         put_ping(&d, conn);
     if (plan->credit)
         put_credit(&d, conn);
-    if (plan->probe)
-        put_oldest(&d, conn);
+    if (plan->probe && !put_oldest(&d, conn) && !plan->data)
+        put_ping(&d, conn);
     if (plan->data || plan->probe)
         put_messages(&d, conn);
     bool elicits = (d.record.flags & ED_SENT_ACK_ELICITING) != 0;

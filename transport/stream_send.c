@@ -207,12 +207,12 @@ static void shed_oldest(ed_outbox *outbox, const ed_lane_out *lane, size_t size)
         shed(outbox, out_of_place(ed_list_first(&outbox->waiting)));
 }
 
-/** Makes sure that the message's deadline can be set. */
+/** Makes sure that the message's deadline can be set, and every other message's taken away. */
 static bool reserve_deadline(ed_outbox *outbox, uint64_t expires_ns)
 {
     uint32_t count = ed_records_count(&outbox->outs);
 
-    if (expires_ns == ED_NEVER_NS)
+    if (expires_ns == ED_NEVER_NS && outbox->deadlines == NULL)
         return true;
     if (outbox->deadlines == NULL)
         outbox->deadlines = ed_deadlines_create(outbox->made_of.allocator, count);
@@ -469,7 +469,6 @@ static void begin(ed_outbox *outbox, ed_out *out, uint64_t packet)
     if (!ed_lane_is_reliable(lane))
         return;
     count_burst(lane, packet);
-    outbox->begun_count++;
     ed_list_push_back(&lane->begun, &out->place);
     if (!ed_is_in_parts(out->size))
         return;
