@@ -130,7 +130,7 @@ static void move(void)
 
     if (FOLLOWS_MOVES == 0 || node->manager == NULL)
         return;
-    ed_node_move(node);
+    ed_node_rebind(node);
     seen.moves++;
 }
 
