@@ -8,6 +8,7 @@
 
 enum {
     CONTROL_BUDGET = 1 << 20, /* bytes of reasons for closing that are on their way */
+    NOTICE_BUDGET = 64 << 10, /* of events that may come late */
     EVENT_BATCH = 64,
 };
 
@@ -68,6 +69,7 @@ static void destroy(eddy_manager *m)
     ed_returns_free(&m->returns);
     ed_slots_destroy(m->slots);
     ed_pool_destroy(m->control_pool);
+    ed_pool_destroy(m->notice_pool);
     ed_pool_destroy(m->event_pool);
     ed_pool_destroy(m->send_pool);
     destroy_receive_pool(m);
@@ -122,6 +124,7 @@ static eddy_status create_parts(eddy_manager *m)
     uint32_t incoming_max = m->config.accept ? m->config.max_connections : 0;
 
     m->control_pool = ed_pool_create(allocator, CONTROL_BUDGET);
+    m->notice_pool = ed_pool_create(allocator, NOTICE_BUDGET);
     m->event_pool =
         ed_pool_create(allocator, (m->config.max_outgoing + incoming_max) * ed_event_charge());
     m->send_pool = ed_pool_create(allocator, m->config.send_budget);
@@ -133,7 +136,7 @@ static eddy_status create_parts(eddy_manager *m)
     if (m->slots != NULL)
         m->accounts =
             ed_alloc_array(allocator, (size_t)ed_slots_count(m->slots) + 1, sizeof(*m->accounts));
-    return m->control_pool != NULL && m->event_pool != NULL && m->send_pool != NULL &&
+    return m->control_pool != NULL && m->notice_pool != NULL && m->event_pool != NULL && m->send_pool != NULL &&
                    m->receive_pool != NULL && m->commands != NULL && m->events != NULL &&
                    m->slots != NULL && m->accounts != NULL
                ? EDDY_OK
@@ -147,6 +150,7 @@ static eddy_status create_core(eddy_manager *m)
                              .entropy = &m->entropy,
                              .receive_pool = m->receive_pool,
                              .accounts = m->accounts,
+                             .notice_pool = m->notice_pool,
                              .event_pool = m->event_pool,
                              .returns = &m->returns,
                              .stats = &m->live,
@@ -327,6 +331,9 @@ static void take_last(eddy_manager *m, const ed_event_item *item)
 static void open_item(eddy_manager *m, const ed_event_item *item, eddy_event *event)
 {
     ed_event_read(item, event);
+    // Only now may another be asked for, so that no more than one waits to be taken.
+    if (item->type == EDDY_WRITABLE)
+        atomic_store(&m->accounts[ed_slot_of(item->connection)].was_refused, false);
     if (item->type == EDDY_DISCONNECTED)
         take_last(m, item);
     else if (event->block == NULL)

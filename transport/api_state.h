@@ -14,6 +14,7 @@ struct eddy_manager {
     eddy_socket socket;
     eddy_address local;
     ed_pool *control_pool; /* so that a connection can be closed when the others are used up */
+    ed_pool *notice_pool;  /* for events that may come late */
     ed_pool *event_pool;   /* has room for every event that must not be lost */
     ed_pool *send_pool;
     ed_pool *receive_pool;

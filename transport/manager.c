@@ -36,20 +36,25 @@ ed_manager *ed_manager_create(const ed_manager_parts *parts)
     return m;
 }
 
+/** Takes its address off the map, unless a connection that came later owns it by now. */
+static void forget_address(ed_manager *m, const ed_manager_slot *slot)
+{
+    uint32_t known = 0;
+
+    if (ed_map_get(m->addresses, slot->key, &known) && &m->slots[known] == slot)
+        (void)ed_map_remove(m->addresses, slot->key);
+}
+
 void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot)
 {
-    const ed_connection_type *type = m->parts.type;
-    uint32_t owner = 0;
-    uint32_t index = (uint32_t)(slot - m->slots);
-    bool is_known = type->is_known != NULL && type->is_known(slot->connection);
-
     ED_ASSERT(slot->connection != NULL && m->connection_count > 0);
     ed_list_remove(&slot->work);
     ed_list_remove(&slot->ready);
-    ed_deadlines_set(m->deadlines, index, ED_NEVER_NS);
-    // A connection that replaced this one may own the address by now.
-    if (ed_map_get(m->addresses, slot->key, &owner) && owner == index)
-        (void)ed_map_remove(m->addresses, slot->key);
+    const ed_connection_type *type = m->parts.type;
+    bool is_known = type->is_known != NULL && type->is_known(slot->connection);
+
+    ed_deadlines_set(m->deadlines, (uint32_t)(slot - m->slots), ED_NEVER_NS);
+    forget_address(m, slot);
     type->destroy(slot->connection);
     ed_alloc_free(m->parts.allocator, slot->connection, type->connection_size);
     if (is_known)
@@ -119,6 +124,27 @@ ed_manager_slot *ed_manager_find_wire_id(const ed_manager *m, uint32_t id)
                   ed_wire_id_of(slot->handle, m->parts.shard) == id;
 
     return is_its ? slot : NULL;
+}
+
+/**
+ * Whoever proves an address last owns it. The one that had it before keeps its connection, which
+ * datagrams find by id, and gets an address again when it proves one: two clients behind one NAT
+ * may swap theirs. Without memory the old address stays on the map until the next datagram.
+ */
+void ed_manager_follow_connection(ed_manager *m, ed_manager_slot *slot)
+{
+    uint8_t key[ED_MANAGER_KEY_SIZE];
+
+    ED_ASSERT(slot->connection != NULL);
+    if (m->parts.type->remote == NULL)
+        return;
+    eddy_address remote = m->parts.type->remote(slot->connection);
+    make_key(key, &remote, slot->side);
+    if (memcmp(key, slot->key, sizeof(key)) == 0 ||
+        ed_map_put(m->addresses, key, (uint32_t)(slot - m->slots)) != EDDY_OK)
+        return;
+    forget_address(m, slot);
+    memcpy(slot->key, key, sizeof(key));
 }
 
 void ed_manager_add_work(ed_manager *m, ed_manager_slot *slot)

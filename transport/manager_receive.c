@@ -247,6 +247,7 @@ static void take_datagram(ed_manager *m, const eddy_datagram *datagram, uint64_t
 
     if (slot != NULL) {
         m->parts.type->receive(slot->connection, datagram, now_ns);
+        ed_manager_follow_connection(m, slot);
         ed_manager_add_work(m, slot);
     } else if (route.kind == ED_ROUTE_NEW || route.kind == ED_ROUTE_KNOWN_OR_NEW) {
         admit(m, datagram, now_ns);

@@ -70,6 +70,9 @@ void ed_manager_add_work(ed_manager *m, ed_manager_slot *slot);
 EDDY_MUST_CHECK eddy_status ed_manager_create_connection(ed_manager *m, const ed_birth *birth,
                                                          uint64_t now_ns);
 
+/** A datagram came to the connection: it may have another remote address by now. */
+void ed_manager_follow_connection(ed_manager *m, ed_manager_slot *slot);
+
 void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot);
 
 /* manager_receive.c: what comes in. */

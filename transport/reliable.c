@@ -331,8 +331,11 @@ static void shut_down(void *connection, uint64_t flush_ns, uint64_t now_ns)
     ed_conn_close(connection, 0, NULL, flush_ns, now_ns);
 }
 
+/** Of one whose peer is elsewhere by now the address has passed to somebody else: it stays. */
 static void replace(void *connection, uint64_t now_ns)
 {
+    if (ed_conn_is_moving(connection))
+        return;
     ed_conn_abandon(connection, EDDY_END_REPLACED, now_ns);
 }
 
@@ -343,13 +346,17 @@ static void expire(void *connection, uint64_t now_ns)
 
 static bool transmit(void *connection, ed_output *output, uint64_t now_ns)
 {
-    const ed_conn *conn = connection;
-    size_t size = ed_conn_transmit(connection, output->datagram.data, now_ns);
+    ed_path path;
 
-    output->datagram.remote = conn->remote;
-    output->datagram.local = conn->local;
-    output->datagram.size = size;
-    return size > 0;
+    output->datagram.size = ed_conn_transmit(connection, &path, output->datagram.data, now_ns);
+    output->datagram.remote = path.remote;
+    output->datagram.local = path.local;
+    return output->datagram.size > 0;
+}
+
+static eddy_address remote_of(const void *connection)
+{
+    return ed_conn_path(connection)->remote;
 }
 
 static bool next_event(void *connection, void *event)
@@ -401,6 +408,7 @@ const ed_connection_type ed_reliable_type = {
     .next_ns = next_ns,
     .phase = phase,
     .is_known = is_known,
+    .remote = remote_of,
     .begin_poll = begin_poll,
     .returned = returned,
     .drop_command = drop_command,

@@ -171,6 +171,13 @@ void ed_node_crash(ed_node *node)
     CHECK_EQ(node->cluster->name, node->memory.live_count, 0);
 }
 
+void ed_node_move(ed_node *node, const eddy_address *address)
+{
+    CHECK_EQ(node->cluster->name, ed_world_move(node->cluster->world, node->host, address),
+             EDDY_OK);
+    node->address = *address;
+}
+
 ed_endpoint *ed_node_try_connect(ed_node *node, const ed_node *to)
 {
     eddy_connection handle = 0;
@@ -261,11 +268,12 @@ void ed_node_set_stream(ed_node *node, const ed_endpoint *endpoint, uint8_t stre
     ed_world_touch(node->cluster->world, node->host);
 }
 
-void ed_node_move(ed_node *node)
+void ed_node_rebind(ed_node *node)
 {
-    node->address.port++;
-    CHECK_EQ(node->cluster->name, ed_world_move(node->cluster->world, node->host, &node->address),
-             EDDY_OK);
+    eddy_address address = node->address;
+
+    address.port++;
+    ed_node_move(node, &address);
 }
 
 void ed_node_send_many(ed_node *node, ed_endpoint *endpoint, eddy_guarantee guarantee,

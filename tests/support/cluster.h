@@ -68,6 +68,9 @@ eddy_status ed_node_start(ed_node *node);
 /** Ends the manager without a word and checks that its memory is back; it may be started again. */
 void ed_node_crash(ed_node *node);
 
+/** Gives the node another address, as a NAT does that has forgotten its mapping. */
+void ed_node_move(ed_node *node, const eddy_address *address);
+
 /** Dials. @return the endpoint; NULL if it cannot even be begun. */
 ed_endpoint *ed_node_try_connect(ed_node *node, const ed_node *to);
 
@@ -88,7 +91,7 @@ void ed_node_set_stream(ed_node *node, const ed_endpoint *endpoint, uint8_t stre
                         const eddy_stream_options *options);
 
 /** Gives it another port, as a NAT does; it goes on as if nothing had happened. */
-void ed_node_move(ed_node *node);
+void ed_node_rebind(ed_node *node);
 
 /** ed_node_send `count` times; each must be accepted. */
 void ed_node_send_many(ed_node *node, ed_endpoint *endpoint, eddy_guarantee guarantee,

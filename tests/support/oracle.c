@@ -359,6 +359,11 @@ void ed_endpoint_take(ed_endpoint *endpoint, const eddy_event *event, uint64_t n
     case EDDY_MESSAGE:
         take_message(endpoint, &event->message);
         return;
+    case EDDY_MOVED:
+        CHECK(endpoint->name, endpoint->connected && endpoint->incoming);
+        endpoint->moves++;
+        endpoint->moved_to = event->moved.remote;
+        return;
     case EDDY_WRITABLE:
         take_writable(endpoint);
         return;

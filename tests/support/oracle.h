@@ -57,6 +57,8 @@ typedef struct ed_endpoint {
     uint64_t connected_ns;
     uint64_t disconnected_ns;
     eddy_event_disconnected end;
+    uint64_t moves; /* of the peer */
+    eddy_address moved_to;
     ed_sizes sizes;
     struct ed_endpoint *peer; /* NULL: not known yet */
     ed_ledger ledger;         /* what it has sent */

@@ -99,6 +99,7 @@ enum fake_word {
     WORD_QUESTION = 0xa0000000,  /* to a stranger: a reply, and nothing is remembered */
     WORD_HANDSHAKE = 0xb0000000, /* asks for admission; the rest tells one handshake from another */
     WORD_ID = 0xc0000000,        /* the rest, shifted, is a wire id */
+    WORD_MOVED = 0x0c000000,     /* with WORD_ID: the peer is now where the datagram came from */
     WORD_MASK = 0xf0000000,
 };
 
@@ -156,7 +157,8 @@ static inline ed_route fake_route(void *context, const eddy_datagram *datagram)
     if (datagram->size != sizeof(value))
         return (ed_route){.kind = ED_ROUTE_NOWHERE};
     if ((value & WORD_MASK) == WORD_ID)
-        return (ed_route){.kind = ED_ROUTE_ID, .id = (value & ~(uint32_t)WORD_MASK) << 8};
+        return (ed_route){.kind = ED_ROUTE_ID,
+                          .id = (value & ~(uint32_t)(WORD_MASK | WORD_MOVED)) << 8};
     if ((value & WORD_MASK) == WORD_HANDSHAKE)
         return (ed_route){.kind = ED_ROUTE_NEW};
     return (ed_route){.kind = ED_ROUTE_KNOWN_OR_NEW};
@@ -193,6 +195,10 @@ static inline void fake_receive(void *connection, const eddy_datagram *datagram,
     return_late(c->fake);
     (void)now_ns;
     c->phase = c->phase == ED_PHASE_HALF_OPEN ? ED_PHASE_OPEN : c->phase;
+    if ((value & (WORD_MASK | WORD_MOVED)) == (WORD_ID | WORD_MOVED)) {
+        c->remote = datagram->remote;
+        return;
+    }
     c->is_known = c->phase == ED_PHASE_OPEN;
     if ((value & WORD_MASK) == WORD_DEADLINE) {
         c->next_ns = (value & ~(uint32_t)WORD_MASK) * ED_NS_PER_MS;
@@ -338,6 +344,11 @@ static inline bool fake_is_known(const void *connection)
     return c->fake->makes_known && c->is_known;
 }
 
+static inline eddy_address fake_remote(const void *connection)
+{
+    return ((const struct fake_connection *)connection)->remote;
+}
+
 static inline void fake_drop_command(void *context, void *command)
 {
     struct fake *fake = context;
@@ -385,6 +396,7 @@ static const ed_connection_type fake_type = {
     .phase = fake_phase,
     .is_known = fake_is_known,
     .returned = fake_returned,
+    .remote = fake_remote,
     .drop_command = fake_drop_command,
     .drop_event = fake_drop_event,
 };
