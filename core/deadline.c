@@ -1,5 +1,7 @@
 #include "core/deadline.h"
 
+#include <string.h>
+
 #include "core/alloc.h"
 #include "core/base.h"
 
@@ -48,6 +50,30 @@ void ed_deadlines_destroy(ed_deadlines *deadlines)
     ed_alloc_free(allocator, deadlines->heap, slot_count * sizeof(deadlines->heap[0]));
     ed_alloc_free(allocator, deadlines->place, slot_count * sizeof(deadlines->place[0]));
     ed_alloc_free(allocator, deadlines, sizeof(*deadlines));
+}
+
+bool ed_deadlines_widen(ed_deadlines *deadlines, uint32_t slot_count)
+{
+    const eddy_allocator *allocator = deadlines->allocator;
+    size_t before = deadlines->slot_count;
+
+    if (slot_count <= before)
+        return true;
+    struct entry *heap = ed_alloc_array(allocator, slot_count, sizeof(*heap));
+    uint32_t *place = ed_alloc_array(allocator, slot_count, sizeof(*place));
+    if (heap == NULL || place == NULL) {
+        ed_alloc_free(allocator, heap, slot_count * sizeof(*heap));
+        ed_alloc_free(allocator, place, slot_count * sizeof(*place));
+        return false;
+    }
+    memcpy(heap, deadlines->heap, before * sizeof(*heap));
+    memcpy(place, deadlines->place, before * sizeof(*place));
+    ed_alloc_free(allocator, deadlines->heap, before * sizeof(*heap));
+    ed_alloc_free(allocator, deadlines->place, before * sizeof(*place));
+    deadlines->heap = heap;
+    deadlines->place = place;
+    deadlines->slot_count = slot_count;
+    return true;
 }
 
 static bool comes_before(const struct entry *a, const struct entry *b)

@@ -9,9 +9,13 @@
 
 typedef struct ed_deadlines ed_deadlines;
 
-/** For slots 0 to `slot_count` - 1. Allocates here and never again. @return NULL out of memory. */
+/** For slots 0 to `slot_count` - 1. Allocates here, and when widened. @return NULL out of memory.
+ */
 ed_deadlines *ed_deadlines_create(const eddy_allocator *allocator, uint32_t slot_count);
 void ed_deadlines_destroy(ed_deadlines *deadlines); /* NULL is fine */
+
+/** Makes room for more slots, if there are fewer. @return false out of memory: all is as before. */
+bool ed_deadlines_widen(ed_deadlines *deadlines, uint32_t slot_count);
 
 /** Sets, moves, or with UINT64_MAX removes the slot's deadline. */
 void ed_deadlines_set(ed_deadlines *deadlines, uint32_t slot, uint64_t at_ns);

@@ -301,7 +301,8 @@ typedef enum eddy_refusal {
 typedef enum eddy_event_type {
     EDDY_EVENT_NONE = 0,
     EDDY_CONNECTED = 1,
-    EDDY_DISCONNECTED = 2, /* the last event of its connection, exactly once */
+    EDDY_DISCONNECTED = 2, /* the last event of its connection, exactly once; until it is taken
+                              the connection counts in max_connections or max_outgoing */
     EDDY_MESSAGE = 3,
     EDDY_WRITABLE = 4, /* there is room again, after eddy_send said EDDY_EAGAIN */
     EDDY_RECEIPT = 5,  /* what became of a message that was sent with a receipt */
@@ -446,9 +447,10 @@ enum {
 
 /** How the streams of one number, of all guarantees, share a connection. Zeroed: the defaults. */
 typedef struct eddy_stream_options {
-    uint8_t priority; /* 1 first, 7 last, 0: EDDY_PRIORITY_DEFAULT; the lower waits for the higher */
-    uint8_t weight;   /* share among streams of one priority; 0: EDDY_WEIGHT_DEFAULT */
-    size_t budget;    /* bytes accepted and not acknowledged on these streams; 0: no own limit */
+    uint8_t
+        priority;   /* 1 first, 7 last, 0: EDDY_PRIORITY_DEFAULT; the lower waits for the higher */
+    uint8_t weight; /* share among streams of one priority; 0: EDDY_WEIGHT_DEFAULT */
+    size_t budget;  /* bytes accepted and not acknowledged on these streams; 0: no own limit */
 } eddy_stream_options;
 
 /**

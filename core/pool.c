@@ -5,10 +5,13 @@
 #include "core/thread.h"
 
 static_assert(sizeof(ed_block) <= ED_POOL_CLASS_SIZE_MIN, "the smallest class holds a header");
+static_assert(sizeof(void *) < 8 || sizeof(ed_block) == 32, "as small as it was before sharing");
 static_assert(offsetof(ed_block, data) % 16 == 0, "eddy_event promises aligned messages");
 
-/** `size_class` of a block that is larger than the largest class, and never kept. */
-enum { NO_CLASS = ED_POOL_CLASS_COUNT };
+enum {
+    NO_CLASS = ED_POOL_CLASS_COUNT, /* of a block larger than the largest class, and never kept */
+    STEPS = 4,                      /* classes to each doubling */
+};
 
 struct ed_pool {
     const eddy_allocator *allocator;
@@ -21,17 +24,31 @@ struct ed_pool {
 
 static size_t class_size(unsigned size_class)
 {
-    return (size_t)ED_POOL_CLASS_SIZE_MIN << size_class;
+    unsigned doublings = size_class < STEPS ? 0 : size_class / STEPS - 1;
+    size_t step = (size_t)ED_POOL_CLASS_SIZE_MIN << doublings;
+
+    return step * (size_class - STEPS * doublings + 1);
 }
 
-/** The smallest class that holds `charge` bytes, header included. */
-static unsigned class_of(size_t charge)
+/** The smallest class that holds `size` bytes, header included. */
+static unsigned class_of(size_t size)
 {
-    unsigned size_class = 0;
+    size_t step = ED_POOL_CLASS_SIZE_MIN;
+    unsigned before = 0;
 
-    while (size_class < ED_POOL_CLASS_COUNT && class_size(size_class) < charge)
-        size_class++;
-    return size_class;
+    ED_ASSERT(size > 0);
+    if (size > ED_POOL_CLASS_SIZE_MAX)
+        return NO_CLASS;
+    for (; size > 2 * STEPS * step; step *= 2)
+        before += STEPS;
+    return before + (unsigned)((size - 1) / step);
+}
+
+size_t ed_pool_charge(size_t size)
+{
+    unsigned size_class = class_of(sizeof(ed_block) + size);
+
+    return size_class == NO_CLASS ? sizeof(ed_block) + size : class_size(size_class);
 }
 
 /* While a block is out `next` is its holder's; here it links the spare ones. */
@@ -54,7 +71,7 @@ static ed_block *pull_spare(ed_block **list)
 static void free_all(ed_pool *pool, ed_block *list)
 {
     for (ed_block *block = pull_spare(&list); block != NULL; block = pull_spare(&list))
-        ed_alloc_free(pool->allocator, block, block->charge);
+        ed_alloc_free(pool->allocator, block, ed_block_charge(block));
 }
 
 ed_pool *ed_pool_create(const eddy_allocator *allocator, size_t budget)
@@ -137,7 +154,7 @@ ed_block *ed_pool_take(ed_pool *pool, size_t size)
     if (size > UINT32_MAX - sizeof(ed_block))
         return NULL;
     unsigned size_class = class_of(sizeof(ed_block) + size);
-    size_t charge = size_class == NO_CLASS ? sizeof(ed_block) + size : class_size(size_class);
+    size_t charge = ed_pool_charge(size);
     ed_block *block = NULL;
     ed_block *evicted = NULL;
 
@@ -150,8 +167,29 @@ ed_block *ed_pool_take(ed_pool *pool, size_t size)
         refund(pool, charge);
         return NULL;
     }
-    *block = (ed_block){.pool = pool, .size = (uint32_t)size, .charge = (uint32_t)charge};
+    *block = (ed_block){.pool = pool, .size = (uint32_t)size, .holder_count = 1};
     return block;
+}
+
+ed_block *ed_pool_share(ed_block *block)
+{
+    uint32_t before = atomic_fetch_add(&block->holder_count, 1);
+
+    ED_ASSERT(before > 0 && before < UINT32_MAX); // only a holder can share
+    return block;
+}
+
+static void keep(ed_pool *pool, ed_block *block, unsigned size_class)
+{
+    size_t charge = class_size(size_class);
+
+    block->pool = NULL;
+    ed_mutex_lock(&pool->mutex);
+    ED_ASSERT(pool->charged >= charge);
+    pool->charged -= charge;
+    pool->kept += charge;
+    push_spare(&pool->spare[size_class], block);
+    ed_mutex_unlock(&pool->mutex);
 }
 
 void ed_pool_give(ed_block *block)
@@ -159,21 +197,20 @@ void ed_pool_give(ed_block *block)
     if (block == NULL)
         return;
     ed_pool *pool = block->pool;
-    ED_ASSERT(pool != NULL); // NULL: given twice
+    uint32_t before = atomic_fetch_sub(&block->holder_count, 1);
+    ED_ASSERT(before > 0); // else given twice
+    if (before > 1)
+        return;
 
-    unsigned size_class = class_of(block->charge);
-    if (size_class == NO_CLASS) {
-        refund(pool, block->charge);
-        ed_alloc_free(pool->allocator, block, block->charge);
+    ED_ASSERT(pool != NULL);
+    size_t size = sizeof(ed_block) + block->size;
+    unsigned size_class = class_of(size);
+    if (size_class != NO_CLASS) {
+        keep(pool, block, size_class);
         return;
     }
-    block->pool = NULL;
-    ed_mutex_lock(&pool->mutex);
-    ED_ASSERT(pool->charged >= block->charge);
-    pool->charged -= block->charge;
-    pool->kept += block->charge;
-    push_spare(&pool->spare[size_class], block);
-    ed_mutex_unlock(&pool->mutex);
+    refund(pool, size);
+    ed_alloc_free(pool->allocator, block, size);
 }
 
 size_t ed_pool_charged(ed_pool *pool)

@@ -5,22 +5,32 @@
 #ifndef ED_POOL_H
 #define ED_POOL_H
 
+#include <stdatomic.h>
+
 #include "core/eddy.h"
 
 typedef struct ed_pool ed_pool;
 
+/**
+ * Blocks of 32, 64, 96, 128, then four sizes to each doubling up to 2,048 bytes: from 97 bytes on
+ * rounding wastes at most a quarter. Larger ones are not rounded, and not kept.
+ */
 enum {
-    ED_POOL_CLASS_COUNT = 7, /* blocks of 32, 64, ... 2,048 bytes; larger ones are not kept */
+    ED_POOL_CLASS_COUNT = 20,
     ED_POOL_CLASS_SIZE_MIN = 32,
+    ED_POOL_CLASS_SIZE_MAX = 2048,
 };
 
-/** A block of memory; its pool is charged the class size. `next` and `note` are its holder's. */
+/**
+ * A block of memory; its pool is charged the class size. `next` and `note` are its holder's, and
+ * nobody's while several hold it: they only read it.
+ */
 typedef struct ed_block {
     ed_pool *pool;
     struct ed_block *next;
     uint64_t note;
-    uint32_t size;   /* what was asked for */
-    uint32_t charge; /* what the account pays */
+    uint32_t size; /* what was asked for */
+    _Atomic uint32_t holder_count;
     _Alignas(16) uint8_t data[];
 } ed_block;
 
@@ -33,8 +43,20 @@ void ed_pool_destroy(ed_pool *pool);
 /** @return a block of at least `size` bytes (0 is fine), or NULL: no memory, or over the budget. */
 ed_block *ed_pool_take(ed_pool *pool, size_t size);
 
-/** NULL is fine. */
+/** Counts one more holder, each of whom gives the block back. Any thread. @return `block`. */
+ed_block *ed_pool_share(ed_block *block);
+
+/** One holder is done with the block; the last gives it back. NULL is fine. */
 void ed_pool_give(ed_block *block);
+
+/** What the account pays for a block of `size` bytes. */
+size_t ed_pool_charge(size_t size);
+
+/** What the account pays for this one. */
+static inline size_t ed_block_charge(const ed_block *block)
+{
+    return ed_pool_charge(block->size);
+}
 
 /** The bytes of blocks that are out. */
 size_t ed_pool_charged(ed_pool *pool);

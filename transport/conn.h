@@ -11,11 +11,13 @@
 #include "transport/ack.h"
 #include "transport/congestion.h"
 #include "transport/conn_state.h"
+#include "transport/event.h"
 #include "transport/handshake.h"
 #include "transport/loss.h"
 #include "transport/pacer.h"
 #include "transport/path.h"
 #include "transport/replay.h"
+#include "transport/returns.h"
 #include "transport/rtt.h"
 #include "transport/stream_receive.h"
 #include "transport/stream_send.h"
@@ -27,6 +29,12 @@ typedef struct ed_conn_shared {
     const eddy_allocator *allocator;
     const eddy_entropy *entropy;
     ed_pool *receive_pool;
+    ed_credit_pool *room;  /* for what is received */
+    ed_account *accounts;  /* of the slots; NULL: there are none */
+    uint64_t *queued_size; /* charge of what all connections have accepted and not settled */
+    ed_returns *returns;   /* to say that released messages are awaited; NULL: none are */
+    ed_pool *notice_pool;  /* of events that may come late */
+    ed_pool *event_pool;   /* has room for ed_event_charge() of every slot */
     eddy_stats *stats;
     ed_log *log;
 } ed_conn_shared;
@@ -72,6 +80,7 @@ typedef struct ed_conn {
     ed_replay replay;
     ed_ack ack;
     ed_inbox inbox;
+    uint64_t receiving_packet; /* the number of the one that is being taken apart */
 
     /* sending */
     ed_outbox outbox;
@@ -83,6 +92,8 @@ typedef struct ed_conn {
     ed_pacer pacer;
     uint32_t probes; /* that must leave whatever the window says */
     bool ping_pending;
+    bool wants_writable;        /* the program was refused, and waits */
+    uint32_t message_max;       /* that the peer takes; 0: not known yet */
     bool app_limited;           /* the program, not the window, decides how much is in flight */
     uint64_t ack_ping_next_ns;  /* when an ACK may next ask to be acknowledged itself */
     uint64_t life_ping_next_ns; /* when a packet that cannot be kept is next answered by a PING */
@@ -101,17 +112,27 @@ typedef struct ed_conn {
     bool moved_pending;
     bool disconnected_pending;
     ed_conn_end end;
+
+    /* reserved, so that these two events are never lost; NULL once they are told */
+    ed_block *connected_block;
+    ed_block *disconnected_block;
 } ed_conn;
 
-/** A client's connection; it says HELLO at the first transmit. Initialises in place. */
-void ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
-                         const eddy_address *remote, uint64_t now_ns);
-
-/** A server's connection for an INITIATE whose cookie is proven; it answers at the first transmit.
+/**
+ * A client's connection; it says HELLO at the first transmit. Initialises in place.
+ * @param last a block reserved for DISCONNECTED, taken over on success.
+ * @return EDDY_OK; EDDY_ENOMEM, or EDDY_ELIMIT if there is no room for what it may receive: with
+ * nothing to free.
  */
-void ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
-                         uint32_t id, const eddy_datagram *datagram, const ed_initiate *initiate,
-                         uint64_t now_ns);
+EDDY_MUST_CHECK eddy_status ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared,
+                                                eddy_connection handle, const eddy_address *remote,
+                                                ed_block *last, uint64_t now_ns);
+
+/** A server's, for an INITIATE whose cookie is proven; it answers at the first transmit. */
+EDDY_MUST_CHECK eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared,
+                                                eddy_connection handle, uint32_t id,
+                                                const eddy_datagram *datagram,
+                                                const ed_initiate *initiate, uint64_t now_ns);
 
 /** Gives back all memory that it holds, but not itself. */
 void ed_conn_free(ed_conn *conn);
@@ -122,11 +143,23 @@ void ed_conn_free(ed_conn *conn);
 void ed_conn_receive(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns);
 
 /**
- * Accepts a message and takes its block over, also on failure.
- * @return EDDY_OK, EDDY_ENOMEM, or EDDY_ESTATE if it is closing.
+ * Accepts a message and takes its blocks over, also on failure.
+ * @return EDDY_OK, EDDY_ENOMEM, EDDY_ETOOBIG for the peer, or EDDY_ESTATE if it is closing.
  */
-eddy_status ed_conn_send(ed_conn *conn, eddy_guarantee guarantee, uint8_t stream, ed_block *block,
-                         uint64_t now_ns);
+eddy_status ed_conn_send(ed_conn *conn, const ed_message *message, uint64_t now_ns);
+
+/** Streams of this number are shared out so from now on. */
+void ed_conn_set_stream(ed_conn *conn, uint8_t stream, const eddy_stream_options *options,
+                        uint64_t now_ns);
+
+/** The program was told EDDY_EAGAIN: it wants to know when there is room. */
+void ed_conn_want_writable(ed_conn *conn);
+
+/** The program has given a message back. @return whether the peer is to be told. */
+bool ed_conn_returned(ed_conn *conn, bool reliable, size_t size, uint64_t now_ns);
+
+/** Grants the peer more, if that is due and there is room. */
+void ed_conn_update_credit(ed_conn *conn, uint64_t now_ns);
 
 /** Closes: flushes for at most `flush_ns`, then says CLOSE. */
 void ed_conn_close(ed_conn *conn, uint32_t code, const char *reason, uint64_t flush_ns,
@@ -147,7 +180,7 @@ void ed_conn_expire(ed_conn *conn, uint64_t now_ns);
 size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns);
 
 /** Takes the next event; its block is the caller's. False: none. */
-bool ed_conn_event(ed_conn *conn, eddy_event *event);
+bool ed_conn_event(ed_conn *conn, ed_event_item *item);
 
 /** When to call ed_conn_expire. UINT64_MAX: nothing to wait for. */
 uint64_t ed_conn_next_ns(const ed_conn *conn);
@@ -222,5 +255,11 @@ void ed_conn_update_recovery(ed_conn *conn);
 void ed_conn_detect_losses(ed_conn *conn, uint64_t now_ns);
 
 uint64_t ed_conn_pto_ns(const ed_conn *conn);
+
+/** All is said that was to be said: a flushing connection may close. */
+void ed_conn_check_flushed(ed_conn *conn, uint64_t now_ns);
+
+/** Sets the deadline of what expires. */
+void ed_conn_update_expiry(ed_conn *conn);
 
 #endif

@@ -9,7 +9,8 @@ static bool is_urgent(const ed_conn *conn)
 {
     bool heard = conn->replay.next > 0;
 
-    return conn->outbox.reliable_count > 0 || (conn->is_client && !heard);
+    return conn->outbox.reliable_count > 0 || conn->outbox.skip_count > 0 ||
+           (conn->is_client && !heard);
 }
 
 void ed_conn_update_recovery(ed_conn *conn)
@@ -52,6 +53,15 @@ static void expire_silence(ed_conn *conn, uint64_t now_ns)
         ed_conn_apply(conn, ED_INPUT_SILENCE, &end, now_ns);
 }
 
+/** A flushing connection may have waited for what is given up now. */
+static void expire_messages(ed_conn *conn, uint64_t now_ns)
+{
+    ed_outbox_expire(&conn->outbox, now_ns);
+    ed_inbox_expire(&conn->inbox, now_ns);
+    ed_conn_update_expiry(conn);
+    ed_conn_check_flushed(conn, now_ns);
+}
+
 static void expire_ending(ed_conn *conn, uint64_t now_ns)
 {
     if (ed_timers_take(&conn->timers, ED_TIMER_FLUSH, now_ns))
@@ -74,6 +84,8 @@ void ed_conn_expire(ed_conn *conn, uint64_t now_ns)
     if (ed_timers_take(&conn->timers, ED_TIMER_PATH, now_ns))
         ed_conn_expire_path(conn, now_ns);
     expire_silence(conn, now_ns);
+    if (ed_timers_take(&conn->timers, ED_TIMER_EXPIRE, now_ns))
+        expire_messages(conn, now_ns);
     expire_ending(conn, now_ns);
     // ACK and PACE ask for a transmit, which follows every expire.
     (void)ed_timers_take(&conn->timers, ED_TIMER_PACE, now_ns);

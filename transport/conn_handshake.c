@@ -35,6 +35,8 @@ static void accepted(ed_conn *conn, const ed_accept *accept, uint64_t now_ns)
 {
     memcpy(conn->server_ephemeral, accept->ephemeral, ED_EPHEMERAL_SIZE);
     conn->id = accept->id;
+    conn->message_max = accept->message_max;
+    ed_outbox_on_credit(&conn->outbox, accept->credit);
     conn->keys =
         ed_protect_packet_keys(conn->nonce, conn->client_ephemeral, conn->server_ephemeral);
     ed_conn_apply(conn, ED_INPUT_ACCEPT, NULL, now_ns);
@@ -103,6 +105,8 @@ static size_t write_initiate(const ed_conn *conn, uint8_t *data)
                             .suites = ED_SUITE_NULL_BIT,
                             .protocol_id = conn->shared->config->protocol_id,
                             .datagram_size = ED_DATAGRAM_SIZE,
+                            .credit = (uint32_t)conn->inbox.credit.limit,
+                            .message_max = (uint32_t)conn->inbox.parts.max_message_size,
                             .client_time_us = conn->started_ns / ED_NS_PER_US};
 
     memcpy(initiate.nonce, conn->nonce, ED_NONCE_SIZE);
@@ -118,6 +122,8 @@ static size_t write_accept(const ed_conn *conn, uint8_t *data)
     ed_accept accept = {.suite = ED_SUITE_NULL,
                         .id = conn->id,
                         .datagram_size = ED_DATAGRAM_SIZE,
+                        .credit = (uint32_t)conn->inbox.credit.limit,
+                        .message_max = (uint32_t)conn->inbox.parts.max_message_size,
                         .idle_timeout_ms = conn->shared->config->idle_timeout_ms,
                         .server_time_us = conn->started_ns / ED_NS_PER_US};
 

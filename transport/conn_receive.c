@@ -23,7 +23,7 @@ static void on_packet_acked(ed_conn *conn, const ed_sent *packet, uint64_t in_fl
                             uint64_t now_ns)
 {
     for (size_t i = 0; i < packet->ref_count; i++)
-        (void)ed_outbox_on_acked(&conn->outbox, ed_sent_refs(&conn->sent, packet, i));
+        ed_outbox_on_acked(&conn->outbox, ed_sent_refs(&conn->sent, packet, i));
     if ((packet->flags & ED_SENT_HAS_ACK) != 0)
         ed_ack_on_acked(&conn->ack, packet->ack_largest);
     if ((packet->flags & ED_SENT_WAS_LOST) != 0) {
@@ -67,8 +67,8 @@ void ed_conn_on_packet_lost(ed_conn *conn, const ed_sent *packet)
 {
     conn->shared->stats->packets_lost++;
     for (size_t i = 0; i < packet->ref_count; i++)
-        (void)ed_outbox_on_lost(&conn->outbox, ed_sent_refs(&conn->sent, packet, i),
-                                packet->number);
+        ed_outbox_on_lost(&conn->outbox, ed_sent_refs(&conn->sent, packet, i), packet->number);
+    conn->inbox.credit.pending |= (packet->flags & ED_SENT_HAS_CREDIT) != 0;
 }
 
 void ed_conn_detect_losses(ed_conn *conn, uint64_t now_ns)
@@ -87,11 +87,9 @@ void ed_conn_detect_losses(ed_conn *conn, uint64_t now_ns)
     }
 }
 
-/** All is said that was to be said: a flushing connection may close. */
-static void check_flushed(ed_conn *conn, uint64_t now_ns)
+void ed_conn_check_flushed(ed_conn *conn, uint64_t now_ns)
 {
-    if (conn->state == ED_CONN_FLUSHING && conn->outbox.reliable_count == 0 &&
-        conn->outbox.fresh_count == 0)
+    if (conn->state == ED_CONN_FLUSHING && ed_outbox_is_flushed(&conn->outbox))
         ed_conn_apply(conn, ED_INPUT_FLUSHED, NULL, now_ns);
 }
 
@@ -111,7 +109,7 @@ static verdict handle_ack(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
                       conn->congestion_ops->pacing_rate(&conn->congestion, &conn->rtt), now_ns);
     // More room in the window may let something go that the pacer was not asked about.
     conn->timers.at_ns[ED_TIMER_PACE] = ED_NEVER_NS;
-    check_flushed(conn, now_ns);
+    ed_conn_check_flushed(conn, now_ns);
     return TAKEN; // perhaps a CLOSE follows
 }
 
@@ -147,18 +145,38 @@ static verdict handle_close(ed_conn *conn, const ed_frame *frame, uint64_t now_n
     return LAST_FRAME;
 }
 
-static verdict handle_message(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
+static verdict handle_credit(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
+{
+    (void)now_ns;
+    ed_outbox_on_credit(&conn->outbox, frame->credit);
+    return TAKEN;
+}
+
+/** What the inbox's word for what it was given means for the packet. */
+static verdict judge(ed_conn *conn, eddy_status status, bool reliable)
 {
     eddy_stats *stats = conn->shared->stats;
 
-    (void)now_ns;
-    eddy_status status = ed_inbox_receive(&conn->inbox, &frame->message);
-    if (status == EDDY_ENOMEM || status == EDDY_ELIMIT) {
+    if (status == EDDY_ENOMEM) {
         stats->dropped_memory++;
-        return frame->message.guarantee == ED_WIRE_UNRELIABLE ? TAKEN : UNKEPT;
+        return reliable ? UNKEPT : TAKEN;
     }
     stats->messages_duplicate += status == EDDY_EEXIST ? 1 : 0;
     return status == EDDY_OK || status == EDDY_EEXIST ? TAKEN : VIOLATION;
+}
+
+static verdict handle_skip(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
+{
+    (void)now_ns;
+    return judge(conn, ed_inbox_skip(&conn->inbox, &frame->skip), true);
+}
+
+static verdict handle_message(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
+{
+    eddy_status status =
+        ed_inbox_receive(&conn->inbox, &frame->message, conn->receiving_packet, now_ns);
+
+    return judge(conn, status, frame->message.guarantee >= ED_WIRE_RELIABLE_UNORDERED);
 }
 
 static verdict handle_challenge(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
@@ -181,6 +199,8 @@ static verdict (*const handlers[ED_FRAME_TYPE_COUNT])(ed_conn *conn, const ed_fr
     [ED_FRAME_ACK] = handle_ack,
     [ED_FRAME_CLOSE] = handle_close,
     [ED_FRAME_MESSAGE] = handle_message,
+    [ED_FRAME_CREDIT] = handle_credit,
+    [ED_FRAME_SKIP] = handle_skip,
     [ED_FRAME_PATH_CHALLENGE] = handle_challenge,
     [ED_FRAME_PATH_RESPONSE] = handle_response,
 };
@@ -273,6 +293,7 @@ static void receive_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_
         return;
     bool is_newest = number >= conn->replay.next;
     ed_replay_commit(&conn->replay, number);
+    conn->receiving_packet = number;
     ed_conn_apply(conn, ED_INPUT_PACKET, NULL, now_ns);
     ed_conn_on_arrival(conn, datagram, is_newest, now_ns);
     if (ed_conn_is_open(conn))
@@ -285,8 +306,11 @@ static void receive_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_
         show_life(conn, now_ns);
     if (got == TAKEN && ed_conn_is_open(conn))
         ed_ack_on_packet(&conn->ack, number, eliciting, now_ns);
-    if (ed_conn_is_open(conn))
-        ed_conn_update_recovery(conn);
+    if (!ed_conn_is_open(conn))
+        return;
+    ed_conn_update_credit(conn, now_ns);
+    ed_conn_update_recovery(conn);
+    ed_conn_update_expiry(conn);
 }
 
 void ed_conn_receive(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns)

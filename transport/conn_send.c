@@ -97,6 +97,7 @@ static size_t draft_finish(struct draft *d, ed_conn *conn, uint64_t now_ns)
     const ed_key *key = &conn->keys.packet[conn->is_client ? ED_TO_SERVER : ED_TO_CLIENT];
     bool elicits = (d->record.flags & ED_SENT_ACK_ELICITING) != 0;
 
+    ED_ASSERT(ed_writer_size(&d->w) > 0); // whatever made us send it is in it
     draft_drop_length(d);
     if (d->message_count == 0)
         draft_pad(d, draft_plain_min(d));
@@ -152,39 +153,72 @@ static void put_ping(struct draft *d, ed_conn *conn)
     conn->ping_pending = false;
 }
 
-/** @return false if the packet has no room for it. */
-static bool put_message(struct draft *d, ed_conn *conn, ed_out *out)
+static void put_credit(struct draft *d, ed_conn *conn)
 {
-    ed_message_frame frame = ed_out_frame(out);
+    ed_frame_write_credit(&d->w, conn->inbox.credit.limit);
+    draft_flag(d, ED_SENT_ACK_ELICITING | ED_SENT_HAS_CREDIT);
+    conn->inbox.credit.pending = false;
+    conn->shared->stats->credits_sent++;
+}
 
-    if (d->message_count == ED_FRAME_MESSAGES_MAX || !ed_out_fits_packet(out, d->packet.number) ||
-        ed_frame_message_overhead(&frame) + frame.data.size > ed_writer_left(&d->w))
-        return false;
-    d->last_at = d->w.at;
-    d->last = frame;
-    ed_frame_write_message(&d->w, &frame);
-    if (out->lane->reliable)
-        d->refs[d->ref_count++] = (ed_sent_ref){.slot = out->slot, .generation = out->generation};
+/** Writes a message, a part of one, or the news that one was given up. */
+static void put(struct draft *d, ed_conn *conn, const ed_outgoing *next)
+{
+    if (next->is_skip) {
+        d->last_at = NULL;
+        ed_frame_write_skip(&d->w, &next->skip);
+    } else {
+        d->last_at = d->w.at;
+        d->last = next->message;
+        ed_frame_write_message(&d->w, &next->message);
+    }
     d->message_count++;
     draft_flag(d, ED_SENT_ACK_ELICITING);
-    conn->shared->stats->messages_resent += out->state != ED_OUT_FRESH ? 1 : 0;
-    ed_outbox_on_sent(&conn->outbox, out, d->packet.number);
+    conn->shared->stats->messages_resent += next->part != NULL && !next->is_skip ? 1 : 0;
+    if (ed_outbox_on_sent(&conn->outbox, next, d->packet.number, &d->refs[d->ref_count]))
+        d->ref_count++;
+}
+
+/** Puts in what of a message is not acknowledged. @return false if the packet is full. */
+static bool put_again(struct draft *d, ed_conn *conn, const ed_out *out)
+{
+    ed_outgoing next;
+
+    for (ed_list_node *node = ed_list_first(&out->parts); node != NULL;
+         node = ed_list_next(&out->parts, node)) {
+        ed_part *part = ED_CONTAINER(node, ed_part, sibling);
+        if (d->message_count == ED_FRAME_MESSAGES_MAX ||
+            !ed_outbox_again(&conn->outbox, part, ed_writer_left(&d->w), &next))
+            return false;
+        put(d, conn, &next);
+    }
     return true;
 }
 
-/** Repeats what is unacknowledged longest: it is what the receiver waits for. */
-static void put_oldest(struct draft *d, ed_conn *conn)
+/**
+ * Repeats what is unacknowledged longest: it is what the receiver waits for.
+ * @return false if there was nothing to repeat: of all that was begun, the rest has yet to be sent.
+ */
+static bool put_oldest(struct draft *d, ed_conn *conn)
 {
-    for (ed_out *out = ed_outbox_oldest(&conn->outbox); out != NULL && put_message(d, conn, out);
-         out = ed_out_next_oldest(out))
-        continue;
+    bool any = false;
+
+    for (ed_out *out = ed_outbox_oldest(&conn->outbox); out != NULL;
+         out = ed_out_next_oldest(out)) {
+        any |= !ed_list_empty(&out->parts);
+        if (!put_again(d, conn, out))
+            break;
+    }
+    return any;
 }
 
 static void put_messages(struct draft *d, ed_conn *conn)
 {
-    for (ed_out *out = ed_outbox_next(&conn->outbox); out != NULL && put_message(d, conn, out);
-         out = ed_outbox_next(&conn->outbox))
-        continue;
+    ed_outgoing next;
+
+    while (d->message_count < ED_FRAME_MESSAGES_MAX &&
+           ed_outbox_next(&conn->outbox, ed_writer_left(&d->w), d->packet.number, &next))
+        put(d, conn, &next);
 }
 
 /** An ACK-only packet is never acknowledged; now and then one must be, or its ranges pile up. */
@@ -203,17 +237,18 @@ static bool wants_ack_ping(ed_conn *conn, uint64_t now_ns)
 
 /** What there is to send, and what may be. */
 struct plan {
-    bool ack;   /* an ACK must leave */
-    bool ping;  /* a PING must leave */
-    bool probe; /* whatever the window says */
-    bool data;  /* messages may leave */
+    bool ack;    /* an ACK must leave */
+    bool ping;   /* a PING must leave */
+    bool credit; /* a CREDIT must leave */
+    bool probe;  /* whatever the window says */
+    bool data;   /* messages may leave */
 };
 
 /** Whether window and pacer let messages go; if the pacer does not, when to ask again. */
 static bool data_may_leave(ed_conn *conn, uint64_t now_ns)
 {
     uint64_t when_ns = ed_pacer_when_ns(&conn->pacer, ED_DATAGRAM_SIZE, now_ns);
-    bool has_data = ed_outbox_next(&conn->outbox) != NULL;
+    bool has_data = ed_outbox_has_next(&conn->outbox);
     bool has_window =
         conn->loss.in_flight < conn->congestion_ops->window(&conn->congestion) &&
         ed_sent_count(&conn->sent) + SENT_RESERVE < ED_SENT_MAX &&
@@ -223,6 +258,8 @@ static bool data_may_leave(ed_conn *conn, uint64_t now_ns)
     conn->app_limited = !has_data && has_window && when_ns <= now_ns;
     if (has_data && has_window && when_ns > now_ns)
         conn->timers.at_ns[ED_TIMER_PACE] = when_ns;
+    if (conn->outbox.is_out_of_memory)
+        conn->timers.at_ns[ED_TIMER_PACE] = ed_add_sat_u64(now_ns, MEMORY_RETRY_MS * ED_NS_PER_MS);
     return has_data && has_window && when_ns <= now_ns;
 }
 
@@ -231,6 +268,7 @@ static struct plan make_plan(ed_conn *conn, uint64_t now_ns)
     return (struct plan){
         .ack = conn->ack.deadline_ns <= now_ns,
         .ping = conn->ping_pending,
+        .credit = conn->inbox.credit.pending,
         .probe = conn->probes > 0,
         .data = data_may_leave(conn, now_ns),
     };
@@ -244,11 +282,12 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
     draft_begin(&d, conn, data, now_ns);
     if (ed_ack_wanted(&conn->ack))
         put_ack(&d, conn, now_ns);
-    if (plan->ping || (plan->probe && conn->outbox.reliable_count == 0 && !plan->data) ||
-        (!plan->data && !plan->probe && wants_ack_ping(conn, now_ns)))
+    if (plan->ping || (!plan->data && !plan->probe && wants_ack_ping(conn, now_ns)))
         put_ping(&d, conn);
-    if (plan->probe)
-        put_oldest(&d, conn);
+    if (plan->credit)
+        put_credit(&d, conn);
+    if (plan->probe && !put_oldest(&d, conn) && !plan->data)
+        put_ping(&d, conn);
     if (plan->data || plan->probe)
         put_messages(&d, conn);
     bool elicits = (d.record.flags & ED_SENT_ACK_ELICITING) != 0;
@@ -336,7 +375,7 @@ static bool reserve(ed_conn *conn, struct plan *plan, uint64_t now_ns)
     conn->probes = 0;
     plan->probe = false;
     plan->data = false;
-    bool has_rest = conn->close_pending || plan->ack || plan->ping;
+    bool has_rest = conn->close_pending || plan->ack || plan->ping || plan->credit;
     return has_rest && ed_sent_reserve(&conn->sent, 0) == EDDY_OK;
 }
 
@@ -359,7 +398,8 @@ static size_t transmit_any(ed_conn *conn, uint8_t *data, uint64_t now_ns)
 
     if (is_open)
         plan = make_plan(conn, now_ns);
-    if (!conn->close_pending && !plan.ack && !plan.ping && !plan.probe && !plan.data)
+    if (!conn->close_pending && !plan.ack && !plan.ping && !plan.credit && !plan.probe &&
+        !plan.data)
         return 0;
     if (conn->sent.next >= ED_PACKET_NUMBER_LAST) {
         ed_conn_abandon(conn, EDDY_END_PROTOCOL, now_ns); // no number is ever used twice
@@ -382,6 +422,8 @@ size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t no
     if (size > 0)
         return size;
     size = transmit_any(conn, data, now_ns);
+    if (size == 0)
+        ed_outbox_drop_hasty(&conn->outbox);
     if (ed_conn_is_open(conn))
         conn->timers.at_ns[ED_TIMER_ACK] = conn->ack.deadline_ns;
     return size;

@@ -21,8 +21,8 @@ static const ed_frame_rule rules[ED_FRAME_TYPE_COUNT] = {
     [ED_FRAME_PING] = {"PING", OPEN_STATES, true},
     // While we say CLOSE, too: what has arrived must not be reported as undelivered.
     [ED_FRAME_ACK] = {"ACK", OPEN_STATES | ED_IN(ED_CONN_CLOSING), false},
-    [ED_FRAME_CREDIT] = {"CREDIT", NO_STATES, true},
-    [ED_FRAME_SKIP] = {"SKIP", NO_STATES, true},
+    [ED_FRAME_CREDIT] = {"CREDIT", OPEN_STATES, true},
+    [ED_FRAME_SKIP] = {"SKIP", OPEN_STATES, true},
     [ED_FRAME_CLOSE] = {"CLOSE", OPEN_STATES | ED_IN(ED_CONN_CLOSING) | ED_IN(ED_CONN_DRAINING),
                         false},
     [ED_FRAME_PATH_CHALLENGE] = {"PATH_CHALLENGE", OPEN_STATES, true},
@@ -95,11 +95,10 @@ static void read_skip(ed_reader *r, uint8_t first, ed_frame *frame)
     (void)first;
     frame->skip.guarantee = ed_read_u8(r);
     frame->skip.stream = ed_read_u8(r);
-    frame->skip.first = ed_read_u32(r);
-    frame->skip.count = ed_read_varint(r);
+    frame->skip.sequence = ed_read_u32(r);
     frame->skip.charge = ed_read_varint(r);
     if (frame->skip.guarantee < ED_WIRE_RELIABLE_UNORDERED ||
-        frame->skip.guarantee >= ED_WIRE_GUARANTEE_COUNT || frame->skip.count == 0)
+        frame->skip.guarantee >= ED_WIRE_GUARANTEE_COUNT || frame->skip.charge == 0)
         ed_reader_fail(r);
 }
 
@@ -164,12 +163,6 @@ static void read_ticket(ed_reader *r, uint8_t first, ed_frame *frame)
         memcpy(frame->ticket, ticket.data, ticket.size);
 }
 
-/** Whether this message carries a sequence: all do but an unreliable one in one piece. */
-static bool has_sequence(uint8_t guarantee, bool fragment)
-{
-    return guarantee != ED_WIRE_UNRELIABLE || fragment;
-}
-
 /** Whether a fragment's place and size agree with the whole that it says it is of. */
 static bool fragment_fits(const ed_message_frame *message)
 {
@@ -191,7 +184,7 @@ static void read_message(ed_reader *r, uint8_t first, ed_frame *frame)
     message->guarantee = (first >> GUARANTEE_SHIFT) & GUARANTEE_MASK;
     message->fragment = (first & BIT_FRAGMENT) != 0;
     message->stream = (first & BIT_STREAM) != 0 ? ed_read_u8(r) : 0;
-    if (has_sequence(message->guarantee, message->fragment))
+    if (ed_frame_has_sequence(message->guarantee, message->fragment))
         message->sequence_bits = wide ? 32 : 16;
     if (message->sequence_bits != 0)
         message->sequence = (uint32_t)ed_read_uint(r, message->sequence_bits / 8u);
@@ -265,6 +258,22 @@ void ed_frame_write_close(ed_writer *w, const ed_close *close)
     ed_write_bytes(w, close->reason, close->reason_size);
 }
 
+void ed_frame_write_credit(ed_writer *w, uint64_t limit)
+{
+    ed_write_u8(w, ED_FRAME_CREDIT);
+    ed_write_varint(w, limit);
+}
+
+void ed_frame_write_skip(ed_writer *w, const ed_skip_frame *skip)
+{
+    ED_ASSERT(skip->guarantee >= ED_WIRE_RELIABLE_UNORDERED && skip->charge > 0);
+    ed_write_u8(w, ED_FRAME_SKIP);
+    ed_write_u8(w, skip->guarantee);
+    ed_write_u8(w, skip->stream);
+    ed_write_u32(w, skip->sequence);
+    ed_write_varint(w, skip->charge);
+}
+
 void ed_frame_write_path(ed_writer *w, ed_frame_type type, uint64_t data)
 {
     ED_ASSERT(type == ED_FRAME_PATH_CHALLENGE || type == ED_FRAME_PATH_RESPONSE);
@@ -284,7 +293,8 @@ size_t ed_frame_message_overhead(const ed_message_frame *message)
 void ed_frame_write_message(ed_writer *w, const ed_message_frame *message)
 {
     ED_ASSERT(message->guarantee < ED_WIRE_GUARANTEE_COUNT);
-    ED_ASSERT((message->sequence_bits != 0) == has_sequence(message->guarantee, message->fragment));
+    ED_ASSERT((message->sequence_bits != 0) ==
+              ed_frame_has_sequence(message->guarantee, message->fragment));
     unsigned first = MESSAGE_BIT | (unsigned)message->guarantee << GUARANTEE_SHIFT | BIT_LENGTH |
                      (message->stream != 0 ? BIT_STREAM : 0u) |
                      (message->sequence_bits == 32 ? BIT_WIDE : 0u) |

@@ -46,7 +46,7 @@ typedef struct ed_ack_frame {
     ed_range range[ED_ACK_RANGES_MAX]; /* newest first */
 } ed_ack_frame;
 
-/** A guarantee on the wire takes three bits; all five are decided, though two are in use. */
+/** A guarantee on the wire takes three bits; the values are those of eddy_guarantee. */
 enum {
     ED_WIRE_UNRELIABLE = 0,
     ED_WIRE_UNRELIABLE_SEQUENCED = 1,
@@ -67,6 +67,17 @@ typedef struct ed_message_frame {
     ed_span data;            /* in the packet */
 } ed_message_frame;
 
+/** A reliable message that its sender has given up. */
+typedef struct ed_skip_frame {
+    uint8_t guarantee; /* ED_WIRE_RELIABLE_* */
+    uint8_t stream;
+    uint32_t sequence; /* its low 32 bits */
+    uint64_t charge;   /* what has been charged for it */
+} ed_skip_frame;
+
+enum { ED_SKIP_SIZE_MAX = 1 + 1 + 1 + 4 + 8 };
+enum { ED_CREDIT_SIZE_MAX = 1 + 8 };
+
 typedef struct ed_frame {
     ed_frame_type type;
     union {
@@ -75,13 +86,7 @@ typedef struct ed_frame {
         ed_message_frame message;
         uint64_t credit;
         uint64_t challenge; /* PATH_CHALLENGE and PATH_RESPONSE */
-        struct {
-            uint8_t guarantee;
-            uint8_t stream;
-            uint32_t first;
-            uint64_t count;
-            uint64_t charge;
-        } skip;
+        ed_skip_frame skip;
         struct {
             uint64_t sequence;
             uint32_t id;             /* NEW_ID */
@@ -113,6 +118,14 @@ const ed_frame_rule *ed_frame_rule_of(ed_frame_type type);
 
 void ed_frame_write_ack(ed_writer *w, const ed_ranges *ranges, uint64_t delay_us);
 void ed_frame_write_close(ed_writer *w, const ed_close *close);
+void ed_frame_write_credit(ed_writer *w, uint64_t limit);
+void ed_frame_write_skip(ed_writer *w, const ed_skip_frame *skip);
+
+/** Whether a message carries a sequence: an unreliable one in one piece does not need it. */
+static inline bool ed_frame_has_sequence(uint8_t guarantee, bool fragment)
+{
+    return guarantee >= ED_WIRE_RELIABLE_UNORDERED || fragment;
+}
 
 /** PATH_CHALLENGE or PATH_RESPONSE. */
 void ed_frame_write_path(ed_writer *w, ed_frame_type type, uint64_t data);

@@ -9,10 +9,10 @@ enum {
     HELLO_PAD_AT = HELLO_PLAIN_SIZE + ED_MAC_SIZE,
     INITIATE_CLEAR_SIZE = 96, /* up to and with the ephemeral */
     INITIATE_SEALED_SIZE = ED_INITIATE_SIZE - INITIATE_CLEAR_SIZE - ED_TAG_SIZE,
-    INITIATE_PARAMS_SIZE = 64,
+    INITIATE_PARAMS_SIZE = 68,
     ACCEPT_CLEAR_SIZE = 52,
     ACCEPT_SEALED_SIZE = ED_ACCEPT_SIZE - ACCEPT_CLEAR_SIZE - ED_TAG_SIZE,
-    ACCEPT_FIELDS_SIZE = 80,
+    ACCEPT_FIELDS_SIZE = 84,
     RETRY_RESERVED_SIZE = 3,
     RESET_TOKEN_SIZE = 16,
 };
@@ -156,15 +156,17 @@ static eddy_status read_sealed(ed_initiate *initiate, const uint8_t *data)
 {
     ed_reader r = ed_reader_of(data + INITIATE_CLEAR_SIZE, INITIATE_SEALED_SIZE);
     initiate->datagram_size = ed_read_u16(&r);
-    (void)ed_read_bytes(&r, 2 + 4); // streams and credit: not used yet
+    (void)ed_read_u16(&r); // streams: not used yet
+    initiate->credit = ed_read_u32(&r);
     uint32_t features = ed_read_u32(&r);
     uint8_t version_count = ed_read_u8(&r);
     (void)ed_read_bytes(&r, 3 + 4 * ED_VERSIONS_MAX);
     initiate->client_time_us = ed_read_u64(&r);
     (void)ed_read_u64(&r); // app_build: for the application to judge, later
+    initiate->message_max = ed_read_u32(&r);
     ED_ASSERT(ed_reader_ok(&r));
     if (initiate->datagram_size < ED_DATAGRAM_SIZE || features != 0 || version_count == 0 ||
-        version_count > ED_VERSIONS_MAX)
+        version_count > ED_VERSIONS_MAX || initiate->message_max < EDDY_PIECE_SIZE_MAX)
         return EDDY_EPROTO;
     return EDDY_OK;
 }
@@ -206,7 +208,7 @@ void ed_initiate_write(uint8_t *data, const ed_initiate *initiate)
 
     ed_write_u16(&w, initiate->datagram_size);
     ed_write_u16(&w, ED_STREAM_COUNT);
-    ed_write_u32(&w, 0);
+    ed_write_u32(&w, initiate->credit);
     ed_write_u32(&w, 0);
     ed_write_u8(&w, 1);
     ed_write_zeros(&w, 3);
@@ -214,6 +216,7 @@ void ed_initiate_write(uint8_t *data, const ed_initiate *initiate)
     ed_write_zeros(&w, 4 * (ED_VERSIONS_MAX - 1));
     ed_write_u64(&w, initiate->client_time_us);
     ed_write_u64(&w, 0);
+    ed_write_u32(&w, initiate->message_max);
     ED_ASSERT(ed_writer_size(&w) == INITIATE_CLEAR_SIZE + INITIATE_PARAMS_SIZE);
     ed_write_zeros(&w, INITIATE_SEALED_SIZE - INITIATE_PARAMS_SIZE);
     ED_ASSERT(ed_writer_ok(&w) && ed_writer_left(&w) == ED_TAG_SIZE);
@@ -253,10 +256,14 @@ eddy_status ed_accept_open(ed_accept *accept, const ed_key *key, uint8_t *data, 
     a.datagram_size = ed_read_u16(&r);
     (void)ed_read_u16(&r); // streams
     a.idle_timeout_ms = ed_read_u32(&r);
-    (void)ed_read_bytes(&r, 4 + RESET_TOKEN_SIZE + 4 + 4); // credit, reset token, index, clients
+    a.credit = ed_read_u32(&r);
+    (void)ed_read_bytes(&r, RESET_TOKEN_SIZE + 4 + 4); // reset token, index, clients: not used yet
     a.server_time_us = ed_read_u64(&r);
+    (void)ed_read_bytes(&r, 4 + ED_COOKIE_SIZE); // features, ticket: not used yet
+    a.message_max = ed_read_u32(&r);
     ED_ASSERT(ed_reader_ok(&r));
-    if (a.refusal == 0 && (a.suite != ED_SUITE_NULL || a.datagram_size < ED_DATAGRAM_SIZE))
+    if (a.refusal == 0 && (a.suite != ED_SUITE_NULL || a.datagram_size < ED_DATAGRAM_SIZE ||
+                           a.message_max < EDDY_PIECE_SIZE_MAX))
         return EDDY_EPROTO;
     *accept = a;
     return EDDY_OK;
@@ -279,9 +286,11 @@ void ed_accept_write(uint8_t *data, const ed_accept *accept, const ed_key *key)
     ed_write_u16(&w, accept->datagram_size);
     ed_write_u16(&w, ED_STREAM_COUNT);
     ed_write_u32(&w, accept->idle_timeout_ms);
-    ed_write_zeros(&w, 4 + RESET_TOKEN_SIZE + 4 + 4);
+    ed_write_u32(&w, accept->credit);
+    ed_write_zeros(&w, RESET_TOKEN_SIZE + 4 + 4);
     ed_write_u64(&w, accept->server_time_us);
     ed_write_zeros(&w, 4 + ED_COOKIE_SIZE); // features, ticket
+    ed_write_u32(&w, accept->message_max);
     ED_ASSERT(ed_writer_size(&w) == ACCEPT_CLEAR_SIZE + ACCEPT_FIELDS_SIZE);
     ed_write_zeros(&w, ACCEPT_SEALED_SIZE - ACCEPT_FIELDS_SIZE);
     ED_ASSERT(ed_writer_ok(&w) && ed_writer_left(&w) == ED_TAG_SIZE);

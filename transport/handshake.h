@@ -47,6 +47,8 @@ typedef struct ed_initiate {
     uint8_t ephemeral[ED_EPHEMERAL_SIZE];
     /* sealed: */
     uint16_t datagram_size; /* the largest that the client takes */
+    uint32_t credit;        /* bytes of charge that the server may send at first */
+    uint32_t message_max;   /* the largest message that the client takes */
     uint64_t client_time_us;
 } ed_initiate;
 
@@ -70,6 +72,8 @@ typedef struct ed_accept {
     uint8_t suite;
     uint32_t id; /* that the client puts into its packets */
     uint16_t datagram_size;
+    uint32_t credit;      /* bytes of charge that the client may send at first */
+    uint32_t message_max; /* the largest message that the server takes */
     uint32_t idle_timeout_ms;
     uint64_t server_time_us;
 } ed_accept;

@@ -7,6 +7,11 @@
 
 #include "transport/frame.h"
 
+typedef struct ed_lane_name {
+    uint8_t guarantee; /* ED_WIRE_* */
+    uint8_t stream;
+} ed_lane_name;
+
 typedef struct ed_lanes {
     const eddy_allocator *allocator;
     size_t lane_size;

@@ -34,7 +34,7 @@ enum {
 
     /* PROTOCOL.md 4: frames */
     ED_FRAME_MESSAGES_MAX = 128, /* messages in one datagram */
-    ED_FRAGMENT_UNIT = 1024,     /* every part of a fragmented message but the last: a multiple */
+    ED_FRAGMENT_UNIT = 128,      /* every part of a message but the last: a multiple of it */
     ED_ACK_RANGES_MAX = 32,
 
     /* delivery */
@@ -42,17 +42,22 @@ enum {
     ED_LANE_WINDOW = 8192,                   /* messages of one lane that may be outstanding */
     ED_LANE_BURST_MAX = 24,                  /* new messages of one lane in one packet */
     ED_SEQUENCE_SHORT_OUTSTANDING = 1 << 14, /* beyond this many, a sequence takes four bytes */
-    ED_HELD_SIZE_MAX = 4 << 20,    /* bytes a connection holds back for want of a predecessor */
-    ED_HELD_SIZE_SHARE = 64 << 10, /* may be held while a quarter of the budget is left */
+    ED_PART_SIZE_MIN = 1024, /* a smaller part than this leaves only as a message's last */
+    ED_PAGE_UNITS = 9,       /* what memory for a message in parts is taken and charged by */
+    ED_PAGE_SIZE = ED_PAGE_UNITS * ED_FRAGMENT_UNIT,
+    ED_STARTED_MAX = 2,              /* reliable messages of which some parts have been sent */
+    ED_CREDIT_INITIAL = 16 << 10,    /* bytes of reliable messages granted in the handshake, */
+    ED_CREDIT_INITIAL_MIN = 4 << 10, /* or less, if there may be many connections */
     ED_UNRELIABLE_QUEUE_MAX =
-        256 << 10, /* bytes waiting to be sent; above, the oldest is dropped */
+        256 << 10,      /* bytes waiting to be sent; above, the oldest is dropped */
+    ED_PARTIAL_MAX = 8, /* unreliable messages of a connection that wait for parts */
 
     /* recovery */
     ED_ACK_ELICITING_MAX = 2, /* this many unacknowledged packets are acknowledged at once */
 
     /* PROTOCOL.md 7: paths */
     ED_PATH_ATTEMPTS_MAX = 3,   /* a candidate is asked so often, a probe timeout apart */
-    ED_PATH_PATIENCE_MS = 1000, /* and has so long to answer at least */
+    ED_PATH_PATIENCE_MS = 1000, /* and has so long to answer at least, if on another host */
     ED_PATH_HOLD_MS = 100,      /* between one candidate and the next, at least */
     ED_PATH_DEBTS_MAX = 4,      /* challenges of the peer that wait for their answer */
 

@@ -14,6 +14,7 @@ ed_manager *ed_manager_create(const ed_manager_parts *parts)
     if (m == NULL)
         return NULL;
     ED_ASSERT(parts->type->receive != NULL && parts->type->phase != NULL);
+    ED_ASSERT(parts->returns == NULL || parts->type->returned != NULL);
     m->parts = *parts;
     m->slot_count = ed_slots_count(parts->slots);
     parts->entropy->fill(parts->entropy->context, hash_key, sizeof(hash_key));
@@ -49,13 +50,18 @@ void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot)
     ED_ASSERT(slot->connection != NULL && m->connection_count > 0);
     ed_list_remove(&slot->work);
     ed_list_remove(&slot->ready);
+    const ed_connection_type *type = m->parts.type;
+    bool is_known = type->is_known != NULL && type->is_known(slot->connection);
+
     ed_deadlines_set(m->deadlines, (uint32_t)(slot - m->slots), ED_NEVER_NS);
     forget_address(m, slot);
-    m->parts.type->destroy(slot->connection);
-    ed_alloc_free(m->parts.allocator, slot->connection, m->parts.type->connection_size);
-    ed_slots_give(m->parts.slots, slot->handle);
+    type->destroy(slot->connection);
+    ed_alloc_free(m->parts.allocator, slot->connection, type->connection_size);
+    if (is_known)
+        ed_slots_end(m->parts.slots, slot->handle);
+    else
+        ed_slots_give(m->parts.slots, slot->handle);
     m->connection_count--;
-    m->incoming_count -= slot->side == ED_SIDE_INCOMING ? 1 : 0;
     m->half_open_count -= slot->is_half_open ? 1 : 0;
     *slot = (ed_manager_slot){0};
 }
@@ -169,7 +175,6 @@ eddy_status ed_manager_create_connection(ed_manager *m, const ed_birth *birth, u
     slot->side = birth->side;
     slot->is_half_open = birth->side == ED_SIDE_INCOMING;
     m->connection_count++;
-    m->incoming_count += birth->side == ED_SIDE_INCOMING ? 1 : 0;
     m->half_open_count += slot->is_half_open ? 1 : 0;
     ed_manager_add_work(m, slot);
     return EDDY_OK;
@@ -209,6 +214,7 @@ uint64_t ed_manager_poll(ed_manager *m, uint64_t now_ns)
 {
     if (m->parts.type->begin_poll != NULL)
         m->parts.type->begin_poll(m->parts.type_context, now_ns);
+    ed_manager_take_returns(m, now_ns);
     (void)ed_manager_flush_out(m);
     bool more = ed_manager_take_datagrams(m, now_ns);
     more |= ed_manager_take_commands(m, now_ns);
@@ -218,12 +224,28 @@ uint64_t ed_manager_poll(ed_manager *m, uint64_t now_ns)
     (void)ed_manager_flush_out(m);
     (void)ed_manager_flush_events(m);
     more |= check_done(m, now_ns);
+    more |= m->parts.returns != NULL && ed_returns_came(m->parts.returns);
     if (more)
         return now_ns;
     uint64_t next_ns = ed_deadlines_next_ns(m->deadlines);
     if (!all_out || m->event_count > 0 || m->out_count > 0)
         next_ns = ed_min_u64(next_ns, ed_add_sat_u64(now_ns, ED_MANAGER_RETRY_NS));
     return next_ns;
+}
+
+void ed_manager_touch(ed_manager *m, eddy_connection handle)
+{
+    ed_manager_slot *slot = ed_manager_find_handle(m, handle);
+
+    if (slot != NULL)
+        ed_manager_add_work(m, slot);
+}
+
+void *ed_manager_connection(ed_manager *m, eddy_connection handle)
+{
+    ed_manager_slot *slot = ed_manager_find_handle(m, handle);
+
+    return slot == NULL ? NULL : slot->connection;
 }
 
 bool ed_manager_wants_send(const ed_manager *m)

@@ -4,14 +4,51 @@
 
 void ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared, uint64_t now_ns)
 {
-    *reliable = (ed_reliable){.shared = *shared, .accepts = shared->config->accept};
+    const eddy_config *config = shared->config;
+
+    *reliable = (ed_reliable){.shared = *shared, .accepts = config->accept};
+    reliable->shared.room = &reliable->room;
+    reliable->shared.queued_size = &reliable->queued_size;
+    ed_credit_pool_init(&reliable->room, config->receive_budget, config->max_message_size,
+                        config->max_outgoing + (config->accept ? config->max_connections : 0));
     ed_cookie_init(&reliable->cookies, shared->entropy, now_ns);
+}
+
+/** Room may have become free for those that wait to grant their peers more. */
+static void serve_waiting(ed_reliable *reliable, uint64_t now_ns)
+{
+    ed_list_node *first = NULL;
+
+    while ((first = ed_list_first(&reliable->room.waiting)) != NULL) {
+        ed_credit_in *credit = ED_CONTAINER(first, ed_credit_in, waiting);
+        ed_conn *conn = ED_CONTAINER(ED_CONTAINER(credit, ed_inbox, credit), ed_conn, inbox);
+        ed_conn_update_credit(conn, now_ns);
+        if (ed_list_first(&reliable->room.waiting) == first) {
+            ed_returns_await(reliable->shared.returns);
+            return;
+        }
+        ed_manager_touch(reliable->manager, conn->handle);
+    }
 }
 
 static void begin_poll(void *context, uint64_t now_ns)
 {
     ed_reliable *reliable = context;
     ed_cookie_rotate(&reliable->cookies, reliable->shared.entropy, now_ns);
+    serve_waiting(reliable, now_ns);
+}
+
+static bool returned(void *context, void *connection, ed_block *block, uint64_t now_ns)
+{
+    ed_reliable *reliable = context;
+    bool is_reliable = ed_block_guarantee(block) >= ED_WIRE_RELIABLE_UNORDERED;
+    size_t size = block->size;
+
+    ed_pool_give(block);
+    if (connection != NULL)
+        return ed_conn_returned(connection, is_reliable, size, now_ns);
+    ed_inbox_returned_late(&reliable->room, is_reliable, size);
+    return false;
 }
 
 /* -------------------------------------------------------------------------------- admission -- */
@@ -149,24 +186,25 @@ static eddy_status create(void *context, void *connection, const ed_birth *birth
     ed_initiate initiate;
 
     if (birth->side == ED_SIDE_OUTGOING) {
-        ed_conn_init_client(connection, &reliable->shared, birth->handle, &birth->remote, now_ns);
-        return EDDY_OK;
+        const ed_reliable_command *command = birth->command;
+        return ed_conn_init_client(connection, &reliable->shared, birth->handle, &birth->remote,
+                                   command->block, now_ns);
     }
     ed_initiate_read_opened(&initiate, birth->datagram->data, birth->datagram->size);
-    ed_conn_init_server(connection, &reliable->shared, birth->handle, birth->wire_id,
-                        birth->datagram, &initiate, now_ns);
-    return EDDY_OK;
+    return ed_conn_init_server(connection, &reliable->shared, birth->handle, birth->wire_id,
+                               birth->datagram, &initiate, now_ns);
 }
 
-static void fail_connect(void *context, void *command, eddy_status why, void *event)
+static void fail_connect(void *context, void *item, eddy_status why, void *event)
 {
     (void)context;
-    eddy_event *e = event;
+    const ed_reliable_command *command = item;
+    eddy_event_disconnected last = {.end = why == EDDY_EEXIST    ? EDDY_END_DUPLICATE
+                                           : why == EDDY_ECLOSED ? EDDY_END_CLOSED_LOCAL
+                                                                 : EDDY_END_MEMORY};
 
-    *e = (eddy_event){.type = EDDY_DISCONNECTED, .connection = ((ed_command *)command)->connection};
-    e->disconnected.end = why == EDDY_EEXIST    ? EDDY_END_DUPLICATE
-                          : why == EDDY_ECLOSED ? EDDY_END_CLOSED_LOCAL
-                                                : EDDY_END_MEMORY;
+    *(ed_event_item *)event = ed_event_of(command->head.connection, EDDY_DISCONNECTED,
+                                          command->block, &last, sizeof(last));
 }
 
 static void destroy(void *connection)
@@ -204,6 +242,14 @@ static void receive(void *connection, const eddy_datagram *datagram, uint64_t no
     ed_conn_receive(connection, datagram, now_ns);
 }
 
+/** A message leaves its connection's account before it has come to the connection. */
+static void refund(const ed_conn_shared *shared, const ed_reliable_command *command)
+{
+    if (shared->accounts != NULL)
+        ed_account_refund(&shared->accounts[ed_slot_of(command->head.connection)], command->stream,
+                          (size_t)ed_charge_of(command->block->size));
+}
+
 /** A message that finds no connection was accepted all the same, and counts as such. */
 static void drop_command(void *context, void *item)
 {
@@ -213,7 +259,9 @@ static void drop_command(void *context, void *item)
     if (command->operation == ED_OPERATION_SEND) {
         reliable->shared.stats->messages_sent++;
         reliable->shared.stats->messages_undelivered +=
-            command->guarantee == EDDY_UNRELIABLE ? 0 : 1;
+            command->guarantee >= EDDY_RELIABLE_UNORDERED ? 1 : 0;
+        refund(&reliable->shared, command);
+        ed_pool_give(command->receipt); // the end of its connection has been told
     }
     ed_pool_give(command->block);
 }
@@ -221,22 +269,61 @@ static void drop_command(void *context, void *item)
 static void drop_event(void *context, void *event)
 {
     (void)context;
-    ed_pool_give(((eddy_event *)event)->block);
+    ed_pool_give(((ed_event_item *)event)->block);
+}
+
+static void send_message(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
+{
+    ed_message message = {.block = command->block,
+                          .receipt = command->receipt,
+                          .expires_ns = ED_NEVER_NS,
+                          .guarantee = command->guarantee,
+                          .stream = command->stream,
+                          .now_or_never = command->now_or_never};
+
+    if (command->expire_ms != 0)
+        message.expires_ns = ed_add_sat_u64(now_ns, command->expire_ms * ED_NS_PER_MS);
+    (void)ed_conn_send(conn, &message, now_ns);
+}
+
+static void close_connection(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
+{
+    const char *reason = command->block == NULL ? NULL : (const char *)command->block->data;
+
+    ed_conn_close(conn, command->code, reason, command->flush_ns, now_ns);
+    ed_pool_give(command->block);
+}
+
+static void set_stream(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
+{
+    eddy_stream_options options = {.priority = command->priority,
+                                   .weight = command->weight,
+                                   .budget = (size_t)command->budget};
+
+    ed_conn_set_stream(conn, command->stream, &options, now_ns);
 }
 
 static void send_command(void *connection, void *item, uint64_t now_ns)
 {
-    ed_reliable_command *command = item;
+    const ed_reliable_command *command = item;
 
-    if (command->operation == ED_OPERATION_SEND) {
-        (void)ed_conn_send(connection, (eddy_guarantee)command->guarantee, command->stream,
-                           command->block, now_ns);
+    switch ((ed_operation)command->operation) {
+    case ED_OPERATION_SEND:
+        send_message(connection, command, now_ns);
         return;
+    case ED_OPERATION_CLOSE:
+        close_connection(connection, command, now_ns);
+        return;
+    case ED_OPERATION_SET_STREAM:
+        set_stream(connection, command, now_ns);
+        return;
+    case ED_OPERATION_WANT_WRITABLE:
+        ed_conn_want_writable(connection);
+        return;
+    case ED_OPERATION_NONE:
+        break;
     }
-    ED_ASSERT(command->operation == ED_OPERATION_CLOSE);
-    const char *reason = command->block == NULL ? NULL : (const char *)command->block->data;
-    ed_conn_close(connection, command->code, reason, command->flush_ns, now_ns);
-    ed_pool_give(command->block);
+    ED_ASSERT(command->operation != ED_OPERATION_NONE);
 }
 
 static void shut_down(void *connection, uint64_t flush_ns, uint64_t now_ns)
@@ -293,10 +380,17 @@ static ed_phase phase(const void *connection)
     return conn->state == ED_CONN_HALF_OPEN ? ED_PHASE_HALF_OPEN : ED_PHASE_OPEN;
 }
 
+static bool is_known(const void *connection)
+{
+    const ed_conn *conn = connection;
+
+    return conn->is_client || conn->is_opened;
+}
+
 const ed_connection_type ed_reliable_type = {
     .connection_size = sizeof(ed_conn),
     .command_size = sizeof(ed_reliable_command),
-    .event_size = sizeof(eddy_event),
+    .event_size = sizeof(ed_event_item),
     .route = route,
     .admit = admit,
     .create = create,
@@ -313,8 +407,10 @@ const ed_connection_type ed_reliable_type = {
     .event = next_event,
     .next_ns = next_ns,
     .phase = phase,
+    .is_known = is_known,
     .remote = remote_of,
     .begin_poll = begin_poll,
+    .returned = returned,
     .drop_command = drop_command,
     .drop_event = drop_event,
 };

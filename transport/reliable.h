@@ -11,23 +11,40 @@ typedef enum ed_operation {
     ED_OPERATION_NONE = 0, /* of CONNECT and SHUTDOWN */
     ED_OPERATION_SEND,
     ED_OPERATION_CLOSE,
+    ED_OPERATION_SET_STREAM,
+    ED_OPERATION_WANT_WRITABLE,
 } ed_operation;
 
 /** An item of the send channel. */
 typedef struct ed_reliable_command {
     ed_command head;
-    ed_block *block; /* SEND: the message; CLOSE: the reason with its NUL, or NULL. Owned */
-    uint64_t flush_ns;
-    uint32_t code;
+    /* SEND: the message; CLOSE: the reason with its NUL, or NULL; CONNECT: reserved for its
+       DISCONNECTED. Owned. */
+    ed_block *block;
+    union {
+        ed_block *receipt; /* SEND: see ed_message. Owned */
+        uint64_t flush_ns; /* CLOSE */
+        uint64_t budget;   /* SET_STREAM */
+    };
+    union {
+        uint32_t code;      /* CLOSE */
+        uint32_t expire_ms; /* SEND; 0: never */
+    };
     uint8_t operation; /* ed_operation */
     uint8_t guarantee;
     uint8_t stream;
+    bool now_or_never;
+    uint8_t priority; /* SET_STREAM */
+    uint8_t weight;
 } ed_reliable_command;
 
 /** The context of the type: what all connections of one manager share. */
 typedef struct ed_reliable {
     ed_conn_shared shared;
     ed_cookie_jar cookies;
+    ed_credit_pool room;
+    uint64_t queued_size;
+    ed_manager *manager; /* set once there is one */
     bool accepts;
 } ed_reliable;
 

@@ -2,23 +2,52 @@
 
 #include <string.h>
 
+#include "core/alloc.h"
+#include "transport/partial.h"
+
 enum {
-    HELD_CAPACITY_MIN = 16,
-    BLOCK_SIZE_MAX = 2048, /* what the largest message is charged */
-    RING_KEPT_SIZE = 1024, /* a larger ring is given back when nothing is held in it */
+    RING_CAPACITY_MIN = 16,
 };
 
-void ed_inbox_init(ed_inbox *inbox, const eddy_allocator *allocator, ed_pool *pool)
+/* What stands in a ring, besides messages and assemblies. Only their addresses matter. */
+static ed_block received_mark;
+static ed_block skipped_mark;
+#define RECEIVED (&received_mark) /* was delivered already */
+#define SKIPPED (&skipped_mark)   /* was given up */
+#define ASSEMBLY_NOTE UINT64_MAX  /* the note of a block that holds an ed_assembly */
+
+bool ed_inbox_init(ed_inbox *inbox, const ed_inbox_parts *parts, uint64_t now_ns)
 {
-    *inbox = (ed_inbox){.allocator = allocator, .pool = pool};
-    ed_lanes_init(&inbox->lanes, allocator, sizeof(ed_lane_in));
+    *inbox = (ed_inbox){.parts = *parts};
+    ed_lanes_init(&inbox->lanes, parts->allocator, sizeof(ed_lane_in));
+    return ed_credit_in_init(&inbox->credit, parts->room, now_ns);
 }
 
-static ed_block **held_at(const ed_lane_in *lane, uint64_t sequence)
+static bool is_assembly(const ed_block *held)
 {
-    ed_block **held = (ed_block **)(void *)lane->ring->data;
+    return held->note == ASSEMBLY_NOTE;
+}
 
-    return &held[sequence & (lane->held_capacity - 1)];
+static ed_assembly *assembly_of(ed_block *held)
+{
+    ED_ASSERT(is_assembly(held));
+    return (ed_assembly *)(void *)held->data;
+}
+
+static void give_held(ed_block *held)
+{
+    if (held == NULL || held == RECEIVED || held == SKIPPED)
+        return;
+    if (is_assembly(held))
+        ed_assembly_free(assembly_of(held));
+    ed_pool_give(held);
+}
+
+static ed_block **ring_at(const ed_lane_in *lane, uint64_t sequence)
+{
+    ed_block **ring = (ed_block **)(void *)lane->ring->data;
+
+    return &ring[sequence & (lane->ring_capacity - 1)];
 }
 
 static void clear_lane(void *context, void *lane_of_table)
@@ -26,21 +55,30 @@ static void clear_lane(void *context, void *lane_of_table)
     ed_lane_in *lane = lane_of_table;
 
     (void)context;
-    for (uint64_t s = lane->expected; s < lane->expected + lane->held_capacity; s++)
-        ed_pool_give(*held_at(lane, s));
+    for (uint64_t s = lane->expected; s < lane->expected + lane->ring_capacity; s++)
+        give_held(*ring_at(lane, s));
     ed_pool_give(lane->ring);
 }
 
 void ed_inbox_free(ed_inbox *inbox)
 {
-    for (ed_block *block = ed_inbox_next(inbox); block != NULL; block = ed_inbox_next(inbox))
+    for (ed_block *block = ed_inbox_next(inbox); block != NULL; block = ed_inbox_next(inbox)) {
+        ed_inbox_returned(inbox, ed_block_guarantee(block) >= ED_WIRE_RELIABLE_UNORDERED,
+                          block->size);
         ed_pool_give(block);
+    }
+    ed_partials_free(inbox);
     ed_lanes_free(&inbox->lanes, clear_lane, NULL);
-    inbox->held_size = 0;
+    inbox->parts.room->orphans += inbox->unreturned;
+    ed_credit_in_free(&inbox->credit);
 }
 
-static void make_ready(ed_inbox *inbox, ed_block *block)
+/* ------------------------------------------------------------------------------- delivering -- */
+
+void ed_inbox_make_ready(ed_inbox *inbox, ed_block *block, uint8_t guarantee, uint8_t stream,
+                         uint32_t skipped)
 {
+    block->note = guarantee | (uint64_t)stream << 8 | (uint64_t)skipped << 16;
     block->next = NULL;
     if (inbox->last_ready == NULL)
         inbox->first_ready = block;
@@ -61,157 +99,346 @@ ed_block *ed_inbox_next(ed_inbox *inbox)
     return block;
 }
 
-static ed_block *keep(ed_inbox *inbox, const ed_message_frame *message)
+void ed_inbox_returned(ed_inbox *inbox, bool reliable, size_t size)
 {
-    ed_block *block = ed_pool_take(inbox->pool, message->data.size);
-    if (block == NULL)
+    uint64_t charge = ed_charge_of(size);
+
+    if (!reliable) {
+        ED_ASSERT(inbox->unreliable >= charge);
+        inbox->unreliable -= charge;
+        ed_inbox_returned_late(inbox->parts.room, false, size);
+        return;
+    }
+    ED_ASSERT(inbox->unreturned >= charge);
+    inbox->unreturned -= charge;
+    inbox->credit.consumed += charge;
+    ED_ASSERT(inbox->credit.consumed <= inbox->credit.claimed);
+}
+
+void ed_inbox_returned_late(ed_credit_pool *room, bool reliable, size_t size)
+{
+    uint64_t *account = reliable ? &room->orphans : &room->unreliable;
+
+    ED_ASSERT(*account >= ed_charge_of(size));
+    *account -= ed_charge_of(size);
+}
+
+/** Gives a reliable message to the program. */
+static void deliver(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name, ed_block *block)
+{
+    inbox->unreturned += ed_charge_of(block->size);
+    ed_inbox_make_ready(inbox, block, name->guarantee, name->stream, lane->skipped);
+    lane->skipped = 0;
+    lane->delivered++;
+}
+
+/* ------------------------------------------------------------------------------------- ring -- */
+
+/** What is known of a sequence that is not settled, or NULL. */
+static ed_block *held_at(const ed_lane_in *lane, uint64_t sequence)
+{
+    if (sequence - lane->expected >= lane->ring_capacity)
         return NULL;
-    if (message->data.size > 0)
-        memcpy(block->data, message->data.data, message->data.size);
-    block->note = message->guarantee | (uint64_t)message->stream << 8;
-    return block;
+    return *ring_at(lane, sequence);
 }
 
-/** Whether a message that comes early has come before. */
-static bool is_held(const ed_lane_in *lane, uint64_t sequence)
+static void hold(ed_lane_in *lane, uint64_t sequence, ed_block *held)
 {
-    return sequence - lane->expected < lane->held_capacity && *held_at(lane, sequence) != NULL;
+    ED_ASSERT(sequence - lane->expected < lane->ring_capacity);
+    ED_ASSERT(*ring_at(lane, sequence) == NULL);
+    *ring_at(lane, sequence) = held;
+    lane->held_count++;
 }
 
-/** How many places the ring must have to reach from `expected` to `sequence`. */
-static uint32_t capacity_for(const ed_lane_in *lane, uint64_t sequence)
+static void unhold(ed_lane_in *lane, uint64_t sequence)
 {
-    uint32_t capacity = lane->held_capacity == 0 ? HELD_CAPACITY_MIN : lane->held_capacity;
+    ED_ASSERT(lane->held_count > 0 && *ring_at(lane, sequence) != NULL);
+    *ring_at(lane, sequence) = NULL;
+    lane->held_count--;
+}
+
+/** Makes the ring reach a sequence. @return false out of memory. */
+static bool reach(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
+{
+    uint32_t capacity = lane->ring_capacity == 0 ? RING_CAPACITY_MIN : lane->ring_capacity;
 
     while (sequence - lane->expected >= capacity)
         capacity *= 2;
     ED_ASSERT(capacity <= ED_LANE_WINDOW);
-    return capacity;
-}
-
-static bool widen(ed_inbox *inbox, ed_lane_in *lane, uint32_t capacity)
-{
-    if (capacity == lane->held_capacity)
+    if (capacity == lane->ring_capacity)
         return true;
-
     size_t size = capacity * sizeof(ed_block *);
     ed_lane_in wider = *lane;
-    wider.ring = ed_pool_take(inbox->pool, size); // it counts like what it holds
+    wider.ring = ed_pool_take(inbox->parts.pool, size);
     if (wider.ring == NULL)
         return false;
     memset(wider.ring->data, 0, size);
-    wider.held_capacity = capacity;
-    for (uint64_t s = lane->expected; s < lane->expected + lane->held_capacity; s++)
-        *held_at(&wider, s) = *held_at(lane, s);
-    inbox->held_size += wider.ring->charge - (lane->ring == NULL ? 0 : lane->ring->charge);
+    wider.ring_capacity = capacity;
+    for (uint64_t s = lane->expected; s < lane->expected + lane->ring_capacity; s++)
+        *ring_at(&wider, s) = *ring_at(lane, s);
     ed_pool_give(lane->ring);
     *lane = wider;
     return true;
 }
 
-static void give_ring(ed_inbox *inbox, ed_lane_in *lane)
+/** Only where there is an order a gap before a message means anything. */
+static void count_skipped(ed_lane_in *lane, const ed_lane_name *name)
 {
-    ED_ASSERT(lane->held_count == 0 && inbox->held_size >= lane->ring->charge);
-    inbox->held_size -= lane->ring->charge;
-    ed_pool_give(lane->ring);
-    lane->ring = NULL;
-    lane->held_capacity = 0;
+    lane->skipped += name->guarantee == ED_WIRE_RELIABLE_ORDERED ? 1 : 0;
 }
 
-/** Delivers what has waited for the message that just came. */
-static void release_held(ed_inbox *inbox, ed_lane_in *lane)
+/** The first unsettled sequence is settled; so are those that were held for want of it. */
+static void advance(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name)
 {
-    if (lane->held_capacity == 0)
-        return;
-    for (ed_block **place = held_at(lane, lane->expected); *place != NULL;
-         place = held_at(lane, lane->expected)) {
-        ED_ASSERT(inbox->held_size >= (*place)->charge);
-        inbox->held_size -= (*place)->charge;
-        make_ready(inbox, *place);
-        *place = NULL;
-        lane->held_count--;
+    lane->expected++;
+    while (lane->held_count > 0) {
+        ed_block *held = *ring_at(lane, lane->expected);
+        if (held == NULL || (held != RECEIVED && held != SKIPPED && is_assembly(held)))
+            return;
+        unhold(lane, lane->expected);
         lane->expected++;
+        if (held == SKIPPED)
+            count_skipped(lane, name);
+        else if (held != RECEIVED)
+            deliver(inbox, lane, name, held);
     }
-    if (lane->held_count == 0 && lane->ring->size > RING_KEPT_SIZE)
-        give_ring(inbox, lane);
+    ed_pool_give(lane->ring);
+    lane->ring = NULL;
+    lane->ring_capacity = 0;
+}
+
+/** A sequence, perhaps not the first, is settled, and nothing is left to deliver of it. */
+static void settle(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name, uint64_t sequence,
+                   ed_block *mark)
+{
+    if (sequence != lane->expected) {
+        hold(lane, sequence, mark);
+        return;
+    }
+    if (mark == SKIPPED)
+        count_skipped(lane, name);
+    advance(inbox, lane, name);
+}
+
+/* ----------------------------------------------------------------------------- by guarantee -- */
+
+static void drop_stale(ed_inbox *inbox, ed_block *block)
+{
+    inbox->credit.consumed += ed_charge_of(block->size);
+    inbox->parts.stats->messages_stale++;
+    ed_pool_give(block);
+}
+
+/** A reliable message is complete, and claimed; the ring reaches it. */
+static void take(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name, uint64_t sequence,
+                 ed_block *block)
+{
+    bool is_stale = name->guarantee == ED_WIRE_RELIABLE_SEQUENCED && sequence < lane->newest;
+
+    if (name->guarantee == ED_WIRE_RELIABLE_ORDERED && sequence != lane->expected) {
+        block->note = 0; // no assembly
+        hold(lane, sequence, block);
+        return;
+    }
+    lane->newest = ed_max_u64(lane->newest, sequence + 1);
+    if (is_stale)
+        drop_stale(inbox, block);
+    else
+        deliver(inbox, lane, name, block);
+    settle(inbox, lane, name, sequence, RECEIVED);
 }
 
 /**
- * Whether `size` bytes more may be held back. What is held never takes more than half of the
- * budget: otherwise there might be no room left for the very message that it waits for. Those that
- * hold much leave a share to each that holds little, and each leaves room for one message.
+ * Where a sequence of so many bits lies. EDDY_EEXIST if it is settled, EDDY_EPROTO if no message
+ * can have it. Only the window lies ahead; all else has been here, and may come back very late.
  */
-static bool may_hold(const ed_inbox *inbox, size_t size)
+static eddy_status expand(const ed_lane_in *lane, uint32_t low, unsigned bits, uint64_t *sequence)
 {
-    size_t budget_left = ed_pool_left(inbox->pool);
-    size_t charged = ed_pool_charged(inbox->pool) + size;
-    bool is_small = inbox->held_size + size <= ED_HELD_SIZE_SHARE;
-
-    if (inbox->held_size + size > ED_HELD_SIZE_MAX || budget_left < size + BLOCK_SIZE_MAX)
-        return false;
-    size_t left = budget_left - size;
-    return charged <= left || (is_small && charged / 3 <= left);
-}
-
-static eddy_status hold(ed_inbox *inbox, ed_lane_in *lane, const ed_message_frame *message,
-                        uint64_t sequence)
-{
-    if (is_held(lane, sequence))
-        return EDDY_EEXIST;
-    uint32_t capacity = capacity_for(lane, sequence);
-    size_t ring_size =
-        capacity == lane->held_capacity ? 0 : BLOCK_SIZE_MAX + capacity * sizeof(ed_block *);
-    if (!may_hold(inbox, BLOCK_SIZE_MAX + ring_size))
-        return EDDY_ELIMIT;
-    if (!widen(inbox, lane, capacity))
-        return EDDY_ENOMEM;
-    ed_block **place = held_at(lane, sequence);
-    *place = keep(inbox, message);
-    if (*place == NULL)
-        return EDDY_ENOMEM;
-    inbox->held_size += (*place)->charge;
-    lane->held_count++;
-    return EDDY_OK;
-}
-
-static eddy_status receive_ordered(ed_inbox *inbox, ed_lane_in *lane,
-                                   const ed_message_frame *message)
-{
-    // Only the window lies ahead; all else has been here, and may come back very late.
-    uint64_t space = UINT64_C(1) << message->sequence_bits;
-    uint64_t ahead = (message->sequence - lane->expected) & (space - 1);
+    uint64_t space = UINT64_C(1) << bits;
+    uint64_t ahead = (low - lane->expected) & (space - 1);
 
     if (ahead >= ED_LANE_WINDOW)
         return space - ahead <= lane->expected ? EDDY_EEXIST : EDDY_EPROTO;
-    if (ahead > 0)
-        return hold(inbox, lane, message, lane->expected + ahead);
+    *sequence = lane->expected + ahead;
+    const ed_block *held = held_at(lane, *sequence);
+    return held != NULL && (held == RECEIVED || held == SKIPPED || !is_assembly(held)) ? EDDY_EEXIST
+                                                                                       : EDDY_OK;
+}
 
-    ed_block *block = keep(inbox, message);
+/**
+ * A sequence says that those before it have been sent, too: each is charged for something at
+ * least. @return false if that is more than was granted.
+ */
+static bool claim_sequence(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
+{
+    uint64_t news = sequence + 1 - ed_min_u64(lane->highest, sequence + 1);
+
+    if (!ed_credit_claim(&inbox->credit, news * EDDY_MESSAGE_CHARGE))
+        return false;
+    lane->highest += news;
+    return true;
+}
+
+/* ---------------------------------------------------------------------------- in one piece -- */
+
+ed_block *ed_inbox_keep(const ed_inbox *inbox, const ed_message_frame *message)
+{
+    ed_block *block = ed_pool_take(inbox->parts.pool, message->data.size);
+
+    if (block != NULL && message->data.size > 0)
+        memcpy(block->data, message->data.data, message->data.size);
+    return block;
+}
+
+static eddy_status receive_piece(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name,
+                                 const ed_message_frame *message, uint64_t sequence)
+{
+    if (held_at(lane, sequence) != NULL)
+        return EDDY_EPROTO; // it came in parts before
+    if (sequence != lane->expected && !reach(inbox, lane, sequence))
+        return EDDY_ENOMEM;
+    ed_block *block = ed_inbox_keep(inbox, message);
     if (block == NULL)
         return EDDY_ENOMEM;
-    make_ready(inbox, block);
-    lane->expected++;
-    release_held(inbox, lane);
+    if (!ed_credit_claim(&inbox->credit, message->data.size)) {
+        ed_pool_give(block);
+        return EDDY_EPROTO;
+    }
+    take(inbox, lane, name, sequence, block);
     return EDDY_OK;
 }
 
-eddy_status ed_inbox_receive(ed_inbox *inbox, const ed_message_frame *message)
-{
-    bool made = false;
+/* --------------------------------------------------------------------------------- in parts -- */
 
-    if (message->fragment || message->data.size > EDDY_PIECE_SIZE_MAX)
+/** What has been claimed for a message that has begun to arrive. */
+static uint64_t claimed_for(const ed_assembly *assembly)
+{
+    return assembly->end == 0 ? EDDY_MESSAGE_CHARGE : ed_charge_upto(assembly->size, assembly->end);
+}
+
+/** Parts are sent in order, so one that reaches far has been charged with all before it. */
+static bool claim_part(ed_inbox *inbox, ed_assembly *assembly, const ed_message_frame *part)
+{
+    uint64_t end = part->fragment_index * ED_FRAGMENT_UNIT + part->data.size;
+
+    if (end <= assembly->end)
+        return true;
+    if (!ed_credit_claim(&inbox->credit,
+                         ed_charge_upto(assembly->size, end) - claimed_for(assembly)))
+        return false;
+    assembly->end = (uint32_t)end;
+    return true;
+}
+
+static ed_assembly *begin_assembly(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence,
+                                   uint32_t size)
+{
+    if (!reach(inbox, lane, sequence))
+        return NULL;
+    ed_block *block = ed_pool_take(inbox->parts.pool, sizeof(ed_assembly));
+    if (block == NULL)
+        return NULL;
+    block->note = ASSEMBLY_NOTE;
+    ed_assembly_init(assembly_of(block), inbox->parts.pool, size);
+    hold(lane, sequence, block);
+    inbox->credit.demand += ed_charge_of(size);
+    return assembly_of(block);
+}
+
+static void end_assembly(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
+{
+    ed_block *held = held_at(lane, sequence);
+    uint64_t charge = ed_charge_of(assembly_of(held)->size);
+
+    ED_ASSERT(inbox->credit.demand >= charge);
+    inbox->credit.demand -= charge;
+    give_held(held);
+    unhold(lane, sequence);
+}
+
+static eddy_status receive_part(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name,
+                                const ed_message_frame *part, uint64_t sequence)
+{
+    ed_block *held = held_at(lane, sequence);
+    ed_assembly *assembly = held != NULL
+                                ? assembly_of(held)
+                                : begin_assembly(inbox, lane, sequence, (uint32_t)part->whole_size);
+
+    if (assembly == NULL)
+        return EDDY_ENOMEM;
+    if (!ed_assembly_fits(assembly, part) || !claim_part(inbox, assembly, part))
         return EDDY_EPROTO;
-    if (message->guarantee == ED_WIRE_UNRELIABLE) {
-        ed_block *block = keep(inbox, message);
-        if (block == NULL)
-            return EDDY_ENOMEM;
-        make_ready(inbox, block);
-        return EDDY_OK;
-    }
-    if (message->guarantee != ED_WIRE_RELIABLE_ORDERED)
-        return EDDY_EPROTO;
-    ed_lane_in *lane = ed_lanes_get(&inbox->lanes, message->guarantee, message->stream, &made);
+    eddy_status status = ed_assembly_add(assembly, part);
+    if (status == EDDY_ENOMEM || !ed_assembly_is_complete(assembly))
+        return status;
+    ed_block *whole = ed_assembly_join(assembly);
+    if (whole == NULL)
+        return EDDY_ENOMEM; // the next copy of any part tries again
+    end_assembly(inbox, lane, sequence);
+    inbox->parts.stats->messages_reassembled++;
+    take(inbox, lane, name, sequence, whole);
+    return EDDY_OK;
+}
+
+/* ---------------------------------------------------------------------------------- the two -- */
+
+static eddy_status receive_reliable(ed_inbox *inbox, const ed_message_frame *message)
+{
+    ed_lane_name name = {.guarantee = message->guarantee, .stream = message->stream};
+    bool made = false;
+    uint64_t sequence = 0;
+    ed_lane_in *lane = ed_lanes_get(&inbox->lanes, name.guarantee, name.stream, &made);
+
     if (lane == NULL)
         return EDDY_ENOMEM;
-    return receive_ordered(inbox, lane, message);
+    eddy_status status = expand(lane, message->sequence, message->sequence_bits, &sequence);
+    if (status != EDDY_OK)
+        return status;
+    if (!claim_sequence(inbox, lane, sequence))
+        return EDDY_EPROTO;
+    return message->fragment ? receive_part(inbox, lane, &name, message, sequence)
+                             : receive_piece(inbox, lane, &name, message, sequence);
+}
+
+eddy_status ed_inbox_receive(ed_inbox *inbox, const ed_message_frame *message, uint64_t packet,
+                             uint64_t now_ns)
+{
+    uint64_t size = message->fragment ? message->whole_size : message->data.size;
+    bool reliable = message->guarantee >= ED_WIRE_RELIABLE_UNORDERED;
+    size_t max = reliable ? inbox->parts.max_message_size : EDDY_UNRELIABLE_SIZE_MAX;
+
+    if (size > max || message->fragment != ed_is_in_parts((size_t)size))
+        return EDDY_EPROTO;
+    return reliable ? receive_reliable(inbox, message)
+                    : ed_inbox_receive_unreliable(inbox, message, packet, now_ns);
+}
+
+eddy_status ed_inbox_skip(ed_inbox *inbox, const ed_skip_frame *skip)
+{
+    ed_lane_name name = {.guarantee = skip->guarantee, .stream = skip->stream};
+    bool made = false;
+    uint64_t sequence = 0;
+    uint64_t claimed = EDDY_MESSAGE_CHARGE;
+    ed_lane_in *lane = ed_lanes_get(&inbox->lanes, name.guarantee, name.stream, &made);
+
+    if (lane == NULL)
+        return EDDY_ENOMEM;
+    eddy_status status = expand(lane, skip->sequence, 32, &sequence);
+    if (status != EDDY_OK)
+        return status;
+    if (sequence != lane->expected && !reach(inbox, lane, sequence))
+        return EDDY_ENOMEM;
+    if (!claim_sequence(inbox, lane, sequence))
+        return EDDY_EPROTO;
+    ed_block *held = held_at(lane, sequence);
+    if (held != NULL)
+        claimed = claimed_for(assembly_of(held));
+    if (skip->charge < claimed || !ed_credit_claim(&inbox->credit, skip->charge - claimed))
+        return EDDY_EPROTO;
+    if (held != NULL)
+        end_assembly(inbox, lane, sequence);
+    inbox->credit.consumed += skip->charge;
+    inbox->parts.stats->messages_skipped++;
+    settle(inbox, lane, &name, sequence, SKIPPED);
+    return EDDY_OK;
 }

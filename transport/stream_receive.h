@@ -1,43 +1,88 @@
-/** The messages that arrive: put in order where that was asked for, and each given out once. */
+/**
+ * The messages that arrive: each is given out once, in the order that its guarantee asks for. What
+ * a reliable message needs was granted before (credit.h); what there is no room for of the
+ * unreliable ones is dropped.
+ */
 #ifndef ED_STREAM_RECEIVE_H
 #define ED_STREAM_RECEIVE_H
 
 #include "core/pool.h"
+#include "transport/credit.h"
+#include "transport/fragment.h"
 #include "transport/lane.h"
 
 typedef struct ed_lane_in {
-    uint64_t expected; /* the sequence that is to be delivered next */
-    ed_block *ring;    /* of ed_block pointers, indexed by sequence: what arrived too early */
+    uint64_t expected; /* reliable: every sequence below is settled: it came, or was given up */
+    uint64_t highest;  /* one above the highest sequence heard of */
+    /* Sequenced: nothing below is delivered any more. A sequence of a reliable message; of an
+       unreliable one the number of its packet, as those are never sent twice. */
+    uint64_t newest;
+    ed_block
+        *ring; /* of ed_block pointers, from `expected` on: what has come, and what has begun */
+    uint32_t ring_capacity; /* a power of two, at most ED_LANE_WINDOW; 0: none */
     uint32_t held_count;
-    uint32_t held_capacity; /* a power of two, at most ED_LANE_WINDOW; 0: none yet */
+    uint32_t skipped; /* ordered: given up since the last that was delivered */
+    uint64_t delivered;
 } ed_lane_in;
 
-typedef struct ed_inbox {
+/** What an inbox is made of; all of it outlives the inbox. */
+typedef struct ed_inbox_parts {
     const eddy_allocator *allocator;
-    ed_pool *pool;
+    ed_pool *pool; /* where messages are kept until the program releases them */
+    ed_credit_pool *room;
+    eddy_stats *stats;
+    size_t max_message_size;
+    size_t unreliable_budget; /* bytes of charge */
+} ed_inbox_parts;
+
+struct ed_partial;
+
+typedef struct ed_inbox {
+    ed_inbox_parts parts;
     ed_lanes lanes;
     ed_block *first_ready; /* to be delivered, linked by ed_block.next */
     ed_block *last_ready;
-    size_t held_size; /* bytes of blocks that wait for a predecessor, and of the rings */
+    ed_credit_in credit;
+    uint64_t unreturned; /* charge of the reliable messages that the program holds, or soon will */
+    uint64_t unreliable; /* charge of the unreliable ones, incomplete ones included */
+    struct ed_partial *partials; /* ED_PARTIAL_MAX unreliable ones that wait for parts, or NULL */
+    uint32_t partial_births;
 } ed_inbox;
 
-/** @param pool where messages are kept until the program releases them. */
-void ed_inbox_init(ed_inbox *inbox, const eddy_allocator *allocator, ed_pool *pool);
+/** @return false if there is no room for one more connection: there is nothing to free then. */
+bool ed_inbox_init(ed_inbox *inbox, const ed_inbox_parts *parts, uint64_t now_ns);
 
 /** Gives every block back. */
 void ed_inbox_free(ed_inbox *inbox);
 
 /**
- * Takes a message in. @return EDDY_OK; EDDY_EEXIST if it has been here before; EDDY_EPROTO if it
- * may not be sent; EDDY_ENOMEM or EDDY_ELIMIT if it cannot be kept (ED_HELD_SIZE_MAX), and then the
- * packet must not be acknowledged. On failure nothing is changed.
+ * Takes a message in, or a part of one, that came in a packet.
+ * @return EDDY_OK, also where an unreliable one was dropped and counted; EDDY_EEXIST if it has been
+ * here before; EDDY_EPROTO if it may not be sent; EDDY_ENOMEM if it cannot be kept, and then the
+ * packet must not be acknowledged.
  */
-EDDY_MUST_CHECK eddy_status ed_inbox_receive(ed_inbox *inbox, const ed_message_frame *message);
+EDDY_MUST_CHECK eddy_status ed_inbox_receive(ed_inbox *inbox, const ed_message_frame *message,
+                                             uint64_t packet, uint64_t now_ns);
+
+/** The peer has given a reliable message up. @return as ed_inbox_receive. */
+EDDY_MUST_CHECK eddy_status ed_inbox_skip(ed_inbox *inbox, const ed_skip_frame *skip);
 
 /** Takes the next message to deliver; the block is the caller's. NULL: none. */
 ed_block *ed_inbox_next(ed_inbox *inbox);
 
-/** What the block of a delivered message was sent on. */
+/** The program has given a message back. */
+void ed_inbox_returned(ed_inbox *inbox, bool reliable, size_t size);
+
+/** The same, where its connection is gone. */
+void ed_inbox_returned_late(ed_credit_pool *room, bool reliable, size_t size);
+
+/** Drops the unreliable messages whose parts do not come. */
+void ed_inbox_expire(ed_inbox *inbox, uint64_t now_ns);
+
+/** When to call ed_inbox_expire, or ED_NEVER_NS. */
+uint64_t ed_inbox_expiry_ns(const ed_inbox *inbox);
+
+/** What the block of a delivered message was sent on, and what was given up right before it. */
 static inline uint8_t ed_block_guarantee(const ed_block *block)
 {
     return (uint8_t)block->note;
@@ -46,6 +91,11 @@ static inline uint8_t ed_block_guarantee(const ed_block *block)
 static inline uint8_t ed_block_stream(const ed_block *block)
 {
     return (uint8_t)(block->note >> 8);
+}
+
+static inline uint32_t ed_block_skipped(const ed_block *block)
+{
+    return (uint32_t)(block->note >> 16);
 }
 
 #endif

@@ -1,104 +1,226 @@
 /**
- * The messages a connection has accepted and not yet seen acknowledged, and which of them leaves
- * next: first what was lost, then the lanes in turn, a message each.
+ * The messages a connection has accepted and not yet seen settled, and which of them leaves next:
+ * first what was lost, then lanes by priority, and by weight among those of one. Split in two:
+ * stream_send.c accepts and chooses, stream_repair.c hears what became of what was sent.
  */
 #ifndef ED_STREAM_SEND_H
 #define ED_STREAM_SEND_H
 
-#include "core/list.h"
+#include "core/deadline.h"
 #include "core/pool.h"
+#include "transport/account.h"
+#include "transport/credit.h"
 #include "transport/lane.h"
+#include "transport/records.h"
 #include "transport/sent.h"
 
+/** A message that the program has sent. */
+typedef struct ed_message {
+    ed_block *block;   /* owned */
+    ed_block *receipt; /* holds an eddy_event_receipt; NULL: none is wanted. Owned */
+    uint64_t expires_ns;
+    uint8_t guarantee;
+    uint8_t stream;
+    bool now_or_never;
+} ed_message;
+
 typedef struct ed_lane_out {
-    ed_list_node turn;   /* in ed_outbox.turns while it has a message that may leave */
-    ed_list fresh;       /* of ed_out.node: never sent */
-    ed_list outstanding; /* of ed_out.lane_node: sent, not acknowledged; by sequence */
+    ed_list_node turn; /* in ed_outbox.turns, or in ed_outbox.starved, if anything waits */
+    ed_list fresh;     /* of ed_out.record.node: of which not all has been sent */
+    ed_list begun;     /* of ed_out.place: reliable, sent and not settled; by sequence */
     uint64_t next_sequence;
     uint64_t burst_packet; /* the newest packet with new messages of this lane */
     uint32_t burst_count;  /* and how many */
+    int32_t allowance;     /* bytes that it may send before it is another's turn */
     uint8_t guarantee;
     uint8_t stream;
-    bool reliable;
+    uint8_t priority;
+    uint8_t weight;
+    uint64_t sent;
+    uint64_t resent;
 } ed_lane_out;
-
-typedef enum ed_out_state {
-    ED_OUT_FREE = 0,
-    ED_OUT_FRESH,
-    ED_OUT_IN_FLIGHT,
-    ED_OUT_LOST, /* waits to be sent again */
-} ed_out_state;
 
 /** One message on its way out. */
 typedef struct ed_out {
-    ed_list_node
-        node; /* in its lane's fresh, or in the outbox's lost; in none while it is in flight */
-    ed_list_node lane_node;
-    ed_lane_out *lane;
-    ed_block *block; /* owned */
-    uint64_t sequence;
-    uint64_t first_packet; /* the one that carried it first: older messages have lower ones */
-    uint64_t last_packet;  /* the newest packet that carries it */
-    uint32_t slot;
-    uint32_t generation;
-    ed_out_state state;
+    ed_record record;      /* its node: in its lane's fresh, until all of it has been sent */
+    ed_list_node place;    /* reliable: in its lane's begun; unreliable: in ed_outbox.waiting */
+    ed_list parts;         /* of ed_part.sibling: sent, and neither acknowledged nor given up */
+    ed_lane_out *lane;     /* NULL: unused */
+    ed_block *block;       /* owned; NULL: given up */
+    ed_block *receipt;     /* owned, until it is told */
+    uint64_t sequence;     /* once begun, if it has one */
+    uint64_t first_packet; /* the one that carried it, or its first part, first */
+    uint32_t size;
+    uint32_t sent_size;
+    bool is_begun;
+    bool is_skip; /* given up: the receiver is to be told */
+    bool now_or_never;
 } ed_out;
 
-typedef struct ed_outbox {
+/** A message in one piece, or a part of one, or the news that it was given up; in a packet. */
+typedef struct ed_part {
+    ed_record record; /* its node: in ed_outbox.lost while it waits to be sent again */
+    ed_list_node sibling;
+    ed_out *out;
+    uint64_t first_packet; /* older ones have lower ones */
+    uint64_t last_packet;  /* the newest packet that carries it */
+    uint32_t offset;
+    uint32_t size;
+    bool is_lost;
+} ed_part;
+
+/** What the program has said of the streams of one number. */
+typedef struct ed_stream_out {
+    uint64_t queued; /* charge of what was accepted since, and is not settled */
+    uint64_t budget; /* 0: none of its own */
+    uint8_t priority;
+    uint8_t weight;
+} ed_stream_out;
+
+/** What an outbox is made of; all of it outlives the outbox. */
+typedef struct ed_outbox_parts {
     const eddy_allocator *allocator;
+    eddy_stats *stats;
+    ed_account *account;   /* what callers go by; NULL: none */
+    uint64_t *queued_size; /* charge of what all of a manager's connections have queued */
+} ed_outbox_parts;
+
+typedef struct ed_outbox {
+    ed_outbox_parts made_of;
     ed_lanes lanes;
-    ed_list turns;
-    ed_list lost;            /* by age */
+    ed_stream_out *streams; /* EDDY_STREAM_COUNT of them, or NULL: all are as by default */
+    ed_list turns[EDDY_PRIORITY_COUNT];
+    ed_list starved;         /* lanes that wait for credit, or for a large message to be sent */
+    ed_list lost;            /* parts, by age */
     ed_list_node *lost_hint; /* the one put in last, if it is still there; else NULL */
-    ed_list unused;
-    ed_out **chunks; /* records never move */
-    uint32_t chunk_count;
-    uint32_t chunk_capacity;
-    uint64_t reliable_count; /* accepted and not acknowledged */
-    uint64_t fresh_count;    /* never sent, of both kinds */
-    size_t unreliable_size;  /* bytes of unreliable messages that wait */
+    ed_list waiting;         /* unreliable messages not sent, by age */
+    ed_records outs;
+    ed_records parts;
+    ed_deadlines *deadlines; /* of outs, by index; NULL: none has one */
+    ed_block *first_receipt; /* to be told, linked by ed_block.next */
+    ed_block *last_receipt;
+    uint64_t credit_limit; /* the peer's grant, cumulative */
+    uint64_t credit_used;
+    uint64_t queued_size;     /* charge of all that is accepted and not settled */
+    uint64_t reliable_count;  /* accepted, not acknowledged, and not given up */
+    uint64_t skip_count;      /* given up, and the receiver may not know */
+    uint64_t fresh_count;     /* of which not all has been sent, of all guarantees */
+    uint64_t unreliable_size; /* bytes of unreliable messages that wait */
+    uint32_t hasty_count;     /* of these, with now_or_never */
+    uint32_t started_count;   /* reliable messages of which some parts have been sent */
+    uint8_t started_priority; /* of the first of these */
+    bool is_short;            /* of credit */
+    bool is_out_of_memory;    /* something might leave, if there were memory to remember it */
 } ed_outbox;
 
-void ed_outbox_init(ed_outbox *outbox, const eddy_allocator *allocator);
+/** What is to leave next. */
+typedef struct ed_outgoing {
+    ed_out *out;
+    ed_part *part; /* that is sent again; NULL: for the first time */
+    bool is_skip;
+    union {
+        ed_message_frame message;
+        ed_skip_frame skip;
+    };
+} ed_outgoing;
+
+void ed_outbox_init(ed_outbox *outbox, const ed_outbox_parts *parts);
 
 /** Gives every block back. */
 void ed_outbox_free(ed_outbox *outbox);
 
-/**
- * Accepts a message and takes its block over. `*shed` says how many older unreliable messages gave
- * way. @return EDDY_OK, or EDDY_ENOMEM with nothing changed.
- */
-EDDY_MUST_CHECK eddy_status ed_outbox_push(ed_outbox *outbox, uint8_t guarantee, uint8_t stream,
-                                           ed_block *block, uint64_t *shed);
+/** Accepts a message and takes its blocks over. @return EDDY_OK, or EDDY_ENOMEM: as before. */
+EDDY_MUST_CHECK eddy_status ed_outbox_push(ed_outbox *outbox, const ed_message *message);
 
-/** The message to send next, or NULL; the same until it is sent. */
-ed_out *ed_outbox_next(const ed_outbox *outbox);
+/** Streams of this number are shared out so from now on. @return EDDY_OK or EDDY_ENOMEM. */
+EDDY_MUST_CHECK eddy_status ed_outbox_set_stream(ed_outbox *outbox, uint8_t stream,
+                                                 const eddy_stream_options *options);
+
+/** The peer's grant. It never falls: a smaller one is an old one. */
+void ed_outbox_on_credit(ed_outbox *outbox, uint64_t limit);
+
+/** Whether anything may leave, in a packet of its own at least. */
+bool ed_outbox_has_next(ed_outbox *outbox);
 
 /**
- * The message that was sent first of those not acknowledged, lost or not, to be sent again as a
- * probe; or NULL. Looks at every lane.
+ * Chooses what leaves next. @param room bytes that the packet has left, for frame and data.
+ * @return false if there is nothing, or nothing that fits.
  */
+bool ed_outbox_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing *next);
+
+/** Chooses a part that was sent before. @return false if it does not fit. */
+bool ed_outbox_again(const ed_outbox *outbox, ed_part *part, size_t room, ed_outgoing *next);
+
+/**
+ * It left in a packet. `*ref`, for the log of sent packets, names what is to be heard of again.
+ * @return whether there is a reference.
+ */
+bool ed_outbox_on_sent(ed_outbox *outbox, const ed_outgoing *next, uint64_t packet,
+                       ed_sent_ref *ref);
+
+/** All that could leave has left: what was to leave now or never is dropped. */
+void ed_outbox_drop_hasty(ed_outbox *outbox);
+
+/** The reliable message that was begun first of those not settled, or NULL. Looks at every lane. */
 ed_out *ed_outbox_oldest(const ed_outbox *outbox);
 
-/** The one sent next after it on the same lane, or NULL. */
+/** The one begun next after it on the same lane, or NULL. */
 ed_out *ed_out_next_oldest(const ed_out *out);
 
-/**
- * Whether the packet may carry it: it has no more than ED_LANE_BURST_MAX new messages of one lane,
- * so that a packet that comes as late as the replay window allows is still known by its sequences.
- */
-bool ed_out_fits_packet(const ed_out *out, uint64_t packet);
+/** Whether nothing is left to send or to be acknowledged. */
+static inline bool ed_outbox_is_flushed(const ed_outbox *outbox)
+{
+    return outbox->reliable_count == 0 && outbox->skip_count == 0 && outbox->fresh_count == 0;
+}
 
-/** How it stands in a packet. */
-ed_message_frame ed_out_frame(const ed_out *out);
+/** Whether half of `budget`, and of every stream's own, is free. */
+bool ed_outbox_is_half_free(const ed_outbox *outbox, uint64_t budget);
 
-/** It left in a packet. An unreliable one is freed; a reliable one waits for its ack. */
-void ed_outbox_on_sent(ed_outbox *outbox, ed_out *out, uint64_t packet);
+/* stream_repair.c */
 
-/** A packet that carried it was acknowledged. @return false if it was acknowledged before. */
-bool ed_outbox_on_acked(ed_outbox *outbox, ed_sent_ref ref);
+/** A packet that carried it was acknowledged. */
+void ed_outbox_on_acked(ed_outbox *outbox, ed_sent_ref ref);
 
-/** `packet`, that carried it, was lost. @return whether it will be sent again because of that. */
-bool ed_outbox_on_lost(ed_outbox *outbox, ed_sent_ref ref, uint64_t packet);
+/** `packet`, that carried it, was lost. */
+void ed_outbox_on_lost(ed_outbox *outbox, ed_sent_ref ref, uint64_t packet);
+
+/** Gives up what has expired. */
+void ed_outbox_expire(ed_outbox *outbox, uint64_t now_ns);
+
+/** When to call ed_outbox_expire, or ED_NEVER_NS. */
+uint64_t ed_outbox_expiry_ns(const ed_outbox *outbox);
+
+/** Drops the reliable messages, none of them begun, that are too large. @return how many. */
+uint64_t ed_outbox_drop_larger(ed_outbox *outbox, size_t size);
+
+/** The connection is over: tells all receipts that are still wanted. */
+void ed_outbox_end(ed_outbox *outbox);
+
+/** Takes a receipt that is to be told to the program; NULL: none. The block is the caller's. */
+ed_block *ed_outbox_next_receipt(ed_outbox *outbox);
+
+/* Between the two files. */
+
+/** Gives the lane its turn if it has something that may leave, and takes it away if not. */
+void ed_outbox_update_turn(ed_outbox *outbox, ed_lane_out *lane);
+
+/** Lets every starved lane try again. */
+void ed_outbox_feed(ed_outbox *outbox);
+
+/** Says what became of it, if that is asked for. */
+void ed_out_tell(ed_outbox *outbox, ed_out *out, eddy_outcome outcome);
+
+/** It is settled, or will never be: gives all that it holds back. */
+void ed_out_forget(ed_outbox *outbox, ed_out *out);
+
+/** It does not wait to be sent any more. */
+void ed_out_leave_fresh(ed_outbox *outbox, ed_out *out);
+
+void ed_part_forget(ed_outbox *outbox, ed_part *part);
+
+static inline bool ed_lane_is_reliable(const ed_lane_out *lane)
+{
+    return lane->guarantee >= ED_WIRE_RELIABLE_UNORDERED;
+}
 
 #endif

@@ -15,6 +15,7 @@ typedef enum ed_timer {
     ED_TIMER_PATH,      /* a candidate for the path has not answered */
     ED_TIMER_KEEPALIVE, /* nothing was heard for keepalive_ms */
     ED_TIMER_IDLE,      /* nothing was heard for idle_timeout_ms */
+    ED_TIMER_EXPIRE,    /* a message's time is over, sent or arriving in parts */
     ED_TIMER_FLUSH,     /* no more time to flush */
     ED_TIMER_CLOSE,     /* the next copy of CLOSE */
     ED_TIMER_DRAINED,   /* the closing or draining period is over */

@@ -162,6 +162,7 @@ static void a_used_up_send_budget_leaves_room_for_a_reason(void **state)
 
     (void)state;
     config.send_budget = 64 * 1024;
+    config.max_message_size = EDDY_PIECE_SIZE_MAX;
     open_pair("budget", &config);
     ed_node *client = &cluster.nodes[1];
     while (status == EDDY_OK)

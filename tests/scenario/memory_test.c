@@ -13,7 +13,7 @@ enum {
     MESSAGES = 1000 * 1000,
     MESSAGES_SLOW = 40 * 1000,
     BUDGET_SIZE = 64 * 1024, /* the smallest that a configuration allows */
-    BLOCK_SIZE = 2048,       /* what a message of 1,000 bytes is charged */
+    BLOCK_SIZE = 1280,       /* what a message of 1,000 bytes is charged */
     BUDGET_BLOCKS = BUDGET_SIZE / BLOCK_SIZE,
 };
 
@@ -93,6 +93,13 @@ static void a_warm_connection_allocates_nothing(void **state)
 
 /* ----------------------------------------------------------------------------------- budgets -- */
 
+static void shrink_receive_budget(eddy_config *config)
+{
+    config->max_message_size = EDDY_PIECE_SIZE_MAX;
+    config->receive_budget = BUDGET_SIZE;
+    config->unreliable_budget = BUDGET_SIZE;
+}
+
 /** Sends until the budget is used up. @return how many were accepted. */
 static size_t send_all(ed_node *node)
 {
@@ -112,6 +119,7 @@ static void a_used_up_send_budget_refuses_and_recovers(void **state)
 
     (void)state;
     client.send_budget = BUDGET_SIZE;
+    client.max_message_size = EDDY_PIECE_SIZE_MAX;
     open_pair("send budget", 1, (ed_sizes){1000, 1000}, &server, &client);
     ed_node *node = &cluster.nodes[1];
     CHECK_EQ("full", ed_world_block(cluster.world, NULL, NULL, true), EDDY_OK);
@@ -141,14 +149,14 @@ static void a_program_that_does_not_read_loses_nothing(void **state)
         {"a moment, 10 % loss", 1, 100 * 1000, 400, 1},
         {"longer than the idle timeout, 10 % loss", 60, 100 * 1000, 400, 4},
         {"more streams than the budget has blocks for", 5, 200 * 1000, 400, 4},
-        {"from the first message on", 30, 0, 40, 1},
+        {"from the first message on", 30, 0, 80, 1},
     };
 
     (void)state;
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
         eddy_config server_config = ed_cluster_server_config();
         eddy_config client_config = ed_cluster_client_config();
-        server_config.receive_budget = BUDGET_SIZE;
+        shrink_receive_budget(&server_config);
         open_pair(rows[i].name, i, (ed_sizes){1000, 1000}, &server_config, &client_config);
         set_loss(rows[i].loss_ppm);
         ed_node *server = &cluster.nodes[0];
@@ -181,7 +189,7 @@ static void early_messages_leave_room_for_those_they_wait_for(void **state)
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         eddy_config server = ed_cluster_server_config();
         eddy_config client = ed_cluster_client_config();
-        server.receive_budget = BUDGET_SIZE;
+        shrink_receive_budget(&server);
         open_pair("early messages", seed, (ed_sizes){1000, 1000}, &server, &client);
         ed_node *node = &cluster.nodes[1];
         // First the window grows to more than the budget, then a part of a flight is lost.

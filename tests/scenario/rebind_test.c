@@ -368,7 +368,7 @@ static void swap(void)
 static const ed_endpoint *server_end_of(size_t client)
 {
     for (size_t i = 0; i < cluster.nodes[0].endpoint_count; i++)
-        if (cluster.nodes[0].endpoints[i].flow_in == end_of(client)->flow_out)
+        if (cluster.nodes[0].endpoints[i].peer == end_of(client))
             return &cluster.nodes[0].endpoints[i];
     fail_msg("%s: no connection of client %zu", cluster.name, client);
     return NULL;
@@ -556,14 +556,16 @@ static void open_watched(const char *name, uint64_t seed)
 
 static void what_came_before_moves_nobody(void **state)
 {
-    enum { ROUNDS = 20, SENT_MIN = 100 * 1000 };
+    enum { ROUNDS = 20, SENT_MIN = 100 * 1000, ON_THE_WAY_MS = 20 };
     ed_rng rng = ed_rng_of(1);
 
     (void)state;
     open_watched("replayed later", 1);
     for (int round = 0; round < ROUNDS; round++) {
         talk(100, &rng);
-        for (size_t i = 0; i < stranger.kept_count; i++)
+        size_t count = stranger.kept_count;
+        ed_cluster_run_for(&cluster, ON_THE_WAY_MS * ED_NS_PER_MS);
+        for (size_t i = 0; i < count; i++)
             repeat_datagram(stranger.kept[i].data, stranger.kept[i].size);
     }
     check_whole();

@@ -56,8 +56,11 @@ static void the_default_is_a_client_and_good(void **state)
     CHECK_EQ("handshake_timeout_ms", config.handshake_timeout_ms, 10000);
     CHECK_EQ("idle_timeout_ms", config.idle_timeout_ms, 10000);
     CHECK_EQ("keepalive_ms", config.keepalive_ms, 3000);
+    CHECK_EQ("max_message_size", config.max_message_size, 256 << 10);
     CHECK_EQ("send_budget", config.send_budget, 64 << 20);
+    CHECK_EQ("connection_send_budget", config.connection_send_budget, 4 << 20);
     CHECK_EQ("receive_budget", config.receive_budget, 64 << 20);
+    CHECK_EQ("unreliable_budget", config.unreliable_budget, 256 << 10);
     CHECK_EQ("log_level", config.log_level, EDDY_LOG_WARN);
     CHECK_EQ("log_topics", config.log_topics, EDDY_LOG_ALL_TOPICS);
 }
@@ -68,12 +71,19 @@ static void no_configuration_is_a_bad_one(void **state)
     check_config("NULL", NULL, "config");
 }
 
+#define LARGEST EDDY_MESSAGE_SIZE_LIMIT
+/* With all that the largest message asks for but the budget of a connection. */
+#define LARGEST_MESSAGE                                                                            \
+    SET(max_message_size, LARGEST), SET(send_budget, 2 * LARGEST), SET(receive_budget, 4 * LARGEST)
+#define SMALL_MESSAGES SET(max_message_size, EDDY_PIECE_SIZE_MAX)
+#define SMALL_UNRELIABLE SET(unreliable_budget, 32896)
+
 static void numbers_have_bounds(void **state)
 {
     static const struct {
         const char *name;
         const char *bad;
-        struct change change[2];
+        struct change change[4];
     } rows[] = {
         {"no incoming", NULL, {SET(max_connections, 0)}},
         {"no incoming for a server", "max_connections", {SET(max_connections, 0), SET(accept, 1)}},
@@ -103,10 +113,34 @@ static void numbers_have_bounds(void **state)
         {"keepalive below half", NULL, {SET(idle_timeout_ms, 100), SET(keepalive_ms, 49)}},
         {"keepalive half", "keepalive_ms", {SET(idle_timeout_ms, 100), SET(keepalive_ms, 50)}},
         {"keepalive only", NULL, {SET(idle_timeout_ms, 0), SET(keepalive_ms, UINT32_MAX)}},
-        {"send budget", NULL, {SET(send_budget, 65536)}},
-        {"small send budget", "send_budget", {SET(send_budget, 65535)}},
-        {"receive budget", NULL, {SET(receive_budget, 65536)}},
-        {"small receive budget", "receive_budget", {SET(receive_budget, 65535)}},
+        {"smallest largest message", NULL, {SET(max_message_size, EDDY_PIECE_SIZE_MAX)}},
+        {"no whole datagram", "max_message_size", {SET(max_message_size, EDDY_PIECE_SIZE_MAX - 1)}},
+        {"largest message", NULL, {LARGEST_MESSAGE, SET(connection_send_budget, LARGEST + 64)}},
+        {"too large a message", "max_message_size", {SET(max_message_size, LARGEST + 1)}},
+        {"send budget", NULL, {SET(send_budget, 65536), SET(max_message_size, 32768)}},
+        {"small send budget", "send_budget", {SET(send_budget, 65535), SMALL_MESSAGES}},
+        {"two messages to send",
+         "send_budget",
+         {SET(send_budget, 65536), SET(max_message_size, 32769)}},
+        {"one message of a connection",
+         NULL,
+         {SET(max_message_size, 5000), SET(connection_send_budget, 5064)}},
+        {"less than one message of a connection",
+         "connection_send_budget",
+         {SET(max_message_size, 5000), SET(connection_send_budget, 5063)}},
+        {"receive budget",
+         NULL,
+         {SET(receive_budget, 65536), SET(max_message_size, 16384), SMALL_UNRELIABLE}},
+        {"small receive budget",
+         "receive_budget",
+         {SET(receive_budget, 65535), SMALL_MESSAGES, SMALL_UNRELIABLE}},
+        {"four messages to receive",
+         "receive_budget",
+         {SET(receive_budget, 65536), SET(max_message_size, 16385), SMALL_UNRELIABLE}},
+        {"two unreliable messages", NULL, {SMALL_UNRELIABLE}},
+        {"less than two unreliable messages", "unreliable_budget", {SET(unreliable_budget, 32895)}},
+        {"all unreliable", NULL, {SET(unreliable_budget, 64 << 20)}},
+        {"more than all unreliable", "unreliable_budget", {SET(unreliable_budget, (64 << 20) + 1)}},
         {"first of two", "send_budget", {SET(send_budget, 0), SET(receive_budget, 0)}},
         {"unknown congestion", "congestion", {SET(congestion, 1)}},
         {"log level none", "log_level", {SET(log_level, 0)}},
@@ -121,8 +155,8 @@ static void numbers_have_bounds(void **state)
     (void)state;
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
         eddy_config config = eddy_config_default();
-        apply(&config, &rows[i].change[0]);
-        apply(&config, &rows[i].change[1]);
+        for (size_t k = 0; k < ED_COUNT(rows[i].change); k++)
+            apply(&config, &rows[i].change[k]);
         check_config(rows[i].name, &config, rows[i].bad);
     }
 }

@@ -2,17 +2,14 @@
 #include "tests/support/check.h"
 
 #include "core/addr.h"
-#include "core/alloc.h"
-#include "transport/conn.h"
+#include "tests/support/conn_bed.h"
 #include "transport/packet.h"
 
 #define MS(n) ((n)*ED_NS_PER_MS)
 
 enum { WINDOW = 123456, RTT_MS = 40 };
 
-static eddy_config config;
-static eddy_stats stats;
-static ed_log log_of_both;
+static ed_conn_bed bed;
 static unsigned moves_logged;
 static ed_conn client, server;
 static uint64_t now_ns;
@@ -55,13 +52,16 @@ static ed_path up(void)
 }
 
 /** Takes the client through the first half of its handshake; a server answers its INITIATE. */
-static void shake_hands(const ed_conn_shared *shared)
+static void shake_hands(void)
 {
     ed_retry retry = {.version = ED_PROTOCOL_VERSION};
     ed_initiate initiate;
     ed_path path = up();
 
-    ed_conn_init_client(&client, shared, 1, &path.remote, now_ns);
+    CHECK_EQ(
+        "client",
+        ed_conn_init_client(&client, &bed.shared, 1, &path.remote, ed_conn_bed_last(&bed), now_ns),
+        EDDY_OK);
     CHECK_EQ("hello", take(&client, &path), ED_HELLO_SIZE);
     memcpy(retry.nonce, client.nonce, ED_NONCE_SIZE);
     ed_retry_write(data, &retry);
@@ -70,7 +70,9 @@ static void shake_hands(const ed_conn_shared *shared)
     CHECK_EQ("parse", ed_initiate_parse(&initiate, data, ED_INITIATE_SIZE), EDDY_OK);
     CHECK_EQ("open", ed_initiate_open(&initiate, data, ED_INITIATE_SIZE), EDDY_OK);
     eddy_datagram datagram = datagram_on(home(), ED_INITIATE_SIZE);
-    ed_conn_init_server(&server, shared, 2, 7, &datagram, &initiate, now_ns);
+    CHECK_EQ("server",
+             ed_conn_init_server(&server, &bed.shared, 2, 7, &datagram, &initiate, now_ns),
+             EDDY_OK);
     CHECK_EQ("accept", take(&server, &path), ED_ACCEPT_SIZE);
     arrive(&client, up(), ED_ACCEPT_SIZE);
 }
@@ -103,25 +105,13 @@ static void take_line(void *context, eddy_log_level level, eddy_log_topic topic,
 /** A client on its home path, connected; a round trip was measured, and the window is WINDOW. */
 static int open_both(void **state)
 {
-    static const eddy_allocator *allocator;
-    static ed_conn_shared shared;
-
     (void)state;
-    if (ed_crypto_init() != EDDY_OK)
-        return -1;
-    config = eddy_config_default();
-    stats = (eddy_stats){0};
+    ed_conn_bed_open(&bed, 2);
     moves_logged = 0;
-    log_of_both =
+    bed.log =
         (ed_log){.function = take_line, .level = EDDY_LOG_INFO, .topics = EDDY_LOG_ALL_TOPICS};
-    allocator = ed_alloc_default();
     now_ns = MS(1000);
-    shared = (ed_conn_shared){.config = &config,
-                              .allocator = allocator,
-                              .entropy = ed_entropy_system(),
-                              .stats = &stats,
-                              .log = &log_of_both};
-    shake_hands(&shared);
+    shake_hands();
     settle(home());
     now_ns += MS(500);
     ed_rtt_init(&server.rtt);
@@ -135,6 +125,7 @@ static int close_both(void **state)
     (void)state;
     ed_conn_free(&client);
     ed_conn_free(&server);
+    ed_conn_bed_close(&bed);
     return 0;
 }
 
@@ -199,7 +190,7 @@ static void both_paths_are_asked(void **state)
     size_t size = ping_from(path_of(1, 2));
     want_on("the path in use", home());
     CHECK("as many bytes as came", want_on("the candidate", path_of(1, 2)) <= size);
-    CHECK_EQ("asked", stats.paths_challenged, 1);
+    CHECK_EQ("asked", bed.stats.paths_challenged, 1);
     CHECK("not the same", server.paths.question[0].data != server.paths.question[1].data);
     now_ns += ED_ACK_DELAY_NS;
     want_on("all else goes where the client was", home());
@@ -237,8 +228,8 @@ static void the_answer_decides(void **state)
         ed_path now = rows[i].moves ? there : home();
         CHECK(rows[i].name, ed_path_equal(ed_conn_path(&server), &now));
         CHECK_EQ(rows[i].name, server.moved_pending, rows[i].moves);
-        CHECK_EQ(rows[i].name, stats.paths_validated, rows[i].moves);
-        CHECK_EQ(rows[i].name, stats.paths_refused, !rows[i].moves);
+        CHECK_EQ(rows[i].name, bed.stats.paths_validated, rows[i].moves);
+        CHECK_EQ(rows[i].name, bed.stats.paths_refused, !rows[i].moves);
         CHECK_EQ(rows[i].name, moves_logged, rows[i].moves);
         CHECK_EQ(rows[i].name, server.rtt.smoothed_ns, rows[i].keeps ? MS(RTT_MS) : MS(5));
         CHECK_EQ(rows[i].name, server.congestion.new_reno.window == WINDOW, rows[i].keeps);
@@ -262,7 +253,7 @@ static void the_probe_leaves_at_once(void **state)
     want_on("the old path is asked", home());
     arrive(&server, path_of(1, 2), answer(want_on("challenge", path_of(1, 2))));
     CHECK_EQ("given up", server.loss.in_flight, 0);
-    CHECK_EQ("counted", stats.packets_lost, FULL);
+    CHECK_EQ("counted", bed.stats.packets_lost, FULL);
     want_on("probe", path_of(1, 2));
     CHECK_EQ("window", server.congestion.new_reno.window, WINDOW);
     CHECK_EQ("what is in flight is new", server.loss.ack_eliciting_in_flight, 1);
@@ -300,7 +291,7 @@ static void acks_of_the_old_path_say_nothing_of_the_new_one(void **state)
         memcpy(data, kept, size);
         arrive(&server, there, answer(size));
         CHECK(rows[i].name, server.moved_pending);
-        CHECK_EQ(rows[i].name, stats.packets_spurious, 1); // given up, and turned up
+        CHECK_EQ(rows[i].name, bed.stats.packets_spurious, 1); // given up, and turned up
         CHECK_EQ(rows[i].name, server.rtt.smoothed_ns, MS(rows[i].rtt_ms));
         CHECK_EQ(rows[i].name, server.congestion.new_reno.undo_lost, rows[i].undo_lost);
         (void)close_both(NULL);
@@ -338,10 +329,10 @@ static void an_old_packet_moves_nobody(void **state)
     ping_from(home());
     memcpy(data, kept, size);
     arrive(&server, path_of(2, 2), size);
-    CHECK_EQ("taken", stats.dropped_replayed, 0);
-    CHECK_EQ("nobody is asked", stats.paths_challenged, 0);
+    CHECK_EQ("taken", bed.stats.dropped_replayed, 0);
+    CHECK_EQ("nobody is asked", bed.stats.paths_challenged, 0);
     ping_from(path_of(2, 2));
-    CHECK_EQ("a newer one is news", stats.paths_challenged, 1);
+    CHECK_EQ("a newer one is news", bed.stats.paths_challenged, 1);
 }
 
 /** A packet of 25 bytes is too few for a challenge of 28; two are enough. */
@@ -426,7 +417,7 @@ static void challenges_are_answered_within_limits(void **state)
                "abcdefgh",
                18));
     CHECK_EQ("one", client.debts.count, 1);
-    CHECK_EQ("the other is counted", stats.paths_ignored, 1);
+    CHECK_EQ("the other is counted", bed.stats.paths_ignored, 1);
     for (int i = 0; i < FLOOD; i++)
         arrive(&client, up(),
                say(&server,
@@ -447,7 +438,7 @@ static void a_client_follows_nobody(void **state)
     (void)state;
     arrive(&client, elsewhere, say(&server, "\x01", 1));
     CHECK("no candidate", !ed_paths_has_candidate(&client.paths));
-    CHECK_EQ("nobody is asked", stats.paths_challenged, 0);
+    CHECK_EQ("nobody is asked", bed.stats.paths_challenged, 0);
 }
 
 int main(void)

@@ -69,7 +69,7 @@ static const struct {
     {ED_FRAME_PING, {"ping", true, 1, BYTES(1)}},
     {ED_FRAME_ACK, {"ack", true, 8, BYTES(2, 0x91, 0x01, 20, 4, 8, 4, 0)}},
     {ED_FRAME_CREDIT, {"credit", true, 5, BYTES(3, 2, 0, 1, 0)}},
-    {ED_FRAME_SKIP, {"skip", true, 9, BYTES(4, 3, 9, 1, 0, 0, 0, 4, 8)}},
+    {ED_FRAME_SKIP, {"skip", true, 8, BYTES(4, 3, 9, 1, 0, 0, 0, 8)}},
     {ED_FRAME_CLOSE, {"close", true, 6, BYTES(5, 0, 28, 2, 'n', 'o')}},
     {ED_FRAME_PATH_CHALLENGE, {"challenge", true, 9, BYTES(6, 1, 2, 3, 4, 5, 6, 7, 8)}},
     {ED_FRAME_PATH_RESPONSE, {"response", true, 9, BYTES(7, 1, 2, 3, 4, 5, 6, 7, 8)}},
@@ -147,10 +147,9 @@ static void values_are_read(void **state)
     CHECK_EQ("to", f.ack.range[1].last, 95);
     CHECK_EQ("credit", read_copy(good[ED_FRAME_CREDIT].bytes.data, 5, &f, &left), EDDY_OK);
     CHECK_EQ("limit", f.credit, 0x10000 / 4);
-    CHECK_EQ("skip", read_copy(good[ED_FRAME_SKIP].bytes.data, 9, &f, &left), EDDY_OK);
+    CHECK_EQ("skip", read_copy(good[ED_FRAME_SKIP].bytes.data, 8, &f, &left), EDDY_OK);
     CHECK_EQ("stream", f.skip.stream, 9);
-    CHECK_EQ("first", f.skip.first, 1);
-    CHECK_EQ("count", f.skip.count, 1);
+    CHECK_EQ("sequence", f.skip.sequence, 1);
     CHECK_EQ("charge", f.skip.charge, 2);
     CHECK_EQ("id", read_copy(id, sizeof(id), &f, &left), EDDY_OK);
     CHECK_EQ("sequence", f.id.sequence, 1);

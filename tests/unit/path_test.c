@@ -197,16 +197,19 @@ static void questions_are_repeated(void **state)
 {
     const struct {
         const char *name;
+        ed_path from;
         uint64_t pto_ms;
         uint64_t until_ms; /* after START_MS, when the candidate is dropped */
     } rows[] = {
-        {"a near peer has time to move far away", 20, ED_PATH_PATIENCE_MS},
-        {"a far one", 400, 3 * 400},
+        {"a near peer may have moved far away", path_of(2, 2, 1), 20, ED_PATH_PATIENCE_MS},
+        {"a far one", path_of(2, 2, 1), 400, 3 * 400},
+        {"another port is as near", path_of(1, 2, 1), 20, 3 * 20},
     };
 
     (void)state;
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
-        ed_paths paths = asking(rows[i].pto_ms);
+        ed_paths paths = settled();
+        ed_paths_begin(&paths, &rows[i].from, SIZE, data, MS(rows[i].pto_ms), MS(START_MS));
         for (unsigned attempt = 1; attempt <= ED_PATH_ATTEMPTS_MAX; attempt++) {
             for (unsigned end = 0; end < ED_PATH_END_COUNT; end++) {
                 CHECK(rows[i].name, paths.question[end].is_due);

@@ -8,7 +8,7 @@
 
 enum {
     HEADER_SIZE = sizeof(ed_block),
-    LARGEST_CLASS_SIZE = ED_POOL_CLASS_SIZE_MIN << (ED_POOL_CLASS_COUNT - 1),
+    LARGEST_CLASS_SIZE = ED_POOL_CLASS_SIZE_MAX,
 };
 
 static ed_counting_alloc counting;
@@ -38,8 +38,11 @@ static void a_block_is_charged_its_class(void **state)
         {"empty", 0, 32},
         {"one byte", 1, 64},
         {"full", 64 - HEADER_SIZE, 64},
-        {"one more", 65 - HEADER_SIZE, 128},
-        {"largest message", EDDY_PIECE_SIZE_MAX, 2048},
+        {"one more", 65 - HEADER_SIZE, 96},
+        {"the end of the equal steps", 256 - HEADER_SIZE, 256},
+        {"the first wider step", 257 - HEADER_SIZE, 320},
+        {"a thousand", 1000, 1280},
+        {"largest message in one datagram", EDDY_PIECE_SIZE_MAX, 1280},
         {"largest kept", LARGEST_CLASS_SIZE - HEADER_SIZE, LARGEST_CLASS_SIZE},
         {"not kept", LARGEST_CLASS_SIZE - HEADER_SIZE + 1, LARGEST_CLASS_SIZE + 1},
         {"large", 100000, 100000 + HEADER_SIZE},
@@ -50,7 +53,8 @@ static void a_block_is_charged_its_class(void **state)
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
         ed_block *block = ed_pool_take(pool, rows[i].size);
         CHECK(rows[i].name, block != NULL);
-        CHECK_EQ(rows[i].name, block->charge, rows[i].charge);
+        CHECK_EQ(rows[i].name, ed_block_charge(block), rows[i].charge);
+        CHECK_EQ(rows[i].name, ed_pool_charge(rows[i].size), rows[i].charge);
         CHECK_EQ(rows[i].name, block->size, rows[i].size);
         CHECK_EQ(rows[i].name, (uintptr_t)block->data % 16, 0);
         CHECK_EQ(rows[i].name, ed_pool_charged(pool), rows[i].charge);
@@ -60,6 +64,50 @@ static void a_block_is_charged_its_class(void **state)
         CHECK_EQ(rows[i].name, ed_pool_charged(pool), 0);
     }
     ed_pool_give(NULL);
+    destroy(pool);
+}
+
+/** Every size is charged the smallest class that holds it, and there are as many as promised. */
+static void rounding_wastes_at_most_a_quarter(void **state)
+{
+    size_t class_count = 1;
+
+    (void)state;
+    for (size_t size = 1; HEADER_SIZE + size <= LARGEST_CLASS_SIZE; size++) {
+        size_t want = HEADER_SIZE + size;
+        size_t charge = ed_pool_charge(size);
+        size_t before = ed_pool_charge(size - 1);
+        CHECK("holds it", charge >= want);
+        CHECK("wastes little", (charge - want) * 4 <= charge || want <= 96);
+        CHECK("grows where it is full", charge == before || before == want - 1);
+        class_count += charge == before ? 0 : 1;
+    }
+    CHECK_EQ("classes", class_count, ED_POOL_CLASS_COUNT);
+}
+
+static void the_last_holder_gives_a_block_back(void **state)
+{
+    static const size_t sizes[] = {0, 100, 10000};
+
+    (void)state;
+    ed_pool *pool = pool_of(1 << 20);
+    for (size_t i = 0; i < ED_COUNT(sizes); i++) {
+        ed_block *block = ed_pool_take(pool, sizes[i]);
+        CHECK("block", block != NULL);
+        memset(block->data, 0x5a, sizes[i]);
+        CHECK("the same", ed_pool_share(block) == block && ed_pool_share(block) == block);
+        CHECK_EQ("charged once", ed_pool_charged(pool), ed_pool_charge(sizes[i]));
+        for (int holders = 3; holders > 1; holders--) {
+            ed_pool_give(block);
+            CHECK_EQ("still out", ed_pool_charged(pool), ed_pool_charge(sizes[i]));
+            CHECK("intact", sizes[i] == 0 || block->data[sizes[i] - 1] == 0x5a);
+        }
+        ed_pool_give(block);
+        CHECK_EQ("back", ed_pool_charged(pool), 0);
+        block = ed_pool_take(pool, sizes[i]);
+        ed_pool_give(block);
+        CHECK_EQ("held by one again", ed_pool_charged(pool), 0);
+    }
     destroy(pool);
 }
 
@@ -177,15 +225,56 @@ static void several_threads_may_take_and_give(void **state)
     destroy(pool);
 }
 
+enum { SHARERS = 3, SHARED_BLOCKS = 2000 };
+
+static ed_block *shared_blocks[SHARED_BLOCKS];
+
+static void give_shared(void *context)
+{
+    _Atomic uint64_t *wrong = context;
+
+    for (size_t i = 0; i < SHARED_BLOCKS; i++) {
+        *wrong += shared_blocks[i]->data[0] != (uint8_t)i;
+        ed_pool_give(shared_blocks[i]);
+    }
+}
+
+/** All give each block at once: it goes back once, and not while another still reads it. */
+static void several_threads_may_hold_one_block(void **state)
+{
+    ed_thread threads[SHARERS];
+    _Atomic uint64_t wrong = 0;
+
+    (void)state;
+    ed_pool *pool = pool_of(4 << 20);
+    for (size_t i = 0; i < SHARED_BLOCKS; i++) {
+        shared_blocks[i] = ed_pool_take(pool, i % 2 == 0 ? 1 : 3000);
+        CHECK("block", shared_blocks[i] != NULL);
+        shared_blocks[i]->data[0] = (uint8_t)i;
+        for (size_t k = 1; k < SHARERS; k++)
+            (void)ed_pool_share(shared_blocks[i]);
+    }
+    for (size_t i = 0; i < SHARERS; i++)
+        CHECK_EQ("start", ed_thread_start(&threads[i], "share", give_shared, &wrong), EDDY_OK);
+    for (size_t i = 0; i < SHARERS; i++)
+        ed_thread_join(&threads[i]);
+    CHECK_EQ("intact while held", wrong, 0);
+    CHECK_EQ("all back", ed_pool_charged(pool), 0);
+    destroy(pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_block_is_charged_its_class),
+        cmocka_unit_test(rounding_wastes_at_most_a_quarter),
+        cmocka_unit_test(the_last_holder_gives_a_block_back),
         cmocka_unit_test(a_warm_pool_allocates_nothing),
         cmocka_unit_test(nothing_goes_over_the_budget),
         cmocka_unit_test(what_is_kept_makes_way_for_what_is_asked),
         cmocka_unit_test(failure_to_allocate_leaves_no_charge),
         cmocka_unit_test(several_threads_may_take_and_give),
+        cmocka_unit_test(several_threads_may_hold_one_block),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

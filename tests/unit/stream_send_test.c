@@ -1,84 +1,18 @@
-#include "tests/support/check.h"
+/** What is accepted, and what of it leaves next. */
+#include "tests/unit/outbox_bed.h"
 
-#include "core/alloc.h"
-#include "core/base.h"
-#include "tests/support/splitmix.h"
-#include "transport/stream_send.h"
-
-enum { R = ED_WIRE_RELIABLE_ORDERED, U = ED_WIRE_UNRELIABLE };
-
-static ed_counting_alloc counting;
-static ed_pool *pool;
-static ed_outbox outbox;
-static uint64_t packet; /* the number of the next */
-
-static int setup(void **state)
-{
-    (void)state;
-    ed_counting_alloc_init(&counting, NULL);
-    pool = ed_pool_create(&counting.allocator, 64 << 20);
-    ed_outbox_init(&outbox, &counting.allocator);
-    packet = 0;
-    return pool != NULL ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    ed_outbox_free(&outbox);
-    size_t charged = ed_pool_charged(pool);
-    ed_pool_destroy(pool);
-    return charged == 0 && counting.live_count == 0 ? 0 : -1;
-}
-
-/** Pushes a message whose first four bytes, if any, are `mark`. @return how many it shed. */
-static uint64_t push(uint8_t guarantee, uint8_t stream, uint32_t mark, size_t size)
-{
-    ed_block *block = ed_pool_take(pool, size);
-    uint64_t shed = 99;
-
-    CHECK("block", block != NULL);
-    memset(block->data, 0, size);
-    memcpy(block->data, &mark, ed_min_size(size, sizeof(mark)));
-    CHECK_EQ("push", ed_outbox_push(&outbox, guarantee, stream, block, &shed), EDDY_OK);
-    return shed;
-}
-
-static uint32_t mark_of(const ed_out *out)
-{
-    uint32_t mark = 0;
-    memcpy(&mark, out->block->data, ed_min_size(out->block->size, sizeof(mark)));
-    return mark;
-}
-
-struct sent {
-    uint32_t mark;
-    ed_sent_ref ref;
-    uint64_t packet;
+enum {
+    TURN = 600, /* larger than what a lane may send in its turn: one message each */
 };
-
-/** Sends the next message in a packet of its own. */
-static struct sent send_next(void)
-{
-    ed_out *out = ed_outbox_next(&outbox);
-
-    CHECK("something to send", out != NULL);
-    CHECK("the same until it is sent", ed_outbox_next(&outbox) == out);
-    struct sent sent = {.mark = mark_of(out),
-                        .ref = {.slot = out->slot, .generation = out->generation},
-                        .packet = packet};
-    ed_outbox_on_sent(&outbox, out, packet++);
-    return sent;
-}
 
 static void check_order(const char *name, const uint32_t *marks, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         CHECK_EQ(name, send_next().mark, marks[i]);
-    CHECK("nothing more", ed_outbox_next(&outbox) == NULL);
+    CHECK(name, !has_next());
 }
 
-/* ------------------------------------------------------------------------------------ order -- */
+/* ------------------------------------------------------------------------------------- turns -- */
 
 static void lanes_take_turns(void **state)
 {
@@ -92,407 +26,691 @@ static void lanes_take_turns(void **state)
         uint32_t want[6];
         size_t count;
     } rows[] = {
-        {"one lane keeps its order", {{R, 0, 1}, {R, 0, 2}, {R, 0, 3}}, {1, 2, 3}, 3},
+        {"one lane keeps its order", {{RO, 0, 1}, {RO, 0, 2}, {RO, 0, 3}}, {1, 2, 3}, 3},
         {"two streams alternate",
-         {{R, 0, 1}, {R, 0, 2}, {R, 0, 3}, {R, 5, 4}, {R, 5, 5}, {R, 5, 6}},
+         {{RO, 0, 1}, {RO, 0, 2}, {RO, 0, 3}, {RO, 5, 4}, {RO, 5, 5}, {RO, 5, 6}},
          {1, 4, 2, 5, 3, 6},
          6},
         {"two guarantees of one stream alternate",
-         {{R, 9, 1}, {R, 9, 2}, {U, 9, 3}, {U, 9, 4}},
+         {{RO, 9, 1}, {RO, 9, 2}, {U, 9, 3}, {U, 9, 4}},
          {1, 3, 2, 4},
          4},
         {"a short lane is not waited for",
-         {{R, 0, 1}, {R, 0, 2}, {R, 0, 3}, {R, 255, 4}},
+         {{RO, 0, 1}, {RO, 0, 2}, {RO, 0, 3}, {RO, 255, 4}},
          {1, 4, 2, 3},
          4},
-        {"three lanes",
-         {{U, 0, 1}, {R, 1, 2}, {R, 2, 3}, {U, 0, 4}, {R, 1, 5}, {R, 2, 6}},
+        {"all five guarantees",
+         {{U, 0, 1}, {US, 0, 2}, {RU, 0, 3}, {RO, 0, 4}, {RS, 0, 5}, {U, 0, 6}},
          {1, 2, 3, 4, 5, 6},
          6},
+        {"those of a sequenced lane too", {{RS, 0, 1}, {RS, 0, 2}, {US, 0, 3}}, {1, 3, 2}, 3},
     };
 
+    (void)state;
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
         for (size_t n = 0; n < rows[i].count; n++)
-            push(rows[i].push[n].guarantee, rows[i].push[n].stream, rows[i].push[n].mark, 4);
+            push(rows[i].push[n].guarantee, rows[i].push[n].stream, rows[i].push[n].mark, TURN);
         check_order(rows[i].name, rows[i].want, rows[i].count);
-        teardown(state);
-        setup(state);
+        bed_restart();
     }
 }
+
+static void set_stream(uint8_t stream, uint8_t priority, uint8_t weight, size_t budget)
+{
+    eddy_stream_options options = {.priority = priority, .weight = weight, .budget = budget};
+
+    CHECK_EQ("set", ed_outbox_set_stream(&bed.outbox, stream, &options), EDDY_OK);
+}
+
+/** Bytes of each of two streams, while both have more than enough, are as their weights. */
+static void shares_are_by_weight(void **state)
+{
+    static const struct {
+        const char *name;
+        uint8_t weight[2];
+        size_t size[2];
+    } rows[] = {
+        {"equal", {16, 16}, {100, 100}},
+        {"equal, of different sizes", {16, 16}, {20, 1100}},
+        {"one to two", {16, 32}, {100, 100}},
+        {"one to three, the lesser with large ones", {10, 30}, {1000, 50}},
+        {"the most that may be", {1, 255}, {300, 300}},
+        {"the default is 16", {0, 48}, {700, 70}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        uint64_t bytes[2] = {0};
+        for (uint8_t s = 0; s < 2; s++) {
+            set_stream(s, 0, rows[i].weight[s], 0);
+            for (unsigned n = 0; n < 400000 / rows[i].size[s]; n++)
+                push(RO, s, s, rows[i].size[s]);
+        }
+        while (bytes[0] + bytes[1] < 300000) {
+            struct sent sent = send_next();
+            bytes[sent.mark] += sent.message.data.size + ed_frame_message_overhead(&sent.message);
+        }
+        uint64_t want = 300000 * (rows[i].weight[0] == 0 ? 16u : rows[i].weight[0]) /
+                        ((rows[i].weight[0] == 0 ? 16u : rows[i].weight[0]) + rows[i].weight[1]);
+        uint64_t off = bytes[0] > want ? bytes[0] - want : want - bytes[0];
+        CHECK(rows[i].name, off <= 12000);
+        bed_restart();
+    }
+}
+
+static void the_more_urgent_goes_first(void **state)
+{
+    (void)state;
+    set_stream(1, 7, 0, 0);
+    set_stream(2, 1, 0, 0);
+    push(RO, 1, 10, TURN);
+    push(RO, 0, 20, TURN);
+    push(U, 2, 30, TURN);
+    push(RO, 2, 31, TURN);
+    push(RO, 2, 32, TURN);
+    check_order("urgent", (const uint32_t[]){30, 31, 32, 20, 10}, 5);
+}
+
+/** What has been accepted moves with its stream. */
+static void a_priority_changes_what_waits(void **state)
+{
+    (void)state;
+    push(RO, 1, 10, TURN);
+    push(RO, 2, 20, TURN);
+    push(RU, 2, 21, TURN);
+    set_stream(2, 1, 0, 0);
+    set_stream(3, 7, 0, 0); // has nothing to move
+    check_order("after", (const uint32_t[]){21, 20, 10}, 3);
+    push(RO, 2, 22, TURN);
+    set_stream(2, 7, 0, 0);
+    push(RO, 1, 11, TURN);
+    check_order("and back", (const uint32_t[]){11, 22}, 2);
+}
+
+/* ------------------------------------------------------------------------------------ frames -- */
 
 static void frames_say_where_it_belongs(void **state)
 {
+    static const struct {
+        const char *name;
+        uint8_t guarantee;
+        uint8_t stream;
+        size_t size;
+        uint8_t sequence_bits;
+        bool fragment;
+    } rows[] = {
+        {"unreliable, empty", U, 3, 0, 0, false},
+        {"unreliable, largest in one piece", U, 3, EDDY_PIECE_SIZE_MAX, 0, false},
+        {"unreliable in parts", U, 3, EDDY_PIECE_SIZE_MAX + 1, 16, true},
+        {"unreliable sequenced", US, 0, 10, 0, false},
+        {"unreliable sequenced in parts", US, 255, 5000, 16, true},
+        {"reliable unordered", RU, 1, 10, 16, false},
+        {"reliable ordered", RO, 7, 10, 16, false},
+        {"reliable ordered in parts", RO, 7, 1151, 16, true},
+        {"reliable sequenced, largest in one piece", RS, 9, EDDY_PIECE_SIZE_MAX, 16, false},
+    };
+
     (void)state;
-    push(R, 7, 1, 10);
-    push(U, 3, 2, 0);
-    ed_message_frame reliable = ed_out_frame(ed_outbox_next(&outbox));
-    CHECK_EQ("guarantee", reliable.guarantee, R);
-    CHECK_EQ("stream", reliable.stream, 7);
-    CHECK_EQ("sequence", reliable.sequence_bits, 16);
-    CHECK_EQ("size", reliable.data.size, 10);
-    send_next();
-    ed_message_frame unreliable = ed_out_frame(ed_outbox_next(&outbox));
-    CHECK_EQ("guarantee", unreliable.guarantee, U);
-    CHECK_EQ("stream", unreliable.stream, 3);
-    CHECK_EQ("no sequence", unreliable.sequence_bits, 0);
-    CHECK_EQ("empty", unreliable.data.size, 0);
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        push(rows[i].guarantee, rows[i].stream, 1, rows[i].size);
+        ed_message_frame message = send_next().message;
+        CHECK_EQ(rows[i].name, message.guarantee, rows[i].guarantee);
+        CHECK_EQ(rows[i].name, message.stream, rows[i].stream);
+        CHECK_EQ(rows[i].name, message.sequence_bits, rows[i].sequence_bits);
+        CHECK_EQ(rows[i].name, message.fragment, rows[i].fragment);
+        CHECK_EQ(rows[i].name, message.whole_size, rows[i].fragment ? rows[i].size : 0);
+        if (!rows[i].fragment)
+            CHECK_EQ(rows[i].name, message.data.size, rows[i].size);
+        bed_restart();
+    }
 }
 
 /** Each lane counts for itself; a message sent again keeps its number; 16 bits are told. */
-static void sequences(void **state)
+static void sequences_go_round(void **state)
 {
-    struct sent kept = {0};
+    static const uint64_t starts[] = {0, (1 << 8) - 20, (1 << 14) - 20, (1 << 16) - 20,
+                                      (UINT64_C(1) << 32) - 20};
 
     (void)state;
-    for (uint32_t n = 0; n < 70000; n++) {
-        push(R, 1, n, 4);
-        const ed_out *out = ed_outbox_next(&outbox);
-        CHECK_EQ("sequence", ed_out_frame(out).sequence, n & 0xffff);
-        struct sent sent = send_next();
-        if (n % 8000 == 0)
-            kept = sent; // stays outstanding while the lane goes on
-        else
-            CHECK("acked", ed_outbox_on_acked(&outbox, sent.ref));
-        if (n % 8000 == 7999) {
-            CHECK("lost", ed_outbox_on_lost(&outbox, kept.ref, kept.packet));
-            CHECK_EQ("its own", ed_out_frame(ed_outbox_next(&outbox)).sequence,
-                     (n - 7999) & 0xffff);
-            CHECK("acked late", ed_outbox_on_acked(&outbox, kept.ref));
+    for (size_t i = 0; i < ED_COUNT(starts); i++) {
+        push(RO, 1, 99, 4);
+        start_lane_at(RO, 1, starts[i]);
+        struct sent kept = send_next();
+        for (uint64_t n = starts[i] + 1; n < starts[i] + 40; n++) {
+            push(RO, 1, 0, 4);
+            struct sent sent = send_next();
+            CHECK_EQ("sequence", sent.message.sequence, n & 0xffff);
+            acked(&sent);
         }
+        lost(&kept);
+        CHECK_EQ("its own", send_next().message.sequence, starts[i] & 0xffff);
+        push(RO, 2, 5, 4);
+        CHECK_EQ("another lane", send_next().message.sequence, 0);
+        bed_restart();
     }
-    push(R, 2, 5, 4);
-    CHECK_EQ("another lane", ed_out_frame(ed_outbox_next(&outbox)).sequence, 0);
 }
 
-/* ----------------------------------------------------------------------------------- window -- */
+/** Only messages in parts need one, of the unreliable. */
+static void unreliable_parts_are_counted(void **state)
+{
+    (void)state;
+    for (uint32_t n = 0; n < 3; n++) {
+        push(U, 0, n, 10);
+        CHECK_EQ("none", send_next().message.sequence_bits, 0);
+        push(U, 0, n, 2000);
+        CHECK_EQ("first part", send_next().message.sequence, n);
+        CHECK_EQ("second part", send_next().message.sequence, n);
+    }
+}
+
+/* ------------------------------------------------------------------------------------- parts -- */
+
+/** A message is cut to what packets have room for, in order, whatever the rooms are. */
+static void parts_fill_their_packets(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t size;
+        size_t rooms[4];
+        size_t want[4]; /* 0: nothing leaves */
+    } rows[] = {
+        {"two equal rooms", 1500, {1170, 1170}, {1152, 348}},
+        {"the smallest in parts", 1151, {1170, 1170}, {1151, 0}},
+        {"the smallest in parts, in less room", 1151, {1150, 1170}, {1024, 127}},
+        {"a room too small for a part", 1500, {1024, 1170, 1024}, {0, 1152, 348}},
+        {"what is left fits in little", 1151, {1040, 140, 0}, {1024, 127, 0}},
+        {"what is left does not", 1151, {1040, 100, 140}, {1024, 0, 127}},
+        {"to the byte", 1024 + 1152, {1171, 1033, 0}, {1152, 1024, 0}},
+        {"different rooms", 3000, {1100, 1170, 1170}, {1024, 1152, 824}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        size_t at = 0;
+        push(RO, 0, 1, rows[i].size);
+        for (size_t n = 0; n < ED_COUNT(rows[i].rooms); n++) {
+            struct sent sent = {0};
+            bool left = try_send(&sent, rows[i].rooms[n], bed.packet++);
+            CHECK_EQ(rows[i].name, left, rows[i].want[n] != 0);
+            CHECK_EQ(rows[i].name, sent.message.data.size, rows[i].want[n]);
+            if (left)
+                CHECK_EQ(rows[i].name, sent.message.fragment_index * ED_FRAGMENT_UNIT, at);
+            at += sent.message.data.size;
+        }
+        CHECK_EQ(rows[i].name, at, rows[i].size);
+        bed_restart();
+    }
+}
+
+/** Nothing is ever cut so large that it would need more than a packet of the worst kind has. */
+static void what_is_sent_once_fits_again(void **state)
+{
+    (void)state;
+    for (size_t size = 1151; size < 1250; size++)
+        for (size_t room = 1040; room <= ED_DATAGRAM_SIZE - 3 - ED_TAG_SIZE; room++) {
+            struct sent sent;
+            push(RO, 0, 1, size);
+            while (try_send(&sent, room, bed.packet++)) {
+                lost(&sent);
+                CHECK("it may leave again", ed_outbox_has_next(&bed.outbox));
+                CHECK("in a packet of its own", try_send(&sent, 1177, bed.packet++));
+                acked(&sent);
+            }
+            CHECK_EQ("all of it", bed.outbox.reliable_count, 0);
+        }
+}
+
+/** Small messages of other lanes leave between the parts of a large one. */
+static void a_large_message_leaves_room_for_others(void **state)
+{
+    (void)state;
+    push(RO, 0, 1, 100000);
+    for (uint32_t n = 0; n < 20; n++)
+        push(U, 1, 100 + n, 100);
+    unsigned small = 0;
+    for (unsigned n = 0; n < 40; n++)
+        small += send_next().mark >= 100 ? 1 : 0;
+    CHECK_EQ("all of them", small, 20);
+}
+
+/** Large reliable messages are sent one after the other; a second may be begun if it is urgent. */
+static void at_most_two_are_under_way(void **state)
+{
+    static const struct {
+        const char *name;
+        uint8_t priority[3];
+        bool may_start[3];
+    } rows[] = {
+        {"equals wait", {4, 4, 4}, {true, false, false}},
+        {"the less urgent waits", {4, 7, 5}, {true, false, false}},
+        {"the more urgent does not", {4, 3, 4}, {true, true, false}},
+        {"but a third does", {7, 4, 1}, {true, true, false}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        for (uint8_t s = 0; s < 3; s++) {
+            set_stream(s, rows[i].priority[s], 0, 0);
+            push(RO, s, s + 1u, 50000);
+            bool started = false;
+            for (unsigned n = 0; n < 10; n++)
+                started |= send_next().message.stream == s;
+            CHECK_EQ(rows[i].name, started, rows[i].may_start[s]);
+            CHECK(rows[i].name, bed.outbox.started_count <= ED_STARTED_MAX);
+        }
+        for (unsigned n = 0; has_next(); n++)
+            (void)send_next();
+        CHECK_EQ("all get their turn", bed.outbox.fresh_count, 0);
+        bed_restart();
+    }
+}
+
+/** A second large message must not need what the first was granted: neither would end. */
+static void a_second_is_begun_only_with_credit_for_all_of_it(void **state)
+{
+    (void)state;
+    bed.outbox.credit_limit = bed.outbox.credit_used + 60000;
+    set_stream(1, 1, 0, 0);
+    push(RO, 0, 10, 50000);
+    (void)send_next();
+    push(RO, 1, 20, 100000);
+    for (unsigned n = 0; n < 10; n++)
+        CHECK_EQ("too large to end", send_next().message.stream, 0);
+    bed.outbox.credit_limit += 100000;
+    ed_outbox_feed(&bed.outbox);
+    CHECK_EQ("now it may", send_next().message.stream, 1);
+}
+
+/* ------------------------------------------------------------------------------------ window -- */
 
 /** Of a lane 8,192 messages from the oldest outstanding one may leave; others go on. */
-static void the_window_closes_and_reopens(void **state)
+static void window_closes_and_reopens(uint8_t guarantee, uint64_t start)
 {
     static struct sent sent[ED_LANE_WINDOW];
 
-    (void)state;
     for (uint32_t n = 0; n < ED_LANE_WINDOW + 2; n++)
-        push(R, 0, n, 4);
+        push(guarantee, 0, n, 4);
+    start_lane_at(guarantee, 0, start);
     for (size_t n = 0; n < ED_LANE_WINDOW; n++)
         sent[n] = send_next();
-    CHECK("closed", ed_outbox_next(&outbox) == NULL);
-    CHECK_EQ("waiting", outbox.fresh_count, 2);
-    push(R, 1, 7777, 4);
+    CHECK("closed", !has_next());
+    CHECK_EQ("waiting", bed.outbox.fresh_count, 2);
+    push(RO, 1, 7777, 4);
     CHECK_EQ("another lane may", send_next().mark, 7777);
-    push(R, 0, ED_LANE_WINDOW + 2, 4);
-    CHECK("a push does not open it", ed_outbox_next(&outbox) == NULL);
-
-    CHECK("not the oldest", ed_outbox_on_acked(&outbox, sent[1].ref));
-    CHECK("still closed", ed_outbox_next(&outbox) == NULL);
-    CHECK("the oldest", ed_outbox_on_acked(&outbox, sent[0].ref));
+    push(guarantee, 0, ED_LANE_WINDOW + 2, 4);
+    CHECK("a push does not open it", !has_next());
+    acked(&sent[1]);
+    CHECK("not the oldest: still closed", !has_next());
+    acked(&sent[0]);
     CHECK_EQ("open by two", send_next().mark, ED_LANE_WINDOW);
     CHECK_EQ("open by two", send_next().mark, ED_LANE_WINDOW + 1);
-    CHECK("closed again", ed_outbox_next(&outbox) == NULL);
-    CHECK("lost", ed_outbox_on_lost(&outbox, sent[2].ref, sent[2].packet));
-    CHECK_EQ("what was lost may leave", send_next().mark, 2);
-    CHECK("closed as before", ed_outbox_next(&outbox) == NULL);
+    CHECK("closed again", !has_next());
+    lost(&sent[2]);
+    CHECK("what was lost may leave", has_next() && send_next().is_again);
+    CHECK("closed as before", !has_next());
 }
 
-/* --------------------------------------------------------------------------------- shedding -- */
+static void the_window_closes_and_reopens(void **state)
+{
+    static const uint64_t starts[] = {0, (1 << 16) - 4000, (UINT64_C(1) << 32) - 4000};
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(starts); i++)
+        for (uint8_t guarantee = RU; guarantee <= RO; guarantee++) {
+            window_closes_and_reopens(guarantee, starts[i]);
+            bed_restart();
+        }
+}
+
+static void a_packet_takes_24_new_ones_of_a_lane(void **state)
+{
+    struct sent sent;
+    unsigned count[3] = {0};
+
+    (void)state;
+    for (uint32_t n = 0; n < 40; n++) {
+        push(RO, 0, n, 4);
+        push(RU, 0, n, 4);
+        push(U, 0, n, 4);
+    }
+    while (try_send(&sent, 100, 7))
+        count[sent.message.guarantee == U ? 0 : sent.message.guarantee - 1]++;
+    CHECK_EQ("unreliable: as many as there are", count[0], 40);
+    CHECK_EQ("unordered", count[1], ED_LANE_BURST_MAX);
+    CHECK_EQ("ordered", count[2], ED_LANE_BURST_MAX);
+    CHECK("the next packet takes more", try_send(&sent, 100, 8));
+    lost(&sent);
+    CHECK("what is sent again does not count", try_send(&sent, 100, 7) && sent.is_again);
+}
+
+/* ------------------------------------------------------------------------------------ credit -- */
+
+/** Charges what left cost, to the byte, and stops there. */
+static void nothing_leaves_above_the_grant(void **state)
+{
+    static const struct {
+        const char *name;
+        uint8_t guarantee;
+        size_t size;
+        uint64_t credit;
+        size_t parts; /* that leave */
+    } rows[] = {
+        {"empty", RO, 0, 64, 1},
+        {"empty, a byte short", RO, 0, 63, 0},
+        {"small", RU, 100, 164, 1},
+        {"small, a byte short", RU, 100, 163, 0},
+        {"the largest piece", RS, 1150, 1214, 1},
+        {"a first part", RO, 5000, 1280, 1},
+        {"a first part, a byte short", RO, 5000, 1279, 0},
+        {"two", RO, 5000, 1280 + 1152, 2},
+        {"two, a byte short", RO, 5000, 1280 + 1151, 1},
+        {"all with the last, short one", RO, 5000, 1280 + 4 * 1152, 5},
+        {"the last, a byte short", RO, 5000, 1280 + (4 * 1152) - 1, 4},
+        {"unreliable ones need none", U, 5000, 0, 5},
+        {"nor do those", US, 1000, 0, 1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        size_t parts = 0;
+        bed.outbox.credit_limit = rows[i].credit;
+        push(rows[i].guarantee, 0, 1, rows[i].size);
+        while (has_next()) {
+            (void)send_next();
+            parts++;
+        }
+        CHECK_EQ(rows[i].name, parts, rows[i].parts);
+        CHECK(rows[i].name, bed.outbox.credit_used <= rows[i].credit);
+        bed_restart();
+    }
+}
+
+static void who_is_short_first_is_served_first(void **state)
+{
+    (void)state;
+    bed.outbox.credit_limit = 500;
+    push(RO, 0, 1, 1000);
+    push(RO, 1, 2, 10);
+    push(U, 2, 3, 10);
+    CHECK_EQ("an unreliable one may", send_next().mark, 3);
+    CHECK("a small one does not pass by", !has_next());
+    ed_outbox_on_credit(&bed.outbox, 1063);
+    CHECK("not enough", !has_next());
+    ed_outbox_on_credit(&bed.outbox, 700);
+    CHECK_EQ("an old grant is none", bed.outbox.credit_limit, 1063);
+    ed_outbox_on_credit(&bed.outbox, 1064 + 74);
+    CHECK_EQ("the first", send_next().mark, 1);
+    CHECK_EQ("and the next", send_next().mark, 2);
+}
+
+/** Who is short and is given up keeps nobody waiting. */
+static void who_is_short_and_expires(void **state)
+{
+    (void)state;
+    bed.outbox.credit_limit = 500;
+    push_with((ed_message){.guarantee = RO, .expires_ns = 10}, 1, 1000);
+    push(RO, 1, 2, 10);
+    CHECK("short", !has_next());
+    ed_outbox_expire(&bed.outbox, 10);
+    CHECK_EQ("the other goes", send_next().mark, 2);
+}
+
+/* ---------------------------------------------------------------------------------- shedding -- */
+
+enum { KIB = 1024, FIT = ED_UNRELIABLE_QUEUE_MAX / KIB };
+
+static uint64_t push_shed(uint8_t guarantee, uint8_t stream, uint32_t mark, size_t size)
+{
+    uint64_t before = bed.stats.messages_shed;
+
+    push(guarantee, stream, mark, size);
+    CHECK("within the limit", bed.outbox.unreliable_size <= ED_UNRELIABLE_QUEUE_MAX);
+    return bed.stats.messages_shed - before;
+}
 
 static void the_oldest_unreliable_gives_way(void **state)
 {
-    enum { SIZE = 1024, FIT = ED_UNRELIABLE_QUEUE_MAX / SIZE };
-
     (void)state;
     for (uint32_t n = 0; n < FIT; n++)
-        CHECK_EQ("all fit", push(U, 0, n, SIZE), 0);
-    CHECK_EQ("an empty one fits", push(U, 0, FIT, 0), 0);
-    CHECK_EQ("one for one", push(U, 0, FIT + 1, SIZE), 1);
-    CHECK_EQ("one for a small one", push(U, 0, FIT + 2, 4), 1);
-    CHECK_EQ("then there is room", push(U, 0, FIT + 3, SIZE - 4), 0);
-    CHECK_EQ("within the limit", outbox.unreliable_size <= ED_UNRELIABLE_QUEUE_MAX, true);
-    CHECK_EQ("reliable ones are not counted", push(R, 0, 9999, SIZE), 0);
-    CHECK_EQ("the oldest are gone", send_next().mark, 2);
+        CHECK_EQ("all fit", push_shed(U, 0, n, KIB), 0);
+    CHECK_EQ("an empty one fits", push_shed(U, 0, FIT, 0), 0);
+    CHECK_EQ("one for one", push_shed(U, 0, FIT + 1, KIB), 1);
+    CHECK_EQ("one for a small one", push_shed(U, 0, FIT + 2, 4), 1);
+    CHECK_EQ("then there is room", push_shed(U, 0, FIT + 3, KIB - 4), 0);
+    CHECK_EQ("reliable ones are not counted", push_shed(RO, 0, 9999, TURN), 0);
+    CHECK_EQ("as many as it takes", push_shed(U, 0, FIT + 4, 16 * KIB), 16);
+    CHECK_EQ("the oldest are gone", send_next().mark, 18);
     CHECK_EQ("the reliable one has its turn", send_next().mark, 9999);
-    CHECK_EQ("room for what was sent", push(U, 0, FIT + 4, SIZE), 0);
-    CHECK_EQ("in order", send_next().mark, 3);
+    CHECK_EQ("room for what was sent", push_shed(U, 0, FIT + 5, KIB), 0);
+    CHECK_EQ("in order", send_next().mark, 19);
 }
 
-/** Another lane's messages are not taken for it. */
-static void a_lane_sheds_its_own(void **state)
+/** The oldest of any lane goes, and a lane of which the last one goes has no turn any more. */
+static void the_oldest_of_all_lanes(void **state)
 {
-    enum { SIZE = 1024, FIT = ED_UNRELIABLE_QUEUE_MAX / SIZE };
-
     (void)state;
-    for (uint32_t n = 0; n < FIT; n++)
-        push(U, 1, n, SIZE);
-    CHECK_EQ("nothing of its own to shed", push(U, 2, 500, SIZE), 0);
-    CHECK_EQ("now itself", push(U, 2, 501, SIZE), 1);
-    CHECK_EQ("the other's are there", send_next().mark, 0);
-    CHECK_EQ("the newer one", send_next().mark, 501);
-    CHECK_EQ("count", outbox.fresh_count, FIT - 1);
+    push(U, 1, 1, KIB);
+    push(US, 2, 2, KIB);
+    for (uint32_t n = 2; n < FIT; n++)
+        push(U, 3, n + 1, KIB);
+    CHECK_EQ("the two", push_shed(U, 3, 500, 2 * KIB), 2);
+    CHECK_EQ("those of one lane are left", send_next().mark, 3);
+    CHECK("in parts, when it is their turn", has_next());
+    push(U, 1, 501, 10);
+    push(US, 2, 502, 10);
+    bool seen[2] = {false};
+    for (unsigned n = 0; n < 6; n++) {
+        uint32_t mark = send_next().mark;
+        seen[0] |= mark == 501;
+        seen[1] |= mark == 502;
+    }
+    CHECK("they may come back", seen[0] && seen[1]);
+}
+
+/** Of a sequenced lane only the newest is worth keeping, once there is no room. */
+static void a_sequenced_lane_sheds_its_own(void **state)
+{
+    (void)state;
+    push(U, 0, 1, KIB);
+    for (uint32_t n = 1; n < FIT; n++)
+        CHECK_EQ("all fit", push_shed(US, 0, n + 1, KIB), 0);
+    CHECK_EQ("all of its own", push_shed(US, 0, 5000, KIB), FIT - 1);
+    check_order("the other's, and the newest", (const uint32_t[]){1, 5000}, 2);
 }
 
 static void unreliable_ones_are_sent_once(void **state)
 {
     (void)state;
     push(U, 0, 1, 100);
-    CHECK_EQ("not counted as reliable", outbox.reliable_count, 0);
-    CHECK_EQ("bytes", outbox.unreliable_size, 100);
-    send_next();
-    CHECK_EQ("bytes", outbox.unreliable_size, 0);
-    CHECK_EQ("its block is back", ed_pool_charged(pool), 0);
-    CHECK("not in flight", ed_outbox_oldest(&outbox) == NULL);
+    CHECK_EQ("not counted as reliable", bed.outbox.reliable_count, 0);
+    CHECK_EQ("bytes", bed.outbox.unreliable_size, 100);
+    CHECK("nothing is heard of it", !send_next().has_ref);
+    CHECK_EQ("bytes", bed.outbox.unreliable_size, 0);
+    CHECK_EQ("its block is back", ed_pool_charged(bed.pool), 0);
+    CHECK("not in flight", ed_outbox_oldest(&bed.outbox) == NULL);
+    CHECK("nothing waits", ed_outbox_is_flushed(&bed.outbox));
 }
 
-/* --------------------------------------------------------------------------- lost and found -- */
-
-static void lost_ones_go_first_by_age(void **state)
-{
-    static const size_t lost[] = {2, 4, 0, 3};
-    struct sent sent[6];
-
-    (void)state;
-    for (uint32_t n = 0; n < ED_COUNT(sent); n++)
-        push(R, (uint8_t)n, n, 4);
-    for (size_t n = 0; n < ED_COUNT(sent); n++)
-        sent[n] = send_next();
-    push(R, 0, 100, 4);
-    for (size_t i = 0; i < ED_COUNT(lost); i++)
-        CHECK("lost", ed_outbox_on_lost(&outbox, sent[lost[i]].ref, sent[lost[i]].packet));
-    check_order("before what is fresh", (const uint32_t[]){0, 2, 3, 4, 100}, 5);
-    CHECK_EQ("unacknowledged", outbox.reliable_count, 7);
-}
-
-/** The oldest by its first packet, lost or not, however often it was sent since. */
-static void the_oldest_unacknowledged(void **state)
-{
-    struct sent sent[4];
-
-    (void)state;
-    CHECK("none", ed_outbox_oldest(&outbox) == NULL);
-    push(U, 0, 99, 4);
-    push(R, 0, 0, 4);
-    CHECK("none was sent", ed_outbox_oldest(&outbox) == NULL);
-    send_next();
-    CHECK("an unreliable one is no matter", ed_outbox_oldest(&outbox) == NULL);
-    sent[0] = send_next();
-    for (uint32_t n = 1; n < 4; n++) {
-        push(R, n == 3 ? 0 : 200, n, 4); // on two streams: 0 and 3, 1 and 2
-        sent[n] = send_next();
-    }
-    CHECK_EQ("the first", mark_of(ed_outbox_oldest(&outbox)), 0);
-    CHECK_EQ("the next of its stream", mark_of(ed_out_next_oldest(ed_outbox_oldest(&outbox))), 3);
-    CHECK("lost", ed_outbox_on_lost(&outbox, sent[0].ref, sent[0].packet));
-    CHECK_EQ("lost or not", mark_of(ed_outbox_oldest(&outbox)), 0);
-    send_next();
-    CHECK_EQ("sent again or not", mark_of(ed_outbox_oldest(&outbox)), 0);
-    for (size_t n = 0; n < 3; n++) {
-        CHECK_EQ("in the order of sending", mark_of(ed_outbox_oldest(&outbox)), n);
-        CHECK("acked", ed_outbox_on_acked(&outbox, sent[n].ref));
-    }
-    CHECK("the last of its stream", ed_out_next_oldest(ed_outbox_oldest(&outbox)) == NULL);
-}
-
-/** What an old packet's fate means once a newer one carries the message too. */
-static void the_newest_packet_decides(void **state)
+/** What has begun to leave in parts may be shed, too; nothing of it is left behind. */
+static void a_begun_one_is_shed(void **state)
 {
     (void)state;
-    push(R, 0, 1, 4);
-    struct sent first = send_next();
-    ed_outbox_on_sent(&outbox, ed_outbox_oldest(&outbox), packet++); // a probe repeats it
-    CHECK("the first copy", !ed_outbox_on_lost(&outbox, first.ref, first.packet));
-    CHECK("nothing to send", ed_outbox_next(&outbox) == NULL);
-    CHECK("the second copy", ed_outbox_on_lost(&outbox, first.ref, first.packet + 1));
-    CHECK("is lost once", !ed_outbox_on_lost(&outbox, first.ref, first.packet + 1));
-    CHECK_EQ("again", send_next().mark, 1);
+    push_with((ed_message){.guarantee = U, .receipt = make_receipt(1)}, 1, 16 * KIB);
+    (void)send_next();
+    for (uint32_t n = 0; n < FIT; n++)
+        push(U, 1, n + 10, KIB);
+    CHECK_EQ("it went first", bed.stats.messages_shed, 1);
+    CHECK("and is told", ed_pool_charged(bed.pool) > 0);
+    CHECK_EQ("another lane's turn", send_next().mark, 10);
 }
 
-/* Orders in which so many messages may be declared lost; see below. */
-enum { CROWD = 100 * 1000, CROWD_LANES = 16, PACKET_MESSAGES = 128 };
-
-static size_t oldest_first(size_t i)
+static void now_or_never(void **state)
 {
-    return i;
+    (void)state;
+    push_with((ed_message){.guarantee = U, .now_or_never = true}, 1, TURN);
+    push_with((ed_message){.guarantee = US, .now_or_never = true}, 2, TURN);
+    push(U, 0, 3, TURN);
+    CHECK_EQ("one leaves", send_next().mark, 1);
+    ed_outbox_drop_hasty(&bed.outbox);
+    CHECK_EQ("one is dropped", bed.stats.messages_shed, 1);
+    check_order("what may wait is still there", (const uint32_t[]){3}, 1);
+    ed_outbox_drop_hasty(&bed.outbox);
+    CHECK_EQ("nothing to drop", bed.stats.messages_shed, 1);
+    CHECK_EQ("none is counted", bed.outbox.hasty_count, 0);
 }
 
-static size_t newest_first(size_t i)
-{
-    return CROWD - 1 - i;
-}
-
-static size_t newer_half_first(size_t i)
-{
-    return (i + CROWD / 2) % CROWD;
-}
-
-static size_t lane_by_lane(size_t i)
-{
-    return i % (CROWD / CROWD_LANES) * CROWD_LANES + i / (CROWD / CROWD_LANES);
-}
-
-/** Sends up to `count` messages, many to a packet. @return how many. */
-static size_t send_packets(struct sent *sent, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        ed_out *out = ed_outbox_next(&outbox);
-        if (out == NULL)
-            return i;
-        sent[i] = (struct sent){.mark = mark_of(out),
-                                .ref = {.slot = out->slot, .generation = out->generation},
-                                .packet = packet + i / PACKET_MESSAGES};
-        ed_outbox_on_sent(&outbox, out, sent[i].packet);
-    }
-    packet += count / PACKET_MESSAGES + 1;
-    return count;
-}
-
-static void lose(const char *name, const struct sent *sent)
-{
-    CHECK(name, ed_outbox_on_lost(&outbox, sent->ref, sent->packet));
-}
-
-/**
- * After an outage all is lost at once, and the oldest may be lost again and again. Looking for the
- * place of each among all others would take minutes here, and the test would be ended.
+/* ------------------------------------------------------------------------------------ budgets --
  */
-static void a_crowd_is_lost(void **state)
+
+static void half_of_every_budget_must_be_free(void **state)
 {
     static const struct {
         const char *name;
-        size_t (*order)(size_t i);
+        size_t size[2]; /* on streams 0 and 1 */
+        uint64_t budget;
+        size_t own; /* budget of stream 1 */
+        bool want;
     } rows[] = {
-        {"oldest first", oldest_first},
-        {"newest first", newest_first},
-        {"newer half first", newer_half_first},
-        {"lane by lane", lane_by_lane},
+        {"nothing is queued", {0, 0}, 128, 0, true},
+        {"half of it", {136, 236}, 1000, 0, true},
+        {"a byte more", {137, 236}, 1000, 0, false},
+        {"half of the stream's", {136, 136}, 1000, 400, true},
+        {"a byte more of the stream's", {136, 137}, 1000, 400, false},
+        {"another stream is not asked", {300, 0}, 1000, 100, false},
     };
-    enum { ROUNDS = 400, AGAIN = 2 * PACKET_MESSAGES };
-    static struct sent sent[CROWD];
 
     (void)state;
-    for (uint32_t n = 0; n < CROWD; n++)
-        push(R, (uint8_t)(n % CROWD_LANES), n, 4);
-    CHECK_EQ("all", send_packets(sent, CROWD), CROWD);
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
-        for (size_t n = 0; n < CROWD; n++)
-            lose(rows[i].name, &sent[rows[i].order(n)]);
-        CHECK_EQ(rows[i].name, send_packets(sent, CROWD), CROWD);
-        for (size_t n = 1; n < CROWD; n++) // those of one packet in any order
-            CHECK(rows[i].name,
-                  sent[n].mark / PACKET_MESSAGES >= sent[n - 1].mark / PACKET_MESSAGES);
-    }
-    for (size_t n = 0; n < CROWD; n++)
-        lose("again", &sent[n]);
-    for (unsigned round = 0; round < ROUNDS; round++) {
-        CHECK_EQ("the oldest", send_packets(sent, AGAIN), AGAIN);
-        CHECK("the oldest", sent[0].mark < PACKET_MESSAGES && sent[AGAIN - 1].mark < AGAIN);
-        for (size_t n = 0; n < AGAIN; n++)
-            lose("again and again", &sent[n]);
+        set_stream(1, 0, 0, rows[i].own);
+        for (uint8_t s = 0; s < 2; s++)
+            if (rows[i].size[s] > 0)
+                push(RO, s, 1, rows[i].size[s]);
+        if (rows[i].size[1] == 0 && rows[i].own > 0)
+            push(RO, 1, 1, 0);
+        CHECK_EQ(rows[i].name, ed_outbox_is_half_free(&bed.outbox, rows[i].budget), rows[i].want);
+        bed_restart();
     }
 }
 
-static void lost_then_acked(void **state)
+/** Every account has its charge back when the message is settled, not when it is sent. */
+static void accounts_are_paid_when_it_is_settled(void **state)
 {
     (void)state;
-    push(R, 0, 1, 4);
-    push(R, 0, 2, 4);
-    struct sent first = send_next(), second = send_next();
-    CHECK("lost", ed_outbox_on_lost(&outbox, first.ref, first.packet));
-    CHECK("it was only late", ed_outbox_on_acked(&outbox, first.ref));
-    CHECK("not sent again", ed_outbox_next(&outbox) == NULL);
-    CHECK("acked once", !ed_outbox_on_acked(&outbox, first.ref));
-    CHECK("the other", ed_outbox_on_acked(&outbox, second.ref));
-    CHECK_EQ("all acknowledged", outbox.reliable_count, 0);
-    CHECK_EQ("all blocks back", ed_pool_charged(pool), 0);
+    push(RO, 0, 1, 100);
+    push(RO, 0, 2, 5000);
+    push(U, 0, 3, 100);
+    uint64_t both = 164 + ed_charge_of(5000);
+    CHECK_EQ("queued", bed.outbox.queued_size, both + 164);
+    CHECK_EQ("of the manager", bed.queued_size, both + 164);
+    CHECK_EQ("the callers'", bed.account.used, both + 164);
+    struct sent sent[8];
+    size_t count = 0;
+    while (has_next())
+        sent[count++] = send_next();
+    CHECK_EQ("reliable ones are queued", bed.outbox.queued_size, both);
+    for (size_t i = 0; i < count; i++)
+        if (sent[i].has_ref)
+            acked(&sent[i]);
+    CHECK("nothing is", bed.queued_size == 0 && bed.account.used == 0);
 }
 
-/** A record is used again, and old references do not reach its new message. */
-static void references_go_stale(void **state)
-{
-    (void)state;
-    push(R, 0, 1, 4);
-    struct sent old = send_next();
-    CHECK("acked", ed_outbox_on_acked(&outbox, old.ref));
-    push(R, 0, 2, 4);
-    struct sent fresh = send_next();
-    CHECK_EQ("the same place", fresh.ref.slot, old.ref.slot);
-    CHECK("another generation", fresh.ref.generation != old.ref.generation);
-    CHECK("stale ack", !ed_outbox_on_acked(&outbox, old.ref));
-    CHECK("stale loss", !ed_outbox_on_lost(&outbox, old.ref, fresh.packet));
-    CHECK_EQ("still in flight", mark_of(ed_outbox_oldest(&outbox)), 2);
-}
+/* ------------------------------------------------------------------------------------- memory --
+ */
 
-/* ----------------------------------------------------------------------------------- memory -- */
-
-static void out_of_memory_changes_nothing(void **state)
+static void out_of_memory_accepts_nothing(void **state)
 {
     unsigned failures = 0;
 
     (void)state;
     for (uint32_t n = 0; n < 300; n++) {
-        ed_block *block = ed_pool_take(pool, 4);
-        uint64_t shed = 99;
-        memcpy(block->data, &n, 4);
+        ed_message message = {.block = make_block(n, 4),
+                              .guarantee = RO,
+                              .stream = (uint8_t)(n % 7),
+                              .expires_ns = n % 3 == 0 ? 1000 : ED_NEVER_NS};
+        bed.account.used += (size_t)ed_charge_of(4);
         for (uint64_t after = 0;; after++) {
-            counting.fail_after = after;
-            eddy_status status = ed_outbox_push(&outbox, R, (uint8_t)(n % 7), block, &shed);
-            counting.fail_after = UINT64_MAX;
+            bed.counting.fail_after = after;
+            eddy_status status = ed_outbox_push(&bed.outbox, &message);
+            bed.counting.fail_after = UINT64_MAX;
             if (status == EDDY_OK)
                 break;
             CHECK_EQ("status", status, EDDY_ENOMEM);
-            CHECK_EQ("nothing accepted", outbox.reliable_count, n);
-            CHECK_EQ("nothing fresh", outbox.fresh_count, n);
+            CHECK_EQ("nothing accepted", bed.outbox.reliable_count, n);
+            CHECK_EQ("nothing fresh", bed.outbox.fresh_count, n);
             failures++;
         }
     }
     CHECK("failures were met", failures > 20);
     for (uint32_t n = 0; n < 300; n++)
-        CHECK_EQ("all there, in turn", send_next().mark, n);
+        (void)send_next();
+    CHECK("all of them", !has_next());
 }
 
-/** Any order of sending, loss, late and repeated news: every message ends exactly once. */
-static void a_long_life(void **state)
+/** Without memory to remember what was sent, nothing leaves; later it does. */
+static void out_of_memory_sends_nothing(void **state)
 {
-    enum { KEPT = 256, ROUNDS = 200000 };
-    static struct sent log[KEPT];
-    uint64_t seed = 6;
-    uint32_t pushed = 0, ended = 0;
+    ed_outgoing next;
 
     (void)state;
-    packet = 1; // 0 marks an empty place in the log
-    for (unsigned round = 0; round < ROUNDS; round++) {
-        struct sent *news = &log[splitmix_below(&seed, KEPT)];
-        uint32_t what = splitmix_below(&seed, 4);
-        if (what == 0 && pushed - ended < 1000)
-            push(R, (uint8_t)splitmix_below(&seed, 3), pushed++, 4);
-        if (what == 2 && news->packet != 0)
-            ended += ed_outbox_on_acked(&outbox, news->ref) ? 1 : 0;
-        // What is about to be forgotten here is declared lost before, so that it is sent again.
-        if (what % 2 == 1 && news->packet != 0)
-            (void)ed_outbox_on_lost(&outbox, news->ref, news->packet);
-        if (what == 1 && ed_outbox_next(&outbox) != NULL)
-            *news = send_next();
-        CHECK_EQ("neither lost nor doubled", outbox.reliable_count, pushed - ended);
+    for (uint32_t n = 0; n < 40; n++)
+        push(RO, 0, n, 4);
+    for (uint32_t n = 0; n < 40; n++) {
+        bed.counting.fail_after = 0;
+        if (!ed_outbox_next(&bed.outbox, BED_ROOM, bed.packet, &next))
+            CHECK("it says why", bed.outbox.is_out_of_memory);
+        bed.counting.fail_after = UINT64_MAX;
+        CHECK_EQ("in order", send_next().mark, n);
+        CHECK("it has gone by", !bed.outbox.is_out_of_memory);
     }
-    CHECK("it went on", ended > 10000);
+}
+
+static void streams_without_memory(void **state)
+{
+    eddy_stream_options options = {.priority = 1};
+
+    (void)state;
+    bed.counting.fail_after = 0;
+    CHECK_EQ("status", ed_outbox_set_stream(&bed.outbox, 1, &options), EDDY_ENOMEM);
+    bed.counting.fail_after = UINT64_MAX;
+    CHECK_EQ("later", ed_outbox_set_stream(&bed.outbox, 1, &options), EDDY_OK);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(lanes_take_turns, setup, teardown),
-        cmocka_unit_test_setup_teardown(frames_say_where_it_belongs, setup, teardown),
-        cmocka_unit_test_setup_teardown(sequences, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_window_closes_and_reopens, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_oldest_unreliable_gives_way, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_lane_sheds_its_own, setup, teardown),
-        cmocka_unit_test_setup_teardown(unreliable_ones_are_sent_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(lost_ones_go_first_by_age, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_oldest_unacknowledged, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_newest_packet_decides, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_crowd_is_lost, setup, teardown),
-        cmocka_unit_test_setup_teardown(lost_then_acked, setup, teardown),
-        cmocka_unit_test_setup_teardown(references_go_stale, setup, teardown),
-        cmocka_unit_test_setup_teardown(out_of_memory_changes_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_long_life, setup, teardown),
+        cmocka_unit_test_setup_teardown(lanes_take_turns, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(shares_are_by_weight, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(the_more_urgent_goes_first, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(a_priority_changes_what_waits, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(frames_say_where_it_belongs, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(sequences_go_round, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(unreliable_parts_are_counted, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(parts_fill_their_packets, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(what_is_sent_once_fits_again, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(a_large_message_leaves_room_for_others, bed_setup,
+                                        bed_teardown),
+        cmocka_unit_test_setup_teardown(at_most_two_are_under_way, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(a_second_is_begun_only_with_credit_for_all_of_it, bed_setup,
+                                        bed_teardown),
+        cmocka_unit_test_setup_teardown(the_window_closes_and_reopens, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(a_packet_takes_24_new_ones_of_a_lane, bed_setup,
+                                        bed_teardown),
+        cmocka_unit_test_setup_teardown(nothing_leaves_above_the_grant, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(who_is_short_first_is_served_first, bed_setup,
+                                        bed_teardown),
+        cmocka_unit_test_setup_teardown(who_is_short_and_expires, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(the_oldest_unreliable_gives_way, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(the_oldest_of_all_lanes, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(a_sequenced_lane_sheds_its_own, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(unreliable_ones_are_sent_once, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(a_begun_one_is_shed, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(now_or_never, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(half_of_every_budget_must_be_free, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(accounts_are_paid_when_it_is_settled, bed_setup,
+                                        bed_teardown),
+        cmocka_unit_test_setup_teardown(out_of_memory_accepts_nothing, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(out_of_memory_sends_nothing, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(streams_without_memory, bed_setup, bed_teardown),
     };
     return cmocka_run_group_tests_name("stream_send", tests, NULL, NULL);
 }

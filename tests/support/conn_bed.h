@@ -1,0 +1,25 @@
+/** What connections share when there is no manager: for tests of connections alone. */
+#ifndef ED_TEST_CONN_BED_H
+#define ED_TEST_CONN_BED_H
+
+#include "transport/conn.h"
+
+typedef struct ed_conn_bed {
+    ed_conn_shared shared;
+    eddy_config config;
+    eddy_stats stats;
+    ed_log log; /* silent */
+    ed_credit_pool room;
+    uint64_t queued_size;
+} ed_conn_bed;
+
+/** Default configuration, system's entropy. Fails the test where that is not to be had. */
+void ed_conn_bed_open(ed_conn_bed *bed, uint32_t connections_max);
+
+/** All connections are freed before. */
+void ed_conn_bed_close(ed_conn_bed *bed);
+
+/** A block reserved for a client's last event. */
+ed_block *ed_conn_bed_last(const ed_conn_bed *bed);
+
+#endif

@@ -1,0 +1,91 @@
+#include "transport/account.h"
+
+#include "core/alloc.h"
+#include "core/base.h"
+
+/** One atomic step, so that of two callers at the limit one is refused. */
+static bool take(atomic_size_t *used, size_t budget, size_t charge)
+{
+    size_t before = atomic_fetch_add(used, charge);
+
+    // An empty account takes a message of any size that may be sent at all.
+    if (before == 0 || (before <= budget && charge <= budget - before))
+        return true;
+    (void)atomic_fetch_sub(used, charge);
+    return false;
+}
+
+static ed_account_stream *stream_of(const ed_account *account, uint8_t stream)
+{
+    ed_account_stream *streams = atomic_load(&account->streams);
+
+    return streams == NULL ? NULL : &streams[stream];
+}
+
+eddy_status ed_account_charge(ed_account *account, size_t budget, uint8_t stream, size_t charge)
+{
+    ed_account_stream *own = stream_of(account, stream);
+
+    if (!take(&account->used, budget, charge))
+        return EDDY_EAGAIN;
+    size_t own_budget = own == NULL ? 0 : atomic_load(&own->budget);
+    if (own == NULL)
+        return EDDY_OK;
+    if (own_budget == 0)
+        own_budget = SIZE_MAX;
+    if (take(&own->used, own_budget, charge))
+        return EDDY_OK;
+    (void)atomic_fetch_sub(&account->used, charge);
+    return EDDY_EAGAIN;
+}
+
+/** What was charged before the stream was counted at all is not taken off it. */
+static void refund_stream(ed_account_stream *own, size_t charge)
+{
+    size_t used = atomic_load(&own->used);
+
+    while (!atomic_compare_exchange_weak(&own->used, &used, used < charge ? 0 : used - charge))
+        continue;
+}
+
+void ed_account_refund(ed_account *account, uint8_t stream, size_t charge)
+{
+    ed_account_stream *own = stream_of(account, stream);
+    size_t before = atomic_fetch_sub(&account->used, charge);
+
+    ED_ASSERT(before >= charge);
+    if (own != NULL)
+        refund_stream(own, charge);
+}
+
+eddy_status ed_account_set_stream(ed_account *account, const eddy_allocator *allocator,
+                                  uint8_t stream, size_t budget)
+{
+    ed_account_stream *streams = atomic_load(&account->streams);
+
+    if (streams == NULL && budget == 0)
+        return EDDY_OK;
+    if (streams == NULL) {
+        streams = ed_alloc_array(allocator, EDDY_STREAM_COUNT, sizeof(*streams));
+        if (streams == NULL)
+            return EDDY_ENOMEM;
+        atomic_store(&account->streams, streams);
+    }
+    atomic_store(&streams[stream].budget, budget);
+    return EDDY_OK;
+}
+
+void ed_account_reset(ed_account *account)
+{
+    ed_account_stream *streams = atomic_load(&account->streams);
+
+    atomic_store(&account->was_refused, false);
+    for (size_t i = 0; streams != NULL && i < EDDY_STREAM_COUNT; i++)
+        atomic_store(&streams[i].budget, 0);
+}
+
+void ed_account_free(ed_account *account, const eddy_allocator *allocator)
+{
+    ed_alloc_free(allocator, atomic_load(&account->streams),
+                  EDDY_STREAM_COUNT * sizeof(ed_account_stream));
+}

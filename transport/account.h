@@ -1,0 +1,39 @@
+/**
+ * What eddy_send goes by before it accepts a message: bytes of charge that a connection, and a
+ * stream of it, have accepted and not settled. Any thread charges; the manager's refunds.
+ */
+#ifndef ED_ACCOUNT_H
+#define ED_ACCOUNT_H
+
+#include <stdatomic.h>
+
+#include "core/eddy.h"
+
+typedef struct ed_account_stream {
+    atomic_size_t budget; /* 0: no limit of its own */
+    atomic_size_t used;
+} ed_account_stream;
+
+typedef struct ed_account {
+    atomic_size_t used;
+    atomic_bool was_refused;              /* since EDDY_WRITABLE was last said, or never */
+    _Atomic(ed_account_stream *) streams; /* EDDY_STREAM_COUNT of them, or NULL */
+} ed_account;
+
+/** @return EDDY_OK, or EDDY_EAGAIN with nothing charged. Any thread. */
+EDDY_MUST_CHECK eddy_status ed_account_charge(ed_account *account, size_t budget, uint8_t stream,
+                                              size_t charge);
+
+void ed_account_refund(ed_account *account, uint8_t stream, size_t charge);
+
+/** Gives a stream number a budget. @return EDDY_OK or EDDY_ENOMEM. The manager's thread. */
+EDDY_MUST_CHECK eddy_status ed_account_set_stream(ed_account *account,
+                                                  const eddy_allocator *allocator, uint8_t stream,
+                                                  size_t budget);
+
+/** The connection is over; the next one has no budgets of streams. */
+void ed_account_reset(ed_account *account);
+
+void ed_account_free(ed_account *account, const eddy_allocator *allocator);
+
+#endif

@@ -1,0 +1,168 @@
+/** The calls of core/eddy.h that send. */
+#include <string.h>
+
+#include "transport/api_state.h"
+
+static const eddy_send_options plain_options;
+
+/** What is the same for all connections that a message goes to. */
+static eddy_status check(const eddy_manager *m, eddy_guarantee guarantee, const void *data,
+                         size_t size, const eddy_send_options *options)
+{
+    bool reliable = guarantee >= EDDY_RELIABLE_UNORDERED;
+
+    if ((unsigned)guarantee > EDDY_RELIABLE_SEQUENCED || (data == NULL && size > 0) ||
+        (options->now_or_never && reliable))
+        return EDDY_EINVAL;
+    if (size > m->config.max_message_size || (!reliable && size > EDDY_UNRELIABLE_SIZE_MAX))
+        return EDDY_ETOOBIG;
+    return EDDY_OK;
+}
+
+static ed_account *account_of(eddy_manager *m, eddy_connection connection)
+{
+    return &m->accounts[ed_slot_of(connection)];
+}
+
+/** There was no room: asks to be told when there is, unless that has been asked. */
+static eddy_status refuse(eddy_manager *m, eddy_connection connection)
+{
+    (void)atomic_fetch_add(&m->sends_refused, 1);
+    ed_reliable_command command = {
+        .head = {.kind = ED_COMMAND_TO_CONNECTION, .connection = connection},
+        .operation = ED_OPERATION_WANT_WRITABLE};
+    ed_account *account = account_of(m, connection);
+
+    if (!atomic_exchange(&account->was_refused, true) && ed_api_push(m, &command) != EDDY_OK)
+        atomic_store(&account->was_refused, false);
+    return EDDY_EAGAIN;
+}
+
+static ed_block *make_receipt(eddy_manager *m, uint64_t number)
+{
+    eddy_event_receipt receipt = {.receipt = number};
+    ed_block *block = ed_pool_take(m->send_pool, sizeof(receipt));
+
+    if (block != NULL)
+        memcpy(block->data, &receipt, sizeof(receipt));
+    return block;
+}
+
+/** Gives a message to the core. Takes the block over on success. */
+static eddy_status push(eddy_manager *m, eddy_connection connection, eddy_guarantee guarantee,
+                        uint8_t stream, ed_block *block, const eddy_send_options *options)
+{
+    ed_reliable_command command = {
+        .head = {.kind = ED_COMMAND_TO_CONNECTION, .connection = connection},
+        .operation = ED_OPERATION_SEND,
+        .block = block,
+        .expire_ms = options->expire_ms,
+        .guarantee = (uint8_t)guarantee,
+        .stream = stream,
+        .now_or_never = options->now_or_never};
+
+    if (options->receipt != 0) {
+        command.receipt = make_receipt(m, options->receipt);
+        if (command.receipt == NULL)
+            return EDDY_EAGAIN;
+    }
+    eddy_status status = ed_api_push(m, &command);
+    if (status != EDDY_OK)
+        ed_pool_give(command.receipt);
+    return status == EDDY_ENOMEM ? EDDY_EAGAIN : status;
+}
+
+/** Sends a block, which it shares, to one connection. */
+static eddy_status send_block(eddy_manager *m, eddy_connection connection, eddy_guarantee guarantee,
+                              uint8_t stream, ed_block *block, const eddy_send_options *options)
+{
+    size_t charge = (size_t)ed_charge_of(block->size);
+
+    if (!ed_slots_live(m->slots, connection))
+        return EDDY_ECONNECTION;
+    ed_account *account = account_of(m, connection);
+    if (ed_account_charge(account, m->config.connection_send_budget, stream, charge) != EDDY_OK)
+        return refuse(m, connection);
+    eddy_status status = push(m, connection, guarantee, stream, ed_pool_share(block), options);
+    if (status == EDDY_OK)
+        return EDDY_OK;
+    ed_pool_give(block);
+    ed_account_refund(account, stream, charge);
+    return status == EDDY_EAGAIN ? refuse(m, connection) : status;
+}
+
+static ed_block *make_block(eddy_manager *m, const void *data, size_t size)
+{
+    ed_block *block = ed_pool_take(m->send_pool, size);
+
+    if (block != NULL && size > 0)
+        memcpy(block->data, data, size);
+    return block;
+}
+
+eddy_status eddy_send_with(eddy_manager *m, eddy_connection connection, eddy_guarantee guarantee,
+                           uint8_t stream, const void *data, size_t size,
+                           const eddy_send_options *options)
+{
+    if (options == NULL)
+        options = &plain_options;
+    eddy_status status = check(m, guarantee, data, size, options);
+    if (status != EDDY_OK)
+        return status;
+    if (!ed_slots_live(m->slots, connection))
+        return EDDY_ECONNECTION;
+    if (atomic_load(&m->shutting_down))
+        return EDDY_ECLOSED;
+    ed_block *block = make_block(m, data, size);
+    if (block == NULL)
+        return refuse(m, connection);
+    status = send_block(m, connection, guarantee, stream, block, options);
+    ed_pool_give(block);
+    return status;
+}
+
+eddy_status eddy_send(eddy_manager *m, eddy_connection connection, eddy_guarantee guarantee,
+                      uint8_t stream, const void *data, size_t size)
+{
+    return eddy_send_with(m, connection, guarantee, stream, data, size, &plain_options);
+}
+
+size_t eddy_broadcast(eddy_manager *m, const eddy_connection *connections, size_t count,
+                      eddy_guarantee guarantee, uint8_t stream, const void *data, size_t size,
+                      eddy_status *statuses)
+{
+    size_t accepted = 0;
+    eddy_status fate = check(m, guarantee, data, size, &plain_options);
+    ed_block *block = fate == EDDY_OK ? make_block(m, data, size) : NULL;
+
+    if (fate == EDDY_OK && block == NULL)
+        fate = EDDY_EAGAIN;
+    for (size_t i = 0; i < count; i++) {
+        eddy_status status =
+            block == NULL ? fate
+                          : send_block(m, connections[i], guarantee, stream, block, &plain_options);
+        accepted += status == EDDY_OK ? 1 : 0;
+        if (statuses != NULL)
+            statuses[i] = status;
+    }
+    ed_pool_give(block);
+    return accepted;
+}
+
+eddy_status eddy_set_stream(eddy_manager *m, eddy_connection connection, uint8_t stream,
+                            const eddy_stream_options *options)
+{
+    if (options == NULL || options->priority >= EDDY_PRIORITY_COUNT)
+        return EDDY_EINVAL;
+    if (!ed_slots_live(m->slots, connection))
+        return EDDY_ECONNECTION;
+    ed_reliable_command command = {
+        .head = {.kind = ED_COMMAND_TO_CONNECTION, .connection = connection},
+        .operation = ED_OPERATION_SET_STREAM,
+        .stream = stream,
+        .budget = options->budget,
+        .priority = options->priority,
+        .weight = options->weight};
+
+    return ed_api_push(m, &command);
+}

@@ -1,0 +1,42 @@
+/** What the files behind core/eddy.h share: a manager, its socket, its channels, perhaps a pump. */
+#ifndef ED_API_STATE_H
+#define ED_API_STATE_H
+
+#include <stdatomic.h>
+
+#include "transport/pump.h"
+#include "transport/reliable.h"
+
+struct eddy_manager {
+    eddy_config config; /* its pointers point at the copies below */
+    eddy_allocator allocator;
+    eddy_entropy entropy;
+    eddy_socket socket;
+    eddy_address local;
+    ed_pool *control_pool; /* so that a connection can be closed when the others are used up */
+    ed_pool *notice_pool;  /* for events that may come late */
+    ed_pool *event_pool;   /* has room for every event that must not be lost */
+    ed_pool *send_pool;
+    ed_pool *receive_pool;
+    ed_channel *commands; /* we hold the sender's end */
+    ed_channel *events;   /* we hold the receiver's end */
+    ed_returns returns;
+    ed_slots *slots;
+    ed_account *accounts; /* of the slots, by number */
+    ed_manager *core;
+    ed_reliable reliable;
+    ed_log log;
+    ed_pump pump;
+    atomic_bool shutting_down;
+    atomic_uint_fast64_t sends_refused;
+
+    eddy_stats live; /* the manager's own */
+    ed_mutex mutex;  /* of what follows */
+    eddy_stats published;
+    eddy_socket_stats published_socket;
+};
+
+/** Hands a command to the core. @return EDDY_OK, EDDY_ECLOSED or EDDY_ENOMEM. Any thread. */
+EDDY_MUST_CHECK eddy_status ed_api_push(eddy_manager *m, const ed_reliable_command *command);
+
+#endif

@@ -1,0 +1,186 @@
+#include "transport/credit.h"
+
+enum {
+    /* Of the heap's bytes for each of charge: blocks are rounded up by at most a quarter, and an
+       event takes its place in a channel. */
+    HEAP_NUMERATOR = 3,
+    HEAP_DENOMINATOR = 2,
+    UNRELIABLE_SHARE = 8, /* an eighth of the budget is for unreliable messages */
+    WINDOW_SHARE = 4,     /* a connection's window is at most a quarter of what is for windows */
+    GROW_RTTS = 2,        /* a window that is used up within so many round trips is too small */
+};
+
+void ed_credit_pool_init(ed_credit_pool *pool, size_t budget, size_t max_message_size,
+                         uint32_t connections_max)
+{
+    // A message that is complete stands twice for a moment: in its parts and whole.
+    uint64_t heap = budget - budget / UNRELIABLE_SHARE - max_message_size;
+    uint64_t room = heap / HEAP_NUMERATOR * HEAP_DENOMINATOR;
+    uint64_t demands = ed_max_u64(room / 2, ed_charge_of(max_message_size)); // one at least
+    uint64_t windows = room - demands;
+    uint64_t share = windows / 2 / ed_max_u64(connections_max, 1);
+
+    ED_ASSERT(budget / 2 > max_message_size && demands < room);
+    *pool = (ed_credit_pool){.windows_max = windows,
+                             .demands_max = demands,
+                             .unreliable_max =
+                                 budget / UNRELIABLE_SHARE / HEAP_NUMERATOR * HEAP_DENOMINATOR,
+                             .window_max = windows / WINDOW_SHARE};
+    share = ed_min_u64(ed_max_u64(share, ED_CREDIT_INITIAL_MIN), ED_CREDIT_INITIAL);
+    pool->window_initial = (uint32_t)share;
+    pool->window_max = ed_max_u64(pool->window_max, share);
+    ed_list_init(&pool->waiting);
+}
+
+bool ed_credit_in_init(ed_credit_in *credit, ed_credit_pool *pool, uint64_t now_ns)
+{
+    *credit = (ed_credit_in){.pool = pool, .round_ns = now_ns};
+    if (pool->window_initial > pool->windows_max - pool->windows)
+        return false;
+    pool->windows += pool->window_initial;
+    credit->window = pool->window_initial;
+    credit->limit = pool->window_initial;
+    return true;
+}
+
+void ed_credit_in_free(ed_credit_in *credit)
+{
+    ED_ASSERT(credit->pool->windows >= credit->window);
+    ED_ASSERT(credit->pool->demands >= credit->reserved);
+    credit->pool->windows -= credit->window;
+    credit->pool->demands -= credit->reserved;
+    ed_list_remove(&credit->waiting);
+    credit->window = 0;
+    credit->reserved = 0;
+}
+
+bool ed_credit_valid(const ed_credit_in *credit)
+{
+    return credit->consumed <= credit->claimed && credit->claimed <= credit->limit &&
+           credit->limit - credit->consumed <= credit->window + credit->reserved;
+}
+
+bool ed_credit_claim(ed_credit_in *credit, uint64_t charge)
+{
+    if (charge > credit->limit - credit->claimed)
+        return false;
+    credit->claimed += charge;
+    return true;
+}
+
+/**
+ * What is granted beyond the window stays reserved, and so does all that the messages which arrive
+ * need, once it is there: small ones that are given back meanwhile do not eat it. A part of that is
+ * given back like the rest: two that hold half each wait forever.
+ */
+static void release(ed_credit_in *credit)
+{
+    uint64_t granted = credit->limit - credit->consumed;
+    uint64_t beyond = granted > credit->window ? granted - credit->window : 0;
+    bool has_all = credit->reserved >= credit->demand;
+    uint64_t needed = has_all ? ed_max_u64(beyond, credit->demand) : beyond;
+
+    ED_ASSERT(needed <= credit->reserved);
+    credit->pool->demands -= credit->reserved - needed;
+    credit->reserved = needed;
+}
+
+/** Whether half of the window was used in little more than a round trip: that holds the peer up. */
+static bool is_fast(ed_credit_in *credit, uint64_t smoothed_rtt_ns, uint64_t now_ns)
+{
+    bool is_over = now_ns - credit->round_ns > GROW_RTTS * smoothed_rtt_ns;
+
+    if (!is_over && credit->claimed - credit->round_at < credit->window / 2)
+        return false;
+    credit->round_ns = now_ns;
+    credit->round_at = credit->claimed;
+    return !is_over;
+}
+
+/**
+ * Widens a window that is too narrow for the path; or for a program that does not read for a
+ * moment, which its peer should not feel, as long as there is plenty of room.
+ */
+static void grow_window(ed_credit_in *credit, uint64_t smoothed_rtt_ns, uint64_t now_ns)
+{
+    ed_credit_pool *pool = credit->pool;
+    uint64_t more = ed_min_u64(credit->window, pool->window_max - credit->window);
+    bool is_full = credit->claimed - credit->consumed > credit->window / 2;
+    uint64_t most = pool->windows_max;
+
+    if (!is_fast(credit, smoothed_rtt_ns, now_ns)) {
+        if (!is_full)
+            return;
+        most /= 2;
+    }
+    if (pool->windows + more > most)
+        return;
+    pool->windows += more;
+    credit->window += more;
+}
+
+static uint64_t wanted_limit(const ed_credit_in *credit)
+{
+    return credit->consumed + credit->window + credit->demand;
+}
+
+/** Who waits longest gets what becomes free. */
+static bool is_its_turn(const ed_credit_in *credit)
+{
+    ed_list_node *first = ed_list_first(&credit->pool->waiting);
+
+    return first == NULL || first == &credit->waiting;
+}
+
+/** Reserves what the limit needs beyond the window. @return false if there is no room. */
+static bool reserve(ed_credit_in *credit, uint64_t limit)
+{
+    ed_credit_pool *pool = credit->pool;
+    uint64_t granted = limit - credit->consumed;
+    uint64_t needed = granted > credit->window ? granted - credit->window : 0;
+
+    if (needed <= credit->reserved)
+        return true;
+    uint64_t taken = pool->demands + pool->orphans + needed - credit->reserved;
+    if (!is_its_turn(credit) || taken > pool->demands_max)
+        return false;
+    pool->demands += needed - credit->reserved;
+    credit->reserved = needed;
+    return true;
+}
+
+static bool is_worth_telling(const ed_credit_in *credit, uint64_t limit)
+{
+    return limit >= credit->limit + credit->window / 2;
+}
+
+/** @return the limit that there is room for. Who does not get all that it wants waits for it. */
+static uint64_t reserve_or_wait(ed_credit_in *credit)
+{
+    uint64_t limit = wanted_limit(credit);
+
+    if (!is_worth_telling(credit, limit) || reserve(credit, limit)) {
+        ed_list_remove(&credit->waiting);
+        return limit;
+    }
+    if (!ed_list_linked(&credit->waiting))
+        ed_list_push_back(&credit->pool->waiting, &credit->waiting);
+    return credit->consumed + credit->window + credit->reserved;
+}
+
+void ed_credit_update(ed_credit_in *credit, uint64_t smoothed_rtt_ns, uint64_t now_ns)
+{
+    release(credit);
+    grow_window(credit, smoothed_rtt_ns, now_ns);
+    uint64_t limit = reserve_or_wait(credit);
+    if (!is_worth_telling(credit, limit))
+        return;
+    credit->limit = limit;
+    credit->pending = true;
+    ED_ASSERT(ed_credit_valid(credit));
+}
+
+bool ed_credit_is_short(const ed_credit_in *credit)
+{
+    return credit->limit - credit->claimed < credit->window / 2;
+}

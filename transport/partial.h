@@ -1,0 +1,24 @@
+/** The unreliable messages that arrive, in one piece or in parts. Internal to the inbox. */
+#ifndef ED_PARTIAL_H
+#define ED_PARTIAL_H
+
+#include "transport/stream_receive.h"
+
+/** As ed_inbox_receive, for an unreliable guarantee. */
+EDDY_MUST_CHECK eddy_status ed_inbox_receive_unreliable(ed_inbox *inbox,
+                                                        const ed_message_frame *message,
+                                                        uint64_t packet, uint64_t now_ns);
+
+/** Gives back all that waits for parts. */
+void ed_partials_free(ed_inbox *inbox);
+
+/* The inbox's own, of stream_receive.c. */
+
+/** Copies a message in one piece. @return NULL out of memory. */
+ed_block *ed_inbox_keep(const ed_inbox *inbox, const ed_message_frame *message);
+
+/** Queues a message for the program. */
+void ed_inbox_make_ready(ed_inbox *inbox, ed_block *block, uint8_t guarantee, uint8_t stream,
+                         uint32_t skipped);
+
+#endif
