@@ -23,7 +23,7 @@ enum {
     QUIET_LIMIT_S = 30,
     FLUSH_MS = 5000,
     SHUTDOWN_LIMIT_S = 15,
-    FOLLOWS_MOVES = 0, /* whether a connection survives that its client's address changes */
+    FOLLOWS_MOVES = 1, /* whether a connection survives that its client's address changes */
 };
 
 static const char *program;
@@ -130,7 +130,7 @@ static void move(void)
 
     if (FOLLOWS_MOVES == 0 || node->manager == NULL)
         return;
-    ed_node_move(node);
+    ed_node_rebind(node);
     seen.moves++;
 }
 
@@ -160,8 +160,10 @@ static void set_stream(void)
     uint8_t stream = world.climate.streams[ed_rng_below(&world.rng, ED_DRAWN_STREAMS)];
     eddy_stream_options options = ed_draw_stream_options(&world.rng);
 
-    if (endpoint != NULL)
-        ed_node_set_stream(node, endpoint, stream, &options);
+    if (endpoint == NULL)
+        return;
+    eddy_status status = eddy_set_stream(node->manager, endpoint->handle, stream, &options);
+    CHECK(world.cluster.name, status == EDDY_OK || status == EDDY_ECONNECTION);
 }
 
 static void broadcast(void)
@@ -277,7 +279,10 @@ static void heal(void)
         world.back_ns[i] = world.reads_ns[i] = 0;
     for (uint64_t ticks = 0; !all_connected() || !ed_cluster_all_delivered(&world.cluster);
          ticks++) {
-        CHECK(world.cluster.name, now_ns() < healed_ns + HEALED_LIMIT_S * ED_NS_PER_S);
+        bool in_time = now_ns() < healed_ns + HEALED_LIMIT_S * ED_NS_PER_S;
+        if (!in_time)
+            ed_cluster_print(&world.cluster);
+        CHECK(world.cluster.name, in_time);
         if (ticks % 16 == 0)
             greet();
         tick(false);
