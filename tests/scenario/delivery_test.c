@@ -270,6 +270,11 @@ static void greet(void)
                 (void)ed_node_send_parcel(node_at(n), &node_at(n)->endpoints[i], &parcel);
 }
 
+static bool is_mended(void)
+{
+    return all_connected() && ed_cluster_all_delivered(&world.cluster);
+}
+
 static void heal(void)
 {
     uint64_t healed_ns = now_ns();
@@ -277,8 +282,7 @@ static void heal(void)
     ed_world_heal(world.cluster.world);
     for (size_t i = 0; i < world.cluster.node_count; i++)
         world.back_ns[i] = world.reads_ns[i] = 0;
-    for (uint64_t ticks = 0; !all_connected() || !ed_cluster_all_delivered(&world.cluster);
-         ticks++) {
+    for (uint64_t ticks = 0; ticks == 0 || !is_mended(); ticks++) {
         bool in_time = now_ns() < healed_ns + HEALED_LIMIT_S * ED_NS_PER_S;
         if (!in_time)
             ed_cluster_print(&world.cluster);
