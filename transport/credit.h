@@ -48,7 +48,9 @@ typedef struct ed_credit_pool {
     uint64_t unreliable;
     uint64_t window_max;     /* of one connection */
     uint32_t window_initial; /* granted in the handshake */
-    ed_list waiting;         /* of ed_credit_in.waiting: for room, first come, first served */
+    uint32_t connections_max;
+    uint32_t connection_count;
+    ed_list waiting; /* of ed_credit_in.waiting: for room, first come, first served */
 } ed_credit_pool;
 
 /** @param budget bytes of heap for all that is received. */

@@ -23,7 +23,7 @@ enum {
     QUIET_LIMIT_S = 30,
     FLUSH_MS = 5000,
     SHUTDOWN_LIMIT_S = 15,
-    FOLLOWS_MOVES = 0, /* whether a connection survives that its client's address changes */
+    FOLLOWS_MOVES = 1, /* whether a connection survives that its client's address changes */
 };
 
 static const char *program;
@@ -160,8 +160,10 @@ static void set_stream(void)
     uint8_t stream = world.climate.streams[ed_rng_below(&world.rng, ED_DRAWN_STREAMS)];
     eddy_stream_options options = ed_draw_stream_options(&world.rng);
 
-    if (endpoint != NULL)
-        ed_node_set_stream(node, endpoint, stream, &options);
+    if (endpoint == NULL)
+        return;
+    eddy_status status = eddy_set_stream(node->manager, endpoint->handle, stream, &options);
+    CHECK(world.cluster.name, status == EDDY_OK || status == EDDY_ECONNECTION);
 }
 
 static void broadcast(void)
@@ -268,6 +270,11 @@ static void greet(void)
                 (void)ed_node_send_parcel(node_at(n), &node_at(n)->endpoints[i], &parcel);
 }
 
+static bool is_mended(void)
+{
+    return all_connected() && ed_cluster_all_delivered(&world.cluster);
+}
+
 static void heal(void)
 {
     uint64_t healed_ns = now_ns();
@@ -275,9 +282,11 @@ static void heal(void)
     ed_world_heal(world.cluster.world);
     for (size_t i = 0; i < world.cluster.node_count; i++)
         world.back_ns[i] = world.reads_ns[i] = 0;
-    for (uint64_t ticks = 0; !all_connected() || !ed_cluster_all_delivered(&world.cluster);
-         ticks++) {
-        CHECK(world.cluster.name, now_ns() < healed_ns + HEALED_LIMIT_S * ED_NS_PER_S);
+    for (uint64_t ticks = 0; ticks == 0 || !is_mended(); ticks++) {
+        bool in_time = now_ns() < healed_ns + HEALED_LIMIT_S * ED_NS_PER_S;
+        if (!in_time)
+            ed_cluster_print(&world.cluster);
+        CHECK(world.cluster.name, in_time);
         if (ticks % 16 == 0)
             greet();
         tick(false);

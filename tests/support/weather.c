@@ -4,6 +4,8 @@ enum {
     SIZE_MAX_LARGE = 64 * 1024,
     SIZE_MAX_SMALL = 4 * 1024, /* where the budgets are the smallest possible */
     BUDGET_MIN = 64 * 1024,
+    CONNECTIONS_MAX = 12,           /* all clients, and what is left of those that crashed */
+    SERVER_BUDGET_MIN = 256 * 1024, /* has room for the windows of so many */
     PARTITION_MAX_MS = 3000,
     OUTAGE_MAX_MS = 15 * 1000, /* longer than any idle timeout */
     EXPIRE_MAX_MS = 2000,
@@ -36,7 +38,8 @@ ed_climate ed_draw_climate(ed_rng *rng)
 
 static void shrink_receive(ed_rng *rng, eddy_config *config)
 {
-    size_t least = ed_max_u64(BUDGET_MIN, 4 * config->max_message_size);
+    size_t least =
+        ed_max_u64(config->accept ? SERVER_BUDGET_MIN : BUDGET_MIN, 4 * config->max_message_size);
 
     config->receive_budget = least + (size_t)ed_rng_below(rng, least);
     config->unreliable_budget = ed_min_size(config->unreliable_budget, config->receive_budget);
@@ -58,7 +61,7 @@ eddy_config ed_draw_node_config(ed_rng *rng, const ed_climate *climate, bool acc
     config.idle_timeout_ms = climate->idle_timeout_ms;
     config.keepalive_ms = climate->idle_timeout_ms / 4;
     config.max_outgoing = 4;
-    config.max_connections = 32;
+    config.max_connections = CONNECTIONS_MAX;
     config.unreliable_budget = 64 * 1024;
     if (one_in(rng, 3))
         shrink_receive(rng, &config);
