@@ -276,6 +276,37 @@ static void the_gap_is_two_round_trips(void **state)
     }
 }
 
+/** The credit that it waits for goes to its old address: it does not wait for a keepalive. */
+static void a_client_that_waits_for_credit_is_found(void **state)
+{
+    enum { MESSAGES = 2000, SOON_MS = 500, BUDGET = 256 * 1024 };
+
+    eddy_config server = ed_cluster_server_config();
+    eddy_config client = ed_cluster_client_config();
+
+    (void)state;
+    server.max_message_size = EDDY_PIECE_SIZE_MAX;
+    server.unreliable_budget = server.receive_budget = BUDGET;
+    server.max_connections = 1;
+    moves = 0;
+    ed_cluster_open(&cluster, "starved", 1);
+    cluster.sizes = (ed_sizes){.min = 0, .max = 200};
+    set_link(20, 0, 0);
+    ed_cluster_add_pair(&cluster, &server, &client);
+    cluster.nodes[0].is_reading = false;
+    ed_node_send_many(&cluster.nodes[1], end_of(1), EDDY_RELIABLE_ORDERED, 0, MESSAGES);
+    ed_cluster_run_for(&cluster, 5 * ED_NS_PER_S);
+    move_client(true);
+    ed_node_send_many(&cluster.nodes[0], end_of(0), EDDY_RELIABLE_ORDERED, 0, 1);
+    ed_cluster_run_for(&cluster, SOON_MS * ED_NS_PER_MS);
+    CHECK_EQ("heard", ed_endpoint_received(end_of(1)), 1);
+    CHECK("it waits", ed_endpoint_received(end_of(0)) < MESSAGES);
+    cluster.nodes[0].is_reading = true;
+    ed_cluster_run_for(&cluster, ED_NS_PER_S);
+    check_whole();
+    ed_cluster_close(&cluster);
+}
+
 /* ----------------------------------------------------------------------------- while closing -- */
 
 /** Who closes, and when the client moves: what was accepted arrives all the same. */
@@ -643,6 +674,7 @@ int main(void)
         cmocka_unit_test(a_client_wanders_while_data_flow),
         cmocka_unit_test(the_client_moves_as_soon_as_it_is_connected),
         cmocka_unit_test(the_gap_is_two_round_trips),
+        cmocka_unit_test(a_client_that_waits_for_credit_is_found),
         cmocka_unit_test(the_client_moves_while_a_connection_closes),
         cmocka_unit_test(a_close_finds_a_client_that_has_moved),
         cmocka_unit_test(two_clients_swap_their_ports),
