@@ -51,32 +51,6 @@ static ed_path up(void)
     return (ed_path){.remote = ed_addr_ipv4(192, 0, 2, 1, 4000)};
 }
 
-/** Takes the client through the first half of its handshake; a server answers its INITIATE. */
-static void shake_hands(void)
-{
-    ed_retry retry = {.version = ED_PROTOCOL_VERSION};
-    ed_initiate initiate;
-    ed_path path = up();
-
-    CHECK_EQ("client",
-             ed_conn_init_client(&client, &bed.shared, 1, &path.remote, ed_conn_bed_last(&bed),
-                                 now_ns),
-             EDDY_OK);
-    CHECK_EQ("hello", take(&client, &path), ED_HELLO_SIZE);
-    memcpy(retry.nonce, client.nonce, ED_NONCE_SIZE);
-    ed_retry_write(data, &retry);
-    arrive(&client, up(), ED_RETRY_SIZE);
-    CHECK_EQ("initiate", take(&client, &path), ED_INITIATE_SIZE);
-    CHECK_EQ("parse", ed_initiate_parse(&initiate, data, ED_INITIATE_SIZE), EDDY_OK);
-    CHECK_EQ("open", ed_initiate_open(&initiate, data, ED_INITIATE_SIZE), EDDY_OK);
-    eddy_datagram datagram = datagram_on(home(), ED_INITIATE_SIZE);
-    CHECK_EQ("server",
-             ed_conn_init_server(&server, &bed.shared, 2, 7, &datagram, &initiate, now_ns),
-             EDDY_OK);
-    CHECK_EQ("accept", take(&server, &path), ED_ACCEPT_SIZE);
-    arrive(&client, up(), ED_ACCEPT_SIZE);
-}
-
 /** Carries all that both have to say; the client is on `from`. */
 static void settle(ed_path from)
 {
@@ -99,7 +73,8 @@ static int open_both(void **state)
     (void)state;
     ed_conn_bed_open(&bed, 2);
     now_ns = MS(1000);
-    shake_hands();
+    ed_path to = up(), from = home();
+    ed_conn_bed_connect(&bed, &client, &server, &to, &from, now_ns);
     settle(home());
     now_ns += MS(500);
     ed_rtt_init(&server.rtt);
