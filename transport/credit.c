@@ -47,10 +47,10 @@ bool ed_credit_in_init(ed_credit_in *credit, ed_credit_pool *pool, uint64_t now_
 
 void ed_credit_in_free(ed_credit_in *credit)
 {
-    ED_ASSERT(credit->pool->windows >= credit->window && credit->pool->connection_count > 0);
+    ED_ASSERT(credit->pool->windows >= credit->window);
     ED_ASSERT(credit->pool->demands >= credit->reserved);
     credit->pool->windows -= credit->window;
-    credit->pool->connection_count--;
+    credit->pool->connection_count -= credit->window > 0 ? 1 : 0; // else there was no room
     credit->pool->demands -= credit->reserved;
     ed_list_remove(&credit->waiting);
     credit->window = 0;
