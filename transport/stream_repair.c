@@ -250,7 +250,7 @@ void ed_outbox_expire(ed_outbox *outbox, uint64_t now_ns)
         if (!ed_lane_is_reliable(out->lane)) {
             ed_out_tell(outbox, out, outcome);
             ed_out_forget(outbox, out);
-        } else if (!give_up(outbox, out, EDDY_OUTCOME_EXPIRED)) {
+        } else if (!give_up(outbox, out, outcome)) {
             ed_deadlines_set(outbox->deadlines, index,
                              ed_add_sat_u64(now_ns, RETRY_MS * ED_NS_PER_MS));
             continue;

@@ -208,12 +208,12 @@ static void shed_oldest(ed_outbox *outbox, const ed_lane_out *lane, size_t size)
         shed(outbox, out_of_place(ed_list_first(&outbox->waiting)));
 }
 
-/** Makes sure that the message's deadline can be set. */
+/** Makes sure that the message's deadline can be set, and taken off where others have one. */
 static bool reserve_deadline(ed_outbox *outbox, uint64_t expires_ns)
 {
     uint32_t count = ed_records_count(&outbox->outs);
 
-    if (expires_ns == ED_NEVER_NS)
+    if (expires_ns == ED_NEVER_NS && outbox->deadlines == NULL)
         return true;
     if (outbox->deadlines == NULL)
         outbox->deadlines = ed_deadlines_create(outbox->made_of.allocator, count);
