@@ -112,6 +112,7 @@ static void take_event(client *c, eddy_event *event)
         break;
     case EDDY_WRITABLE:
     case EDDY_RECEIPT:
+    case EDDY_MOVED:
     case EDDY_EVENT_NONE:
         break;
     }

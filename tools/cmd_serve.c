@@ -80,6 +80,7 @@ static void take_event(server *s, eddy_event *event)
     case EDDY_CONNECTED:
     case EDDY_WRITABLE:
     case EDDY_RECEIPT:
+    case EDDY_MOVED:
     case EDDY_EVENT_NONE:
         break;
     }

@@ -8,6 +8,7 @@
 
 enum {
     CONTROL_BUDGET = 1 << 20, /* bytes of reasons for closing that are on their way */
+    NOTICE_BUDGET = 64 << 10, /* of events that may come late */
     EVENT_BATCH = 64,
 };
 
@@ -65,8 +66,10 @@ static void destroy(eddy_manager *m)
 {
     stop(m);
     destroy_accounts(m);
+    ed_returns_free(&m->returns);
     ed_slots_destroy(m->slots);
     ed_pool_destroy(m->control_pool);
+    ed_pool_destroy(m->notice_pool);
     ed_pool_destroy(m->event_pool);
     ed_pool_destroy(m->send_pool);
     destroy_receive_pool(m);
@@ -121,6 +124,7 @@ static eddy_status create_parts(eddy_manager *m)
     uint32_t incoming_max = m->config.accept ? m->config.max_connections : 0;
 
     m->control_pool = ed_pool_create(allocator, CONTROL_BUDGET);
+    m->notice_pool = ed_pool_create(allocator, NOTICE_BUDGET);
     m->event_pool =
         ed_pool_create(allocator, (m->config.max_outgoing + incoming_max) * ed_event_charge());
     m->send_pool = ed_pool_create(allocator, m->config.send_budget);
@@ -132,7 +136,7 @@ static eddy_status create_parts(eddy_manager *m)
     if (m->slots != NULL)
         m->accounts =
             ed_alloc_array(allocator, (size_t)ed_slots_count(m->slots) + 1, sizeof(*m->accounts));
-    return m->control_pool != NULL && m->event_pool != NULL && m->send_pool != NULL &&
+    return m->control_pool != NULL && m->notice_pool != NULL && m->event_pool != NULL && m->send_pool != NULL &&
                    m->receive_pool != NULL && m->commands != NULL && m->events != NULL &&
                    m->slots != NULL && m->accounts != NULL
                ? EDDY_OK
@@ -146,7 +150,9 @@ static eddy_status create_core(eddy_manager *m)
                              .entropy = &m->entropy,
                              .receive_pool = m->receive_pool,
                              .accounts = m->accounts,
+                             .notice_pool = m->notice_pool,
                              .event_pool = m->event_pool,
+                             .returns = &m->returns,
                              .stats = &m->live,
                              .log = &m->log};
     ed_reliable_init(&m->reliable, &shared, 0);
@@ -158,9 +164,9 @@ static eddy_status create_core(eddy_manager *m)
                               .slots = m->slots,
                               .commands = m->commands,
                               .events = m->events,
+                              .returns = &m->returns,
                               .stats = &m->live,
-                              .half_open_max = m->config.max_half_open,
-                              .incoming_max = m->config.accept ? m->config.max_connections : 0};
+                              .half_open_max = m->config.max_half_open};
     m->core = ed_manager_create(&parts);
     if (m->core == NULL)
         return EDDY_ENOMEM;
@@ -296,11 +302,41 @@ static uint64_t wait_until_ns(const eddy_manager *m, uint32_t timeout_ms)
     return timeout_ms == EDDY_FOREVER ? ED_NEVER_NS : ed_clock_now_ns() + timeout_ms * ED_NS_PER_MS;
 }
 
+/** Hands a block back to the manager, and wakes it where it can do nothing before. */
+static void give_back(eddy_manager *m, ed_block *block)
+{
+    ed_reliable_command poke = {.head = {.kind = ED_COMMAND_POKE}};
+
+    if (!ed_returns_push(&m->returns, block))
+        return;
+    if (ed_channel_push(m->commands, &poke, 1) == EDDY_ENOMEM)
+        ed_returns_await(&m->returns); // so that the next one tries again
+}
+
+/** The program hears the last of a connection: its slot may be free now. */
+static void take_last(eddy_manager *m, const ed_event_item *item)
+{
+    if (ed_slots_is_outgoing(m->slots, item->connection)) {
+        // At once: whoever dials again now should not have to wait for a poll.
+        ed_pool_give(item->block);
+        ed_slots_forget(m->slots, item->connection);
+        return;
+    }
+    // At a poll: which slot a newcomer gets depends on the manager's inputs alone.
+    ed_return_mark_last(item->block, item->connection);
+    give_back(m, item->block);
+}
+
 /** Makes an item the program's: only a message leaves it something to release. */
-static void open_item(const ed_event_item *item, eddy_event *event)
+static void open_item(eddy_manager *m, const ed_event_item *item, eddy_event *event)
 {
     ed_event_read(item, event);
-    if (event->block == NULL)
+    // Only now may another be asked for, so that no more than one waits to be taken.
+    if (item->type == EDDY_WRITABLE)
+        atomic_store(&m->accounts[ed_slot_of(item->connection)].was_refused, false);
+    if (item->type == EDDY_DISCONNECTED)
+        take_last(m, item);
+    else if (event->block == NULL)
         ed_pool_give(item->block);
 }
 
@@ -312,7 +348,7 @@ static eddy_status next_event(eddy_manager *m, eddy_event *event, uint64_t deadl
     *event = (eddy_event){0};
     eddy_status status = ed_channel_pull(m->events, &item, 1, &count, deadline_ns);
     if (status == EDDY_OK)
-        open_item(&item, event);
+        open_item(m, &item, event);
     return status;
 }
 
@@ -347,23 +383,15 @@ size_t eddy_next_batch(eddy_manager *m, eddy_event *events, size_t count)
         if (ed_channel_pull(m->events, items, most, &got, 0) != EDDY_OK)
             return taken;
         for (size_t i = 0; i < got; i++)
-            open_item(&items[i], &events[taken + i]);
+            open_item(m, &items[i], &events[taken + i]);
     }
     return taken;
 }
 
 void eddy_release(eddy_manager *m, eddy_event *event)
 {
-    if (event->type == EDDY_MESSAGE && !m->config.pump) { // TEMPORARY
-        bool rel = event->message.guarantee >= EDDY_RELIABLE_UNORDERED;
-        ed_conn *c = ed_manager_connection(m->core, event->connection);
-        if (c != NULL)
-            ed_conn_returned(c, rel, event->message.size, c->ack.largest_ns);
-        else
-            ed_inbox_returned_late(&m->reliable.room, rel, event->message.size);
-        ed_manager_touch(m->core, event->connection);
-    }
-    ed_pool_give(event->block);
+    if (event->block != NULL)
+        give_back(m, event->block);
     *event = (eddy_event){0};
 }
 

@@ -25,7 +25,8 @@ void ed_credit_pool_init(ed_credit_pool *pool, size_t budget, size_t max_message
                              .demands_max = demands,
                              .unreliable_max =
                                  budget / UNRELIABLE_SHARE / HEAP_NUMERATOR * HEAP_DENOMINATOR,
-                             .window_max = windows / WINDOW_SHARE};
+                             .window_max = windows / WINDOW_SHARE,
+                             .connections_max = connections_max};
     share = ed_min_u64(ed_max_u64(share, ED_CREDIT_INITIAL_MIN), ED_CREDIT_INITIAL);
     pool->window_initial = (uint32_t)share;
     pool->window_max = ed_max_u64(pool->window_max, share);
@@ -34,10 +35,11 @@ void ed_credit_pool_init(ed_credit_pool *pool, size_t budget, size_t max_message
 
 bool ed_credit_in_init(ed_credit_in *credit, ed_credit_pool *pool, uint64_t now_ns)
 {
-    *credit = (ed_credit_in){.pool = pool, .granted_ns = now_ns};
+    *credit = (ed_credit_in){.pool = pool, .round_ns = now_ns};
     if (pool->window_initial > pool->windows_max - pool->windows)
         return false;
     pool->windows += pool->window_initial;
+    pool->connection_count++;
     credit->window = pool->window_initial;
     credit->limit = pool->window_initial;
     return true;
@@ -45,9 +47,10 @@ bool ed_credit_in_init(ed_credit_in *credit, ed_credit_pool *pool, uint64_t now_
 
 void ed_credit_in_free(ed_credit_in *credit)
 {
-    ED_ASSERT(credit->pool->windows >= credit->window);
+    ED_ASSERT(credit->pool->windows >= credit->window && credit->pool->connection_count > 0);
     ED_ASSERT(credit->pool->demands >= credit->reserved);
     credit->pool->windows -= credit->window;
+    credit->pool->connection_count--;
     credit->pool->demands -= credit->reserved;
     ed_list_remove(&credit->waiting);
     credit->window = 0;
@@ -85,15 +88,44 @@ static void release(ed_credit_in *credit)
     credit->reserved = needed;
 }
 
-/** A window of which half is used up in little more than a round trip holds the peer up. */
+/** Whether half of the window was used in little more than a round trip: that holds the peer up. */
+static bool is_fast(ed_credit_in *credit, uint64_t smoothed_rtt_ns, uint64_t now_ns)
+{
+    bool is_over = now_ns - credit->round_ns > GROW_RTTS * smoothed_rtt_ns;
+
+    if (!is_over && credit->claimed - credit->round_at < credit->window / 2)
+        return false;
+    credit->round_ns = now_ns;
+    credit->round_at = credit->claimed;
+    return !is_over;
+}
+
+/** What windows may grow into: those that are here must not keep out those that may yet come. */
+static uint64_t room_to_grow(const ed_credit_pool *pool)
+{
+    uint64_t more =
+        pool->connections_max - ed_min_u64(pool->connections_max, pool->connection_count);
+
+    return pool->windows_max - ed_min_u64(more * pool->window_initial, pool->windows_max / 2);
+}
+
+/**
+ * Widens a window that is too narrow for the path; or for a program that does not read for a
+ * moment, which its peer should not feel, as long as there is plenty of room.
+ */
 static void grow_window(ed_credit_in *credit, uint64_t smoothed_rtt_ns, uint64_t now_ns)
 {
     ed_credit_pool *pool = credit->pool;
     uint64_t more = ed_min_u64(credit->window, pool->window_max - credit->window);
+    bool is_full = credit->claimed - credit->consumed > credit->window / 2;
+    uint64_t most = room_to_grow(pool);
 
-    if (credit->consumed - credit->granted_at < credit->window / 2 ||
-        now_ns - credit->granted_ns > GROW_RTTS * smoothed_rtt_ns ||
-        more > pool->windows_max - pool->windows)
+    if (!is_fast(credit, smoothed_rtt_ns, now_ns)) {
+        if (!is_full)
+            return;
+        most /= 2;
+    }
+    if (pool->windows + more > most)
         return;
     pool->windows += more;
     credit->window += more;
@@ -156,8 +188,6 @@ void ed_credit_update(ed_credit_in *credit, uint64_t smoothed_rtt_ns, uint64_t n
     if (!is_worth_telling(credit, limit))
         return;
     credit->limit = limit;
-    credit->granted_ns = now_ns;
-    credit->granted_at = credit->consumed;
     credit->pending = true;
     ED_ASSERT(ed_credit_valid(credit));
 }

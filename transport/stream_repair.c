@@ -114,7 +114,6 @@ void ed_out_forget(ed_outbox *outbox, ed_out *out)
         ed_out_leave_fresh(outbox, out);
     if (out->block != NULL)
         release(outbox, out);
-    outbox->begun_count -= out->is_begun && ed_lane_is_reliable(lane) ? 1 : 0;
     ed_list_remove(&out->place);
     outbox->skip_count -= out->is_skip ? 1 : 0;
     ed_pool_give(out->receipt);

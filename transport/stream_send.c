@@ -208,7 +208,7 @@ static void shed_oldest(ed_outbox *outbox, const ed_lane_out *lane, size_t size)
         shed(outbox, out_of_place(ed_list_first(&outbox->waiting)));
 }
 
-/** Makes sure that the message's deadline can be set, and taken off where others have one. */
+/** Makes sure that the message's deadline can be set, and every other message's taken away. */
 static bool reserve_deadline(ed_outbox *outbox, uint64_t expires_ns)
 {
     uint32_t count = ed_records_count(&outbox->outs);
@@ -476,7 +476,6 @@ static void begin(ed_outbox *outbox, ed_out *out, uint64_t packet)
     if (!ed_lane_is_reliable(lane))
         return;
     count_burst(lane, packet);
-    outbox->begun_count++;
     ed_list_push_back(&lane->begun, &out->place);
     if (!ed_is_in_parts(out->size))
         return;

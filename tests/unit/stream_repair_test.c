@@ -315,7 +315,7 @@ static void what_was_begun_is_skipped(void **state)
         skip = send_next();
         CHECK(rows[i].name, skip.is_skip && skip.skip.charge == rows[i].charge);
         acked(&skip);
-        CHECK(rows[i].name, ed_outbox_is_flushed(&bed.outbox) && bed.outbox.begun_count == 0);
+        CHECK(rows[i].name, ed_outbox_is_flushed(&bed.outbox));
         CHECK_EQ(rows[i].name, bed.stats.messages_expired, 1);
         bed_restart();
     }
