@@ -167,11 +167,7 @@ static void half_a_window_is_news(void **state)
     (void)state;
     open_credit(&credit);
     uint64_t window = credit.window;
-<<<<<<< HEAD
     claim(&credit, window - ED_CREDIT_STEP_MAX);
-=======
-    claim(&credit, window / 2);
->>>>>>> units
     credit.consumed += window / 2 - 1;
     update_slowly(&credit);
     CHECK_EQ("not yet", credit.limit, window);
