@@ -9,7 +9,13 @@
 #include "core/wake.h"
 
 enum {
-    CAPACITY_MIN = 16, /* items; a power of two, as every capacity */
+    CHUNK_ITEMS = 64,
+};
+
+/** A run of items. Chunks are never moved: growing costs no copy, however much waits. */
+struct chunk {
+    struct chunk *next;
+    _Alignas(16) uint8_t items[]; /* CHUNK_ITEMS of them */
 };
 
 struct ed_channel {
@@ -19,9 +25,12 @@ struct ed_channel {
     ed_channel_drop drop;
     void *drop_context;
     size_t item_size;
-    uint8_t *items; /* a ring of `capacity` items */
-    size_t capacity;
-    size_t head; /* the oldest item's place */
+    struct chunk *oldest; /* those with items, linked; NULL: none was ever needed */
+    struct chunk *newest;
+    struct chunk *spare; /* drained ones: no more chunks than ever were full at once */
+    size_t spare_count;
+    size_t head; /* the oldest item's place in `oldest` */
+    size_t tail; /* the first free place in `newest`; CHUNK_ITEMS also when there is no chunk */
     size_t length;
     size_t high_water;
     size_t senders;
@@ -33,11 +42,19 @@ struct ed_channel {
     ed_wake wake;
 };
 
+static bool chunks_valid(const ed_channel *channel)
+{
+    size_t items = 0;
+
+    for (const struct chunk *chunk = channel->oldest; chunk != NULL; chunk = chunk->next)
+        items += chunk == channel->newest ? channel->tail : CHUNK_ITEMS;
+    return items - channel->head == channel->length;
+}
+
 static bool channel_valid(const ed_channel *channel)
 {
-    return channel->length <= channel->capacity && channel->length <= channel->high_water &&
-           (channel->capacity == 0 || channel->head < channel->capacity) &&
-           (channel->capacity & (channel->capacity - 1)) == 0 &&
+    return channel->length <= channel->high_water && channel->head < CHUNK_ITEMS &&
+           channel->tail <= CHUNK_ITEMS && (channel->oldest == NULL) == (channel->newest == NULL) &&
            (channel->senders > 0 || channel->closed) &&
            (channel->receivers > 0 || (channel->closed && channel->length == 0));
 }
@@ -48,6 +65,7 @@ static void update_wake(ed_channel *channel)
     bool readable = channel->length > 0 || channel->closed;
 
     ED_ASSERT(channel_valid(channel));
+    ED_CHECKED(chunks_valid(channel));
     if (!channel->has_wake || readable == channel->wake_is_set)
         return;
     channel->wake_is_set = readable;
@@ -68,6 +86,7 @@ ed_channel *ed_channel_create(const eddy_allocator *allocator, size_t item_size,
     channel->drop = drop;
     channel->drop_context = drop_context;
     channel->item_size = item_size;
+    channel->tail = CHUNK_ITEMS;
     channel->senders = 1;
     channel->receivers = 1;
     if (ed_mutex_init(&channel->mutex) != EDDY_OK)
@@ -80,6 +99,20 @@ fail:
     return NULL;
 }
 
+static size_t chunk_size(const ed_channel *channel)
+{
+    return sizeof(struct chunk) + CHUNK_ITEMS * channel->item_size;
+}
+
+static void free_chunks(ed_channel *channel, struct chunk *chunk)
+{
+    while (chunk != NULL) {
+        struct chunk *next = chunk->next;
+        ed_alloc_free(&channel->allocator, chunk, chunk_size(channel));
+        chunk = next;
+    }
+}
+
 static void destroy(ed_channel *channel)
 {
     eddy_allocator allocator = channel->allocator;
@@ -90,7 +123,8 @@ static void destroy(ed_channel *channel)
         ed_wake_destroy(&channel->wake);
     ed_condition_destroy(&channel->arrived);
     ed_mutex_destroy(&channel->mutex);
-    ed_alloc_free(&allocator, channel->items, channel->capacity * channel->item_size);
+    free_chunks(channel, channel->oldest);
+    free_chunks(channel, channel->spare);
     ed_alloc_free(&allocator, channel, sizeof *channel);
 }
 
@@ -124,17 +158,123 @@ void ed_channel_close(ed_channel *channel)
     ed_mutex_unlock(&channel->mutex);
 }
 
-static void drop_items(ed_channel *channel)
-{
-    size_t mask = channel->capacity - 1;
+/* ------------------------------------------------------------------------------------ chunks -- */
 
-    for (; channel->length > 0; channel->length--) {
-        if (channel->drop != NULL)
-            channel->drop(channel->drop_context,
-                          channel->items + channel->head * channel->item_size);
-        channel->head = (channel->head + 1) & mask;
+/** The oldest item's place in memory, and how many lie there in a row, `most` at most. */
+static uint8_t *first_run(const ed_channel *channel, size_t most, size_t *count)
+{
+    *count = ed_min_size(ed_min_size(most, channel->length), CHUNK_ITEMS - channel->head);
+    return channel->oldest->items + channel->head * channel->item_size;
+}
+
+static void add_spare(ed_channel *channel, struct chunk *chunk)
+{
+    chunk->next = channel->spare;
+    channel->spare = chunk;
+    channel->spare_count++;
+}
+
+static void retire_oldest(ed_channel *channel)
+{
+    struct chunk *chunk = channel->oldest;
+
+    channel->head = 0;
+    channel->oldest = chunk->next;
+    if (channel->oldest == NULL) {
+        channel->newest = NULL;
+        channel->tail = CHUNK_ITEMS;
+    }
+    add_spare(channel, chunk);
+}
+
+/** The oldest `count` items, all in one chunk, are gone; a chunk that they leave empty is spare. */
+static void advance(ed_channel *channel, size_t count)
+{
+    ED_ASSERT(count <= channel->length && channel->head + count <= CHUNK_ITEMS);
+    channel->length -= count;
+    channel->head += count;
+    if (channel->length == 0 || channel->head == CHUNK_ITEMS)
+        retire_oldest(channel);
+}
+
+/** Sees to it that `count` more items fit. Chunks got before that fails stay spare. */
+static bool make_room(ed_channel *channel, size_t count)
+{
+    size_t left = CHUNK_ITEMS - channel->tail;
+    size_t needed = count <= left ? 0 : (count - left - 1) / CHUNK_ITEMS + 1;
+
+    // No array is that large: the count is wrong, and would be believed for very long.
+    if (count > PTRDIFF_MAX / channel->item_size)
+        return false;
+    while (channel->spare_count < needed) {
+        struct chunk *chunk = ed_alloc_zeroed(&channel->allocator, chunk_size(channel));
+        if (chunk == NULL)
+            return false;
+        add_spare(channel, chunk);
+    }
+    return true;
+}
+
+/** Appends a spare chunk to those with items. */
+static void use_spare(ed_channel *channel)
+{
+    struct chunk *chunk = channel->spare;
+
+    ED_ASSERT(chunk != NULL && channel->tail == CHUNK_ITEMS);
+    channel->spare = chunk->next;
+    channel->spare_count--;
+    chunk->next = NULL;
+    if (channel->newest == NULL)
+        channel->oldest = chunk;
+    else
+        channel->newest->next = chunk;
+    channel->newest = chunk;
+    channel->tail = 0;
+}
+
+/** Appends items, for which there is room. */
+static void copy_in(ed_channel *channel, const uint8_t *items, size_t count)
+{
+    size_t size = channel->item_size;
+
+    while (count > 0) {
+        if (channel->tail == CHUNK_ITEMS)
+            use_spare(channel);
+        size_t run = ed_min_size(count, CHUNK_ITEMS - channel->tail);
+        memcpy(channel->newest->items + channel->tail * size, items, run * size);
+        channel->tail += run;
+        channel->length += run;
+        items += run * size;
+        count -= run;
     }
 }
+
+/** Takes the oldest `count` items, which are there. */
+static void copy_out(ed_channel *channel, uint8_t *items, size_t count)
+{
+    ED_ASSERT(count <= channel->length);
+    while (count > 0) {
+        size_t run = 0;
+        const uint8_t *from = first_run(channel, count, &run);
+        memcpy(items, from, run * channel->item_size);
+        advance(channel, run);
+        items += run * channel->item_size;
+        count -= run;
+    }
+}
+
+static void drop_items(ed_channel *channel)
+{
+    while (channel->length > 0) {
+        size_t run = 0;
+        uint8_t *item = first_run(channel, 1, &run);
+        if (channel->drop != NULL)
+            channel->drop(channel->drop_context, item);
+        advance(channel, run);
+    }
+}
+
+/* ------------------------------------------------------------------------------------- sides -- */
 
 void ed_channel_leave_sender(ed_channel *channel)
 {
@@ -165,61 +305,6 @@ void ed_channel_leave_receiver(ed_channel *channel)
         destroy(channel);
 }
 
-/** Copies `count` items between the ring, from place `at` on, and an array. */
-static void copy_in(ed_channel *channel, size_t at, const uint8_t *items, size_t count)
-{
-    size_t size = channel->item_size;
-    size_t before_end = ed_min_size(count, channel->capacity - at);
-
-    ED_ASSERT(at < channel->capacity && count <= channel->capacity);
-    memcpy(channel->items + at * size, items, before_end * size);
-    if (count > before_end)
-        memcpy(channel->items, items + before_end * size, (count - before_end) * size);
-}
-
-static void copy_out(const ed_channel *channel, uint8_t *items, size_t count)
-{
-    size_t size = channel->item_size;
-    size_t before_end = ed_min_size(count, channel->capacity - channel->head);
-
-    ED_ASSERT(count <= channel->length);
-    memcpy(items, channel->items + channel->head * size, before_end * size);
-    if (count > before_end)
-        memcpy(items + before_end * size, channel->items, (count - before_end) * size);
-}
-
-/** @return the power of two that holds `needed` items, or 0 where it cannot be. */
-static size_t capacity_for(const ed_channel *channel, size_t needed)
-{
-    size_t capacity = channel->capacity == 0 ? CAPACITY_MIN : channel->capacity;
-
-    while (capacity < needed && capacity <= SIZE_MAX / 2)
-        capacity *= 2;
-    return capacity < needed ? 0 : capacity;
-}
-
-/** Makes room for `count` more items. The ring stays as it is where that fails. */
-static bool make_room(ed_channel *channel, size_t count)
-{
-    if (count <= channel->capacity - channel->length)
-        return true;
-    if (count > SIZE_MAX - channel->length)
-        return false;
-    size_t capacity = capacity_for(channel, channel->length + count);
-    if (capacity == 0)
-        return false;
-    uint8_t *items = ed_alloc_array(&channel->allocator, capacity, channel->item_size);
-    if (items == NULL)
-        return false;
-    if (channel->length > 0)
-        copy_out(channel, items, channel->length);
-    ed_alloc_free(&channel->allocator, channel->items, channel->capacity * channel->item_size);
-    channel->items = items;
-    channel->capacity = capacity;
-    channel->head = 0;
-    return true;
-}
-
 static eddy_status push_locked(ed_channel *channel, const void *items, size_t count)
 {
     ED_ASSERT(channel->senders > 0);
@@ -229,9 +314,7 @@ static eddy_status push_locked(ed_channel *channel, const void *items, size_t co
         return EDDY_OK;
     if (!make_room(channel, count))
         return EDDY_ENOMEM;
-    size_t at = (channel->head + channel->length) & (channel->capacity - 1);
-    copy_in(channel, at, items, count);
-    channel->length += count;
+    copy_in(channel, items, count);
     if (channel->length > channel->high_water)
         channel->high_water = channel->length;
     update_wake(channel);
@@ -281,8 +364,6 @@ static eddy_status pull_locked(ed_channel *channel, void *items, size_t capacity
         return EDDY_ECLOSED;
     *count = ed_min_size(capacity, channel->length);
     copy_out(channel, items, *count);
-    channel->head = (channel->head + *count) & (channel->capacity - 1);
-    channel->length -= *count;
     update_wake(channel);
     return EDDY_OK;
 }

@@ -3,6 +3,9 @@
  * Either side may close: after the senders close, what was pushed is still pulled, then pulls say
  * EDDY_ECLOSED; after the receivers close, pushes are refused and the items left are dropped by the
  * `drop` callback. Each side counts its holders; the last one to leave closes it.
+ *
+ * Memory grows by a chunk of items at a time and is kept for what comes later: a warm channel
+ * allocates nothing, and none has more than its high water mark and a chunk ask for.
  */
 #ifndef ED_CHANNEL_H
 #define ED_CHANNEL_H

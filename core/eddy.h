@@ -301,10 +301,12 @@ typedef enum eddy_refusal {
 typedef enum eddy_event_type {
     EDDY_EVENT_NONE = 0,
     EDDY_CONNECTED = 1,
-    EDDY_DISCONNECTED = 2, /* the last event of its connection, exactly once */
+    EDDY_DISCONNECTED = 2, /* the last event of its connection, exactly once; until it is taken
+                              the connection counts in max_connections or max_outgoing */
     EDDY_MESSAGE = 3,
     EDDY_WRITABLE = 4, /* there is room again, after eddy_send said EDDY_EAGAIN */
     EDDY_RECEIPT = 5,  /* what became of a message that was sent with a receipt */
+    EDDY_MOVED = 6,    /* the peer has another address, and has proved it */
 } eddy_event_type;
 
 #define EDDY_REASON_SIZE 64 /* bytes of a close reason, its NUL included */
@@ -346,6 +348,11 @@ typedef struct eddy_event_receipt {
     eddy_outcome outcome;
 } eddy_event_receipt;
 
+/** EDDY_MOVED. Of several moves between two looks at the events only the last may be told. */
+typedef struct eddy_event_moved {
+    eddy_address remote; /* where the peer is now */
+} eddy_event_moved;
+
 /** One event. Give it back with eddy_release when done; only a message has something to release. */
 typedef struct eddy_event {
     eddy_event_type type;
@@ -355,6 +362,7 @@ typedef struct eddy_event {
         eddy_event_disconnected disconnected;
         eddy_event_message message;
         eddy_event_receipt receipt;
+        eddy_event_moved moved;
     };
     void *block; /* eddy's own */
 } eddy_event;
@@ -538,6 +546,10 @@ EDDY_API eddy_address eddy_local_address(const eddy_manager *manager);
     X(packets_spurious, "packets declared lost that were acknowledged later")                      \
     X(probes_sent, "packets sent to ask for an acknowledgement")                                   \
     X(keepalives_sent, "pings sent because nothing was heard")                                     \
+    X(paths_challenged, "addresses that a peer's packets came from, asked whether it is there")    \
+    X(paths_validated, "of these, the ones where it is: the connection has moved")                 \
+    X(paths_refused, "of these, the ones where it is not, or that did not answer")                 \
+    X(paths_ignored, "packets from further addresses, and challenges, above a limit")              \
     X(commands_stale, "sends and disconnects for a connection that had ended")
 
 typedef struct eddy_stats {

@@ -69,6 +69,7 @@ static void take_event(server *s, eddy_event *event)
         break;
     case EDDY_CONNECTED:
     case EDDY_RECEIPT:
+    case EDDY_MOVED:
     case EDDY_EVENT_NONE:
         break;
     }

@@ -1,15 +1,15 @@
-/** The calls of core/eddy.h: a manager, its socket, its channels, and perhaps a pump, in one. */
+/** The calls of core/eddy.h: opening and ending a manager, messages, events, time. */
 #include <string.h>
 
-#include "core/addr.h"
 #include "core/alloc.h"
 #include "core/clock.h"
 #include "transport/api_state.h"
-#include "transport/resolve.h"
 #include "transport/udp.h"
 
 enum {
-    CONTROL_BUDGET = 1 << 20 /* bytes of reasons for closing that are on their way */
+    CONTROL_BUDGET = 1 << 20, /* bytes of reasons for closing that are on their way */
+    NOTICE_BUDGET = 64 << 10, /* of events that may come late */
+    EVENT_BATCH = 64,
 };
 
 /* --------------------------------------------------------------------------------- opening -- */
@@ -66,8 +66,11 @@ static void destroy(eddy_manager *m)
 {
     stop(m);
     destroy_accounts(m);
+    ed_returns_free(&m->returns);
     ed_slots_destroy(m->slots);
     ed_pool_destroy(m->control_pool);
+    ed_pool_destroy(m->notice_pool);
+    ed_pool_destroy(m->event_pool);
     ed_pool_destroy(m->send_pool);
     destroy_receive_pool(m);
     if (m->socket.close != NULL)
@@ -118,21 +121,24 @@ static void drop_command(void *context, void *command)
 static eddy_status create_parts(eddy_manager *m)
 {
     const eddy_allocator *allocator = &m->allocator;
+    uint32_t incoming_max = m->config.accept ? m->config.max_connections : 0;
 
     m->control_pool = ed_pool_create(allocator, CONTROL_BUDGET);
+    m->notice_pool = ed_pool_create(allocator, NOTICE_BUDGET);
+    m->event_pool =
+        ed_pool_create(allocator, (m->config.max_outgoing + incoming_max) * ed_event_charge());
     m->send_pool = ed_pool_create(allocator, m->config.send_budget);
     m->receive_pool = ed_pool_create(allocator, m->config.receive_budget);
     m->commands =
         ed_channel_create(allocator, ed_reliable_type.command_size, drop_command, &m->reliable);
     m->events = ed_channel_create(allocator, ed_reliable_type.event_size, drop_event, NULL);
-    m->slots = ed_slots_create(allocator, m->config.max_outgoing,
-                               m->config.accept ? m->config.max_connections : 0);
+    m->slots = ed_slots_create(allocator, m->config.max_outgoing, incoming_max);
     if (m->slots != NULL)
         m->accounts =
             ed_alloc_array(allocator, (size_t)ed_slots_count(m->slots) + 1, sizeof(*m->accounts));
-    return m->control_pool != NULL && m->send_pool != NULL && m->receive_pool != NULL &&
-                   m->commands != NULL && m->events != NULL && m->slots != NULL &&
-                   m->accounts != NULL
+    return m->control_pool != NULL && m->notice_pool != NULL && m->event_pool != NULL && m->send_pool != NULL &&
+                   m->receive_pool != NULL && m->commands != NULL && m->events != NULL &&
+                   m->slots != NULL && m->accounts != NULL
                ? EDDY_OK
                : EDDY_ENOMEM;
 }
@@ -144,6 +150,9 @@ static eddy_status create_core(eddy_manager *m)
                              .entropy = &m->entropy,
                              .receive_pool = m->receive_pool,
                              .accounts = m->accounts,
+                             .notice_pool = m->notice_pool,
+                             .event_pool = m->event_pool,
+                             .returns = &m->returns,
                              .stats = &m->live,
                              .log = &m->log};
     ed_reliable_init(&m->reliable, &shared, 0);
@@ -155,9 +164,9 @@ static eddy_status create_core(eddy_manager *m)
                               .slots = m->slots,
                               .commands = m->commands,
                               .events = m->events,
+                              .returns = &m->returns,
                               .stats = &m->live,
-                              .half_open_max = m->config.max_half_open,
-                              .incoming_max = m->config.accept ? m->config.max_connections : 0};
+                              .half_open_max = m->config.max_half_open};
     m->core = ed_manager_create(&parts);
     if (m->core == NULL)
         return EDDY_ENOMEM;
@@ -274,80 +283,13 @@ eddy_status eddy_close(eddy_manager *m, uint32_t flush_ms)
     return all_arrived ? EDDY_OK : EDDY_EAGAIN;
 }
 
-/* ----------------------------------------------------------------------------- connections -- */
+/* --------------------------------------------------------------------------------- sending -- */
 
 eddy_status ed_api_push(eddy_manager *m, const ed_reliable_command *command)
 {
     if (atomic_load(&m->shutting_down))
         return EDDY_ECLOSED;
     return ed_channel_push(m->commands, command, 1);
-}
-
-eddy_status eddy_connect_address(eddy_manager *m, const eddy_address *remote,
-                                 eddy_connection *connection)
-{
-    *connection = 0;
-    if (!ed_addr_valid(remote) || remote->port == 0)
-        return EDDY_EINVAL;
-    eddy_connection handle = ed_slots_take_outgoing(m->slots);
-    if (handle == 0)
-        return EDDY_ELIMIT;
-    ed_reliable_command command = {
-        .head = {.kind = ED_COMMAND_CONNECT, .connection = handle, .remote = *remote}};
-    eddy_status status = ed_api_push(m, &command);
-    if (status != EDDY_OK) {
-        ed_slots_give(m->slots, handle);
-        return status;
-    }
-    *connection = handle;
-    return EDDY_OK;
-}
-
-eddy_status eddy_connect(eddy_manager *m, const char *host_port, eddy_connection *connection)
-{
-    eddy_address address;
-    size_t count = 0;
-
-    *connection = 0;
-    if (host_port == NULL)
-        return EDDY_EINVAL;
-    eddy_status status = ed_resolve(host_port, &address, 1, &count);
-    return status == EDDY_OK ? eddy_connect_address(m, &address, connection) : status;
-}
-
-/** The reason as a block with its NUL, cut to what arrives. */
-static ed_block *reason_block(eddy_manager *m, const char *reason)
-{
-    size_t size = strnlen(reason, EDDY_REASON_SIZE - 1);
-    ed_block *block = ed_pool_take(m->control_pool, size + 1);
-
-    if (block == NULL)
-        return NULL;
-    memcpy(block->data, reason, size);
-    block->data[size] = 0;
-    return block;
-}
-
-eddy_status eddy_disconnect(eddy_manager *m, eddy_connection connection, uint32_t code,
-                            const char *reason, uint32_t flush_ms)
-{
-    ed_reliable_command command = {
-        .head = {.kind = ED_COMMAND_TO_CONNECTION, .connection = connection},
-        .operation = ED_OPERATION_CLOSE,
-        .code = code,
-        .flush_ns = flush_ms == EDDY_FOREVER ? UINT64_MAX : flush_ms * ED_NS_PER_MS};
-
-    if (!ed_slots_live(m->slots, connection))
-        return EDDY_ECONNECTION;
-    if (reason != NULL) {
-        command.block = reason_block(m, reason);
-        if (command.block == NULL)
-            return EDDY_ENOMEM;
-    }
-    eddy_status status = ed_api_push(m, &command);
-    if (status != EDDY_OK)
-        ed_pool_give(command.block);
-    return status;
 }
 
 /* ---------------------------------------------------------------------------------- events -- */
@@ -360,12 +302,54 @@ static uint64_t wait_until_ns(const eddy_manager *m, uint32_t timeout_ms)
     return timeout_ms == EDDY_FOREVER ? ED_NEVER_NS : ed_clock_now_ns() + timeout_ms * ED_NS_PER_MS;
 }
 
+/** Hands a block back to the manager, and wakes it where it can do nothing before. */
+static void give_back(eddy_manager *m, ed_block *block)
+{
+    ed_reliable_command poke = {.head = {.kind = ED_COMMAND_POKE}};
+
+    if (!ed_returns_push(&m->returns, block))
+        return;
+    if (ed_channel_push(m->commands, &poke, 1) == EDDY_ENOMEM)
+        ed_returns_await(&m->returns); // so that the next one tries again
+}
+
+/** The program hears the last of a connection: its slot may be free now. */
+static void take_last(eddy_manager *m, const ed_event_item *item)
+{
+    if (ed_slots_is_outgoing(m->slots, item->connection)) {
+        // At once: whoever dials again now should not have to wait for a poll.
+        ed_pool_give(item->block);
+        ed_slots_forget(m->slots, item->connection);
+        return;
+    }
+    // At a poll: which slot a newcomer gets depends on the manager's inputs alone.
+    ed_return_mark_last(item->block, item->connection);
+    give_back(m, item->block);
+}
+
+/** Makes an item the program's: only a message leaves it something to release. */
+static void open_item(eddy_manager *m, const ed_event_item *item, eddy_event *event)
+{
+    ed_event_read(item, event);
+    // Only now may another be asked for, so that no more than one waits to be taken.
+    if (item->type == EDDY_WRITABLE)
+        atomic_store(&m->accounts[ed_slot_of(item->connection)].was_refused, false);
+    if (item->type == EDDY_DISCONNECTED)
+        take_last(m, item);
+    else if (event->block == NULL)
+        ed_pool_give(item->block);
+}
+
 static eddy_status next_event(eddy_manager *m, eddy_event *event, uint64_t deadline_ns)
 {
+    ed_event_item item;
     size_t count = 0;
 
     *event = (eddy_event){0};
-    return ed_channel_pull(m->events, event, 1, &count, deadline_ns);
+    eddy_status status = ed_channel_pull(m->events, &item, 1, &count, deadline_ns);
+    if (status == EDDY_OK)
+        open_item(m, &item, event);
+    return status;
 }
 
 eddy_status eddy_next(eddy_manager *m, eddy_event *event, uint32_t timeout_ms)
@@ -390,25 +374,24 @@ eddy_status eddy_await(eddy_manager *m, eddy_event_type type, eddy_event *event,
 
 size_t eddy_next_batch(eddy_manager *m, eddy_event *events, size_t count)
 {
+    ed_event_item items[EVENT_BATCH];
+    size_t taken = 0;
     size_t got = 0;
 
-    if (count > 0 && ed_channel_pull(m->events, events, count, &got, 0) != EDDY_OK)
-        return 0;
-    return got;
+    for (; taken < count; taken += got) {
+        size_t most = ed_min_size(count - taken, EVENT_BATCH);
+        if (ed_channel_pull(m->events, items, most, &got, 0) != EDDY_OK)
+            return taken;
+        for (size_t i = 0; i < got; i++)
+            open_item(m, &items[i], &events[taken + i]);
+    }
+    return taken;
 }
 
 void eddy_release(eddy_manager *m, eddy_event *event)
 {
-    if (event->type == EDDY_MESSAGE && !m->config.pump) { // TEMPORARY
-        bool rel = event->message.guarantee >= EDDY_RELIABLE_UNORDERED;
-        ed_conn *c = ed_manager_connection(m->core, event->connection);
-        if (c != NULL)
-            ed_conn_returned(c, rel, event->message.size, c->ack.largest_ns);
-        else
-            ed_inbox_returned_late(&m->reliable.room, rel, event->message.size);
-        ed_manager_touch(m->core, event->connection);
-    }
-    ed_pool_give(event->block);
+    if (event->block != NULL)
+        give_back(m, event->block);
     *event = (eddy_event){0};
 }
 

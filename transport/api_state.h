@@ -14,10 +14,13 @@ struct eddy_manager {
     eddy_socket socket;
     eddy_address local;
     ed_pool *control_pool; /* so that a connection can be closed when the others are used up */
+    ed_pool *notice_pool;  /* for events that may come late */
+    ed_pool *event_pool;   /* has room for every event that must not be lost */
     ed_pool *send_pool;
     ed_pool *receive_pool;
     ed_channel *commands; /* we hold the sender's end */
     ed_channel *events;   /* we hold the receiver's end */
+    ed_returns returns;
     ed_slots *slots;
     ed_account *accounts; /* of the slots, by number */
     ed_manager *core;

@@ -27,15 +27,37 @@ static eddy_status init_streams(ed_conn *conn, const ed_conn_shared *shared, uin
     return EDDY_OK;
 }
 
+/** The two events that must be told whatever happens. `*last` is reserved where it is NULL. */
+static bool reserve_events(ed_pool *pool, ed_block **first, ed_block **last)
+{
+    *first = ed_event_reserve(pool, EDDY_CONNECTED);
+    if (*first != NULL && *last == NULL)
+        *last = ed_event_reserve(pool, EDDY_DISCONNECTED);
+    if (*first != NULL && *last != NULL)
+        return true;
+    ed_pool_give(*first);
+    return false;
+}
+
 static eddy_status init(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
-                        uint64_t now_ns)
+                        ed_block *given, uint64_t now_ns)
 {
     const eddy_config *config = shared->config;
+    ed_block *first = NULL;
+    ed_block *last = given;
 
     *conn = (ed_conn){.shared = shared, .handle = handle, .started_ns = now_ns};
+    if (!reserve_events(shared->event_pool, &first, &last))
+        return EDDY_ENOMEM;
     eddy_status status = init_streams(conn, shared, now_ns);
-    if (status != EDDY_OK)
+    if (status != EDDY_OK) {
+        ed_pool_give(first);
+        if (given == NULL)
+            ed_pool_give(last);
         return status;
+    }
+    conn->connected_block = first;
+    conn->disconnected_block = last;
     ed_ack_init(&conn->ack);
     ed_sent_log_init(&conn->sent, shared->allocator);
     ed_loss_init(&conn->loss);
@@ -50,16 +72,17 @@ static eddy_status init(ed_conn *conn, const ed_conn_shared *shared, eddy_connec
 }
 
 eddy_status ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
-                                const eddy_address *remote, uint64_t now_ns)
+                                const eddy_address *remote, ed_block *last, uint64_t now_ns)
 {
     const eddy_entropy *entropy = shared->entropy;
-    eddy_status status = init(conn, shared, handle, now_ns);
 
+    ED_ASSERT(last != NULL);
+    eddy_status status = init(conn, shared, handle, last, now_ns);
     if (status != EDDY_OK)
         return status;
     conn->state = ED_CONN_GREETING;
     conn->is_client = true;
-    conn->remote = *remote;
+    ed_paths_init(&conn->paths, &(ed_path){.remote = *remote});
     entropy->fill(entropy->context, conn->nonce, sizeof(conn->nonce));
     ed_timers_on_greeting(&conn->timers, shared->config->handshake_timeout_ms * ED_NS_PER_MS,
                           now_ns);
@@ -71,14 +94,14 @@ eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, edd
                                 const ed_initiate *initiate, uint64_t now_ns)
 {
     const eddy_entropy *entropy = shared->entropy;
-    eddy_status status = init(conn, shared, handle, now_ns);
 
+    eddy_status status = init(conn, shared, handle, NULL, now_ns);
     if (status != EDDY_OK)
         return status;
     conn->state = ED_CONN_HALF_OPEN;
     conn->id = id;
-    conn->remote = datagram->remote;
-    conn->local = datagram->local;
+    ed_paths_init(&conn->paths,
+                  &(ed_path){.remote = datagram->remote, .local = datagram->local});
     memcpy(conn->nonce, initiate->nonce, sizeof(conn->nonce));
     memcpy(conn->cookie, initiate->cookie, sizeof(conn->cookie));
     conn->client_time_us = initiate->client_time_us;
@@ -101,6 +124,8 @@ void ed_conn_free(ed_conn *conn)
     if (account != NULL)
         ed_account_reset(account);
     ed_sent_log_free(&conn->sent);
+    ed_pool_give(conn->connected_block);
+    ed_pool_give(conn->disconnected_block);
     ed_wipe(&conn->keys, sizeof(conn->keys));
 }
 
@@ -153,16 +178,20 @@ static void log_connection(const ed_conn *conn, const char *what, uint64_t now_n
         return;
     ed_log_line(conn->shared->log, now_ns, EDDY_LOG_INFO, EDDY_LOG_CONNECTION,
                 "connection %llx with %s: %s", (unsigned long long)conn->handle,
-                eddy_address_print(&conn->remote, remote), what);
+                eddy_address_print(&ed_conn_path(conn)->remote, remote), what);
+}
+
+/** Whether the program has been told the last of it. */
+static bool is_reported(const ed_conn *conn)
+{
+    return conn->end.end != 0 && !conn->disconnected_pending;
 }
 
 /** A message that will never leave. Once the end is reported, only the statistics still say so. */
 static void count_late(ed_conn *conn, uint64_t count)
 {
-    bool is_reported = conn->end.end != 0 && !conn->disconnected_pending;
-
     conn->late_count += count;
-    conn->shared->stats->messages_undelivered += is_reported ? count : 0;
+    conn->shared->stats->messages_undelivered += is_reported(conn) ? count : 0;
 }
 
 static void on_connected(ed_conn *conn, uint64_t now_ns)
@@ -211,11 +240,13 @@ static void enter(ed_conn *conn, const ed_conn_end *end, uint64_t now_ns)
         return;
     case ED_CONN_CLOSING:
         ed_timers_on_closing(&conn->timers, ed_conn_pto_ns(conn), now_ns);
+        ed_conn_stop_moving(conn);
         if (end != NULL)
             report_end(conn, end, now_ns);
         return;
     case ED_CONN_DRAINING:
         ed_timers_on_draining(&conn->timers, ed_conn_pto_ns(conn), now_ns);
+        ed_conn_stop_moving(conn);
         conn->close_pending = true; // so that the peer need not wait for its copies to run out
         report_end(conn, end, now_ns);
         return;
@@ -223,6 +254,7 @@ static void enter(ed_conn *conn, const ed_conn_end *end, uint64_t now_ns)
         ed_timers_on_closed(&conn->timers);
         conn->request_pending = false;
         conn->close_pending = false;
+        conn->close_elsewhere = false;
         report_end(conn, end != NULL ? end : &local, now_ns);
         return;
     case ED_CONN_GREETING:
@@ -266,7 +298,10 @@ static void refuse_message(ed_conn *conn, const ed_message *message)
 
     if (message->guarantee >= EDDY_RELIABLE_UNORDERED)
         count_late(conn, 1);
-    ed_out_tell(outbox, &unsent, EDDY_OUTCOME_LOST);
+    if (is_reported(conn))
+        ed_pool_give(message->receipt); // nothing follows the last event
+    else
+        ed_out_tell(outbox, &unsent, EDDY_OUTCOME_LOST);
     if (outbox->made_of.account != NULL)
         ed_account_refund(outbox->made_of.account, message->stream,
                           (size_t)ed_charge_of(message->block->size));
@@ -323,17 +358,22 @@ static bool is_writable(const ed_conn *conn)
            *conn->shared->queued_size <= config->send_budget / 2;
 }
 
-void ed_conn_returned(ed_conn *conn, bool reliable, size_t size, uint64_t now_ns)
+bool ed_conn_returned(ed_conn *conn, bool reliable, size_t size, uint64_t now_ns)
 {
     ed_inbox_returned(&conn->inbox, reliable, size);
     if (reliable)
         ed_conn_update_credit(conn, now_ns);
+    return conn->inbox.credit.pending;
 }
 
 void ed_conn_update_credit(ed_conn *conn, uint64_t now_ns)
 {
-    if (ed_conn_is_open(conn))
-        ed_credit_update(&conn->inbox.credit, conn->rtt.smoothed_ns, now_ns);
+    if (!ed_conn_is_open(conn))
+        return;
+    ed_credit_update(&conn->inbox.credit, conn->rtt.smoothed_ns, now_ns);
+    // The peer may have to wait: what the program gives back must not wait, too.
+    if (conn->shared->returns != NULL && ed_credit_is_short(&conn->inbox.credit))
+        ed_returns_await(conn->shared->returns);
 }
 
 /** Notes what the program says on closing. The first word stays; closing again only hurries. */
@@ -384,54 +424,68 @@ void ed_conn_abandon(ed_conn *conn, eddy_end why, uint64_t now_ns)
 
 /* ----------------------------------------------------------------------------------- events -- */
 
-static void connected_event(ed_conn *conn, eddy_event *event)
+static ed_event_item connected_event(ed_conn *conn)
 {
+    eddy_event_connected connected = {.remote = ed_conn_path(conn)->remote, .incoming = !conn->is_client};
+    ed_block *block = conn->connected_block;
+
     conn->connected_pending = false;
-    event->type = EDDY_CONNECTED;
-    event->connected.remote = conn->remote;
-    event->connected.incoming = !conn->is_client;
+    conn->connected_block = NULL;
+    return ed_event_of(conn->handle, EDDY_CONNECTED, block, &connected, sizeof(connected));
 }
 
-static void message_event(ed_conn *conn, eddy_event *event, ed_block *block)
+/** @return false if there is no memory for it now: it stays pending, and later moves join it. */
+static bool moved_event(ed_conn *conn, ed_event_item *item)
 {
+    eddy_event_moved moved = {.remote = ed_conn_path(conn)->remote};
+    ed_block *block = ed_pool_take(conn->shared->notice_pool, sizeof(moved));
+
+    if (block == NULL)
+        return false;
+    conn->moved_pending = false;
+    *item = ed_event_of(conn->handle, EDDY_MOVED, block, &moved, sizeof(moved));
+    return true;
+}
+
+static ed_event_item message_event(ed_conn *conn, ed_block *block)
+{
+    ed_event_item item = {.connection = conn->handle,
+                          .block = block,
+                          .type = EDDY_MESSAGE,
+                          .guarantee = ed_block_guarantee(block),
+                          .stream = ed_block_stream(block),
+                          .skipped = ed_block_skipped(block)};
+
     conn->shared->stats->messages_delivered++;
-    event->type = EDDY_MESSAGE;
-    event->message.data = block->data;
-    event->message.size = block->size;
-    event->message.guarantee = (eddy_guarantee)ed_block_guarantee(block);
-    event->message.stream = ed_block_stream(block);
-    event->message.skipped = ed_block_skipped(block);
-    event->block = block;
+    ed_return_mark(block, conn->handle);
+    return item;
 }
 
-static void receipt_event(eddy_event *event, ed_block *block)
+static ed_event_item disconnected_event(ed_conn *conn)
 {
-    event->type = EDDY_RECEIPT;
-    event->receipt = *(const eddy_event_receipt *)(const void *)block->data;
-    event->block = block;
-}
+    eddy_event_disconnected last = {.end = conn->end.end,
+                                    .code = conn->end.code,
+                                    .undelivered = conn->outbox.reliable_count + conn->late_count};
+    ed_block *block = conn->disconnected_block;
 
-static void disconnected_event(ed_conn *conn, eddy_event *event)
-{
     conn->disconnected_pending = false;
-    event->type = EDDY_DISCONNECTED;
-    event->disconnected.end = conn->end.end;
-    event->disconnected.code = conn->end.code;
-    event->disconnected.undelivered = conn->outbox.reliable_count + conn->late_count;
-    conn->shared->stats->messages_undelivered += event->disconnected.undelivered;
-    memcpy(event->disconnected.reason, conn->end.reason, sizeof(conn->end.reason));
+    conn->disconnected_block = NULL;
+    conn->shared->stats->messages_undelivered += last.undelivered;
+    memcpy(last.reason, conn->end.reason, sizeof(last.reason));
+    return ed_event_of(conn->handle, EDDY_DISCONNECTED, block, &last, sizeof(last));
 }
 
-bool ed_conn_event(ed_conn *conn, eddy_event *event)
+bool ed_conn_event(ed_conn *conn, ed_event_item *item)
 {
-    *event = (eddy_event){.connection = conn->handle};
     if (conn->connected_pending) {
-        connected_event(conn, event);
+        *item = connected_event(conn);
         return true;
     }
+    if (conn->moved_pending && moved_event(conn, item))
+        return true;
     ed_block *block = ed_inbox_next(&conn->inbox);
     if (block != NULL) {
-        message_event(conn, event, block);
+        *item = message_event(conn, block);
         return true;
     }
     // What we close locally is reported when it is over: acks may still arrive until then.
@@ -441,18 +495,16 @@ bool ed_conn_event(ed_conn *conn, eddy_event *event)
         ed_outbox_end(&conn->outbox);
     block = ed_outbox_next_receipt(&conn->outbox);
     if (block != NULL) {
-        receipt_event(event, block);
+        *item = (ed_event_item){.connection = conn->handle, .block = block, .type = EDDY_RECEIPT};
         return true;
     }
     if (is_end) {
-        disconnected_event(conn, event);
+        *item = disconnected_event(conn);
         return true;
     }
     if (conn->wants_writable && ed_conn_is_open(conn) && is_writable(conn)) {
         conn->wants_writable = false;
-        if (conn->outbox.made_of.account != NULL)
-            atomic_store(&conn->outbox.made_of.account->was_refused, false);
-        event->type = EDDY_WRITABLE;
+        *item = (ed_event_item){.connection = conn->handle, .type = EDDY_WRITABLE};
         return true;
     }
     return false;

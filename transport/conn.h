@@ -2,7 +2,7 @@
  * One connection, as a pure state machine: datagrams, messages and the time go in; datagrams,
  * events and a deadline come out. No clock, socket, thread or callback. Split by direction: conn.c
  * holds what belongs to both, conn_handshake.c the client's and server's first datagrams,
- * conn_receive.c, conn_send.c and conn_expire.c the rest.
+ * conn_path.c where the peer is, conn_receive.c, conn_send.c and conn_expire.c the rest.
  */
 #ifndef ED_CONN_H
 #define ED_CONN_H
@@ -11,10 +11,13 @@
 #include "transport/ack.h"
 #include "transport/congestion.h"
 #include "transport/conn_state.h"
+#include "transport/event.h"
 #include "transport/handshake.h"
 #include "transport/loss.h"
 #include "transport/pacer.h"
+#include "transport/path.h"
 #include "transport/replay.h"
+#include "transport/returns.h"
 #include "transport/rtt.h"
 #include "transport/stream_receive.h"
 #include "transport/stream_send.h"
@@ -29,6 +32,9 @@ typedef struct ed_conn_shared {
     ed_credit_pool *room;  /* for what is received */
     ed_account *accounts;  /* of the slots; NULL: there are none */
     uint64_t *queued_size; /* charge of what all connections have accepted and not settled */
+    ed_returns *returns;   /* to say that released messages are awaited; NULL: none are */
+    ed_pool *notice_pool;  /* of events that may come late */
+    ed_pool *event_pool;   /* has room for ed_event_charge() of every slot */
     eddy_stats *stats;
     ed_log *log;
 } ed_conn_shared;
@@ -40,11 +46,16 @@ typedef struct ed_conn_end {
     char reason[EDDY_REASON_SIZE];
 } ed_conn_end;
 
+/** Where the datagram came from whose frames are being taken. */
+typedef struct ed_conn_arrival {
+    ed_path path;
+    size_t size;
+    bool is_challenged; /* it asked, and will be answered: once is enough */
+} ed_conn_arrival;
+
 typedef struct ed_conn {
     const ed_conn_shared *shared;
     eddy_connection handle;
-    eddy_address remote;
-    eddy_address local; /* that the peer calls; family NONE: any */
     ed_conn_state state;
     bool is_client;
 
@@ -58,6 +69,12 @@ typedef struct ed_conn {
     uint64_t started_ns;
     uint64_t client_time_us; /* server: when, by the client's clock, its INITIATE was made */
     ed_keys keys;
+
+    /* where the peer is */
+    ed_paths paths;
+    ed_path_debts debts; /* what the peer asks about paths */
+    ed_conn_arrival arrival;
+    uint64_t path_first; /* packets with lower numbers took another path: no measure of this one */
 
     /* receiving */
     ed_replay replay;
@@ -88,20 +105,28 @@ typedef struct ed_conn {
     bool closes_on_connect; /* the program closed before the connection stood */
     bool close_pending;     /* a copy of it is to be sent */
     uint8_t close_copies;   /* sent */
+    bool close_elsewhere;   /* one more is to be sent to the candidate for the path */
     uint64_t late_count;    /* reliable messages that came too late to be sent */
     bool is_opened;         /* CONNECTED was or will be reported */
     bool connected_pending;
+    bool moved_pending;
     bool disconnected_pending;
     ed_conn_end end;
+
+    /* reserved, so that these two events are never lost; NULL once they are told */
+    ed_block *connected_block;
+    ed_block *disconnected_block;
 } ed_conn;
 
 /**
  * A client's connection; it says HELLO at the first transmit. Initialises in place.
- * @return EDDY_OK, or EDDY_ELIMIT if there is no room for what it may receive.
+ * @param last a block reserved for DISCONNECTED, taken over on success.
+ * @return EDDY_OK; EDDY_ENOMEM, or EDDY_ELIMIT if there is no room for what it may receive: with
+ * nothing to free.
  */
 EDDY_MUST_CHECK eddy_status ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared,
                                                 eddy_connection handle, const eddy_address *remote,
-                                                uint64_t now_ns);
+                                                ed_block *last, uint64_t now_ns);
 
 /** A server's, for an INITIATE whose cookie is proven; it answers at the first transmit. */
 EDDY_MUST_CHECK eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared,
@@ -130,8 +155,8 @@ void ed_conn_set_stream(ed_conn *conn, uint8_t stream, const eddy_stream_options
 /** The program was told EDDY_EAGAIN: it wants to know when there is room. */
 void ed_conn_want_writable(ed_conn *conn);
 
-/** The program has given a message back. */
-void ed_conn_returned(ed_conn *conn, bool reliable, size_t size, uint64_t now_ns);
+/** The program has given a message back. @return whether the peer is to be told. */
+bool ed_conn_returned(ed_conn *conn, bool reliable, size_t size, uint64_t now_ns);
 
 /** Grants the peer more, if that is due and there is room. */
 void ed_conn_update_credit(ed_conn *conn, uint64_t now_ns);
@@ -149,16 +174,22 @@ void ed_conn_expire(ed_conn *conn, uint64_t now_ns);
 /* Out. */
 
 /**
- * Writes the next datagram, if there is one to send now.
+ * Writes the next datagram, if there is one to send now, and the path that it takes.
  * @param data ED_DATAGRAM_SIZE bytes. @return its size, 0: none.
  */
-size_t ed_conn_transmit(ed_conn *conn, uint8_t *data, uint64_t now_ns);
+size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns);
 
 /** Takes the next event; its block is the caller's. False: none. */
-bool ed_conn_event(ed_conn *conn, eddy_event *event);
+bool ed_conn_event(ed_conn *conn, ed_event_item *item);
 
 /** When to call ed_conn_expire. UINT64_MAX: nothing to wait for. */
 uint64_t ed_conn_next_ns(const ed_conn *conn);
+
+/** Where its datagrams go. */
+const ed_path *ed_conn_path(const ed_conn *conn);
+
+/** Whether its peer's packets come from elsewhere by now, and it has not followed yet. */
+bool ed_conn_is_moving(const ed_conn *conn);
 
 /** Whether it is over and all its events are taken: it may be freed. */
 bool ed_conn_is_over(const ed_conn *conn);
@@ -185,6 +216,37 @@ void ed_conn_receive_handshake(ed_conn *conn, const eddy_datagram *datagram, uin
 
 /** HELLO, INITIATE or ACCEPT, if one is to be sent. @return its size, 0: none. */
 size_t ed_conn_transmit_handshake(ed_conn *conn, uint8_t *data, uint64_t now_ns);
+
+/** An authentic packet came. @param is_newest none of a higher number came before. */
+void ed_conn_on_arrival(ed_conn *conn, const eddy_datagram *datagram, bool is_newest,
+                        uint64_t now_ns);
+
+/** The two frames about paths. */
+void ed_conn_on_challenge(ed_conn *conn, uint64_t data);
+void ed_conn_on_response(ed_conn *conn, uint64_t data, uint64_t now_ns);
+
+/** A candidate has not answered. */
+void ed_conn_expire_path(ed_conn *conn, uint64_t now_ns);
+
+/** It closes: nobody is asked any more, and CLOSE goes to the candidate, too. */
+void ed_conn_stop_moving(ed_conn *conn);
+
+/** What there is to say about paths, and what goes to the candidate. @return its size, 0: none. */
+size_t ed_conn_transmit_path(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns);
+
+/**
+ * Writes a packet of a few frames that nobody repeats, and with them what was received, if there is
+ * room. It counts for nothing in recovery and congestion: it may take another path.
+ * @param room bytes that the datagram may have. @return its size, 0: no room, or no memory.
+ */
+size_t ed_conn_write_aside(ed_conn *conn, ed_span frames, size_t room, uint8_t *data,
+                           uint64_t now_ns);
+
+/** Writes a CLOSE of at most `room` bytes. @return as above. */
+size_t ed_conn_write_close_aside(ed_conn *conn, size_t room, uint8_t *data, uint64_t now_ns);
+
+/** What a lost packet carried is to be sent again. */
+void ed_conn_on_packet_lost(ed_conn *conn, const ed_sent *packet);
 
 /** Sets the recovery deadline by what is in flight. */
 void ed_conn_update_recovery(ed_conn *conn);

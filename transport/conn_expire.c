@@ -81,6 +81,8 @@ void ed_conn_expire(ed_conn *conn, uint64_t now_ns)
     expire_handshake(conn, now_ns);
     if (ed_timers_take(&conn->timers, ED_TIMER_RECOVERY, now_ns))
         expire_recovery(conn, now_ns);
+    if (ed_timers_take(&conn->timers, ED_TIMER_PATH, now_ns))
+        ed_conn_expire_path(conn, now_ns);
     expire_silence(conn, now_ns);
     if (ed_timers_take(&conn->timers, ED_TIMER_EXPIRE, now_ns))
         expire_messages(conn, now_ns);

@@ -28,7 +28,9 @@ static void on_packet_acked(ed_conn *conn, const ed_sent *packet, uint64_t in_fl
         ed_ack_on_acked(&conn->ack, packet->ack_largest);
     if ((packet->flags & ED_SENT_WAS_LOST) != 0) {
         conn->shared->stats->packets_spurious++;
-        conn->congestion_ops->on_spurious(&conn->congestion, packet->sent_ns, packet->size, now_ns);
+        if (packet->number >= conn->path_first)
+            conn->congestion_ops->on_spurious(&conn->congestion, packet->sent_ns, packet->size,
+                                              now_ns);
     } else if ((packet->flags & ED_SENT_IN_FLIGHT) != 0) {
         ed_congestion_ack ack = {.sent_ns = packet->sent_ns,
                                  .size = packet->size,
@@ -38,7 +40,7 @@ static void on_packet_acked(ed_conn *conn, const ed_sent *packet, uint64_t in_fl
     }
 }
 
-/** Applies the ranges. `*newest_sent_ns`: of the largest number, if that is new and elicited. */
+/** Applies the ranges. `*newest_sent_ns`: of the largest number, if it measures the path. */
 static eddy_status apply_ranges(ed_conn *conn, const ed_ack_frame *frame, uint64_t *newest_sent_ns,
                                 uint64_t now_ns)
 {
@@ -49,8 +51,9 @@ static eddy_status apply_ranges(ed_conn *conn, const ed_ack_frame *frame, uint64
                                                  frame->range[i].last, now_ns);
         ed_sent *packet = NULL;
         while (ed_loss_next_acked(&acks, &packet)) {
-            bool elicited = (packet->flags & ED_SENT_ACK_ELICITING) != 0;
-            if (packet->number == frame->range[0].last && elicited)
+            bool measures = (packet->flags & ED_SENT_ACK_ELICITING) != 0 &&
+                            packet->number >= conn->path_first;
+            if (packet->number == frame->range[0].last && measures)
                 *newest_sent_ns = packet->sent_ns;
             on_packet_acked(conn, packet, in_flight_before, now_ns);
         }
@@ -60,16 +63,21 @@ static eddy_status apply_ranges(ed_conn *conn, const ed_ack_frame *frame, uint64
     return EDDY_OK;
 }
 
+void ed_conn_on_packet_lost(ed_conn *conn, const ed_sent *packet)
+{
+    conn->shared->stats->packets_lost++;
+    for (size_t i = 0; i < packet->ref_count; i++)
+        ed_outbox_on_lost(&conn->outbox, ed_sent_refs(&conn->sent, packet, i), packet->number);
+    conn->inbox.credit.pending |= (packet->flags & ED_SENT_HAS_CREDIT) != 0;
+}
+
 void ed_conn_detect_losses(ed_conn *conn, uint64_t now_ns)
 {
     ed_loss_losses losses = ed_loss_detect(&conn->loss, &conn->sent, &conn->rtt, now_ns);
     ed_sent *packet = NULL;
 
     while (ed_loss_next_lost(&losses, &packet)) {
-        conn->shared->stats->packets_lost++;
-        for (size_t i = 0; i < packet->ref_count; i++)
-            ed_outbox_on_lost(&conn->outbox, ed_sent_refs(&conn->sent, packet, i), packet->number);
-        conn->inbox.credit.pending |= (packet->flags & ED_SENT_HAS_CREDIT) != 0;
+        ed_conn_on_packet_lost(conn, packet);
         if ((packet->flags & ED_SENT_IN_FLIGHT) != 0)
             conn->congestion_ops->on_lost(&conn->congestion, packet->sent_ns, packet->size, now_ns);
     }
@@ -171,12 +179,26 @@ static verdict handle_message(ed_conn *conn, const ed_frame *frame, uint64_t now
     return judge(conn, status, frame->message.guarantee >= ED_WIRE_RELIABLE_UNORDERED);
 }
 
+static verdict handle_challenge(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
+{
+    (void)now_ns;
+    ed_conn_on_challenge(conn, frame->challenge);
+    return TAKEN;
+}
+
+static verdict handle_response(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
+{
+    ed_conn_on_response(conn, frame->challenge, now_ns);
+    return TAKEN;
+}
+
 static verdict (*const handlers[ED_FRAME_TYPE_COUNT])(ed_conn *conn, const ed_frame *frame,
                                                       uint64_t now_ns) = {
     [ED_FRAME_PADDING] = handle_nothing, [ED_FRAME_PING] = handle_nothing,
     [ED_FRAME_ACK] = handle_ack,         [ED_FRAME_CLOSE] = handle_close,
     [ED_FRAME_MESSAGE] = handle_message, [ED_FRAME_CREDIT] = handle_credit,
-    [ED_FRAME_SKIP] = handle_skip,
+    [ED_FRAME_SKIP] = handle_skip,       [ED_FRAME_PATH_CHALLENGE] = handle_challenge,
+    [ED_FRAME_PATH_RESPONSE] = handle_response,
 };
 
 /* --------------------------------------------------------------------------------- packets -- */
@@ -265,9 +287,11 @@ static void receive_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_
     }
     if (!open_packet(conn, datagram, &number, &plain))
         return;
+    bool is_newest = number >= conn->replay.next;
     ed_replay_commit(&conn->replay, number);
     conn->receiving_packet = number;
     ed_conn_apply(conn, ED_INPUT_PACKET, NULL, now_ns);
+    ed_conn_on_arrival(conn, datagram, is_newest, now_ns);
     if (ed_conn_is_open(conn))
         ed_timers_on_heard(&conn->timers, now_ns);
 

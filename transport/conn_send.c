@@ -47,6 +47,24 @@ static void draft_flag(struct draft *d, uint8_t flags)
     d->record.flags = (uint8_t)(d->record.flags | flags);
 }
 
+/** The least plaintext that leaves header protection something to sample. */
+static size_t draft_plain_min(const struct draft *d)
+{
+    return ED_PACKET_PLAIN_SIZE_MIN + 1u - d->packet.number_size;
+}
+
+/** Makes the datagram at most `room` bytes. @return false if not even the shortest fits. */
+static bool draft_limit(struct draft *d, size_t room)
+{
+    size_t fixed_size = d->packet.header_size + ED_TAG_SIZE;
+
+    if (room < fixed_size + draft_plain_min(d))
+        return false;
+    if (room - fixed_size < ed_writer_left(&d->w))
+        d->w.end = d->w.begin + (room - fixed_size);
+    return true;
+}
+
 /** Brings the plaintext to its smallest size. Only where no message stands yet. */
 static void draft_pad(struct draft *d, size_t plain_size)
 {
@@ -57,10 +75,11 @@ static void draft_pad(struct draft *d, size_t plain_size)
         ed_write_zeros(&d->w, plain_size - have);
 }
 
-/** The least plaintext that leaves header protection something to sample. */
-static size_t draft_plain_min(const struct draft *d)
+/** So that an answer to a server which has lost its state is shorter than its cause. */
+static void draft_pad_client(struct draft *d)
 {
-    return ED_PACKET_PLAIN_SIZE_MIN + 1u - d->packet.number_size;
+    if (d->packet.from_client)
+        draft_pad(d, ED_CLIENT_PACKET_SIZE_MIN - ED_TAG_SIZE - d->packet.header_size);
 }
 
 /** The last message runs to the end of the packet, and does not need its length. */
@@ -78,6 +97,7 @@ static size_t draft_finish(struct draft *d, ed_conn *conn, uint64_t now_ns)
     const ed_key *key = &conn->keys.packet[conn->is_client ? ED_TO_SERVER : ED_TO_CLIENT];
     bool elicits = (d->record.flags & ED_SENT_ACK_ELICITING) != 0;
 
+    ED_ASSERT(ed_writer_size(&d->w) > 0); // whatever made us send it is in it
     draft_drop_length(d);
     if (d->message_count == 0)
         draft_pad(d, draft_plain_min(d));
@@ -107,6 +127,22 @@ static void put_ack(struct draft *d, ed_conn *conn, uint64_t now_ns)
     d->record.ack_largest = ed_ack_largest(&conn->ack);
     ed_ack_write(&conn->ack, &d->w, now_ns);
     ed_ack_on_sent(&conn->ack);
+    draft_flag(d, ED_SENT_HAS_ACK);
+}
+
+/** The same, if there is room, beside the one that is owed: that may take another path. */
+static void put_ack_copy(struct draft *d, ed_conn *conn, uint64_t now_ns)
+{
+    ed_writer before = d->w;
+
+    if (conn->ack.received.count == 0)
+        return;
+    ed_ack_write(&conn->ack, &d->w, now_ns);
+    if (!ed_writer_ok(&d->w)) {
+        d->w = before;
+        return;
+    }
+    d->record.ack_largest = ed_ack_largest(&conn->ack);
     draft_flag(d, ED_SENT_HAS_ACK);
 }
 
@@ -159,12 +195,21 @@ static bool put_again(struct draft *d, ed_conn *conn, const ed_out *out)
     return true;
 }
 
-/** Repeats what is unacknowledged longest: it is what the receiver waits for. */
-static void put_oldest(struct draft *d, ed_conn *conn)
+/**
+ * Repeats what is unacknowledged longest: it is what the receiver waits for.
+ * @return false if there was nothing to repeat: of all that was begun, the rest has yet to be sent.
+ */
+static bool put_oldest(struct draft *d, ed_conn *conn)
 {
-    for (ed_out *out = ed_outbox_oldest(&conn->outbox); out != NULL && put_again(d, conn, out);
-         out = ed_out_next_oldest(out))
-        continue;
+    bool any = false;
+
+    for (ed_out *out = ed_outbox_oldest(&conn->outbox); out != NULL;
+         out = ed_out_next_oldest(out)) {
+        any |= !ed_list_empty(&out->parts);
+        if (!put_again(d, conn, out))
+            break;
+    }
+    return any;
 }
 
 static void put_messages(struct draft *d, ed_conn *conn)
@@ -213,6 +258,8 @@ static bool data_may_leave(ed_conn *conn, uint64_t now_ns)
     conn->app_limited = !has_data && has_window && when_ns <= now_ns;
     if (has_data && has_window && when_ns > now_ns)
         conn->timers.at_ns[ED_TIMER_PACE] = when_ns;
+    if (conn->outbox.is_out_of_memory)
+        conn->timers.at_ns[ED_TIMER_PACE] = ed_add_sat_u64(now_ns, MEMORY_RETRY_MS * ED_NS_PER_MS);
     return has_data && has_window && when_ns <= now_ns;
 }
 
@@ -235,13 +282,12 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
     draft_begin(&d, conn, data, now_ns);
     if (ed_ack_wanted(&conn->ack))
         put_ack(&d, conn, now_ns);
-    if (plan->ping || (plan->probe && ed_outbox_is_settled(&conn->outbox) && !plan->data) ||
-        (!plan->data && !plan->probe && wants_ack_ping(conn, now_ns)))
+    if (plan->ping || (!plan->data && !plan->probe && wants_ack_ping(conn, now_ns)))
         put_ping(&d, conn);
     if (plan->credit)
         put_credit(&d, conn);
-    if (plan->probe)
-        put_oldest(&d, conn);
+    if (plan->probe && !put_oldest(&d, conn) && !plan->data)
+        put_ping(&d, conn);
     if (plan->data || plan->probe)
         put_messages(&d, conn);
     bool elicits = (d.record.flags & ED_SENT_ACK_ELICITING) != 0;
@@ -250,9 +296,21 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
         conn->probes--;
         conn->shared->stats->probes_sent++;
     }
-    if (conn->is_client && elicits && d.message_count == 0)
-        draft_pad(&d, ED_CLIENT_PACKET_SIZE_MIN - ED_TAG_SIZE - d.packet.header_size);
+    if (elicits && d.message_count == 0)
+        draft_pad_client(&d);
     return draft_finish(&d, conn, now_ns);
+}
+
+/**
+ * An acknowledgement may still be waiting for company: without it the peer would report as
+ * undelivered what has arrived. In every copy, as each may be the only one to come.
+ */
+static void put_close(struct draft *d, ed_conn *conn, uint64_t now_ns)
+{
+    if (conn->ack.received.count > 0)
+        put_ack(d, conn, now_ns);
+    ed_frame_write_close(&d->w, &conn->close);
+    draft_flag(d, ED_SENT_CLOSE);
 }
 
 static size_t transmit_close(ed_conn *conn, uint8_t *data, uint64_t now_ns)
@@ -262,13 +320,46 @@ static size_t transmit_close(ed_conn *conn, uint8_t *data, uint64_t now_ns)
     conn->close_pending = false;
     conn->close_copies++;
     draft_begin(&d, conn, data, now_ns);
-    // An acknowledgement may still be waiting for company: without it the peer would report as
-    // undelivered what has arrived. In every copy, as each may be the only one to come.
-    if (conn->ack.received.count > 0)
-        put_ack(&d, conn, now_ns);
-    ed_frame_write_close(&d.w, &conn->close);
-    draft_flag(&d, ED_SENT_CLOSE);
+    put_close(&d, conn, now_ns);
     return draft_finish(&d, conn, now_ns);
+}
+
+/** Whether one more packet without messages may be sealed: there is a number, and a place. */
+static bool reserve_aside(ed_conn *conn)
+{
+    return conn->sent.next < ED_PACKET_NUMBER_LAST && ed_sent_reserve(&conn->sent, 0) == EDDY_OK;
+}
+
+size_t ed_conn_write_aside(ed_conn *conn, ed_span frames, size_t room, uint8_t *data,
+                           uint64_t now_ns)
+{
+    struct draft d;
+
+    if (!reserve_aside(conn))
+        return 0;
+    draft_begin(&d, conn, data, now_ns);
+    if (!draft_limit(&d, room))
+        return 0;
+    // Before the ACK: what that says of packets on a path just left is no longer of this path.
+    ed_write_bytes(&d.w, frames.data, frames.size);
+    if (!ed_writer_ok(&d.w))
+        return 0;
+    put_ack_copy(&d, conn, now_ns);
+    draft_pad_client(&d);
+    return draft_finish(&d, conn, now_ns);
+}
+
+size_t ed_conn_write_close_aside(ed_conn *conn, size_t room, uint8_t *data, uint64_t now_ns)
+{
+    struct draft d;
+
+    if (!reserve_aside(conn))
+        return 0;
+    draft_begin(&d, conn, data, now_ns);
+    if (!draft_limit(&d, room))
+        return 0;
+    put_close(&d, conn, now_ns);
+    return ed_writer_ok(&d.w) ? draft_finish(&d, conn, now_ns) : 0;
 }
 
 /** Makes room in the log of sent packets. */
@@ -322,11 +413,15 @@ static size_t transmit_any(ed_conn *conn, uint8_t *data, uint64_t now_ns)
                                : transmit_packet(conn, &plan, data, now_ns);
 }
 
-size_t ed_conn_transmit(ed_conn *conn, uint8_t *data, uint64_t now_ns)
+size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns)
 {
+    *path = *ed_conn_path(conn);
     if (conn->request_pending)
         return ed_conn_transmit_handshake(conn, data, now_ns);
-    size_t size = transmit_any(conn, data, now_ns);
+    size_t size = ed_conn_transmit_path(conn, path, data, now_ns);
+    if (size > 0)
+        return size;
+    size = transmit_any(conn, data, now_ns);
     if (size == 0)
         ed_outbox_drop_hasty(&conn->outbox);
     if (ed_conn_is_open(conn))

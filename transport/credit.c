@@ -16,14 +16,17 @@ void ed_credit_pool_init(ed_credit_pool *pool, size_t budget, size_t max_message
     // A message that is complete stands twice for a moment: in its parts and whole.
     uint64_t heap = budget - budget / UNRELIABLE_SHARE - max_message_size;
     uint64_t room = heap / HEAP_NUMERATOR * HEAP_DENOMINATOR;
-    uint64_t share = room / 2 / 2 / ed_max_u64(connections_max, 1);
+    uint64_t demands = ed_max_u64(room / 2, ed_charge_of(max_message_size)); // one at least
+    uint64_t windows = room - demands;
+    uint64_t share = windows / 2 / ed_max_u64(connections_max, 1);
 
-    ED_ASSERT(budget / 2 > max_message_size);
-    *pool = (ed_credit_pool){.windows_max = room / 2,
-                             .demands_max = room / 2,
+    ED_ASSERT(budget / 2 > max_message_size && demands < room);
+    *pool = (ed_credit_pool){.windows_max = windows,
+                             .demands_max = demands,
                              .unreliable_max =
                                  budget / UNRELIABLE_SHARE / HEAP_NUMERATOR * HEAP_DENOMINATOR,
-                             .window_max = room / 2 / WINDOW_SHARE};
+                             .window_max = windows / WINDOW_SHARE,
+                             .connections_max = connections_max};
     share = ed_min_u64(ed_max_u64(share, ED_CREDIT_INITIAL_MIN), ED_CREDIT_INITIAL);
     pool->window_initial = (uint32_t)share;
     pool->window_max = ed_max_u64(pool->window_max, share);
@@ -32,10 +35,11 @@ void ed_credit_pool_init(ed_credit_pool *pool, size_t budget, size_t max_message
 
 bool ed_credit_in_init(ed_credit_in *credit, ed_credit_pool *pool, uint64_t now_ns)
 {
-    *credit = (ed_credit_in){.pool = pool, .granted_ns = now_ns};
+    *credit = (ed_credit_in){.pool = pool, .round_ns = now_ns};
     if (pool->window_initial > pool->windows_max - pool->windows)
         return false;
     pool->windows += pool->window_initial;
+    pool->connection_count++;
     credit->window = pool->window_initial;
     credit->limit = pool->window_initial;
     return true;
@@ -43,9 +47,10 @@ bool ed_credit_in_init(ed_credit_in *credit, ed_credit_pool *pool, uint64_t now_
 
 void ed_credit_in_free(ed_credit_in *credit)
 {
-    ED_ASSERT(credit->pool->windows >= credit->window);
+    ED_ASSERT(credit->pool->windows >= credit->window && credit->pool->connection_count > 0);
     ED_ASSERT(credit->pool->demands >= credit->reserved);
     credit->pool->windows -= credit->window;
+    credit->pool->connection_count--;
     credit->pool->demands -= credit->reserved;
     ed_list_remove(&credit->waiting);
     credit->window = 0;
@@ -66,24 +71,61 @@ bool ed_credit_claim(ed_credit_in *credit, uint64_t charge)
     return true;
 }
 
-/** What of the granted and not consumed bytes goes beyond the window: the rest is given back. */
+/**
+ * What is granted beyond the window stays reserved, and so does all that the messages which arrive
+ * need, once it is there: small ones that are given back meanwhile do not eat it. A part of that is
+ * given back like the rest: two that hold half each wait forever.
+ */
 static void release(ed_credit_in *credit)
 {
     uint64_t granted = credit->limit - credit->consumed;
-    uint64_t needed = granted > credit->window ? granted - credit->window : 0;
+    uint64_t beyond = granted > credit->window ? granted - credit->window : 0;
+    bool has_all = credit->reserved >= credit->demand;
+    uint64_t needed = has_all ? ed_max_u64(beyond, credit->demand) : beyond;
 
     ED_ASSERT(needed <= credit->reserved);
     credit->pool->demands -= credit->reserved - needed;
     credit->reserved = needed;
 }
 
+/** Whether half of the window was used in little more than a round trip: that holds the peer up. */
+static bool is_fast(ed_credit_in *credit, uint64_t smoothed_rtt_ns, uint64_t now_ns)
+{
+    bool is_over = now_ns - credit->round_ns > GROW_RTTS * smoothed_rtt_ns;
+
+    if (!is_over && credit->claimed - credit->round_at < credit->window / 2)
+        return false;
+    credit->round_ns = now_ns;
+    credit->round_at = credit->claimed;
+    return !is_over;
+}
+
+/** What windows may grow into: those that are here must not keep out those that may yet come. */
+static uint64_t room_to_grow(const ed_credit_pool *pool)
+{
+    uint64_t more =
+        pool->connections_max - ed_min_u64(pool->connections_max, pool->connection_count);
+
+    return pool->windows_max - ed_min_u64(more * pool->window_initial, pool->windows_max / 2);
+}
+
+/**
+ * Widens a window that is too narrow for the path; or for a program that does not read for a
+ * moment, which its peer should not feel, as long as there is plenty of room.
+ */
 static void grow_window(ed_credit_in *credit, uint64_t smoothed_rtt_ns, uint64_t now_ns)
 {
     ed_credit_pool *pool = credit->pool;
     uint64_t more = ed_min_u64(credit->window, pool->window_max - credit->window);
+    bool is_full = credit->claimed - credit->consumed > credit->window / 2;
+    uint64_t most = room_to_grow(pool);
 
-    if (now_ns - credit->granted_ns > GROW_RTTS * smoothed_rtt_ns ||
-        more > pool->windows_max - pool->windows)
+    if (!is_fast(credit, smoothed_rtt_ns, now_ns)) {
+        if (!is_full)
+            return;
+        most /= 2;
+    }
+    if (pool->windows + more > most)
         return;
     pool->windows += more;
     credit->window += more;
@@ -94,7 +136,7 @@ static uint64_t wanted_limit(const ed_credit_in *credit)
     return credit->consumed + credit->window + credit->demand;
 }
 
-/** Who waits longest gets what becomes free, all of it: two that hold half each wait forever. */
+/** Who waits longest gets what becomes free. */
 static bool is_its_turn(const ed_credit_in *credit)
 {
     ed_list_node *first = ed_list_first(&credit->pool->waiting);
@@ -119,21 +161,33 @@ static bool reserve(ed_credit_in *credit, uint64_t limit)
     return true;
 }
 
+static bool is_worth_telling(const ed_credit_in *credit, uint64_t limit)
+{
+    return limit >= credit->limit + credit->window / 2;
+}
+
+/** @return the limit that there is room for. Who does not get all that it wants waits for it. */
+static uint64_t reserve_or_wait(ed_credit_in *credit)
+{
+    uint64_t limit = wanted_limit(credit);
+
+    if (!is_worth_telling(credit, limit) || reserve(credit, limit)) {
+        ed_list_remove(&credit->waiting);
+        return limit;
+    }
+    if (!ed_list_linked(&credit->waiting))
+        ed_list_push_back(&credit->pool->waiting, &credit->waiting);
+    return credit->consumed + credit->window + credit->reserved;
+}
+
 void ed_credit_update(ed_credit_in *credit, uint64_t smoothed_rtt_ns, uint64_t now_ns)
 {
     release(credit);
-    uint64_t limit = wanted_limit(credit);
-    if (limit < credit->limit + credit->window / 2)
-        return;
-    if (!reserve(credit, limit)) {
-        if (!ed_list_linked(&credit->waiting))
-            ed_list_push_back(&credit->pool->waiting, &credit->waiting);
-        return;
-    }
-    ed_list_remove(&credit->waiting);
     grow_window(credit, smoothed_rtt_ns, now_ns);
+    uint64_t limit = reserve_or_wait(credit);
+    if (!is_worth_telling(credit, limit))
+        return;
     credit->limit = limit;
-    credit->granted_ns = now_ns;
     credit->pending = true;
     ED_ASSERT(ed_credit_valid(credit));
 }

@@ -48,7 +48,9 @@ typedef struct ed_credit_pool {
     uint64_t unreliable;
     uint64_t window_max;     /* of one connection */
     uint32_t window_initial; /* granted in the handshake */
-    ed_list waiting;         /* of ed_credit_in.waiting: for room, first come, first served */
+    uint32_t connections_max;
+    uint32_t connection_count;
+    ed_list waiting; /* of ed_credit_in.waiting: for room, first come, first served */
 } ed_credit_pool;
 
 /** @param budget bytes of heap for all that is received. */
@@ -62,11 +64,12 @@ typedef struct ed_credit_in {
     uint64_t limit;
     uint64_t claimed;
     uint64_t consumed;
-    uint64_t window;     /* may be outstanding besides the demand */
-    uint64_t demand;     /* the charges of the messages of which some parts are here */
-    uint64_t reserved;   /* of the pool's demands */
-    uint64_t granted_ns; /* when the limit was raised last */
-    bool pending;        /* a CREDIT frame is to be sent */
+    uint64_t window;   /* may be outstanding besides the demand */
+    uint64_t demand;   /* the charges of the messages of which some parts are here */
+    uint64_t reserved; /* of the pool's demands */
+    uint64_t round_ns; /* since when, and from which claim on, use is measured */
+    uint64_t round_at;
+    bool pending; /* a CREDIT frame is to be sent */
 } ed_credit_in;
 
 /** Reserves the initial window. @return false if there is no room: nothing is reserved. */

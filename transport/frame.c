@@ -25,8 +25,8 @@ static const ed_frame_rule rules[ED_FRAME_TYPE_COUNT] = {
     [ED_FRAME_SKIP] = {"SKIP", OPEN_STATES, true},
     [ED_FRAME_CLOSE] = {"CLOSE", OPEN_STATES | ED_IN(ED_CONN_CLOSING) | ED_IN(ED_CONN_DRAINING),
                         false},
-    [ED_FRAME_PATH_CHALLENGE] = {"PATH_CHALLENGE", NO_STATES, true},
-    [ED_FRAME_PATH_RESPONSE] = {"PATH_RESPONSE", NO_STATES, true},
+    [ED_FRAME_PATH_CHALLENGE] = {"PATH_CHALLENGE", OPEN_STATES, true},
+    [ED_FRAME_PATH_RESPONSE] = {"PATH_RESPONSE", OPEN_STATES, true},
     [ED_FRAME_NEW_ID] = {"NEW_ID", NO_STATES, true},
     [ED_FRAME_RETIRE_ID] = {"RETIRE_ID", NO_STATES, true},
     [ED_FRAME_TIME] = {"TIME", NO_STATES, false},
@@ -123,7 +123,7 @@ static void read_close(ed_reader *r, uint8_t first, ed_frame *frame)
         memcpy(close->reason, reason.data, reason.size);
 }
 
-static void read_challenge(ed_reader *r, uint8_t first, ed_frame *frame)
+static void read_path(ed_reader *r, uint8_t first, ed_frame *frame)
 {
     (void)first;
     frame->challenge = ed_read_u64(r);
@@ -207,8 +207,8 @@ static void (*const readers[ED_FRAME_TYPE_COUNT])(ed_reader *r, uint8_t first, e
     [ED_FRAME_CREDIT] = read_credit,
     [ED_FRAME_SKIP] = read_skip,
     [ED_FRAME_CLOSE] = read_close,
-    [ED_FRAME_PATH_CHALLENGE] = read_challenge,
-    [ED_FRAME_PATH_RESPONSE] = read_challenge,
+    [ED_FRAME_PATH_CHALLENGE] = read_path,
+    [ED_FRAME_PATH_RESPONSE] = read_path,
     [ED_FRAME_NEW_ID] = read_new_id,
     [ED_FRAME_RETIRE_ID] = read_retire_id,
     [ED_FRAME_TIME] = read_time,
@@ -272,6 +272,13 @@ void ed_frame_write_skip(ed_writer *w, const ed_skip_frame *skip)
     ed_write_u8(w, skip->stream);
     ed_write_u32(w, skip->sequence);
     ed_write_varint(w, skip->charge);
+}
+
+void ed_frame_write_path(ed_writer *w, ed_frame_type type, uint64_t data)
+{
+    ED_ASSERT(type == ED_FRAME_PATH_CHALLENGE || type == ED_FRAME_PATH_RESPONSE);
+    ed_write_u8(w, (uint8_t)type);
+    ed_write_u64(w, data);
 }
 
 size_t ed_frame_message_overhead(const ed_message_frame *message)

@@ -127,6 +127,9 @@ static inline bool ed_frame_has_sequence(uint8_t guarantee, bool fragment)
     return guarantee >= ED_WIRE_RELIABLE_UNORDERED || fragment;
 }
 
+/** PATH_CHALLENGE or PATH_RESPONSE. */
+void ed_frame_write_path(ed_writer *w, ed_frame_type type, uint64_t data);
+
 /** The bytes before a message's data, length included. */
 size_t ed_frame_message_overhead(const ed_message_frame *message);
 

@@ -143,6 +143,15 @@ ed_loss_losses ed_loss_detect(ed_loss *loss, ed_sent_log *log, const ed_rtt *rtt
         .loss = loss, .log = log, .now_ns = now_ns, .delay_ns = ed_rtt_loss_delay_ns(rtt)};
 }
 
+ed_loss_losses ed_loss_give_up(ed_loss *loss, ed_sent_log *log, uint64_t now_ns)
+{
+    loss->loss_time_ns = ED_NEVER_NS;
+    loss->scan_from = ed_max_u64(loss->scan_from, log->first);
+    loss->any_run = false;
+    loss->pto_count = 0;
+    return (ed_loss_losses){.loss = loss, .log = log, .now_ns = now_ns, .gives_up = true};
+}
+
 /** Whether any of the packets between two, both excluded, was acknowledged, or is not known. */
 static bool acked_between(const ed_sent_log *log, uint64_t before, uint64_t after)
 {
@@ -173,7 +182,8 @@ static void declare_lost(ed_loss_losses *losses, ed_sent *packet)
     leave_flight(losses->loss, packet);
     packet->state = ED_SENT_LOST;
     packet->flags |= ED_SENT_WAS_LOST;
-    lengthen_losses(losses->loss, losses->log, packet);
+    if (!losses->gives_up)
+        lengthen_losses(losses->loss, losses->log, packet);
 }
 
 static uint64_t suspect_until_ns(const ed_loss_losses *losses, const ed_sent *packet)
@@ -181,11 +191,29 @@ static uint64_t suspect_until_ns(const ed_loss_losses *losses, const ed_sent *pa
     return ed_add_sat_u64(packet->sent_ns, losses->delay_ns);
 }
 
+/** Whether a packet in flight must be waited for yet. */
+static bool is_suspect(const ed_loss_losses *losses, const ed_sent *packet)
+{
+    return !losses->gives_up &&
+           losses->loss->largest_acked - packet->number < ED_LOSS_PACKET_THRESHOLD &&
+           suspect_until_ns(losses, packet) > losses->now_ns;
+}
+
+/** One above the last number that may be lost. */
+static uint64_t scan_end(const ed_loss_losses *losses)
+{
+    const ed_loss *loss = losses->loss;
+
+    if (losses->gives_up)
+        return losses->log->next;
+    return loss->any_acked ? loss->largest_acked + 1 : 0;
+}
+
 bool ed_loss_next_lost(ed_loss_losses *losses, ed_sent **packet)
 {
     ed_loss *loss = losses->loss;
 
-    while (loss->any_acked && loss->scan_from <= loss->largest_acked) {
+    while (loss->scan_from < scan_end(losses)) {
         ed_sent *suspect = ed_sent_at(losses->log, loss->scan_from);
         ED_ASSERT(suspect != NULL);
         loss->visit_count++;
@@ -193,8 +221,7 @@ bool ed_loss_next_lost(ed_loss_losses *losses, ed_sent **packet)
             loss->scan_from++;
             continue;
         }
-        if (loss->largest_acked - suspect->number < ED_LOSS_PACKET_THRESHOLD &&
-            suspect_until_ns(losses, suspect) > losses->now_ns) {
+        if (is_suspect(losses, suspect)) {
             // Those after it were sent later, and have fewer acknowledged after them.
             loss->loss_time_ns = suspect_until_ns(losses, suspect);
             return false;

@@ -65,6 +65,7 @@ typedef struct ed_loss_losses {
     ed_sent_log *log;
     uint64_t now_ns;
     uint64_t delay_ns;
+    bool gives_up; /* everything in flight is lost, whatever its age */
 } ed_loss_losses;
 
 void ed_loss_init(ed_loss *loss);
@@ -93,6 +94,12 @@ EDDY_MUST_CHECK eddy_status ed_loss_end_acks(ed_loss_acks *acks);
 
 /** Begins to look for packets that are lost by now. The walk must be taken to its end. */
 ed_loss_losses ed_loss_detect(ed_loss *loss, ed_sent_log *log, const ed_rtt *rtt, uint64_t now_ns);
+
+/**
+ * Begins to declare all lost that is in flight: the path that it took is left. That says nothing
+ * about congestion, and the probe timeout starts without backoff. To be walked to its end, too.
+ */
+ed_loss_losses ed_loss_give_up(ed_loss *loss, ed_sent_log *log, uint64_t now_ns);
 
 /** Gives the next packet declared lost, oldest first; false at the end. */
 bool ed_loss_next_lost(ed_loss_losses *losses, ed_sent **packet);

@@ -14,6 +14,7 @@ ed_manager *ed_manager_create(const ed_manager_parts *parts)
     if (m == NULL)
         return NULL;
     ED_ASSERT(parts->type->receive != NULL && parts->type->phase != NULL);
+    ED_ASSERT(parts->returns == NULL || parts->type->returned != NULL);
     m->parts = *parts;
     m->slot_count = ed_slots_count(parts->slots);
     parts->entropy->fill(parts->entropy->context, hash_key, sizeof(hash_key));
@@ -35,23 +36,32 @@ ed_manager *ed_manager_create(const ed_manager_parts *parts)
     return m;
 }
 
-void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot)
+/** Takes its address off the map, unless a connection that came later owns it by now. */
+static void forget_address(ed_manager *m, const ed_manager_slot *slot)
 {
     uint32_t known = 0;
-    uint32_t index = (uint32_t)(slot - m->slots);
 
+    if (ed_map_get(m->addresses, slot->key, &known) && &m->slots[known] == slot)
+        (void)ed_map_remove(m->addresses, slot->key);
+}
+
+void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot)
+{
     ED_ASSERT(slot->connection != NULL && m->connection_count > 0);
     ed_list_remove(&slot->work);
     ed_list_remove(&slot->ready);
-    ed_deadlines_set(m->deadlines, index, ED_NEVER_NS);
-    // A connection that replaced this one may own the address by now.
-    if (ed_map_get(m->addresses, slot->key, &known) && known == index)
-        (void)ed_map_remove(m->addresses, slot->key);
-    m->parts.type->destroy(slot->connection);
-    ed_alloc_free(m->parts.allocator, slot->connection, m->parts.type->connection_size);
-    ed_slots_give(m->parts.slots, slot->handle);
+    const ed_connection_type *type = m->parts.type;
+    bool is_known = type->is_known != NULL && type->is_known(slot->connection);
+
+    ed_deadlines_set(m->deadlines, (uint32_t)(slot - m->slots), ED_NEVER_NS);
+    forget_address(m, slot);
+    type->destroy(slot->connection);
+    ed_alloc_free(m->parts.allocator, slot->connection, type->connection_size);
+    if (is_known)
+        ed_slots_end(m->parts.slots, slot->handle);
+    else
+        ed_slots_give(m->parts.slots, slot->handle);
     m->connection_count--;
-    m->incoming_count -= slot->side == ED_SIDE_INCOMING ? 1 : 0;
     m->half_open_count -= slot->is_half_open ? 1 : 0;
     *slot = (ed_manager_slot){0};
 }
@@ -116,6 +126,27 @@ ed_manager_slot *ed_manager_find_wire_id(const ed_manager *m, uint32_t id)
     return is_its ? slot : NULL;
 }
 
+/**
+ * Whoever proves an address last owns it. The one that had it before keeps its connection, which
+ * datagrams find by id, and gets an address again when it proves one: two clients behind one NAT
+ * may swap theirs. Without memory the old address stays on the map until the next datagram.
+ */
+void ed_manager_follow_connection(ed_manager *m, ed_manager_slot *slot)
+{
+    uint8_t key[ED_MANAGER_KEY_SIZE];
+
+    ED_ASSERT(slot->connection != NULL);
+    if (m->parts.type->remote == NULL)
+        return;
+    eddy_address remote = m->parts.type->remote(slot->connection);
+    make_key(key, &remote, slot->side);
+    if (memcmp(key, slot->key, sizeof(key)) == 0 ||
+        ed_map_put(m->addresses, key, (uint32_t)(slot - m->slots)) != EDDY_OK)
+        return;
+    forget_address(m, slot);
+    memcpy(slot->key, key, sizeof(key));
+}
+
 void ed_manager_add_work(ed_manager *m, ed_manager_slot *slot)
 {
     if (!ed_list_linked(&slot->work))
@@ -144,7 +175,6 @@ eddy_status ed_manager_create_connection(ed_manager *m, const ed_birth *birth, u
     slot->side = birth->side;
     slot->is_half_open = birth->side == ED_SIDE_INCOMING;
     m->connection_count++;
-    m->incoming_count += birth->side == ED_SIDE_INCOMING ? 1 : 0;
     m->half_open_count += slot->is_half_open ? 1 : 0;
     ed_manager_add_work(m, slot);
     return EDDY_OK;
@@ -184,6 +214,7 @@ uint64_t ed_manager_poll(ed_manager *m, uint64_t now_ns)
 {
     if (m->parts.type->begin_poll != NULL)
         m->parts.type->begin_poll(m->parts.type_context, now_ns);
+    ed_manager_take_returns(m, now_ns);
     (void)ed_manager_flush_out(m);
     bool more = ed_manager_take_datagrams(m, now_ns);
     more |= ed_manager_take_commands(m, now_ns);
@@ -193,6 +224,7 @@ uint64_t ed_manager_poll(ed_manager *m, uint64_t now_ns)
     (void)ed_manager_flush_out(m);
     (void)ed_manager_flush_events(m);
     more |= check_done(m, now_ns);
+    more |= m->parts.returns != NULL && ed_returns_came(m->parts.returns);
     if (more)
         return now_ns;
     uint64_t next_ns = ed_deadlines_next_ns(m->deadlines);

@@ -11,6 +11,7 @@
 
 #include "core/channel.h"
 #include "core/eddy.h"
+#include "transport/returns.h"
 #include "transport/slots.h"
 
 enum {
@@ -55,7 +56,7 @@ typedef enum ed_phase {
 /** What admission may go by. */
 typedef struct ed_load {
     bool may_create;     /* there is a slot, and the half-open ones are below their cap */
-    bool is_full;        /* all slots for incoming connections are taken */
+    bool is_full;        /* no slot for an incoming connection is free */
     bool shutting_down;  /* nobody is admitted */
     bool has_connection; /* there is an incoming connection of this address already */
 } ed_load;
@@ -73,6 +74,7 @@ typedef enum ed_command_kind {
     ED_COMMAND_CONNECT = 1,
     ED_COMMAND_TO_CONNECTION,
     ED_COMMAND_SHUTDOWN,
+    ED_COMMAND_POKE, /* nothing but to poll now */
 } ed_command_kind;
 
 /** How every item of the send channel begins. */
@@ -123,7 +125,19 @@ typedef struct ed_connection_type {
     bool (*event)(void *connection, void *event);
     uint64_t (*next_ns)(const void *connection);
     ed_phase (*phase)(const void *connection);
+    /**
+     * Whether the program knows of it: then its slot is kept until the program has taken the last
+     * event, which is given back with ed_return_mark_last. NULL: the program knows of none.
+     */
+    bool (*is_known)(const void *connection);
+    eddy_address (*remote)(const void *connection); /* NULL: it never changes */
     void (*begin_poll)(void *context, uint64_t now_ns); /* NULL: nothing to do */
+    /**
+     * The program is done with a message: takes its block over. Needed where there are returns.
+     * @param connection whose it was; NULL: it is gone.
+     * @return whether the connection may have something to give out.
+     */
+    bool (*returned)(void *context, void *connection, ed_block *block, uint64_t now_ns);
     void (*drop_command)(void *context, void *command); /* that found no connection */
     void (*drop_event)(void *context, void *event);     /* that nobody will take */
 } ed_connection_type;
@@ -140,9 +154,9 @@ typedef struct ed_manager_parts {
     ed_slots *slots;
     ed_channel *commands; /* the manager becomes a receiver of it */
     ed_channel *events;   /* the manager becomes a sender to it */
+    ed_returns *returns;  /* NULL: the program gives nothing back */
     eddy_stats *stats;
     uint32_t half_open_max;
-    uint32_t incoming_max;
     uint8_t shard;
 } ed_manager_parts;
 

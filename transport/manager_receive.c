@@ -51,7 +51,45 @@ static void connect_out(ed_manager *m, ed_command *command, uint64_t now_ns)
     m->parts.type->fail_connect(m->parts.type_context, command, status,
                                 m->events + m->event_count * m->parts.type->event_size);
     m->event_count++;
-    ed_slots_give(m->parts.slots, command->connection);
+    ed_slots_end(m->parts.slots, command->connection);
+}
+
+/* ------------------------------------------------------------------------ from the program -- */
+
+static void take_back(ed_manager *m, ed_block *block, uint64_t now_ns)
+{
+    ed_manager_slot *slot = ed_manager_find_handle(m, ed_return_connection(block));
+    void *connection = slot == NULL ? NULL : slot->connection;
+    bool has_work = m->parts.type->returned(m->parts.type_context, connection, block, now_ns);
+
+    ED_ASSERT(slot != NULL || !has_work);
+    if (has_work)
+        ed_manager_add_work(m, slot);
+}
+
+/** The program has heard the last of an incoming connection. */
+static void take_last(ed_manager *m, ed_block *block)
+{
+    eddy_connection handle = ed_return_connection(block);
+
+    ed_pool_give(block);
+    ed_slots_forget(m->parts.slots, handle);
+}
+
+void ed_manager_take_returns(ed_manager *m, uint64_t now_ns)
+{
+    ed_block *next = NULL;
+
+    if (m->parts.returns == NULL)
+        return;
+    for (ed_block *block = ed_returns_take(m->parts.returns); block != NULL; block = next) {
+        next = block->next;
+        block->next = NULL;
+        if (ed_return_is_last(block))
+            take_last(m, block);
+        else
+            take_back(m, block, now_ns);
+    }
 }
 
 static void handle_command(ed_manager *m, ed_command *command, uint64_t now_ns)
@@ -74,6 +112,8 @@ static void handle_command(ed_manager *m, ed_command *command, uint64_t now_ns)
         }
         m->parts.type->send(slot->connection, command, now_ns);
         ed_manager_add_work(m, slot);
+        return;
+    case ED_COMMAND_POKE:
         return;
     }
 }
@@ -124,7 +164,7 @@ static void create_incoming(ed_manager *m, const eddy_datagram *datagram, uint64
                       .remote = datagram->remote,
                       .datagram = datagram};
 
-    ED_ASSERT(handle != 0); // the load said that there is room
+    ED_ASSERT(handle != 0); // the load said that one is free, and only the manager takes them
     if (ed_manager_create_connection(m, &birth, now_ns) != EDDY_OK) {
         m->parts.stats->dropped_memory++;
         ed_slots_give(m->parts.slots, handle);
@@ -166,7 +206,7 @@ static void admit_created(ed_manager *m, const eddy_datagram *datagram, bool may
 
 static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
 {
-    bool is_full = m->incoming_count >= m->parts.incoming_max;
+    bool is_full = ed_slots_left_incoming(m->parts.slots) == 0;
     ed_load load = {.may_create = !is_full && m->half_open_count < m->parts.half_open_max,
                     .is_full = is_full,
                     .shutting_down = m->shutting_down,
@@ -207,6 +247,7 @@ static void take_datagram(ed_manager *m, const eddy_datagram *datagram, uint64_t
 
     if (slot != NULL) {
         m->parts.type->receive(slot->connection, datagram, now_ns);
+        ed_manager_follow_connection(m, slot);
         ed_manager_add_work(m, slot);
     } else if (route.kind == ED_ROUTE_NEW || route.kind == ED_ROUTE_KNOWN_OR_NEW) {
         admit(m, datagram, now_ns);

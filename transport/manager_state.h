@@ -36,7 +36,6 @@ struct ed_manager {
     ed_list work;
     ed_list ready;
     uint32_t connection_count;
-    uint32_t incoming_count;
     uint32_t half_open_count;
     bool shutting_down;
     uint64_t shutdown_until_ns;
@@ -71,9 +70,15 @@ void ed_manager_add_work(ed_manager *m, ed_manager_slot *slot);
 EDDY_MUST_CHECK eddy_status ed_manager_create_connection(ed_manager *m, const ed_birth *birth,
                                                          uint64_t now_ns);
 
+/** A datagram came to the connection: it may have another remote address by now. */
+void ed_manager_follow_connection(ed_manager *m, ed_manager_slot *slot);
+
 void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot);
 
 /* manager_receive.c: what comes in. */
+
+/** Takes what the program gave back. */
+void ed_manager_take_returns(ed_manager *m, uint64_t now_ns);
 
 /** Takes what the program said. @return whether there may be more. */
 bool ed_manager_take_commands(ed_manager *m, uint64_t now_ns);

@@ -23,8 +23,10 @@ static void serve_waiting(ed_reliable *reliable, uint64_t now_ns)
         ed_credit_in *credit = ED_CONTAINER(first, ed_credit_in, waiting);
         ed_conn *conn = ED_CONTAINER(ED_CONTAINER(credit, ed_inbox, credit), ed_conn, inbox);
         ed_conn_update_credit(conn, now_ns);
-        if (ed_list_first(&reliable->room.waiting) == first)
+        if (ed_list_first(&reliable->room.waiting) == first) {
+            ed_returns_await(reliable->shared.returns);
             return;
+        }
         ed_manager_touch(reliable->manager, conn->handle);
     }
 }
@@ -34,6 +36,19 @@ static void begin_poll(void *context, uint64_t now_ns)
     ed_reliable *reliable = context;
     ed_cookie_rotate(&reliable->cookies, reliable->shared.entropy, now_ns);
     serve_waiting(reliable, now_ns);
+}
+
+static bool returned(void *context, void *connection, ed_block *block, uint64_t now_ns)
+{
+    ed_reliable *reliable = context;
+    bool is_reliable = ed_block_guarantee(block) >= ED_WIRE_RELIABLE_UNORDERED;
+    size_t size = block->size;
+
+    ed_pool_give(block);
+    if (connection != NULL)
+        return ed_conn_returned(connection, is_reliable, size, now_ns);
+    ed_inbox_returned_late(&reliable->room, is_reliable, size);
+    return false;
 }
 
 /* -------------------------------------------------------------------------------- admission -- */
@@ -171,23 +186,25 @@ static eddy_status create(void *context, void *connection, const ed_birth *birth
     ed_initiate initiate;
 
     if (birth->side == ED_SIDE_OUTGOING) {
+        const ed_reliable_command *command = birth->command;
         return ed_conn_init_client(connection, &reliable->shared, birth->handle, &birth->remote,
-                                   now_ns);
+                                   command->block, now_ns);
     }
     ed_initiate_read_opened(&initiate, birth->datagram->data, birth->datagram->size);
     return ed_conn_init_server(connection, &reliable->shared, birth->handle, birth->wire_id,
                                birth->datagram, &initiate, now_ns);
 }
 
-static void fail_connect(void *context, void *command, eddy_status why, void *event)
+static void fail_connect(void *context, void *item, eddy_status why, void *event)
 {
     (void)context;
-    eddy_event *e = event;
+    const ed_reliable_command *command = item;
+    eddy_event_disconnected last = {.end = why == EDDY_EEXIST    ? EDDY_END_DUPLICATE
+                                           : why == EDDY_ECLOSED ? EDDY_END_CLOSED_LOCAL
+                                                                 : EDDY_END_MEMORY};
 
-    *e = (eddy_event){.type = EDDY_DISCONNECTED, .connection = ((ed_command *)command)->connection};
-    e->disconnected.end = why == EDDY_EEXIST    ? EDDY_END_DUPLICATE
-                          : why == EDDY_ECLOSED ? EDDY_END_CLOSED_LOCAL
-                                                : EDDY_END_MEMORY;
+    *(ed_event_item *)event = ed_event_of(command->head.connection, EDDY_DISCONNECTED,
+                                          command->block, &last, sizeof(last));
 }
 
 static void destroy(void *connection)
@@ -252,7 +269,7 @@ static void drop_command(void *context, void *item)
 static void drop_event(void *context, void *event)
 {
     (void)context;
-    ed_pool_give(((eddy_event *)event)->block);
+    ed_pool_give(((ed_event_item *)event)->block);
 }
 
 static void send_message(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
@@ -314,8 +331,11 @@ static void shut_down(void *connection, uint64_t flush_ns, uint64_t now_ns)
     ed_conn_close(connection, 0, NULL, flush_ns, now_ns);
 }
 
+/** Of one whose peer is elsewhere by now the address has passed to somebody else: it stays. */
 static void replace(void *connection, uint64_t now_ns)
 {
+    if (ed_conn_is_moving(connection))
+        return;
     ed_conn_abandon(connection, EDDY_END_REPLACED, now_ns);
 }
 
@@ -326,13 +346,17 @@ static void expire(void *connection, uint64_t now_ns)
 
 static bool transmit(void *connection, ed_output *output, uint64_t now_ns)
 {
-    const ed_conn *conn = connection;
-    size_t size = ed_conn_transmit(connection, output->datagram.data, now_ns);
+    ed_path path;
 
-    output->datagram.remote = conn->remote;
-    output->datagram.local = conn->local;
-    output->datagram.size = size;
-    return size > 0;
+    output->datagram.size = ed_conn_transmit(connection, &path, output->datagram.data, now_ns);
+    output->datagram.remote = path.remote;
+    output->datagram.local = path.local;
+    return output->datagram.size > 0;
+}
+
+static eddy_address remote_of(const void *connection)
+{
+    return ed_conn_path(connection)->remote;
 }
 
 static bool next_event(void *connection, void *event)
@@ -356,10 +380,17 @@ static ed_phase phase(const void *connection)
     return conn->state == ED_CONN_HALF_OPEN ? ED_PHASE_HALF_OPEN : ED_PHASE_OPEN;
 }
 
+static bool is_known(const void *connection)
+{
+    const ed_conn *conn = connection;
+
+    return conn->is_client || conn->is_opened;
+}
+
 const ed_connection_type ed_reliable_type = {
     .connection_size = sizeof(ed_conn),
     .command_size = sizeof(ed_reliable_command),
-    .event_size = sizeof(eddy_event),
+    .event_size = sizeof(ed_event_item),
     .route = route,
     .admit = admit,
     .create = create,
@@ -376,7 +407,10 @@ const ed_connection_type ed_reliable_type = {
     .event = next_event,
     .next_ns = next_ns,
     .phase = phase,
+    .is_known = is_known,
+    .remote = remote_of,
     .begin_poll = begin_poll,
+    .returned = returned,
     .drop_command = drop_command,
     .drop_event = drop_event,
 };

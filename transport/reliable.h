@@ -18,7 +18,9 @@ typedef enum ed_operation {
 /** An item of the send channel. */
 typedef struct ed_reliable_command {
     ed_command head;
-    ed_block *block; /* SEND: the message; CLOSE: the reason with its NUL, or NULL. Owned */
+    /* SEND: the message; CLOSE: the reason with its NUL, or NULL; CONNECT: reserved for its
+       DISCONNECTED. Owned. */
+    ed_block *block;
     union {
         ed_block *receipt; /* SEND: see ed_message. Owned */
         uint64_t flush_ns; /* CLOSE */

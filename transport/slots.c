@@ -14,14 +14,22 @@ struct queue {
     uint32_t count;
 };
 
+/** What is still to come before a slot is free: both. */
+enum {
+    ENDED = 1,
+    FORGOTTEN = 2,
+    FREE = ENDED | FORGOTTEN,
+};
+
 struct ed_slots {
     const eddy_allocator *allocator;
-    ed_mutex mutex; /* of the queues */
+    ed_mutex mutex; /* of the queues, and of all changes */
     struct queue outgoing;
     struct queue incoming;
     uint32_t count;
     uint32_t outgoing_count;
     atomic_uint *generation; /* odd: taken */
+    atomic_uchar *done;      /* ENDED, FORGOTTEN */
 };
 
 static bool queue_init(struct queue *queue, const eddy_allocator *allocator, uint32_t first,
@@ -56,9 +64,10 @@ ed_slots *ed_slots_create(const eddy_allocator *allocator, uint32_t outgoing_cou
     slots->outgoing_count = outgoing_count;
     slots->generation =
         ed_alloc_array(allocator, (size_t)slots->count + 1, sizeof(*slots->generation));
+    slots->done = ed_alloc_array(allocator, (size_t)slots->count + 1, sizeof(*slots->done));
     bool outgoing = queue_init(&slots->outgoing, allocator, 0, outgoing_count);
     bool incoming = queue_init(&slots->incoming, allocator, outgoing_count, incoming_count);
-    if (slots->generation == NULL || !outgoing || !incoming) {
+    if (slots->generation == NULL || slots->done == NULL || !outgoing || !incoming) {
         ed_slots_destroy(slots);
         return NULL;
     }
@@ -73,6 +82,7 @@ void ed_slots_destroy(ed_slots *slots)
     queue_free(&slots->incoming, slots->allocator);
     ed_alloc_free(slots->allocator, slots->generation,
                   ((size_t)slots->count + 1) * sizeof(*slots->generation));
+    ed_alloc_free(slots->allocator, slots->done, ((size_t)slots->count + 1) * sizeof(*slots->done));
     ed_mutex_destroy(&slots->mutex);
     ed_alloc_free(slots->allocator, slots, sizeof(*slots));
 }
@@ -86,6 +96,7 @@ static eddy_connection take(ed_slots *slots, struct queue *queue)
         uint32_t slot = queue->slot[queue->first];
         queue->first = (queue->first + 1) % queue->capacity;
         queue->count--;
+        atomic_store(&slots->done[slot], 0);
         unsigned generation = atomic_fetch_add(&slots->generation[slot], 1) + 1;
         ED_ASSERT(generation % 2 == 1);
         handle = (uint64_t)generation << 32 | (slot + 1);
@@ -104,27 +115,70 @@ eddy_connection ed_slots_take_incoming(ed_slots *slots)
     return take(slots, &slots->incoming);
 }
 
-void ed_slots_give(ed_slots *slots, eddy_connection handle)
-{
-    ED_ASSERT(ed_slots_live(slots, handle));
-    uint32_t slot = ed_slot_of(handle);
-    struct queue *queue = slot < slots->outgoing_count ? &slots->outgoing : &slots->incoming;
-
-    ed_mutex_lock(&slots->mutex);
-    ED_ASSERT(queue->count < queue->capacity);
-    atomic_fetch_add(&slots->generation[slot], 1);
-    queue->slot[(queue->first + queue->count) % queue->capacity] = slot;
-    queue->count++;
-    ed_mutex_unlock(&slots->mutex);
-}
-
-bool ed_slots_live(const ed_slots *slots, eddy_connection handle)
+static bool is_taken(const ed_slots *slots, eddy_connection handle)
 {
     uint32_t slot = ed_slot_of(handle);
     unsigned generation = (unsigned)(handle >> 32);
 
     return slot < slots->count && generation % 2 == 1 &&
            atomic_load(&slots->generation[slot]) == generation;
+}
+
+static void free_slot(ed_slots *slots, uint32_t slot)
+{
+    struct queue *queue = slot < slots->outgoing_count ? &slots->outgoing : &slots->incoming;
+
+    ED_ASSERT(queue->count < queue->capacity);
+    atomic_fetch_add(&slots->generation[slot], 1);
+    queue->slot[(queue->first + queue->count) % queue->capacity] = slot;
+    queue->count++;
+}
+
+/** Notes that something is done, which is said once. */
+static void add_done(ed_slots *slots, eddy_connection handle, unsigned done)
+{
+    uint32_t slot = ed_slot_of(handle);
+
+    ed_mutex_lock(&slots->mutex);
+    ED_ASSERT(is_taken(slots, handle));
+    unsigned before = atomic_fetch_or(&slots->done[slot], (unsigned char)done);
+    ED_ASSERT((before & done) == 0);
+    if ((before | done) == FREE)
+        free_slot(slots, slot);
+    ed_mutex_unlock(&slots->mutex);
+}
+
+void ed_slots_give(ed_slots *slots, eddy_connection handle)
+{
+    add_done(slots, handle, FREE);
+}
+
+void ed_slots_end(ed_slots *slots, eddy_connection handle)
+{
+    add_done(slots, handle, ENDED);
+}
+
+void ed_slots_forget(ed_slots *slots, eddy_connection handle)
+{
+    add_done(slots, handle, FORGOTTEN);
+}
+
+bool ed_slots_live(const ed_slots *slots, eddy_connection handle)
+{
+    return is_taken(slots, handle) && (atomic_load(&slots->done[ed_slot_of(handle)]) & ENDED) == 0;
+}
+
+uint32_t ed_slots_left_incoming(ed_slots *slots)
+{
+    ed_mutex_lock(&slots->mutex);
+    uint32_t left = slots->incoming.count;
+    ed_mutex_unlock(&slots->mutex);
+    return left;
+}
+
+bool ed_slots_is_outgoing(const ed_slots *slots, eddy_connection handle)
+{
+    return ed_slot_of(handle) < slots->outgoing_count;
 }
 
 uint32_t ed_slots_count(const ed_slots *slots)

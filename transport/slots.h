@@ -1,7 +1,11 @@
 /**
- * The handles of a manager's connections. Slots 0 to outgoing_count - 1 are taken by callers that
- * connect, from any thread; those behind them by the manager for newcomers. So what the manager
- * does depends on its inputs alone, and not on who was first.
+ * The handles of a manager's connections. A slot that the program knows of is free again when its
+ * connection is over and the program has heard so: then a program that does not read can be told of
+ * no more connections than there are slots, however many come and go.
+ *
+ * Slots 0 to outgoing_count - 1 are taken by callers that connect, from any thread; those behind
+ * them by the manager for newcomers. So what the manager does depends on its inputs alone, and not
+ * on who was first.
  */
 #ifndef ED_SLOTS_H
 #define ED_SLOTS_H
@@ -25,11 +29,29 @@ eddy_connection ed_slots_take_outgoing(ed_slots *slots);
 /** Takes a slot for an incoming connection. @return its handle, 0: all are taken. */
 eddy_connection ed_slots_take_incoming(ed_slots *slots);
 
-/** Gives a slot back: its handle is stale from here on. The slot rests as long as possible. */
+/**
+ * Gives a slot back of which the program has not heard: its handle is stale from here on. The slot
+ * rests as long as possible.
+ */
 void ed_slots_give(ed_slots *slots, eddy_connection handle);
 
-/** Whether the handle is that of a slot now taken. Any thread. */
+/** The connection is over: its handle is not live any more. Free once it is forgotten. */
+void ed_slots_end(ed_slots *slots, eddy_connection handle);
+
+/**
+ * The program has heard the last of the connection. Free once it has ended, too. Any thread for an
+ * outgoing slot; of an incoming one only the manager says so, as it is the manager that takes them.
+ */
+void ed_slots_forget(ed_slots *slots, eddy_connection handle);
+
+/** Whether the handle is that of a slot taken, with a connection that is not over. Any thread. */
 bool ed_slots_live(const ed_slots *slots, eddy_connection handle);
+
+/** How many slots for incoming connections are free. */
+uint32_t ed_slots_left_incoming(ed_slots *slots);
+
+/** Whether the handle is of the kind that callers take. */
+bool ed_slots_is_outgoing(const ed_slots *slots, eddy_connection handle);
 
 /** How many slots there are, of both kinds. */
 uint32_t ed_slots_count(const ed_slots *slots);

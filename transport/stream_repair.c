@@ -105,7 +105,9 @@ static void release(ed_outbox *outbox, ed_out *out)
 
 void ed_out_forget(ed_outbox *outbox, ed_out *out)
 {
-    ED_ASSERT(out->lane != NULL);
+    ed_lane_out *lane = out->lane;
+
+    ED_ASSERT(lane != NULL);
     while (!ed_list_empty(&out->parts))
         ed_part_forget(outbox, first_part(out));
     if (ed_list_linked(&out->record.node))
@@ -118,6 +120,7 @@ void ed_out_forget(ed_outbox *outbox, ed_out *out)
     out->receipt = NULL;
     out->lane = NULL;
     ed_records_give(&outbox->outs, out);
+    ed_outbox_update_turn(outbox, lane);
 }
 
 /* --------------------------------------------------------------------------------------- ack -- */
@@ -137,13 +140,11 @@ void ed_outbox_on_acked(ed_outbox *outbox, ed_sent_ref ref)
         return;
 
     ed_out *out = part->out;
-    ed_lane_out *lane = out->lane;
     ed_part_forget(outbox, part);
     if (!ed_list_empty(&out->parts) || ed_list_linked(&out->record.node))
         return; // there is more of it
     ed_out_tell(outbox, out, EDDY_OUTCOME_ACKED);
     ed_out_forget(outbox, out);
-    ed_outbox_update_turn(outbox, lane);
 }
 
 /* -------------------------------------------------------------------------------------- loss -- */
@@ -193,7 +194,6 @@ static bool give_up(ed_outbox *outbox, ed_out *out, eddy_outcome outcome)
     if (!out->is_begun) {
         ed_out_tell(outbox, out, outcome);
         ed_out_forget(outbox, out);
-        ed_outbox_update_turn(outbox, lane);
         return true;
     }
     ed_part *part = replace_parts(outbox, out);
@@ -247,11 +247,9 @@ void ed_outbox_expire(ed_outbox *outbox, uint64_t now_ns)
         eddy_outcome outcome = out->is_begun ? EDDY_OUTCOME_EXPIRED : EDDY_OUTCOME_LOST;
         ED_ASSERT(out->lane != NULL && out->block != NULL);
         if (!ed_lane_is_reliable(out->lane)) {
-            ed_lane_out *lane = out->lane;
             ed_out_tell(outbox, out, outcome);
             ed_out_forget(outbox, out);
-            ed_outbox_update_turn(outbox, lane);
-        } else if (!give_up(outbox, out, EDDY_OUTCOME_EXPIRED)) {
+        } else if (!give_up(outbox, out, outcome)) {
             ed_deadlines_set(outbox->deadlines, index,
                              ed_add_sat_u64(now_ns, RETRY_MS * ED_NS_PER_MS));
             continue;

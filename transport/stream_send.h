@@ -110,6 +110,7 @@ typedef struct ed_outbox {
     uint32_t started_count;   /* reliable messages of which some parts have been sent */
     uint8_t started_priority; /* of the first of these */
     bool is_short;            /* of credit */
+    bool is_out_of_memory;    /* something might leave, if there were memory to remember it */
 } ed_outbox;
 
 /** What is to leave next. */
@@ -174,12 +175,6 @@ static inline bool ed_outbox_is_flushed(const ed_outbox *outbox)
 
 /** Whether half of `budget`, and of every stream's own, is free. */
 bool ed_outbox_is_half_free(const ed_outbox *outbox, uint64_t budget);
-
-/** Whether no reliable message that was sent waits for its acknowledgement. */
-static inline bool ed_outbox_is_settled(const ed_outbox *outbox)
-{
-    return outbox->reliable_count == 0 && outbox->skip_count == 0;
-}
 
 /* stream_repair.c */
 

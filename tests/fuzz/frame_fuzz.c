@@ -37,6 +37,15 @@ static void check_close(const ed_close *close, ed_span bytes)
     ED_ASSERT(ed_writer_size(&w) == bytes.size && memcmp(data, bytes.data, bytes.size) == 0);
 }
 
+static void check_path(ed_frame_type type, uint64_t challenge, ed_span bytes)
+{
+    uint8_t data[WRITTEN_MAX];
+    ed_writer w = ed_writer_of(data, sizeof(data));
+
+    ed_frame_write_path(&w, type, challenge);
+    ED_ASSERT(ed_writer_size(&w) == bytes.size && memcmp(data, bytes.data, bytes.size) == 0);
+}
+
 static void check_message(const ed_message_frame *message, ed_span bytes)
 {
     static uint8_t data[1 << 16];
@@ -62,6 +71,8 @@ static void check_frame(const ed_frame *frame, ed_span bytes)
         check_ack(&frame->ack, bytes);
     if (frame->type == ED_FRAME_CLOSE)
         check_close(&frame->close, bytes);
+    if (frame->type == ED_FRAME_PATH_CHALLENGE || frame->type == ED_FRAME_PATH_RESPONSE)
+        check_path(frame->type, frame->challenge, bytes);
     if (frame->type == ED_FRAME_MESSAGE)
         check_message(&frame->message, bytes);
     if (frame->type == ED_FRAME_SKIP)

@@ -1,5 +1,6 @@
 #include "tests/support/cluster.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/addr.h"
@@ -30,12 +31,16 @@ eddy_config ed_cluster_server_config(void)
     return config;
 }
 
-static ed_endpoint *add_endpoint(ed_node *node, eddy_connection handle, const eddy_address *dialler,
-                                 bool incoming)
+static uint32_t number_of(const ed_node *node)
+{
+    return (uint32_t)(node - node->cluster->nodes);
+}
+
+static ed_endpoint *add_endpoint(ed_node *node, eddy_connection handle, bool incoming)
 {
     CHECK(node->cluster->name, node->endpoint_count < ED_NODE_ENDPOINTS_MAX);
     ed_endpoint *endpoint = &node->endpoints[node->endpoint_count++];
-    ed_endpoint_init(endpoint, node->cluster->name, handle, dialler, incoming,
+    ed_endpoint_init(endpoint, &node->cluster->oracle, number_of(node), handle, incoming,
                      node->cluster->sizes);
     return endpoint;
 }
@@ -57,6 +62,9 @@ static void note_event(const ed_node *node, const eddy_event *event)
         note[1] = (uint8_t)event->message.size;
         note[2] = (uint8_t)(event->message.size >> 8);
         note[3] = event->message.stream;
+    } else if (event->type == EDDY_RECEIPT) {
+        note[1] = (uint8_t)event->receipt.outcome;
+        note[2] = (uint8_t)event->receipt.receipt;
     } else if (event->type == EDDY_DISCONNECTED) {
         note[1] = (uint8_t)event->disconnected.end;
     }
@@ -69,11 +77,14 @@ static void take_event(ed_node *node, eddy_event *event)
 
     if (event->type == EDDY_CONNECTED && event->connected.incoming) {
         CHECK(node->cluster->name, endpoint == NULL);
-        endpoint = add_endpoint(node, event->connection, &event->connected.remote, true);
+        endpoint = add_endpoint(node, event->connection, true);
     }
     CHECK(node->cluster->name, endpoint != NULL);
     note_event(node, event);
     ed_endpoint_take(endpoint, event, ed_cluster_now_ns(node->cluster));
+    // Who reads at once cannot have sent anything after the end: all receipts came before it.
+    if (event->type == EDDY_DISCONNECTED && !node->has_paused)
+        CHECK_EQ(node->cluster->name, endpoint->receipts_told, endpoint->receipts_wanted);
     eddy_release(node->manager, event);
 }
 
@@ -99,14 +110,25 @@ void ed_node_read(ed_node *node)
         ed_world_touch(node->cluster->world, node->host);
 }
 
+static void check_memory(const ed_node *node)
+{
+    uint64_t size = node->memory.live_size;
+
+    if (node->memory_max != 0 && size > node->memory_max)
+        CHECK_EQ(node->cluster->name, size, node->memory_max);
+}
+
 static uint64_t run(void *context, uint64_t now_ns)
 {
     ed_node *node = context;
     uint64_t next_ns = eddy_poll(node->manager, now_ns);
 
+    check_memory(node);
+    node->has_paused |= !node->is_reading;
     // What is given back may let the peer go on: it is told at once.
     while (node->is_reading && read_events(node))
         next_ns = eddy_poll(node->manager, now_ns);
+    check_memory(node);
     return next_ns;
 }
 
@@ -132,12 +154,29 @@ eddy_status ed_node_start(ed_node *node)
     return EDDY_OK;
 }
 
+static void add_stats(eddy_stats *total, const eddy_stats *stats)
+{
+#define X(name, text) total->name += stats->name;
+    EDDY_STATS_MAP(X)
+#undef X
+}
+
 void ed_node_crash(ed_node *node)
 {
+    eddy_stats stats = ed_node_stats(node);
+
+    add_stats(&node->earlier, &stats);
     if (node->manager != NULL)
         (void)eddy_close(node->manager, 0);
     node->manager = NULL;
     CHECK_EQ(node->cluster->name, node->memory.live_count, 0);
+}
+
+void ed_node_move(ed_node *node, const eddy_address *address)
+{
+    CHECK_EQ(node->cluster->name, ed_world_move(node->cluster->world, node->host, address),
+             EDDY_OK);
+    node->address = *address;
 }
 
 ed_endpoint *ed_node_try_connect(ed_node *node, const ed_node *to)
@@ -147,7 +186,7 @@ ed_endpoint *ed_node_try_connect(ed_node *node, const ed_node *to)
     if (eddy_connect_address(node->manager, &to->address, &handle) != EDDY_OK)
         return NULL;
     ed_world_touch(node->cluster->world, node->host);
-    return add_endpoint(node, handle, &node->address, false);
+    return add_endpoint(node, handle, false);
 }
 
 ed_endpoint *ed_node_connect(ed_node *node, const ed_node *to)
@@ -158,18 +197,84 @@ ed_endpoint *ed_node_connect(ed_node *node, const ed_node *to)
     return endpoint;
 }
 
+/** Room for a message. */
+static uint8_t *data_of(ed_cluster *cluster, size_t size)
+{
+    if (size > cluster->data_capacity || cluster->data == NULL) {
+        free(cluster->data);
+        cluster->data_capacity = size + EDDY_PIECE_SIZE_MAX;
+        cluster->data = malloc(cluster->data_capacity);
+        CHECK(cluster->name, cluster->data != NULL);
+    }
+    return cluster->data;
+}
+
+eddy_status ed_node_send_parcel(ed_node *node, ed_endpoint *endpoint, const ed_parcel *parcel)
+{
+    ed_note note = ed_endpoint_next_note(endpoint, parcel);
+    eddy_send_options options = ed_endpoint_options(endpoint, parcel, &note);
+    uint8_t *data = data_of(node->cluster, note.size);
+
+    ed_ledger_write(&endpoint->ledger, parcel->guarantee, parcel->stream, &note, data);
+    eddy_status status = eddy_send_with(node->manager, endpoint->handle, parcel->guarantee,
+                                        parcel->stream, data, note.size, &options);
+    if (status == EDDY_EAGAIN)
+        ed_endpoint_on_refused(endpoint);
+    if (status == EDDY_OK)
+        ed_endpoint_on_sent(endpoint, parcel->guarantee, parcel->stream, &note);
+    ed_world_touch(node->cluster->world, node->host); // who was refused waits to be told
+    return status;
+}
+
 eddy_status ed_node_send(ed_node *node, ed_endpoint *endpoint, eddy_guarantee guarantee,
                          uint8_t stream)
 {
-    uint8_t data[EDDY_PIECE_SIZE_MAX];
-    size_t size = ed_endpoint_next_message(endpoint, guarantee, stream, data);
-    eddy_status status = eddy_send(node->manager, endpoint->handle, guarantee, stream, data, size);
+    ed_parcel parcel = {.guarantee = guarantee, .stream = stream, .size = ED_SIZE_DRAWN};
 
-    if (status != EDDY_OK)
-        return status;
-    ed_endpoint_on_sent(endpoint, guarantee, stream);
+    return ed_node_send_parcel(node, endpoint, &parcel);
+}
+
+size_t ed_node_broadcast(ed_node *node, eddy_guarantee guarantee, size_t size)
+{
+    eddy_connection to[ED_NODE_ENDPOINTS_MAX];
+    eddy_status statuses[ED_NODE_ENDPOINTS_MAX];
+    ed_endpoint *endpoints = node->endpoints + node->earlier_count;
+    size_t count = node->endpoint_count - node->earlier_count;
+    ed_note note = {.size = (uint32_t)size, .number = node->broadcasts++, .is_broadcast = true};
+    uint8_t *data = data_of(node->cluster, size);
+
+    ED_ASSERT(size >= ED_NOTE_HEADER_SIZE);
+    if (count == 0)
+        return 0;
+    for (size_t i = 0; i < count; i++)
+        to[i] = endpoints[i].handle;
+    ed_ledger_write(&endpoints[0].ledger, guarantee, ED_BROADCAST_STREAM, &note, data);
+    size_t accepted = eddy_broadcast(node->manager, to, count, guarantee, ED_BROADCAST_STREAM, data,
+                                     size, statuses);
+    for (size_t i = 0; i < count; i++) {
+        if (statuses[i] == EDDY_OK)
+            ed_endpoint_on_sent(&endpoints[i], guarantee, ED_BROADCAST_STREAM, &note);
+        if (statuses[i] == EDDY_EAGAIN)
+            ed_endpoint_on_refused(&endpoints[i]);
+    }
     ed_world_touch(node->cluster->world, node->host);
-    return EDDY_OK;
+    return accepted;
+}
+
+void ed_node_set_stream(ed_node *node, const ed_endpoint *endpoint, uint8_t stream,
+                        const eddy_stream_options *options)
+{
+    CHECK_EQ(node->cluster->name, eddy_set_stream(node->manager, endpoint->handle, stream, options),
+             EDDY_OK);
+    ed_world_touch(node->cluster->world, node->host);
+}
+
+void ed_node_rebind(ed_node *node)
+{
+    eddy_address address = node->address;
+
+    address.port++;
+    ed_node_move(node, &address);
 }
 
 void ed_node_send_many(ed_node *node, ed_endpoint *endpoint, eddy_guarantee guarantee,
@@ -211,7 +316,8 @@ ed_endpoint *ed_node_newest(ed_node *node)
 
 void ed_cluster_open(ed_cluster *cluster, const char *name, uint64_t seed)
 {
-    *cluster = (ed_cluster){.name = name, .sizes = {.min = 0, .max = EDDY_PIECE_SIZE_MAX}};
+    *cluster = (ed_cluster){
+        .name = name, .oracle.name = name, .sizes = {.min = 0, .max = EDDY_PIECE_SIZE_MAX}};
     cluster->world = ed_world_create(ed_alloc_default(), seed);
     CHECK(name, cluster->world != NULL);
 }
@@ -220,8 +326,11 @@ void ed_cluster_close(ed_cluster *cluster)
 {
     for (size_t i = 0; i < cluster->node_count; i++) {
         ed_node_crash(&cluster->nodes[i]);
+        for (size_t e = 0; e < cluster->nodes[i].endpoint_count; e++)
+            ed_endpoint_free(&cluster->nodes[i].endpoints[e]);
         free(cluster->nodes[i].endpoints);
     }
+    free(cluster->data);
     ed_world_destroy(cluster->world);
 }
 
@@ -300,33 +409,60 @@ void ed_cluster_await_disconnected(ed_cluster *cluster, const ed_endpoint *endpo
     CHECK(cluster->name, ed_cluster_run_until(cluster, has_disconnected, endpoint, limit_ns));
 }
 
-/** The endpoint at the other side of a flow. */
-static const ed_endpoint *find_flow(const ed_cluster *cluster, uint64_t flow_in)
+bool ed_node_is_live(const ed_node *node, const ed_endpoint *endpoint)
 {
-    for (size_t n = 0; n < cluster->node_count; n++)
-        for (size_t i = cluster->nodes[n].endpoint_count; i > 0; i--)
-            if (cluster->nodes[n].endpoints[i - 1].flow_in == flow_in)
-                return &cluster->nodes[n].endpoints[i - 1];
-    return NULL;
+    size_t index = (size_t)(endpoint - node->endpoints);
+
+    return node->manager != NULL && index >= node->earlier_count && !endpoint->disconnected;
 }
 
-static bool is_delivered(const ed_cluster *cluster, const ed_endpoint *from)
+ed_node *ed_cluster_node_of(ed_cluster *cluster, const ed_endpoint *endpoint)
 {
-    const ed_endpoint *to = find_flow(cluster, from->flow_out);
+    ED_ASSERT(endpoint->node < cluster->node_count);
+    return &cluster->nodes[endpoint->node];
+}
 
-    if (from->disconnected || ed_endpoint_sent(from) == 0)
+static bool has_live_peer(const ed_cluster *cluster, const ed_endpoint *endpoint)
+{
+    const ed_endpoint *peer = endpoint->peer;
+
+    return peer != NULL && ed_node_is_live(&cluster->nodes[peer->node], peer);
+}
+
+static bool is_delivered(const ed_node *node, const ed_endpoint *from)
+{
+    if (!ed_node_is_live(node, from) || !ed_endpoint_owes(from))
         return true;
-    return to != NULL &&
-           (to->disconnected || memcmp(to->received, from->sent, sizeof(to->received)) == 0);
+    return from->peer != NULL && from->peer->disconnected;
 }
 
 bool ed_cluster_all_delivered(const ed_cluster *cluster)
 {
     for (size_t n = 0; n < cluster->node_count; n++)
         for (size_t i = 0; i < cluster->nodes[n].endpoint_count; i++)
-            if (!is_delivered(cluster, &cluster->nodes[n].endpoints[i]))
+            if (!is_delivered(&cluster->nodes[n], &cluster->nodes[n].endpoints[i]))
                 return false;
     return true;
+}
+
+static void print_endpoint(const ed_node *node, const ed_endpoint *endpoint)
+{
+    (void)printf("node %u, %s %u%s%s: owes %llu%s, sent %llu reliable, refused %llu times%s\n",
+                 endpoint->node, endpoint->incoming ? "from" : "to",
+                 endpoint->peer == NULL ? UINT32_MAX : endpoint->peer->node,
+                 endpoint->connected ? "" : ", not connected", node->is_reading ? "" : ", unread",
+                 (unsigned long long)endpoint->owed, ed_endpoint_owes(endpoint) ? "!" : "",
+                 (unsigned long long)endpoint->reliable_sent,
+                 (unsigned long long)endpoint->refusals,
+                 endpoint->awaits_writable ? ", and waits" : "");
+}
+
+void ed_cluster_print(const ed_cluster *cluster)
+{
+    for (size_t n = 0; n < cluster->node_count; n++)
+        for (size_t i = 0; i < cluster->nodes[n].endpoint_count; i++)
+            if (ed_node_is_live(&cluster->nodes[n], &cluster->nodes[n].endpoints[i]))
+                print_endpoint(&cluster->nodes[n], &cluster->nodes[n].endpoints[i]);
 }
 
 void ed_cluster_await_delivered(ed_cluster *cluster, uint64_t limit_ns)
@@ -337,6 +473,23 @@ void ed_cluster_await_delivered(ed_cluster *cluster, uint64_t limit_ns)
         CHECK(cluster->name, ed_cluster_now_ns(cluster) < until_ns);
         ed_cluster_run_for(cluster, LOOK_EVERY_MS * ED_NS_PER_MS);
     }
+}
+
+void ed_cluster_check_settled(ed_cluster *cluster)
+{
+    ed_unheard unheard = {0};
+
+    for (size_t n = 0; n < cluster->node_count; n++)
+        for (size_t i = 0; i < cluster->nodes[n].endpoint_count; i++) {
+            const ed_endpoint *endpoint = &cluster->nodes[n].endpoints[i];
+            if (ed_node_is_live(&cluster->nodes[n], endpoint) && has_live_peer(cluster, endpoint))
+                ed_endpoint_check_settled(endpoint, &unheard);
+        }
+    eddy_stats stats = ed_cluster_stats(cluster);
+    CHECK(cluster->name, unheard.sequenced <= stats.messages_stale);
+    CHECK(cluster->name, unheard.unreliable <= stats.messages_stale + stats.messages_shed_received +
+                                                   stats.messages_incomplete +
+                                                   stats.dropped_memory);
 }
 
 static bool all_over(const void *context)
@@ -356,7 +509,7 @@ void ed_cluster_shut_down(ed_cluster *cluster, uint32_t flush_ms, uint64_t limit
             ed_node_shutdown(&cluster->nodes[i], flush_ms);
     CHECK(cluster->name, ed_cluster_run_until(cluster, all_over, cluster, limit_ns));
     for (size_t n = 0; n < cluster->node_count; n++)
-        for (size_t i = 0; i < cluster->nodes[n].endpoint_count; i++)
+        for (size_t i = cluster->nodes[n].earlier_count; i < cluster->nodes[n].endpoint_count; i++)
             CHECK(cluster->name,
                   cluster->nodes[n].manager == NULL || cluster->nodes[n].endpoints[i].disconnected);
 }
@@ -367,9 +520,8 @@ eddy_stats ed_cluster_stats(const ed_cluster *cluster)
 
     for (size_t i = 0; i < cluster->node_count; i++) {
         eddy_stats stats = ed_node_stats(&cluster->nodes[i]);
-#define X(name, text) total.name += stats.name;
-        EDDY_STATS_MAP(X)
-#undef X
+        add_stats(&total, &stats);
+        add_stats(&total, &cluster->nodes[i].earlier);
     }
     return total;
 }

@@ -27,14 +27,21 @@ typedef struct ed_node {
     ed_endpoint *endpoints;
     size_t endpoint_count;
     size_t earlier_count; /* of these belong to managers that have crashed */
+    eddy_stats earlier;   /* what those had seen */
+    uint64_t memory_max;  /* checked whenever it has run; 0: not */
+    uint32_t broadcasts;  /* begun; numbers them */
     bool is_reading;      /* whether it takes its events as they come */
+    bool has_paused;      /* whether it ever did not */
     bool is_over;         /* the events have ended */
 } ed_node;
 
 typedef struct ed_cluster {
     const char *name; /* in front of every complaint */
     ed_world *world;
+    ed_oracle oracle;
     ed_sizes sizes;
+    uint8_t *data; /* of the message that is being sent */
+    size_t data_capacity;
     ed_node nodes[ED_CLUSTER_NODES_MAX];
     size_t node_count;
 } ed_cluster;
@@ -61,6 +68,9 @@ eddy_status ed_node_start(ed_node *node);
 /** Ends the manager without a word and checks that its memory is back; it may be started again. */
 void ed_node_crash(ed_node *node);
 
+/** Gives the node another address, as a NAT does that has forgotten its mapping. */
+void ed_node_move(ed_node *node, const eddy_address *address);
+
 /** Dials. @return the endpoint; NULL if it cannot even be begun. */
 ed_endpoint *ed_node_try_connect(ed_node *node, const ed_node *to);
 
@@ -71,7 +81,19 @@ ed_endpoint *ed_node_connect(ed_node *node, const ed_node *to);
 eddy_status ed_node_send(ed_node *node, ed_endpoint *endpoint, eddy_guarantee guarantee,
                          uint8_t stream);
 
-/** The same `count` times; each must be accepted. */
+/** Sends a message of that kind. Whatever but EDDY_EAGAIN goes wrong is the caller's to judge. */
+eddy_status ed_node_send_parcel(ed_node *node, ed_endpoint *endpoint, const ed_parcel *parcel);
+
+/** Sends one message to all its connections, on ED_BROADCAST_STREAM. @return how many took it. */
+size_t ed_node_broadcast(ed_node *node, eddy_guarantee guarantee, size_t size);
+
+void ed_node_set_stream(ed_node *node, const ed_endpoint *endpoint, uint8_t stream,
+                        const eddy_stream_options *options);
+
+/** Gives it another port, as a NAT does; it goes on as if nothing had happened. */
+void ed_node_rebind(ed_node *node);
+
+/** ed_node_send `count` times; each must be accepted. */
 void ed_node_send_many(ed_node *node, ed_endpoint *endpoint, eddy_guarantee guarantee,
                        uint8_t stream, size_t count);
 
@@ -82,6 +104,7 @@ void ed_node_shutdown(ed_node *node, uint32_t flush_ms);
 /** Takes all events that wait. */
 void ed_node_read(ed_node *node);
 
+/** What the manager that runs has seen. */
 eddy_stats ed_node_stats(const ed_node *node);
 
 /** The connection that came to the node most recently; NULL: none. */
@@ -100,16 +123,31 @@ void ed_cluster_await_connected(ed_cluster *cluster, const ed_endpoint *endpoint
 void ed_cluster_await_disconnected(ed_cluster *cluster, const ed_endpoint *endpoint,
                                    uint64_t limit_ns);
 
+/** Whether an end is of a manager that runs, and has not ended. */
+bool ed_node_is_live(const ed_node *node, const ed_endpoint *endpoint);
+
+/** The endpoint's node. */
+ed_node *ed_cluster_node_of(ed_cluster *cluster, const ed_endpoint *endpoint);
+
 /** Whether every reliable message sent to an endpoint that is still connected has come. */
 bool ed_cluster_all_delivered(const ed_cluster *cluster);
+
+/** Prints every connection that is not over, and what it still owes. */
+void ed_cluster_print(const ed_cluster *cluster);
 
 /** Runs until that is so; fails after `limit_ns`. */
 void ed_cluster_await_delivered(ed_cluster *cluster, uint64_t limit_ns);
 
+/**
+ * All is quiet: checks all that must hold then of every connection that has both of its ends, and
+ * that what was acknowledged but not delivered is what the receivers say they have dropped.
+ */
+void ed_cluster_check_settled(ed_cluster *cluster);
+
 /** Shuts everything down politely and checks that every connection has ended exactly once. */
 void ed_cluster_shut_down(ed_cluster *cluster, uint32_t flush_ms, uint64_t limit_ns);
 
-/** The sum over all nodes that run. */
+/** The sum over all nodes, managers that have crashed included. */
 eddy_stats ed_cluster_stats(const ed_cluster *cluster);
 
 #endif

@@ -97,7 +97,8 @@ def children_of_a_demo_that_was_killed_do_not_stay():
         shutil.copy(eddy, program)
         # SIGPIPE stays ignored, as some parents leave it, so that the children must notice.
         with subprocess.Popen([program, 'demo', '--clients', '2', '--duration', '60', '--json'],
-                              stdout=subprocess.DEVNULL, restore_signals=False) as demo:
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              restore_signals=False) as demo:
             deadline = time.monotonic() + LIMIT_S
             while len(processes_of(program)) < 4 and time.monotonic() < deadline:
                 time.sleep(0.02)

@@ -7,6 +7,7 @@
 #include "core/alloc.h"
 #include "core/base.h"
 #include "sim/world.h"
+#include "transport/returns.h"
 
 enum { STEP_MS = 5, LIMIT_MS = 20000 };
 
@@ -318,6 +319,10 @@ static void connecting_is_refused(void **state)
     eddy_shutdown(pair.client.manager, 0);
     CHECK_EQ("too late", eddy_connect(pair.client.manager, "10.0.0.8:1", &connection), EDDY_ELIMIT);
     run_for_ms(STEP_MS);
+    CHECK_EQ("those that ended are not heard of",
+             eddy_connect(pair.client.manager, "10.0.0.8:1", &connection), EDDY_ELIMIT);
+    (void)take_event(&pair.client, EDDY_DISCONNECTED);
+    (void)take_event(&pair.client, EDDY_DISCONNECTED);
     CHECK_EQ("after the end", eddy_connect(pair.client.manager, "10.0.0.8:1", &connection),
              EDDY_ECLOSED);
     CHECK_EQ("none", connection, 0);
@@ -336,6 +341,56 @@ static void the_same_address_twice(void **state)
     CHECK_EQ("why", event.disconnected.end, EDDY_END_DUPLICATE);
     CHECK_EQ("the first goes on",
              eddy_send(pair.client.manager, pair.dialled, EDDY_UNRELIABLE, 0, "", 0), EDDY_OK);
+}
+
+/** A slot is free for the next dial at once when the program takes the last event of the former. */
+static void dialling_again_needs_no_poll(void **state)
+{
+    eddy_manager *client = pair.client.manager;
+    eddy_connection connection = 0, next = 0;
+
+    (void)state;
+    CHECK_EQ("taken up", eddy_connect_address(client, &pair.server.address, &connection), EDDY_OK);
+    run_for_ms(STEP_MS);
+    CHECK_EQ("it is over", eddy_send(client, connection, EDDY_UNRELIABLE, 0, "", 0),
+             EDDY_ECONNECTION);
+    CHECK_EQ("nor this", eddy_disconnect(client, connection, 0, NULL, 0), EDDY_ECONNECTION);
+    CHECK_EQ("but not heard of", eddy_connect(client, "10.0.0.8:1", &next), EDDY_ELIMIT);
+    CHECK_EQ("its end", take_event(&pair.client, EDDY_DISCONNECTED).connection, connection);
+    CHECK_EQ("now", eddy_connect(client, "10.0.0.8:1", &next), EDDY_OK);
+    CHECK("another handle", next != connection);
+}
+
+/** How a connection ended is told although there is no memory left to tell it in. */
+static void the_last_word_needs_no_memory(void **state)
+{
+    eddy_connection connection;
+
+    (void)state;
+    pair.client.memory.fail_after = 0;
+    CHECK_EQ("no memory for its end", eddy_connect(pair.client.manager, "10.0.0.9:1", &connection),
+             EDDY_ENOMEM);
+    CHECK_EQ("none", connection, 0);
+    pair.client.memory.fail_after = UINT64_MAX;
+    CHECK_EQ("its slot is free", eddy_connect(pair.client.manager, "10.0.0.9:1", &connection),
+             EDDY_OK);
+    pair.client.memory.fail_after = 0;
+    pair.server.memory.fail_after = 0;
+    run_for_ms(STEP_MS);
+    eddy_event event = take_event(&pair.client, EDDY_DISCONNECTED);
+    CHECK_EQ("whose", event.connection, connection);
+    CHECK_EQ("why", event.disconnected.end, EDDY_END_MEMORY);
+
+    CHECK_EQ("close", eddy_disconnect(pair.client.manager, pair.dialled, 5, NULL, 0), EDDY_OK);
+    run_for_ms(LIMIT_MS);
+    event = take_event(&pair.client, EDDY_DISCONNECTED);
+    CHECK_EQ("here", event.disconnected.end, EDDY_END_CLOSED_LOCAL);
+    event = take_event(&pair.server, EDDY_DISCONNECTED);
+    CHECK_EQ("there", event.disconnected.end, EDDY_END_CLOSED_REMOTE);
+    CHECK_EQ("what it said", event.disconnected.code, 5);
+    CHECK_EQ("whose", event.connection, pair.taken);
+    pair.client.memory.fail_after = UINT64_MAX;
+    pair.server.memory.fail_after = UINT64_MAX;
 }
 
 /* ---------------------------------------------------------------------------------- sending -- */
@@ -420,6 +475,7 @@ static void a_message_and_its_release(void **state)
     CHECK_EQ("aligned", (uintptr_t)event.message.data % 16, 0);
     CHECK_EQ("guarantee", event.message.guarantee, EDDY_RELIABLE_ORDERED);
     CHECK_EQ("stream", event.message.stream, 9);
+    CHECK_EQ("whose it is when it comes back", ed_return_connection(event.block), pair.taken);
     eddy_release(pair.server.manager, &event);
     CHECK_EQ("empty", event.type, EDDY_EVENT_NONE);
     eddy_release(pair.server.manager, &event);
@@ -447,6 +503,27 @@ static void batches(void **state)
         }
     }
     CHECK_EQ("no more", eddy_next_batch(pair.server.manager, events, 8), 0);
+}
+
+static void a_batch_has_no_largest_size(void **state)
+{
+    enum { MESSAGES = 150, MOST = 100 };
+    static eddy_event events[MOST];
+    uint8_t next = 0;
+
+    (void)state;
+    for (uint8_t n = 0; n < MESSAGES; n++)
+        CHECK_EQ("send",
+                 eddy_send(pair.client.manager, pair.dialled, EDDY_RELIABLE_ORDERED, 0, &n, 1),
+                 EDDY_OK);
+    run_for_ms(LIMIT_MS);
+    for (size_t want = MOST; want > 0; want = want == MOST ? MESSAGES - MOST : 0) {
+        CHECK_EQ("all that fit", eddy_next_batch(pair.server.manager, events, MOST), want);
+        for (size_t i = 0; i < want; i++) {
+            CHECK_EQ("in order", events[i].message.data[0], next++);
+            eddy_release(pair.server.manager, &events[i]);
+        }
+    }
 }
 
 static void awaiting(void **state)
@@ -591,10 +668,13 @@ int main(void)
         cmocka_unit_test(who_closes_a_socket),
         cmocka_unit_test_setup_teardown(connecting_is_refused, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(the_same_address_twice, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(dialling_again_needs_no_poll, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(the_last_word_needs_no_memory, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(sending_is_refused, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(the_send_budget, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(a_message_and_its_release, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(batches, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(a_batch_has_no_largest_size, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(awaiting, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(reasons_are_cut, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(the_descriptor, open_pair, close_pair),

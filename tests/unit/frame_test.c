@@ -425,6 +425,25 @@ static void a_long_delay_is_cut(void **state)
     CHECK_EQ("delay", frame.ack.delay_us, ED_VARINT_MAX);
 }
 
+static void paths_go_around(void **state)
+{
+    static const ed_frame_type types[] = {ED_FRAME_PATH_CHALLENGE, ED_FRAME_PATH_RESPONSE};
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(types); i++) {
+        uint8_t data[16];
+        ed_writer w = ed_writer_of(data, sizeof(data));
+        ed_frame frame;
+        size_t left = 0;
+        ed_frame_write_path(&w, types[i], UINT64_C(0x0123456789abcdef));
+        CHECK_EQ("size", ed_writer_size(&w), 9);
+        CHECK_EQ("read", read_copy(data, ed_writer_size(&w), &frame, &left), EDDY_OK);
+        CHECK_EQ("all", left, 0);
+        CHECK_EQ("type", frame.type, types[i]);
+        CHECK("data", frame.challenge == UINT64_C(0x0123456789abcdef));
+    }
+}
+
 static void closes_go_around(void **state)
 {
     static const ed_close rows[] = {
@@ -549,8 +568,8 @@ static void the_rules(void **state)
         {ED_FRAME_CREDIT, "CREDIT", "--------", true},
         {ED_FRAME_SKIP, "SKIP", "--------", true},
         {ED_FRAME_CLOSE, "CLOSE", "---CFcD-", false},
-        {ED_FRAME_PATH_CHALLENGE, "PATH_CHALLENGE", "--------", true},
-        {ED_FRAME_PATH_RESPONSE, "PATH_RESPONSE", "--------", true},
+        {ED_FRAME_PATH_CHALLENGE, "PATH_CHALLENGE", "---CF---", true},
+        {ED_FRAME_PATH_RESPONSE, "PATH_RESPONSE", "---CF---", true},
         {ED_FRAME_NEW_ID, "NEW_ID", "--------", true},
         {ED_FRAME_RETIRE_ID, "RETIRE_ID", "--------", true},
         {ED_FRAME_TIME, "TIME", "--------", false},
@@ -631,6 +650,7 @@ int main(void)
         cmocka_unit_test(fragment_geometry),
         cmocka_unit_test(acks_go_around),
         cmocka_unit_test(a_long_delay_is_cut),
+        cmocka_unit_test(paths_go_around),
         cmocka_unit_test(closes_go_around),
         cmocka_unit_test(messages_go_around),
         cmocka_unit_test(a_small_message_costs_three_bytes),

@@ -169,6 +169,47 @@ static void test_spurious(void **state)
     ed_sent_log_free(&bed.log);
 }
 
+/** A path is left: all that is in flight on it is lost at once, and nobody's congestion. */
+static void test_gives_up(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *kinds;
+        ed_range range; /* acknowledged before; none if empty */
+        unsigned lost;
+        const char *want;
+    } rows[] = {
+        {"nothing", "", {1, 0}, 0, ""},
+        {"all, though none is acknowledged", "DDD", {1, 0}, 3, "LLL"},
+        {"not what has arrived", "DDDD", {1, 2}, 2, "LAAL"},
+        {"not an ACK alone, nor a number left out", "DNSP", {1, 0}, 2, "LOSL"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        struct bed bed;
+        ed_sent *packet = NULL;
+        unsigned lost = 0;
+        bed_init(&bed);
+        send_all(&bed, rows[i].kinds);
+        if (rows[i].range.first <= rows[i].range.last)
+            (void)ack(&bed, rows[i].range.first, rows[i].range.last, MS(50));
+        bed.loss.pto_count = 5;
+        ed_loss_losses losses = ed_loss_give_up(&bed.loss, &bed.log, MS(900));
+        for (; ed_loss_next_lost(&losses, &packet); lost++)
+            CHECK_EQ(rows[i].name, packet->state, ED_SENT_LOST);
+        CHECK_EQ(rows[i].name, lost, rows[i].lost);
+        check_states(rows[i].name, &bed, rows[i].want);
+        check_valid(rows[i].name, &bed);
+        CHECK_EQ(rows[i].name, bed.loss.in_flight, 0);
+        CHECK_EQ(rows[i].name, ed_loss_deadline_ns(&bed.loss, &bed.rtt, 0, true), ED_NEVER_NS);
+        CHECK(rows[i].name, !ed_loss_take_persistent(&bed.loss, &bed.rtt, 0));
+        send(&bed, DATA, MS(901));
+        CHECK_EQ(rows[i].name, ed_loss_deadline_ns(&bed.loss, &bed.rtt, 0, true), MS(901 + 120));
+        ed_sent_log_free(&bed.log);
+    }
+}
+
 static void test_forgets_by_number(void **state)
 {
     (void)state;
@@ -342,6 +383,7 @@ int main(void)
         cmocka_unit_test(test_ack_refused),
         cmocka_unit_test(test_ack_repeats),
         cmocka_unit_test(test_spurious),
+        cmocka_unit_test(test_gives_up),
         cmocka_unit_test(test_forgets_by_number),
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_probing),

@@ -99,6 +99,7 @@ enum fake_word {
     WORD_QUESTION = 0xa0000000,  /* to a stranger: a reply, and nothing is remembered */
     WORD_HANDSHAKE = 0xb0000000, /* asks for admission; the rest tells one handshake from another */
     WORD_ID = 0xc0000000,        /* the rest, shifted, is a wire id */
+    WORD_MOVED = 0x0c000000,     /* with WORD_ID: the peer is now where the datagram came from */
     WORD_MASK = 0xf0000000,
 };
 
@@ -114,7 +115,15 @@ struct fake {
     bool fails_to_create;
     bool lingers;       /* after a shutdown a connection stays until FAKE_END */
     bool rejects_older; /* only a handshake of a higher number supersedes */
+    bool is_full;       /* what the last stranger was judged by */
+    bool makes_known;   /* the program hears of every connection, but for half-open ones */
+    bool wants_work;    /* as a connection gets a block back */
     uint64_t shutdown_flush_ns;
+    ed_block *late_return; /* pushed while a connection receives, and then awaited */
+    ed_returns *returns;
+    unsigned returned_count;     /* blocks that came back, */
+    uint64_t returned_to;        /* the handle of the connection that got the last, 0: gone */
+    uint64_t returned_sum;       /* made of their stream bytes, in order */
     uint32_t expired[ORDER_MAX]; /* slots, in order */
 };
 
@@ -129,6 +138,7 @@ struct fake_connection {
     size_t event_count, event_taken, send_count, send_taken;
     uint64_t next_ns;
     ed_phase phase;
+    bool is_known;
 };
 
 static inline uint32_t value_of(const eddy_datagram *datagram)
@@ -147,7 +157,8 @@ static inline ed_route fake_route(void *context, const eddy_datagram *datagram)
     if (datagram->size != sizeof(value))
         return (ed_route){.kind = ED_ROUTE_NOWHERE};
     if ((value & WORD_MASK) == WORD_ID)
-        return (ed_route){.kind = ED_ROUTE_ID, .id = (value & ~(uint32_t)WORD_MASK) << 8};
+        return (ed_route){.kind = ED_ROUTE_ID,
+                          .id = (value & ~(uint32_t)(WORD_MASK | WORD_MOVED)) << 8};
     if ((value & WORD_MASK) == WORD_HANDSHAKE)
         return (ed_route){.kind = ED_ROUTE_NEW};
     return (ed_route){.kind = ED_ROUTE_KNOWN_OR_NEW};
@@ -157,8 +168,7 @@ static inline ed_admission fake_admit(void *context, const eddy_datagram *datagr
                                       const ed_load *load, uint8_t *reply, size_t *reply_size,
                                       uint64_t now_ns)
 {
-    (void)context;
-    (void)load;
+    ((struct fake *)context)->is_full = load->is_full;
     (void)now_ns;
     if ((value_of(datagram) & WORD_MASK) != WORD_QUESTION)
         return ED_ADMIT_CREATE;
@@ -167,14 +177,29 @@ static inline ed_admission fake_admit(void *context, const eddy_datagram *datagr
     return ED_ADMIT_REPLY;
 }
 
+static inline void return_late(struct fake *fake)
+{
+    if (fake->late_return != NULL)
+        (void)!ed_returns_push(fake->returns, fake->late_return);
+    if (fake->late_return != NULL)
+        ed_returns_await(fake->returns);
+    fake->late_return = NULL;
+}
+
 static inline void fake_receive(void *connection, const eddy_datagram *datagram, uint64_t now_ns)
 {
     struct fake_connection *c = connection;
     uint32_t value = value_of(datagram);
 
     c->fake->calls.receive++;
+    return_late(c->fake);
     (void)now_ns;
     c->phase = c->phase == ED_PHASE_HALF_OPEN ? ED_PHASE_OPEN : c->phase;
+    if ((value & (WORD_MASK | WORD_MOVED)) == (WORD_ID | WORD_MOVED)) {
+        c->remote = datagram->remote;
+        return;
+    }
+    c->is_known = c->phase == ED_PHASE_OPEN;
     if ((value & WORD_MASK) == WORD_DEADLINE) {
         c->next_ns = (value & ~(uint32_t)WORD_MASK) * ED_NS_PER_MS;
         return;
@@ -202,6 +227,7 @@ static inline eddy_status fake_create(void *context, void *connection, const ed_
     fake_receive(c, birth->datagram, now_ns);
     c->handshake = value_of(birth->datagram);
     c->phase = fake->starts_half_open ? ED_PHASE_HALF_OPEN : ED_PHASE_OPEN;
+    c->is_known = !fake->starts_half_open;
     return EDDY_OK;
 }
 
@@ -312,6 +338,17 @@ static inline ed_phase fake_phase(const void *connection)
     return ((const struct fake_connection *)connection)->phase;
 }
 
+static inline bool fake_is_known(const void *connection)
+{
+    const struct fake_connection *c = connection;
+    return c->fake->makes_known && c->is_known;
+}
+
+static inline eddy_address fake_remote(const void *connection)
+{
+    return ((const struct fake_connection *)connection)->remote;
+}
+
 static inline void fake_drop_command(void *context, void *command)
 {
     struct fake *fake = context;
@@ -322,6 +359,19 @@ static inline void fake_drop_event(void *context, void *event)
 {
     ED_ASSERT(((struct fake_event *)event)->kind != FAKE_NONE);
     ((struct fake *)context)->events_dropped++;
+}
+
+static inline bool fake_returned(void *context, void *connection, ed_block *block, uint64_t now_ns)
+{
+    struct fake *fake = context;
+    const struct fake_connection *c = connection;
+
+    (void)now_ns;
+    fake->returned_count++;
+    fake->returned_to = c == NULL ? 0 : c->handle;
+    fake->returned_sum = fake->returned_sum * 10 + (uint8_t)(block->note >> 8);
+    ed_pool_give(block);
+    return c != NULL && fake->wants_work;
 }
 
 static const ed_connection_type fake_type = {
@@ -344,6 +394,9 @@ static const ed_connection_type fake_type = {
     .event = fake_take_event,
     .next_ns = fake_next_ns,
     .phase = fake_phase,
+    .is_known = fake_is_known,
+    .returned = fake_returned,
+    .remote = fake_remote,
     .drop_command = fake_drop_command,
     .drop_event = fake_drop_event,
 };
@@ -358,6 +411,8 @@ struct bed {
     struct fake fake;
     eddy_stats stats;
     ed_slots *slots;
+    ed_pool *pool; /* of what the program gives back */
+    ed_returns returns;
     ed_channel *commands; /* NULL: the program has left */
     ed_channel *events;
     ed_manager *manager;
@@ -380,9 +435,9 @@ static inline ed_manager_parts bed_parts(struct bed *bed, const struct bed_limit
                               .slots = bed->slots,
                               .commands = bed->commands,
                               .events = bed->events,
+                              .returns = &bed->returns,
                               .stats = &bed->stats,
                               .half_open_max = limits->half_open,
-                              .incoming_max = limits->incoming,
                               .shard = 0};
 }
 
@@ -403,7 +458,9 @@ static inline struct bed *bed_frame(const struct bed_limits *limits)
                                      fake_drop_command, &bed.fake);
     bed.events = ed_channel_create(&bed.event_memory.allocator, sizeof(struct fake_event),
                                    fake_drop_event, &bed.fake);
-    CHECK("parts", bed.slots != NULL && bed.commands != NULL && bed.events != NULL);
+    bed.pool = ed_pool_create(&bed.memory.allocator, 1 << 16);
+    CHECK("parts",
+          bed.slots != NULL && bed.pool != NULL && bed.commands != NULL && bed.events != NULL);
     return &bed;
 }
 
@@ -429,6 +486,8 @@ static inline void bed_close(struct bed *bed)
     if (bed->events != NULL)
         ed_channel_leave_receiver(bed->events);
     ed_slots_destroy(bed->slots);
+    ed_returns_free(&bed->returns);
+    ed_pool_destroy(bed->pool);
     CHECK_EQ("memory", bed->memory.live_count, 0);
     CHECK_EQ("memory of events", bed->event_memory.live_count, 0);
     CHECK_EQ("payloads", bed->fake.payloads, 0);
@@ -477,6 +536,28 @@ static inline eddy_connection dial(struct bed *bed, uint32_t to)
     return command.head.connection;
 }
 
+/** The program is done with something of a connection's. @return whether the manager asked to be
+ * woken. */
+static inline bool give_back(struct bed *bed, eddy_connection from, uint8_t stream)
+{
+    ed_block *block = ed_pool_take(bed->pool, 1);
+
+    CHECK("block", block != NULL);
+    block->note = (uint64_t)stream << 8;
+    ed_return_mark(block, from);
+    return ed_returns_push(&bed->returns, block);
+}
+
+/** The program takes the last event of an incoming connection. */
+static inline void hear_last(struct bed *bed, eddy_connection of)
+{
+    ed_block *block = ed_pool_take(bed->pool, 1);
+
+    CHECK("block", block != NULL);
+    ed_return_mark_last(block, of);
+    CHECK("nobody waits", !ed_returns_push(&bed->returns, block));
+}
+
 static inline void shut_down(struct bed *bed, uint64_t flush_ns)
 {
     struct fake_command command = {.head = {.kind = ED_COMMAND_SHUTDOWN, .flush_ns = flush_ns}};
@@ -495,6 +576,8 @@ static inline struct fake_event next_event(struct bed *bed, bool *ended)
     size_t count = 0;
 
     *ended = ed_channel_pull(bed->events, &event, 1, &count, 0) == EDDY_ECLOSED;
+    if (event.kind == FAKE_FAILED)
+        ed_slots_forget(bed->slots, event.connection); // its last, as its first
     return event;
 }
 

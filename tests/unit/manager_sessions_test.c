@@ -254,8 +254,7 @@ static void open_manager(struct bed *bed)
                               .commands = bed->commands,
                               .events = bed->events,
                               .stats = &bed->stats,
-                              .half_open_max = CLIENTS,
-                              .incoming_max = CLIENTS - 1};
+                              .half_open_max = CLIENTS};
     bed->forwarder.manager = ed_manager_create(&parts);
     CHECK("manager", bed->forwarder.manager != NULL);
     ed_channel_leave_receiver(bed->commands);

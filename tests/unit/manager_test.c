@@ -1,4 +1,5 @@
 #include "tests/unit/manager_bed.h"
+#include "transport/manager_state.h"
 
 #include "tests/support/splitmix.h"
 
@@ -110,6 +111,71 @@ static void idle_connections_cost_nothing(void **state)
     poll_at(bed, 5);
     CHECK_EQ("expire", bed->fake.calls.expire, 1);
     CHECK_EQ("next_ns, twice one connection", bed->fake.calls.next_ns, 2);
+    bed_close(bed);
+}
+
+/* ---------------------------------------------------------------------------------- returns -- */
+
+/** What the program gives back comes to its connection in the next poll, in order. */
+static void returns_reach_their_connection(void **state)
+{
+    struct bed *bed = bed_open((struct bed_limits){0, 2, 2});
+
+    (void)state;
+    eddy_connection first = meet(bed, 1, 1), second = meet(bed, 2, 1);
+    for (uint8_t n = 1; n <= 3; n++)
+        CHECK("nobody waits", !give_back(bed, first, n));
+    CHECK_EQ("not before a poll", bed->fake.returned_count, 0);
+    bed->fake.calls = (struct fake_calls){0};
+    poll_at(bed, 2);
+    CHECK_EQ("all", bed->fake.returned_count, 3);
+    CHECK_EQ("in order", bed->fake.returned_sum, 123);
+    CHECK_EQ("to the first", bed->fake.returned_to, first);
+    CHECK_EQ("which had nothing to say", bed->fake.calls.transmit, 0);
+    CHECK_EQ("gone from the account", ed_pool_charged(bed->pool), 0);
+
+    bed->fake.wants_work = true;
+    (void)give_back(bed, second, 4);
+    poll_at(bed, 3);
+    CHECK_EQ("to the second", bed->fake.returned_to, second);
+    CHECK_EQ("which was asked", bed->fake.calls.transmit, 1);
+
+    order(bed, second, FAKE_END, 0);
+    poll_at(bed, 4);
+    (void)give_back(bed, second, 5);
+    poll_at(bed, 5);
+    CHECK_EQ("it is gone", bed->fake.returned_to, 0);
+    CHECK_EQ("its block is not", bed->fake.returned_sum, 12345);
+    (void)give_back(bed, first, 6); // and is still on its way at the end
+    bed_close(bed);
+}
+
+/** What is awaited and came while the manager was busy makes it poll again; else it is woken. */
+static void awaited_returns_are_not_slept_through(void **state)
+{
+    struct bed *bed = bed_open((struct bed_limits){0, 1, 1});
+    struct fake_command poke = {.head = {.kind = ED_COMMAND_POKE}};
+
+    (void)state;
+    eddy_connection handle = meet(bed, 1, 1);
+    ed_returns_await(&bed->returns);
+    CHECK_EQ("it may sleep", poll_at(bed, 2), ED_NEVER_NS);
+    CHECK("and asks to be woken", give_back(bed, handle, 1));
+    bed->fake.calls = (struct fake_calls){0};
+    CHECK_EQ("command", say(bed, &poke), EDDY_OK);
+    CHECK_EQ("woken", poll_at(bed, 3), ED_NEVER_NS);
+    CHECK_EQ("it was there", bed->fake.returned_count, 1);
+    CHECK_EQ("a poke is nobody's", bed->fake.calls.send + bed->stats.commands_stale, 0);
+
+    // One came after the begin of the poll, and before it was said that it is awaited.
+    bed->fake.late_return = ed_pool_take(bed->pool, 1);
+    bed->fake.returns = &bed->returns;
+    arrive(bed, 1, 7);
+    CHECK_EQ("it does not sleep", poll_at(bed, 4), 4 * ED_NS_PER_MS);
+    CHECK_EQ("not yet", bed->fake.returned_count, 1);
+    poll_at(bed, 4);
+    CHECK_EQ("it was there", bed->fake.returned_count, 2);
+    CHECK_EQ("now it may sleep", poll_at(bed, 5), ED_NEVER_NS);
     bed_close(bed);
 }
 
@@ -317,6 +383,65 @@ static void limits(void **state)
     bed_close(bed);
 }
 
+/** The slot of a connection that is over waits until the program has heard so. */
+static void a_slot_waits_for_the_program(void **state)
+{
+    struct bed *bed = bed_open((struct bed_limits){0, 2, 2});
+
+    (void)state;
+    bed->fake.makes_known = true;
+    eddy_connection first = meet(bed, 1, 1), second = meet(bed, 2, 1);
+    order(bed, first, FAKE_END, 0);
+    order(bed, second, FAKE_END, 0);
+    poll_at(bed, 2);
+    CHECK_EQ("over", ed_manager_connection_count(bed->manager), 0);
+    CHECK("nothing may be sent", !ed_slots_live(bed->slots, first));
+    CHECK_EQ("all was freed", bed->fake.calls.destroy, 2);
+    arrive(bed, 3, 0);
+    poll_at(bed, 3);
+    CHECK_EQ("nobody new", ed_manager_connection_count(bed->manager), 0);
+    CHECK("full", bed->fake.is_full);
+    CHECK_EQ("counted", bed->stats.dropped_limit, 1);
+
+    hear_last(bed, second);
+    CHECK_EQ("not before a poll", ed_slots_left_incoming(bed->slots), 0);
+    arrive(bed, 3, 0);
+    poll_at(bed, 4);
+    eddy_connection third = want_event(bed, "newcomer", FAKE_DATAGRAM).connection;
+    CHECK_EQ("in the slot heard of", ed_slot_of(third), ed_slot_of(second));
+    CHECK("with room at the time", !bed->fake.is_full);
+    hear_last(bed, third); // and it goes on: its slot is free when it is over, too
+    poll_at(bed, 5);
+    CHECK_EQ("still full", ed_slots_left_incoming(bed->slots), 0);
+    order(bed, third, FAKE_END, 0);
+    poll_at(bed, 6);
+    CHECK_EQ("now free", ed_slots_left_incoming(bed->slots), 1);
+    bed_close(bed);
+}
+
+/** A half-open connection of which the program never heard frees its slot as it ends. */
+static void an_unknown_connection_keeps_no_slot(void **state)
+{
+    struct bed *bed = bed_open((struct bed_limits){0, 1, 1});
+
+    (void)state;
+    bed->fake.makes_known = true;
+    bed->fake.starts_half_open = true;
+    for (uint32_t p = 0; p < 5; p++) {
+        eddy_connection handle = meet(bed, p, p);
+        order(bed, handle, FAKE_END, 0);
+        poll_at(bed, p);
+        CHECK_EQ("free", ed_slots_left_incoming(bed->slots), 1);
+    }
+    eddy_connection handle = meet(bed, 5, 5);
+    arrive(bed, 5, 1);
+    order(bed, handle, FAKE_END, 0);
+    poll_at(bed, 6);
+    CHECK_EQ("over", ed_manager_connection_count(bed->manager), 0);
+    CHECK_EQ("this one was known", ed_slots_left_incoming(bed->slots), 0);
+    bed_close(bed);
+}
+
 static void replies_remember_nothing(void **state)
 {
     enum { COUNT = 2 * ED_MANAGER_BATCH };
@@ -403,6 +528,90 @@ static void wire_ids_route(void **state)
     poll_at(bed, 6);
     CHECK_EQ("of no known kind", bed->stats.dropped_unknown, 4);
     CHECK("the first is still there", ed_slots_live(bed->slots, first));
+    bed_close(bed);
+}
+
+/** Sends a datagram by id, from the peer's new address. */
+static void arrive_moved(struct bed *bed, uint32_t from, eddy_connection handle)
+{
+    arrive(bed, from, WORD_ID | WORD_MOVED | ed_wire_id_of(handle, 0) >> 8);
+}
+
+/** Who has the address of the n-th peer: says something from there. 0: a newcomer. */
+static eddy_connection owner_of(struct bed *bed, uint32_t n, uint64_t now_ms)
+{
+    uint32_t count = ed_manager_connection_count(bed->manager);
+
+    arrive(bed, n, 1);
+    poll_at(bed, now_ms);
+    eddy_connection owner = want_event(bed, "owner", FAKE_DATAGRAM).connection;
+    return ed_manager_connection_count(bed->manager) == count ? owner : 0;
+}
+
+/** The map follows the connections, whoever had the address before; each ends by itself. */
+static void addresses_follow_connections(void **state)
+{
+    struct bed *bed = bed_open((struct bed_limits){0, 8, 8});
+
+    (void)state;
+    eddy_connection first = meet(bed, 1, 1), second = meet(bed, 2, 1);
+    arrive_moved(bed, 5, first);
+    poll_at(bed, 2);
+    CHECK_EQ("the new address is its", owner_of(bed, 5, 3), first);
+
+    arrive_moved(bed, 2, first); // the address of the second
+    poll_at(bed, 4);
+    CHECK_EQ("who came last", owner_of(bed, 2, 5), first);
+    arrive_moved(bed, 5, second); // and they have swapped
+    poll_at(bed, 6);
+    CHECK_EQ("the one", owner_of(bed, 2, 7), first);
+    CHECK_EQ("the other", owner_of(bed, 5, 7), second);
+    CHECK_EQ("nobody was lost", ed_manager_connection_count(bed->manager), 2);
+
+    arrive_moved(bed, 5, first); // takes it from the second, which then ends
+    poll_at(bed, 8);
+    order(bed, second, FAKE_END, 0);
+    poll_at(bed, 9);
+    CHECK_EQ("not taken along", owner_of(bed, 5, 10), first);
+    CHECK_EQ("the old ones are free", owner_of(bed, 2, 11), 0);
+    CHECK_EQ("the old ones are free", owner_of(bed, 1, 11), 0);
+    bed_close(bed);
+}
+
+/** Whether the n-th peer's address leads to the connection. */
+static bool leads_to(const struct bed *bed, uint32_t n, eddy_connection handle)
+{
+    eddy_address address = peer(n);
+    const ed_manager_slot *slot =
+        ed_manager_find_address(bed->manager, &address, ED_SIDE_INCOMING);
+
+    return slot != NULL && slot->handle == handle;
+}
+
+/** Without memory for the map a connection is found where it was, until the next datagram. */
+static void no_memory_to_follow(void **state)
+{
+    enum { MANY = 150, AWAY = 1000 };
+    struct bed *bed = bed_open((struct bed_limits){0, MANY, MANY});
+    unsigned failures = 0;
+
+    (void)state;
+    eddy_connection first = meet(bed, AWAY, 1);
+    for (uint32_t n = 1; n < MANY; n++) { // the map meets its limits on the way
+        uint32_t to = AWAY + n;
+        (void)meet(bed, n, n);
+        bed->memory.fail_after = 0;
+        arrive_moved(bed, to, first);
+        poll_at(bed, n);
+        bool failed = !leads_to(bed, to, first);
+        CHECK_EQ("one or the other", leads_to(bed, to - 1, first), failed);
+        failures += failed ? 1 : 0;
+        bed->memory.fail_after = UINT64_MAX;
+        arrive_moved(bed, to, first);
+        poll_at(bed, n);
+        CHECK("then there", leads_to(bed, to, first) && !leads_to(bed, to - 1, first));
+    }
+    CHECK("it was tried", failures > 0);
     bed_close(bed);
 }
 
@@ -591,6 +800,8 @@ int main(void)
         cmocka_unit_test(each_command_is_a_datagram),
         cmocka_unit_test(a_flood_is_taken_in_parts),
         cmocka_unit_test(idle_connections_cost_nothing),
+        cmocka_unit_test(returns_reach_their_connection),
+        cmocka_unit_test(awaited_returns_are_not_slept_through),
         cmocka_unit_test(deadlines_are_exact),
         cmocka_unit_test(a_full_socket_loses_nothing),
         cmocka_unit_test(an_event_channel_without_memory_loses_nothing),
@@ -598,9 +809,13 @@ int main(void)
         cmocka_unit_test(stale_commands),
         cmocka_unit_test(dialling),
         cmocka_unit_test(limits),
+        cmocka_unit_test(a_slot_waits_for_the_program),
+        cmocka_unit_test(an_unknown_connection_keeps_no_slot),
         cmocka_unit_test(replies_remember_nothing),
         cmocka_unit_test(a_handshake_replaces),
         cmocka_unit_test(wire_ids_route),
+        cmocka_unit_test(addresses_follow_connections),
+        cmocka_unit_test(no_memory_to_follow),
         cmocka_unit_test(the_program_leaves_the_commands),
         cmocka_unit_test(the_program_leaves_the_events),
         cmocka_unit_test(shutting_down),

@@ -159,6 +159,20 @@ static void write_packet_down(struct text *text, const struct choice *choice)
                  &frames, "ACK of 0-9, 1,000 us after 9 came");
 }
 
+static const uint64_t example_challenge = UINT64_C(0x0123456789abcdef);
+
+static void write_packet_challenge(struct text *text, const struct choice *choice)
+{
+    uint8_t data[64];
+    ed_writer frames = ed_writer_of(data, sizeof(data));
+
+    ed_frame_write_path(&frames, ED_FRAME_PATH_CHALLENGE, example_challenge);
+    add(text, "# number=%" PRIu64 "\n", choice->number);
+    write_packet(text,
+                 (ed_packet){.number = choice->number, .number_size = ED_PACKET_NUMBER_SIZE_MIN},
+                 &frames, "PATH_CHALLENGE: 8 unpredictable bytes");
+}
+
 /** Reads a frame back; it must be of that type and fill its bytes. */
 static void check_frame(const uint8_t *data, size_t size, ed_frame_type type)
 {
@@ -204,6 +218,26 @@ static void write_close_frame(struct text *text, const struct choice *choice)
     add_field(text, data, &at, 1, "code: 7");
     add_field(text, data, &at, 1, "size of the reason");
     add_field(text, data, &at, ed_writer_size(&w) - at, "\"bye\"");
+}
+
+static void write_path_frames(struct text *text, const struct choice *choice)
+{
+    static const struct {
+        ed_frame_type type;
+        const char *name;
+    } rows[] = {
+        {ED_FRAME_PATH_CHALLENGE, "PATH_CHALLENGE"},
+        {ED_FRAME_PATH_RESPONSE, "PATH_RESPONSE"},
+    };
+
+    (void)choice;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        uint8_t data[16];
+        ed_writer w = ed_writer_of(data, sizeof(data));
+        ed_frame_write_path(&w, rows[i].type, example_challenge);
+        check_frame(data, ed_writer_size(&w), rows[i].type);
+        add_bytes(text, data, ed_writer_size(&w), rows[i].name);
+    }
 }
 
 static void write_message_frames(struct text *text, const struct choice *choice)
@@ -341,7 +375,8 @@ static const struct block {
     void (*write)(struct text *text, const struct choice *choice);
 } blocks[] = {
     {"varints", write_varints},         {"packet-up", write_packet_up},
-    {"packet-down", write_packet_down}, {"ack-frame", write_ack_frame},
+    {"packet-down", write_packet_down}, {"packet-challenge", write_packet_challenge},
+    {"ack-frame", write_ack_frame},     {"path-frames", write_path_frames},
     {"close-frame", write_close_frame}, {"message-frames", write_message_frames},
     {"hello-head", write_hello_head},   {"retry", write_retry},
     {"accept", write_accept},

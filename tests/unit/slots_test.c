@@ -69,6 +69,42 @@ static void a_slot_rests(void **state)
     CHECK_EQ("all taken", ed_slots_take_incoming(slots), 0);
 }
 
+/** A slot is free when its connection is over and the program has heard so, whichever is first. */
+static void free_when_both_are_done(void **state)
+{
+    typedef void (*done)(ed_slots *, eddy_connection);
+    static const struct {
+        const char *name;
+        done first, second;
+        bool live_between;
+    } rows[] = {
+        {"over first", ed_slots_end, ed_slots_forget, false},
+        {"heard of first", ed_slots_forget, ed_slots_end, true},
+    };
+
+    (void)state;
+    open_slots(1, 1);
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        CHECK_EQ(rows[i].name, ed_slots_left_incoming(slots), 1);
+        eddy_connection in = ed_slots_take_incoming(slots);
+        eddy_connection out = ed_slots_take_outgoing(slots);
+        CHECK(rows[i].name, !ed_slots_is_outgoing(slots, in) && ed_slots_is_outgoing(slots, out));
+        rows[i].first(slots, in);
+        rows[i].first(slots, out);
+        CHECK_EQ(rows[i].name, ed_slots_live(slots, in), rows[i].live_between);
+        CHECK_EQ(rows[i].name, ed_slots_live(slots, out), rows[i].live_between);
+        CHECK_EQ(rows[i].name, ed_slots_left_incoming(slots), 0);
+        CHECK_EQ(rows[i].name, ed_slots_take_incoming(slots), 0);
+        CHECK_EQ(rows[i].name, ed_slots_take_outgoing(slots), 0);
+        rows[i].second(slots, in);
+        CHECK(rows[i].name, !ed_slots_live(slots, in));
+        CHECK_EQ(rows[i].name, ed_slots_take_outgoing(slots), 0);
+        rows[i].second(slots, out);
+    }
+    CHECK_EQ("a new use", ed_slots_take_incoming(slots) >> 32, 2 * ED_COUNT(rows) + 1);
+    CHECK("is live", ed_slots_live(slots, ed_slots_take_outgoing(slots)));
+}
+
 static void stale_handles(void **state)
 {
     (void)state;
@@ -124,7 +160,7 @@ static void out_of_memory(void **state)
 {
     (void)state;
     ed_counting_alloc_init(&counting, NULL);
-    for (uint64_t after = 0; after < 4; after++) {
+    for (uint64_t after = 0; after < 5; after++) {
         counting.fail_after = after;
         CHECK("none", ed_slots_create(&counting.allocator, 3, 3) == NULL);
         CHECK_EQ("nothing left", counting.live_count, 0);
@@ -186,16 +222,54 @@ static void two_threads(void **state)
     CHECK_EQ("none is lost", ed_slots_take_outgoing(slots), 0);
 }
 
+enum { HANDLES = 20000 };
+
+static eddy_connection handles[HANDLES];
+
+static void end_all(void *context)
+{
+    (void)context;
+    for (size_t i = 0; i < HANDLES; i++)
+        ed_slots_end(slots, handles[i]);
+}
+
+static void forget_all(void *context)
+{
+    (void)context;
+    for (size_t i = 0; i < HANDLES; i++)
+        ed_slots_forget(slots, handles[i]);
+}
+
+/** The manager ends what the program forgets, at the same time: each slot is freed, once. */
+static void one_ends_and_one_forgets(void **state)
+{
+    ed_thread threads[2];
+
+    (void)state;
+    open_slots(HANDLES, 0);
+    for (size_t i = 0; i < HANDLES; i++)
+        handles[i] = ed_slots_take_outgoing(slots);
+    CHECK_EQ("start", ed_thread_start(&threads[0], "ends", end_all, NULL), EDDY_OK);
+    CHECK_EQ("start", ed_thread_start(&threads[1], "forgets", forget_all, NULL), EDDY_OK);
+    for (size_t i = 0; i < ED_COUNT(threads); i++)
+        ed_thread_join(&threads[i]);
+    for (size_t i = 0; i < HANDLES; i++)
+        CHECK_EQ("free again", ed_slots_take_outgoing(slots) >> 32, 3);
+    CHECK_EQ("none twice", ed_slots_take_outgoing(slots), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(the_split, teardown),
         cmocka_unit_test_teardown(a_side_without_slots, teardown),
         cmocka_unit_test_teardown(a_slot_rests, teardown),
+        cmocka_unit_test_teardown(free_when_both_are_done, teardown),
         cmocka_unit_test_teardown(stale_handles, teardown),
         cmocka_unit_test_teardown(wire_ids, teardown),
         cmocka_unit_test_teardown(out_of_memory, teardown),
         cmocka_unit_test_teardown(two_threads, teardown),
+        cmocka_unit_test_teardown(one_ends_and_one_forgets, teardown),
     };
     return cmocka_run_group_tests_name("slots", tests, NULL, NULL);
 }

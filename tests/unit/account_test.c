@@ -1,0 +1,236 @@
+#include "tests/support/check.h"
+
+#include "core/alloc.h"
+#include "core/base.h"
+#include "core/thread.h"
+#include "tests/support/splitmix.h"
+#include "transport/account.h"
+
+enum { BUDGET = 1000, NO_STREAM = 7 };
+
+static ed_counting_alloc counting;
+static ed_account account;
+
+static int setup(void **state)
+{
+    (void)state;
+    ed_counting_alloc_init(&counting, NULL);
+    memset(&account, 0, sizeof(account));
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    ed_account_free(&account, &counting.allocator);
+    return counting.live_count == 0 ? 0 : -1;
+}
+
+/** One account over all rows. */
+static void within_the_budget(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t charge;
+        size_t refund; /* before it */
+        eddy_status want;
+        size_t used;
+    } rows[] = {
+        {"an empty account takes what is over its budget", 5000, 0, EDDY_OK, 5000},
+        {"and nothing more", 1, 0, EDDY_EAGAIN, 5000},
+        {"nor once it is a little less", 1, 4000, EDDY_EAGAIN, 1000},
+        {"what fits to the byte", 1, 1, EDDY_OK, 1000},
+        {"one more", 1, 0, EDDY_EAGAIN, 1000},
+        {"too large for what is left", 501, 500, EDDY_EAGAIN, 500},
+        {"just as much as is left", 500, 0, EDDY_OK, 1000},
+        {"empty again", 2000, 1000, EDDY_OK, 2000},
+        {"no sum wraps", SIZE_MAX, 0, EDDY_EAGAIN, 2000},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        if (rows[i].refund > 0)
+            ed_account_refund(&account, NO_STREAM, rows[i].refund);
+        CHECK_EQ(rows[i].name, ed_account_charge(&account, BUDGET, NO_STREAM, rows[i].charge),
+                 rows[i].want);
+        CHECK_EQ(rows[i].name, account.used, rows[i].used);
+    }
+}
+
+static void set_stream(uint8_t stream, size_t budget)
+{
+    CHECK_EQ("set", ed_account_set_stream(&account, &counting.allocator, stream, budget), EDDY_OK);
+}
+
+static void a_stream_has_its_own(void **state)
+{
+    static const struct {
+        const char *name;
+        uint8_t stream;
+        size_t charge;
+        eddy_status want;
+        size_t used; /* of all */
+    } rows[] = {
+        {"within both", 3, 200, EDDY_OK, 200},  {"over the stream's", 3, 101, EDDY_EAGAIN, 200},
+        {"to the byte", 3, 100, EDDY_OK, 300},  {"another stream's", 255, 100, EDDY_OK, 400},
+        {"one without", 4, 600, EDDY_OK, 1000}, {"over the account's", 255, 1, EDDY_EAGAIN, 1000},
+    };
+
+    (void)state;
+    set_stream(3, 300);
+    set_stream(255, 150);
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        CHECK_EQ(rows[i].name, ed_account_charge(&account, BUDGET, rows[i].stream, rows[i].charge),
+                 rows[i].want);
+        CHECK_EQ(rows[i].name, account.used, rows[i].used);
+    }
+    ed_account_refund(&account, 3, 100);
+    CHECK_EQ("room on the stream again", ed_account_charge(&account, BUDGET, 3, 100), EDDY_OK);
+    set_stream(3, 0);
+    ed_account_refund(&account, 4, 600);
+    CHECK_EQ("no limit any more", ed_account_charge(&account, BUDGET, 3, 600), EDDY_OK);
+}
+
+/** What was charged before its stream had a budget may be more than the stream has counted. */
+static void a_budget_may_come_later(void **state)
+{
+    (void)state;
+    CHECK_EQ("before", ed_account_charge(&account, BUDGET, 3, 500), EDDY_OK);
+    set_stream(3, 300);
+    CHECK_EQ("counted from now on", ed_account_charge(&account, BUDGET, 3, 300), EDDY_OK);
+    CHECK_EQ("full", ed_account_charge(&account, BUDGET, 3, 1), EDDY_EAGAIN);
+    ed_account_refund(&account, 3, 500);
+    CHECK_EQ("never below nothing", ed_account_charge(&account, BUDGET, 3, 300), EDDY_OK);
+    CHECK_EQ("all that is out", account.used, 600);
+    ed_account_refund(&account, 3, 300);
+    ed_account_refund(&account, 3, 300);
+    CHECK_EQ("nothing", account.used, 0);
+}
+
+static void the_next_connection_has_no_budgets(void **state)
+{
+    (void)state;
+    set_stream(3, 300);
+    CHECK_EQ("charge", ed_account_charge(&account, BUDGET, 3, 300), EDDY_OK);
+    account.was_refused = true;
+    ed_account_reset(&account);
+    CHECK("it was not refused", !account.was_refused);
+    CHECK_EQ("no stream's budget", ed_account_charge(&account, BUDGET, 3, 300), EDDY_OK);
+    ed_account_refund(&account, 3, 600);
+    CHECK_EQ("late refunds are for the same account", account.used, 0);
+}
+
+static void out_of_memory(void **state)
+{
+    (void)state;
+    CHECK_EQ("no budget needs none", ed_account_set_stream(&account, NULL, 9, 0), EDDY_OK);
+    counting.fail_after = 0;
+    CHECK_EQ("status", ed_account_set_stream(&account, &counting.allocator, 9, 5), EDDY_ENOMEM);
+    counting.fail_after = UINT64_MAX;
+    CHECK_EQ("as before", ed_account_charge(&account, BUDGET, 9, 500), EDDY_OK);
+    set_stream(9, 5);
+}
+
+/* ---------------------------------------------------------------------------------- threads -- */
+
+enum { ROUNDS = 100 * 1000, HELD = 8, LARGEST = 400 };
+
+struct caller {
+    ed_thread thread;
+    uint64_t seed;
+    size_t refused;
+    size_t accepted;
+    size_t above; /* how often the account stood above what it may */
+};
+
+/** Charges as a program does, and refunds as the manager does. */
+static void call(void *context)
+{
+    struct caller *caller = context;
+    size_t held[HELD] = {0};
+
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        uint32_t i = splitmix_below(&caller->seed, HELD);
+        uint8_t stream = (uint8_t)(i % 2);
+        if (held[i] != 0) {
+            ed_account_refund(&account, stream, held[i]);
+            held[i] = 0;
+            continue;
+        }
+        size_t charge = 1 + splitmix_below(&caller->seed, LARGEST);
+        bool accepted = ed_account_charge(&account, BUDGET, stream, charge) == EDDY_OK;
+        held[i] = accepted ? charge : 0;
+        caller->accepted += accepted ? 1 : 0;
+        caller->refused += accepted ? 0 : 1;
+    }
+    for (uint32_t i = 0; i < HELD; i++)
+        if (held[i] != 0)
+            ed_account_refund(&account, (uint8_t)(i % 2), held[i]);
+}
+
+static void two_threads(void **state)
+{
+    struct caller callers[2] = {{.seed = 1}, {.seed = 2}};
+
+    (void)state;
+    set_stream(1, BUDGET / 2);
+    for (size_t i = 0; i < ED_COUNT(callers); i++)
+        CHECK_EQ("start", ed_thread_start(&callers[i].thread, "caller", call, &callers[i]),
+                 EDDY_OK);
+    for (size_t i = 0; i < ED_COUNT(callers); i++)
+        ed_thread_join(&callers[i].thread);
+    for (size_t i = 0; i < ED_COUNT(callers); i++)
+        CHECK("some were accepted and some refused",
+              callers[i].accepted > 0 && callers[i].refused > 0);
+    CHECK_EQ("nothing is left", account.used, 0);
+    CHECK_EQ("nor on the streams", account.streams[1].used, 0);
+    CHECK_EQ("all of it is there", ed_account_charge(&account, BUDGET, 1, BUDGET / 2), EDDY_OK);
+}
+
+/** Of two that together are too much never both are accepted. */
+static atomic_size_t inside;
+
+static void at_the_limit(void *context)
+{
+    struct caller *caller = context;
+
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        if (ed_account_charge(&account, BUDGET, NO_STREAM, BUDGET / 2) != EDDY_OK)
+            continue;
+        caller->above += atomic_fetch_add(&inside, 1) >= 2 ? 1 : 0;
+        (void)atomic_fetch_sub(&inside, 1);
+        ed_account_refund(&account, NO_STREAM, BUDGET / 2);
+        caller->accepted++;
+    }
+}
+
+static void never_above_the_budget(void **state)
+{
+    struct caller callers[3] = {{.seed = 1}, {.seed = 2}, {.seed = 3}};
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(callers); i++)
+        CHECK_EQ("start", ed_thread_start(&callers[i].thread, "caller", at_the_limit, &callers[i]),
+                 EDDY_OK);
+    for (size_t i = 0; i < ED_COUNT(callers); i++)
+        ed_thread_join(&callers[i].thread);
+    for (size_t i = 0; i < ED_COUNT(callers); i++) {
+        CHECK_EQ("two at a time", callers[i].above, 0);
+        CHECK("it had its share", callers[i].accepted > 0);
+    }
+    CHECK_EQ("nothing is left", account.used, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(within_the_budget, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_stream_has_its_own, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_budget_may_come_later, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_next_connection_has_no_budgets, setup, teardown),
+        cmocka_unit_test_setup_teardown(out_of_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(two_threads, setup, teardown),
+        cmocka_unit_test_setup_teardown(never_above_the_budget, setup, teardown),
+    };
+    return cmocka_run_group_tests_name("account", tests, NULL, NULL);
+}

@@ -1,0 +1,328 @@
+/** Two connections joined by hand: what each says about paths, where to, and how much of it. */
+#include "tests/support/check.h"
+
+#include "core/addr.h"
+#include "tests/support/conn_bed.h"
+#include "transport/packet.h"
+
+#define MS(n) ((n)*ED_NS_PER_MS)
+
+enum { WINDOW = 123456, RTT_MS = 40 };
+
+static ed_conn_bed bed;
+static ed_conn client, server;
+static uint64_t now_ns;
+static uint8_t data[ED_DATAGRAM_SIZE];
+
+static ed_path path_of(uint8_t host, uint16_t port)
+{
+    return (ed_path){.remote = ed_addr_ipv4(10, 0, 0, host, port),
+                     .local = ed_addr_ipv4(192, 0, 2, 1, 4000)};
+}
+
+static eddy_datagram datagram_on(ed_path path, size_t size)
+{
+    return (eddy_datagram){
+        .remote = path.remote, .local = path.local, .data = data, .size = size};
+}
+
+static void arrive(ed_conn *conn, ed_path path, size_t size)
+{
+    eddy_datagram datagram = datagram_on(path, size);
+
+    ed_conn_receive(conn, &datagram, now_ns);
+}
+
+/** @return the size of what the connection sends, into `data`. */
+static size_t take(ed_conn *conn, ed_path *path)
+{
+    return ed_conn_transmit(conn, path, data, now_ns);
+}
+
+/** The path on which the server sees the client at first. */
+static ed_path home(void)
+{
+    return path_of(1, 1);
+}
+
+/** The path on which the client sees the server. */
+static ed_path up(void)
+{
+    return (ed_path){.remote = ed_addr_ipv4(192, 0, 2, 1, 4000)};
+}
+
+/** Carries all that both have to say; the client is on `from`. */
+static void settle(ed_path from)
+{
+    ed_path path;
+
+    for (size_t size = 1; size > 0;) {
+        size = take(&client, &path);
+        if (size > 0)
+            arrive(&server, from, size);
+        size_t back = take(&server, &path);
+        if (back > 0)
+            arrive(&client, up(), back);
+        size += back;
+    }
+}
+
+/** A client on its home path, connected; a round trip was measured, and the window is WINDOW. */
+static int open_both(void **state)
+{
+    (void)state;
+    ed_conn_bed_open(&bed, 2);
+    now_ns = MS(1000);
+    ed_path to = up(), from = home();
+    ed_conn_bed_connect(&bed, &client, &server, &to, &from, now_ns);
+    settle(home());
+    now_ns += MS(500);
+    ed_rtt_init(&server.rtt);
+    ed_rtt_sample(&server.rtt, MS(RTT_MS), 0);
+    server.congestion.new_reno.window = WINDOW;
+    return server.state == ED_CONN_CONNECTED && client.state == ED_CONN_CONNECTED ? 0 : -1;
+}
+
+static int close_both(void **state)
+{
+    (void)state;
+    ed_conn_free(&client);
+    ed_conn_free(&server);
+    ed_conn_bed_close(&bed);
+    return 0;
+}
+
+/** Has a connection say frames of its own accord. @return the packet's size, in `data`. */
+static size_t say(ed_conn *conn, const char *frames, size_t size)
+{
+    size_t got = ed_conn_write_aside(
+        conn, (ed_span){.data = (const uint8_t *)frames, .size = size}, ED_DATAGRAM_SIZE, data,
+        now_ns);
+
+    CHECK("said", got > 0);
+    return got;
+}
+
+/** The frames of what the server has just sent, into `data`. */
+static const uint8_t *opened(size_t size)
+{
+    ed_packet packet;
+
+    CHECK_EQ("parse", ed_packet_parse(&packet, data, size), EDDY_OK);
+    CHECK("open", ed_protect_open(&server.keys.packet[ED_TO_CLIENT], server.sent.next - 1, data,
+                                  packet.header_size, size));
+    return data + packet.header_size;
+}
+
+/** The client says PING on a path. @return how many bytes arrived. */
+static size_t ping_from(ed_path path)
+{
+    size_t size = say(&client, "\x01", 1);
+
+    arrive(&server, path, size);
+    return size;
+}
+
+/** Fails unless the server's next datagram takes this path. @return its size. */
+static size_t want_on(const char *name, ed_path want)
+{
+    ed_path path;
+    size_t size = take(&server, &path);
+
+    CHECK(name, size > 0);
+    CHECK(name, eddy_address_equal(&path.remote, &want.remote));
+    CHECK(name, eddy_address_equal(&path.local, &want.local));
+    return size;
+}
+
+/** The client takes what is in `data` and answers. @return the answer's size, in `data`. */
+static size_t answer(size_t size)
+{
+    ed_path path;
+
+    arrive(&client, up(), size);
+    return take(&client, &path);
+}
+
+/* -------------------------------------------------------------------------------- the server -- */
+
+static void both_paths_are_asked(void **state)
+{
+    ed_path path;
+
+    (void)state;
+    size_t size = ping_from(path_of(1, 2));
+    CHECK("as many bytes as came", want_on("the candidate", path_of(1, 2)) <= size);
+    want_on("the path in use", home());
+    CHECK_EQ("asked", bed.stats.paths_challenged, 1);
+    now_ns += ED_ACK_DELAY_NS;
+    want_on("all else goes where the client was", home());
+    CHECK_EQ("nothing more", take(&server, &path), 0);
+    CHECK("but not for ever", ed_conn_next_ns(&server) < now_ns + MS(1000));
+}
+
+static void the_answer_decides(void **state)
+{
+    static const struct {
+        const char *name;
+        ed_path_end answers;  /* which question is answered */
+        uint8_t host;         /* where the client is by now */
+        uint16_t port;
+        uint8_t from;         /* on which host's path the answer comes */
+        bool moves;
+        bool keeps; /* what is known of the path */
+    } rows[] = {
+        {"another port", ED_PATH_CANDIDATE, 1, 2, 1, true, true},
+        {"another host", ED_PATH_CANDIDATE, 2, 1, 2, true, false},
+        {"another host, the answer from a third", ED_PATH_CANDIDATE, 2, 1, 3, true, false},
+        {"the old path answers", ED_PATH_CURRENT, 1, 2, 1, false, true},
+        {"the old path answers, from the new one", ED_PATH_CURRENT, 2, 2, 2, false, true},
+    };
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        CHECK_EQ(rows[i].name, open_both(NULL), 0);
+        ed_path there = path_of(rows[i].host, rows[i].port);
+        ping_from(there);
+        size_t size = want_on(rows[i].name, there);
+        if (rows[i].answers == ED_PATH_CURRENT)
+            size = want_on(rows[i].name, home());
+        now_ns += MS(5);
+        arrive(&server, path_of(rows[i].from, rows[i].port), answer(size));
+        ed_path now = rows[i].moves ? there : home();
+        CHECK(rows[i].name, ed_path_equal(ed_conn_path(&server), &now));
+        CHECK_EQ(rows[i].name, server.moved_pending, rows[i].moves);
+        CHECK_EQ(rows[i].name, bed.stats.paths_validated, rows[i].moves);
+        CHECK_EQ(rows[i].name, bed.stats.paths_refused, !rows[i].moves);
+        CHECK_EQ(rows[i].name, server.rtt.smoothed_ns, rows[i].keeps ? MS(RTT_MS) : MS(5));
+        CHECK_EQ(rows[i].name, server.congestion.new_reno.window == WINDOW, rows[i].keeps);
+        (void)close_both(NULL);
+    }
+}
+
+/** What was in flight on the old path neither holds the window nor shrinks it. */
+static void the_probe_leaves_at_once(void **state)
+{
+    enum { FULL = 10 };
+    ed_path path;
+
+    (void)state;
+    for (int i = 0; i < FULL; i++) { // that nobody answers
+        server.ping_pending = true;
+        CHECK("sent", take(&server, &path) > 0);
+    }
+    CHECK("in flight", server.loss.in_flight > 0);
+    ping_from(path_of(1, 2));
+    arrive(&server, path_of(1, 2), answer(want_on("challenge", path_of(1, 2))));
+    CHECK_EQ("given up", server.loss.in_flight, 0);
+    CHECK_EQ("counted", bed.stats.packets_lost, FULL);
+    want_on("probe", path_of(1, 2));
+    CHECK_EQ("window", server.congestion.new_reno.window, WINDOW);
+    CHECK_EQ("what is in flight is new", server.loss.ack_eliciting_in_flight, 1);
+    CHECK("round trip", server.rtt.smoothed_ns == MS(RTT_MS));
+}
+
+/** A packet of 25 bytes is too few for a challenge of 28; two are enough. */
+static void a_challenge_waits_for_bytes(void **state)
+{
+    static const uint8_t short_frames[] = {0x01, 0x00};
+    size_t came = 0, went = 0;
+    ed_path path;
+
+    (void)state;
+    client.ack.received.count = 0; // nothing to add
+    for (int i = 0; i < 40; i++) {
+        size_t header = 0;
+        ed_packet packet = {.from_client = true,
+                            .id = client.id,
+                            .number = client.sent.next++,
+                            .number_size = ED_PACKET_NUMBER_SIZE_MIN};
+        header = ed_packet_write(&packet, data);
+        memcpy(data + header, short_frames, sizeof(short_frames));
+        ed_protect_seal(&client.keys.packet[ED_TO_SERVER], packet.number, data, header,
+                        header + sizeof(short_frames));
+        size_t size = header + sizeof(short_frames) + ED_TAG_SIZE;
+        arrive(&server, path_of(2, 2), size);
+        came += size;
+        for (size_t sent = take(&server, &path); sent > 0; sent = take(&server, &path))
+            went += path.remote.ip[3] == 2 ? sent : 0;
+        CHECK("no more than came", went <= came);
+        CHECK_EQ("from two packets on", went > 0, came >= 28);
+        now_ns += MS(10);
+        if (now_ns >= ed_conn_next_ns(&server))
+            ed_conn_expire(&server, now_ns);
+    }
+}
+
+/* ------------------------------------------------------------------------------- who answers -- */
+
+static void the_answer_goes_where_the_challenge_came_from(void **state)
+{
+    static const struct {
+        const char *name;
+        uint8_t host;
+        uint16_t port;
+    } rows[] = {
+        {"where the peer is", 1, 1},
+        {"another port", 1, 9},
+        {"another host", 9, 1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_path from = path_of(rows[i].host, rows[i].port), path;
+        size_t size = say(&client, "\x06" "12345678", 9);
+        arrive(&server, from, size);
+        size_t answer_size = want_on(rows[i].name, from);
+        CHECK(rows[i].name, answer_size <= size || i == 0);
+        CHECK_BYTES(rows[i].name, opened(answer_size), "\x07" "12345678", 9);
+        while (take(&server, &path) > 0)
+            continue;
+        now_ns += MS(500);
+    }
+}
+
+/** Whoever asks much is answered little: once for each datagram, and four at a time. */
+static void challenges_are_answered_within_limits(void **state)
+{
+    enum { FLOOD = 100 };
+    size_t answers = 0;
+    ed_path path;
+
+    (void)state;
+    arrive(&client, up(), say(&server, "\x06" "12345678" "\x06" "abcdefgh", 18));
+    CHECK_EQ("one", client.debts.count, 1);
+    CHECK_EQ("the other is counted", bed.stats.paths_ignored, 1);
+    for (int i = 0; i < FLOOD; i++)
+        arrive(&client, up(), say(&server, "\x06" "12345678", 9));
+    CHECK_EQ("kept", client.debts.count, ED_PATH_DEBTS_MAX);
+    for (; client.debts.count > 0; answers++)
+        CHECK_EQ("padded", take(&client, &path), ED_CLIENT_PACKET_SIZE_MIN);
+    CHECK_EQ("answers", answers, ED_PATH_DEBTS_MAX);
+}
+
+/** A client stays with the address that it dialled, wherever packets come from. */
+static void a_client_follows_nobody(void **state)
+{
+    ed_path elsewhere = path_of(3, 3);
+
+    (void)state;
+    arrive(&client, elsewhere, say(&server, "\x01", 1));
+    CHECK("no candidate", !ed_paths_has_candidate(&client.paths));
+    CHECK_EQ("nobody is asked", bed.stats.paths_challenged, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(both_paths_are_asked, open_both, close_both),
+        cmocka_unit_test(the_answer_decides),
+        cmocka_unit_test_setup_teardown(the_probe_leaves_at_once, open_both, close_both),
+        cmocka_unit_test_setup_teardown(a_challenge_waits_for_bytes, open_both, close_both),
+        cmocka_unit_test_setup_teardown(the_answer_goes_where_the_challenge_came_from, open_both,
+                                        close_both),
+        cmocka_unit_test_setup_teardown(challenges_are_answered_within_limits, open_both,
+                                        close_both),
+        cmocka_unit_test_setup_teardown(a_client_follows_nobody, open_both, close_both),
+    };
+    return cmocka_run_group_tests_name("conn_path", tests, NULL, NULL);
+}

@@ -1,0 +1,52 @@
+#include "transport/event.h"
+
+#include <string.h>
+
+#include "core/base.h"
+
+static_assert(sizeof(void *) < 8 || sizeof(ed_event_item) == 24, "an event that waits is small");
+
+enum {
+    UNION_OFFSET = offsetof(eddy_event, connected), /* where all that it may hold begins */
+    UNION_SIZE = offsetof(eddy_event, block) - UNION_OFFSET,
+};
+
+static size_t data_size(eddy_event_type type)
+{
+    ED_ASSERT(type == EDDY_CONNECTED || type == EDDY_DISCONNECTED);
+    return type == EDDY_CONNECTED ? sizeof(eddy_event_connected) : sizeof(eddy_event_disconnected);
+}
+
+size_t ed_event_charge(void)
+{
+    return ed_pool_charge(data_size(EDDY_CONNECTED)) + ed_pool_charge(data_size(EDDY_DISCONNECTED));
+}
+
+ed_block *ed_event_reserve(ed_pool *pool, eddy_event_type type)
+{
+    return ed_pool_take(pool, data_size(type));
+}
+
+ed_event_item ed_event_of(eddy_connection connection, eddy_event_type type, ed_block *block,
+                          const void *data, size_t size)
+{
+    ED_ASSERT(block != NULL && block->size == size && size <= UNION_SIZE);
+    memcpy(block->data, data, size);
+    return (ed_event_item){.connection = connection, .block = block, .type = (uint8_t)type};
+}
+
+void ed_event_read(const ed_event_item *item, eddy_event *event)
+{
+    *event = (eddy_event){.type = (eddy_event_type)item->type, .connection = item->connection};
+    if (item->type == EDDY_MESSAGE) {
+        event->block = item->block;
+        event->message = (eddy_event_message){.data = item->block->data,
+                                              .size = item->block->size,
+                                              .guarantee = (eddy_guarantee)item->guarantee,
+                                              .stream = item->stream,
+                                              .skipped = item->skipped};
+    } else if (item->block != NULL) {
+        ED_ASSERT(item->block->size <= UNION_SIZE);
+        memcpy((uint8_t *)event + UNION_OFFSET, item->block->data, item->block->size);
+    }
+}

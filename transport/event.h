@@ -1,0 +1,36 @@
+/**
+ * An item of the event channel: an eddy_event without its payload, which lies in a block. So an
+ * event that waits takes a fraction of the memory, and one that has to be told never fails for want
+ * of it: its block is taken before there is anything to tell.
+ */
+#ifndef ED_EVENT_H
+#define ED_EVENT_H
+
+#include "core/pool.h"
+
+typedef struct ed_event_item {
+    eddy_connection connection;
+    ed_block *block; /* the message; of other types what eddy_event's union holds, or NULL */
+    uint32_t skipped;
+    uint8_t type; /* eddy_event_type */
+    uint8_t guarantee;
+    uint8_t stream;
+} ed_event_item;
+
+/** What the two events of a connection that are no messages are charged in a pool. */
+size_t ed_event_charge(void);
+
+/** @return a block for the data of a CONNECTED or a DISCONNECTED, or NULL. */
+ed_block *ed_event_reserve(ed_pool *pool, eddy_event_type type);
+
+/** An event whose data, `size` bytes, are put into a block that was reserved for it. */
+ed_event_item ed_event_of(eddy_connection connection, eddy_event_type type, ed_block *block,
+                          const void *data, size_t size);
+
+/**
+ * Writes the public event. The block of a message goes over to it; that of any other event is read,
+ * and stays the caller's.
+ */
+void ed_event_read(const ed_event_item *item, eddy_event *event);
+
+#endif
