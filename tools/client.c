@@ -43,7 +43,7 @@ static void show_line(ed_client *c, uint64_t now_ns)
     ed_report_sum(&c->report, false, &others);
     ed_line_show(
         &c->line,
-        "%3" PRIu64 " s  arrived: %" PRIu64 "/%" PRIu64 " exactly once  %" PRIu64 "/%" PRIu64
+        "%3" PRIu64 " s  %" PRIu64 "/%" PRIu64 " exactly once  %" PRIu64 "/%" PRIu64
         " others%s  p50 %" PRIu64 " ms",
         (now_ns - c->start_ns) / ED_NS_PER_S, owed.answered, owed.sent, others.answered,
         others.sent, ed_large_news(&c->large),

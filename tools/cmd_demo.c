@@ -129,7 +129,7 @@ static void show_line(ed_demo *d)
     ed_report_sum(&d->sum, true, &owed);
     ed_report_sum(&d->sum, false, &others);
     ed_line_show(&d->line,
-                 "%3" PRIu64 " s  %" PRIu64 " clients  arrived: %" PRIu64 "/%" PRIu64
+                 "%3" PRIu64 " s  %" PRIu64 " clients  %" PRIu64 "/%" PRIu64
                  " exactly once  %" PRIu64 "/%" PRIu64 " others%s",
                  (eddy_now_ns() - d->start_ns) / ED_NS_PER_S, d->sum.connections, owed.answered,
                  owed.sent, others.answered, others.sent, ed_large_news(&d->sum.large));
