@@ -5,6 +5,10 @@
  */
 #include "transport/conn.h"
 
+enum {
+    PROBES = 2, /* after a move: as many as a probe timeout may send (RFC 9002 section 6.2.4) */
+};
+
 const ed_path *ed_conn_path(const ed_conn *conn)
 {
     return &conn->paths.at[ED_PATH_CURRENT];
@@ -123,7 +127,7 @@ static void log_move(const ed_conn *conn, const ed_path *old, uint64_t now_ns)
                 eddy_address_print(&ed_conn_path(conn)->remote, to));
 }
 
-/** The candidate is the path now. A probe leaves at once with what the old path has lost. */
+/** The candidate is the path now. Probes leave at once with what the old path has lost. */
 static void move(ed_conn *conn, const ed_path *old, uint64_t answer_ns, uint64_t now_ns)
 {
     conn->shared->stats->paths_validated++;
@@ -132,7 +136,7 @@ static void move(ed_conn *conn, const ed_path *old, uint64_t answer_ns, uint64_t
     // Behind another port of the same host lies the same path (RFC 9000 section 9.4).
     if (!ed_path_same_hosts(old, ed_conn_path(conn)))
         restart_path(conn, answer_ns, now_ns);
-    conn->probes = 1;
+    conn->probes = PROBES;
     conn->moved_pending = true;
 }
 
@@ -234,10 +238,11 @@ static size_t transmit_on(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t 
     if (!ed_conn_is_open(conn))
         return transmit_close_elsewhere(conn, path, data, now_ns);
     size_t size = transmit_response(conn, path, data, now_ns);
-    if (size == 0)
-        size = transmit_challenge(conn, ED_PATH_CANDIDATE, path, data, now_ns);
+    // The path in use first: whoever passes the other challenge on to the peer is no faster.
     if (size == 0)
         size = transmit_challenge(conn, ED_PATH_CURRENT, path, data, now_ns);
+    if (size == 0)
+        size = transmit_challenge(conn, ED_PATH_CANDIDATE, path, data, now_ns);
     return size;
 }
 

@@ -7,6 +7,7 @@ enum {
     ACK_PING_PACKETS = 256, /* and so does one after so many that were not */
     SENT_RESERVE = 64,      /* places in the log of sent packets kept for acks and probes */
     MEMORY_RETRY_MS = 10,   /* after an allocation failed */
+    STARVED_PING_MS = 100,  /* or a probe timeout: how often who waits for credit is heard of */
 };
 
 /** A packet while it is put together. */
@@ -197,12 +198,21 @@ static bool put_again(struct draft *d, ed_conn *conn, const ed_out *out)
     return true;
 }
 
-/** Repeats what is unacknowledged longest: it is what the receiver waits for. */
-static void put_oldest(struct draft *d, ed_conn *conn)
+/**
+ * Repeats what is unacknowledged longest: it is what the receiver waits for.
+ * @return false if there was nothing to repeat: of all that was begun, the rest has yet to be sent.
+ */
+static bool put_oldest(struct draft *d, ed_conn *conn)
 {
-    for (ed_out *out = ed_outbox_oldest(&conn->outbox); out != NULL && put_again(d, conn, out);
-         out = ed_out_next_oldest(out))
-        continue;
+    bool any = false;
+
+    for (ed_out *out = ed_outbox_oldest(&conn->outbox); out != NULL;
+         out = ed_out_next_oldest(out)) {
+        any |= !ed_list_empty(&out->parts);
+        if (!put_again(d, conn, out))
+            break;
+    }
+    return any;
 }
 
 static void put_messages(struct draft *d, ed_conn *conn)
@@ -276,13 +286,12 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
     draft_begin(&d, conn, data, now_ns);
     if (ed_ack_wanted(&conn->ack))
         put_ack(&d, conn, now_ns);
-    if (plan->ping || (plan->probe && conn->outbox.begun_count == 0 && !plan->data) ||
-        (!plan->data && !plan->probe && wants_ack_ping(conn, now_ns)))
+    if (plan->ping || (!plan->data && !plan->probe && wants_ack_ping(conn, now_ns)))
         put_ping(&d, conn);
     if (plan->credit)
         put_credit(&d, conn);
-    if (plan->probe)
-        put_oldest(&d, conn);
+    if (plan->probe && !put_oldest(&d, conn) && !plan->data)
+        put_ping(&d, conn);
     if (plan->data || plan->probe)
         put_messages(&d, conn);
     bool elicits = (d.record.flags & ED_SENT_ACK_ELICITING) != 0;
@@ -409,6 +418,22 @@ static size_t transmit_any(ed_conn *conn, uint8_t *data, uint64_t now_ns)
                                : transmit_packet(conn, &plan, data, now_ns);
 }
 
+/**
+ * Who waits for credit, and has nothing in flight that would be repeated, says PING now and then:
+ * its address may have changed, and the credit have gone to the old one.
+ */
+static void ask_if_starved(ed_conn *conn)
+{
+    uint64_t *ask_ns = &conn->timers.at_ns[ED_TIMER_KEEPALIVE];
+    uint64_t interval_ns = ed_max_u64(STARVED_PING_MS * ED_NS_PER_MS, ed_conn_pto_ns(conn));
+
+    if (ed_list_empty(&conn->outbox.starved) || conn->ping_pending ||
+        conn->loss.ack_eliciting_in_flight > 0)
+        return;
+    *ask_ns =
+        ed_min_u64(*ask_ns, ed_add_sat_u64(conn->loss.last_ack_eliciting_sent_ns, interval_ns));
+}
+
 size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns)
 {
     *path = *ed_conn_path(conn);
@@ -422,5 +447,7 @@ size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t no
         ed_outbox_drop_hasty(&conn->outbox);
     if (ed_conn_is_open(conn))
         conn->timers.at_ns[ED_TIMER_ACK] = conn->ack.deadline_ns;
+    if (size == 0 && ed_conn_is_open(conn))
+        ask_if_starved(conn);
     return size;
 }

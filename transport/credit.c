@@ -25,7 +25,8 @@ void ed_credit_pool_init(ed_credit_pool *pool, size_t budget, size_t max_message
                              .demands_max = demands,
                              .unreliable_max =
                                  budget / UNRELIABLE_SHARE / HEAP_NUMERATOR * HEAP_DENOMINATOR,
-                             .window_max = windows / WINDOW_SHARE};
+                             .window_max = windows / WINDOW_SHARE,
+                             .connections_max = connections_max};
     share = ed_min_u64(ed_max_u64(share, ED_CREDIT_INITIAL_MIN), ED_CREDIT_INITIAL);
     pool->window_initial = (uint32_t)share;
     pool->window_max = ed_max_u64(pool->window_max, share);
@@ -38,6 +39,7 @@ bool ed_credit_in_init(ed_credit_in *credit, ed_credit_pool *pool, uint64_t now_
     if (pool->window_initial > pool->windows_max - pool->windows)
         return false;
     pool->windows += pool->window_initial;
+    pool->connection_count++;
     credit->window = pool->window_initial;
     credit->limit = pool->window_initial;
     return true;
@@ -48,6 +50,7 @@ void ed_credit_in_free(ed_credit_in *credit)
     ED_ASSERT(credit->pool->windows >= credit->window);
     ED_ASSERT(credit->pool->demands >= credit->reserved);
     credit->pool->windows -= credit->window;
+    credit->pool->connection_count -= credit->window > 0 ? 1 : 0; // else there was no room
     credit->pool->demands -= credit->reserved;
     ed_list_remove(&credit->waiting);
     credit->window = 0;
@@ -97,6 +100,15 @@ static bool is_fast(ed_credit_in *credit, uint64_t smoothed_rtt_ns, uint64_t now
     return !is_over;
 }
 
+/** What windows may grow into: those that are here must not keep out those that may yet come. */
+static uint64_t room_to_grow(const ed_credit_pool *pool)
+{
+    uint64_t more =
+        pool->connections_max - ed_min_u64(pool->connections_max, pool->connection_count);
+
+    return pool->windows_max - ed_min_u64(more * pool->window_initial, pool->windows_max / 2);
+}
+
 /**
  * Widens a window that is too narrow for the path; or for a program that does not read for a
  * moment, which its peer should not feel, as long as there is plenty of room.
@@ -106,7 +118,7 @@ static void grow_window(ed_credit_in *credit, uint64_t smoothed_rtt_ns, uint64_t
     ed_credit_pool *pool = credit->pool;
     uint64_t more = ed_min_u64(credit->window, pool->window_max - credit->window);
     bool is_full = credit->claimed - credit->consumed > credit->window / 2;
-    uint64_t most = pool->windows_max;
+    uint64_t most = room_to_grow(pool);
 
     if (!is_fast(credit, smoothed_rtt_ns, now_ns)) {
         if (!is_full)
@@ -149,9 +161,16 @@ static bool reserve(ed_credit_in *credit, uint64_t limit)
     return true;
 }
 
+/**
+ * A grant is told when it is worth a frame; and any is when the peer may not have enough for what
+ * it sends next, as it would wait for ever if the program keeps what it has until more comes.
+ */
 static bool is_worth_telling(const ed_credit_in *credit, uint64_t limit)
 {
-    return limit >= credit->limit + credit->window / 2;
+    bool may_wait = credit->limit - credit->claimed < ED_CREDIT_STEP_MAX;
+
+    static_assert(ED_CREDIT_INITIAL_MIN >= 2 * ED_CREDIT_STEP_MAX, "half a window is enough");
+    return limit >= credit->limit + credit->window / 2 || (may_wait && limit > credit->limit);
 }
 
 /** @return the limit that there is room for. Who does not get all that it wants waits for it. */

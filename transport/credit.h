@@ -16,6 +16,8 @@
 
 enum {
     ED_CREDIT_PARTS_CHARGE = 2 * EDDY_MESSAGE_CHARGE, /* of a message in parts, besides its pages */
+    /* The most that sending one thing may cost: a first part that reaches into a second page. */
+    ED_CREDIT_STEP_MAX = ED_CREDIT_PARTS_CHARGE + 2 * ED_PAGE_SIZE,
 };
 
 /** Whether a message of this size travels in parts. */
@@ -48,7 +50,9 @@ typedef struct ed_credit_pool {
     uint64_t unreliable;
     uint64_t window_max;     /* of one connection */
     uint32_t window_initial; /* granted in the handshake */
-    ed_list waiting;         /* of ed_credit_in.waiting: for room, first come, first served */
+    uint32_t connections_max;
+    uint32_t connection_count;
+    ed_list waiting; /* of ed_credit_in.waiting: for room, first come, first served */
 } ed_credit_pool;
 
 /** @param budget bytes of heap for all that is received. */

@@ -181,6 +181,12 @@ static bool reach(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
     return true;
 }
 
+/** Only where there is an order a gap before a message means anything. */
+static void count_skipped(ed_lane_in *lane, const ed_lane_name *name)
+{
+    lane->skipped += name->guarantee == ED_WIRE_RELIABLE_ORDERED ? 1 : 0;
+}
+
 /** The first unsettled sequence is settled; so are those that were held for want of it. */
 static void advance(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name)
 {
@@ -192,7 +198,7 @@ static void advance(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name)
         unhold(lane, lane->expected);
         lane->expected++;
         if (held == SKIPPED)
-            lane->skipped++;
+            count_skipped(lane, name);
         else if (held != RECEIVED)
             deliver(inbox, lane, name, held);
     }
@@ -209,7 +215,8 @@ static void settle(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name, 
         hold(lane, sequence, mark);
         return;
     }
-    lane->skipped += mark == SKIPPED && name->guarantee == ED_WIRE_RELIABLE_ORDERED ? 1 : 0;
+    if (mark == SKIPPED)
+        count_skipped(lane, name);
     advance(inbox, lane, name);
 }
 

@@ -114,7 +114,6 @@ void ed_out_forget(ed_outbox *outbox, ed_out *out)
         ed_out_leave_fresh(outbox, out);
     if (out->block != NULL)
         release(outbox, out);
-    outbox->begun_count -= out->is_begun && ed_lane_is_reliable(lane) ? 1 : 0;
     ed_list_remove(&out->place);
     outbox->skip_count -= out->is_skip ? 1 : 0;
     ed_pool_give(out->receipt);
@@ -250,7 +249,7 @@ void ed_outbox_expire(ed_outbox *outbox, uint64_t now_ns)
         if (!ed_lane_is_reliable(out->lane)) {
             ed_out_tell(outbox, out, outcome);
             ed_out_forget(outbox, out);
-        } else if (!give_up(outbox, out, EDDY_OUTCOME_EXPIRED)) {
+        } else if (!give_up(outbox, out, outcome)) {
             ed_deadlines_set(outbox->deadlines, index,
                              ed_add_sat_u64(now_ns, RETRY_MS * ED_NS_PER_MS));
             continue;

@@ -6,7 +6,8 @@
 
 enum {
     QUANTUM = 32, /* bytes for each unit of weight, in turn */
-    /* What a packet has room for if it has nothing else in it. */
+    /* What a packet has room for if it has nothing else in it, and whatever its header is: more is
+       never used, or what was lost might not fit again. */
     ROOM_MAX = ED_DATAGRAM_SIZE - ED_PACKET_HEADER_SIZE_MAX - ED_TAG_SIZE,
 };
 
@@ -208,12 +209,12 @@ static void shed_oldest(ed_outbox *outbox, const ed_lane_out *lane, size_t size)
         shed(outbox, out_of_place(ed_list_first(&outbox->waiting)));
 }
 
-/** Makes sure that the message's deadline can be set. */
+/** Makes sure that the message's deadline can be set, and every other message's taken away. */
 static bool reserve_deadline(ed_outbox *outbox, uint64_t expires_ns)
 {
     uint32_t count = ed_records_count(&outbox->outs);
 
-    if (expires_ns == ED_NEVER_NS)
+    if (expires_ns == ED_NEVER_NS && outbox->deadlines == NULL)
         return true;
     if (outbox->deadlines == NULL)
         outbox->deadlines = ed_deadlines_create(outbox->made_of.allocator, count);
@@ -335,12 +336,17 @@ static uint64_t cost_of(const ed_out *out, size_t size)
     return ed_charge_upto(out->size, out->sent_size + size) - before;
 }
 
-/** Whether one more large message may be begun: at most two, the second only if it is urgent. */
+/**
+ * Whether one more large message may be begun: at most two; the second only if it is urgent, and
+ * there is credit for all of it: else neither might have enough to end.
+ */
 static bool may_start(const ed_outbox *outbox, const ed_out *out)
 {
     if (!ed_is_in_parts(out->size) || out->is_begun || outbox->started_count == 0)
         return true;
-    return outbox->started_count < ED_STARTED_MAX && out->lane->priority < outbox->started_priority;
+    return outbox->started_count < ED_STARTED_MAX &&
+           out->lane->priority < outbox->started_priority &&
+           ed_charge_of(out->size) <= outbox->credit_limit - outbox->credit_used;
 }
 
 /** Whether credit lets the lane's next message, of which `size` bytes would leave, go. */
@@ -426,6 +432,7 @@ bool ed_outbox_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing
 
     if (lost != NULL)
         return ed_outbox_again(outbox, ED_CONTAINER(lost, ed_part, record.node), room, next);
+    room = ed_min_size(room, ROOM_MAX);
     outbox->is_out_of_memory = outbox->fresh_count > 0 && !ed_records_reserve(&outbox->parts);
     if (outbox->fresh_count == 0 || outbox->is_out_of_memory)
         return false;
@@ -470,7 +477,6 @@ static void begin(ed_outbox *outbox, ed_out *out, uint64_t packet)
     if (!ed_lane_is_reliable(lane))
         return;
     count_burst(lane, packet);
-    outbox->begun_count++;
     ed_list_push_back(&lane->begun, &out->place);
     if (!ed_is_in_parts(out->size))
         return;
@@ -494,20 +500,21 @@ static ed_part *make_part(ed_outbox *outbox, const ed_outgoing *next, uint64_t p
 
 void ed_out_leave_fresh(ed_outbox *outbox, ed_out *out)
 {
-    bool reliable = ed_lane_is_reliable(out->lane);
+    bool is_started = ed_is_in_parts(out->size) && out->is_begun;
 
     ED_ASSERT(outbox->fresh_count > 0 && ed_list_linked(&out->record.node));
     outbox->fresh_count--;
     ed_list_remove(&out->record.node);
-    if (!reliable) {
+    if (!ed_lane_is_reliable(out->lane)) {
         ed_list_remove(&out->place);
         outbox->unreliable_size -= out->size;
         outbox->hasty_count -= out->now_or_never ? 1 : 0;
-    } else if (ed_is_in_parts(out->size) && out->is_begun) {
-        ED_ASSERT(outbox->started_count > 0);
-        outbox->started_count--;
-        ed_outbox_feed(outbox); // another may wait for its end
+        return;
     }
+    ED_ASSERT(!is_started || outbox->started_count > 0);
+    outbox->started_count -= is_started ? 1 : 0;
+    if (is_started || outbox->is_short)
+        ed_outbox_feed(outbox); // another may wait for its end, or behind it for credit
 }
 
 /** @return the part that stands for it in the packet, or NULL where none is wanted. */

@@ -102,7 +102,6 @@ typedef struct ed_outbox {
     uint64_t credit_limit; /* the peer's grant, cumulative */
     uint64_t credit_used;
     uint64_t queued_size;     /* charge of all that is accepted and not settled */
-    uint64_t begun_count;     /* reliable messages sent, at least a part, and not settled */
     uint64_t reliable_count;  /* accepted, not acknowledged, and not given up */
     uint64_t skip_count;      /* given up, and the receiver may not know */
     uint64_t fresh_count;     /* of which not all has been sent, of all guarantees */

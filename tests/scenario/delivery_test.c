@@ -1,234 +1,364 @@
 /**
- * Worlds drawn from seeds: whatever a network does to the datagrams, once it heals every reliable
- * message has come exactly once and in order, everything is acknowledged, and all memory is back.
+ * Worlds drawn from seeds: whatever networks and programs do to each other, every message is
+ * delivered as its guarantee promises, memory stays within its budgets, and once all faults have
+ * ended all is settled soon.
  */
 #include <stdio.h>
 
-#include "sim/random.h"
 #include "tests/support/check.h"
-#include "tests/support/cluster.h"
 #include "tests/support/seeds.h"
+#include "tests/support/weather.h"
 
 enum {
-    SEEDS = 1000,
+    SEEDS = 2000,
+    CLIENTS_MIN = 2,
     CLIENTS_MAX = 8,
-    TICK_MS = 16,
-    TICKS_MIN = 40,
-    TICKS_MAX = 400,
-    BURST_MAX = 500,       /* messages at once, now and then */
-    CONNECT_LIMIT_S = 110, /* a burst of losses may swallow twenty datagrams, seconds apart */
-    HEALED_LIMIT_S = 20,   /* from the end of all faults until the last message has come */
-    QUIET_S = 3,           /* without a copy or a probe: longer than probes are ever apart */
+    TICK_MS = 50,
+    TALK_S_MIN = 30,
+    TALK_S_MAX = 40,
+    MESSAGES_MIN = 2000,
+    AWAY_MAX_MS = 3000,  /* of a node that has crashed, and of a program that does not read */
+    HEALED_LIMIT_S = 40, /* from the end of all faults until all is delivered: idle timeouts, too */
+    QUIET_S = 3,         /* without a copy or a probe: longer than probes are ever apart */
     QUIET_LIMIT_S = 30,
     FLUSH_MS = 5000,
     SHUTDOWN_LIMIT_S = 15,
-    PATIENCE_MS = 120 * 1000, /* no partition lasts so long */
+    FOLLOWS_MOVES = 1, /* whether a connection survives that its client's address changes */
 };
 
 static const char *program;
 
+/** One world. */
+static struct {
+    ed_cluster cluster;
+    ed_rng rng;
+    ed_climate climate;
+    uint64_t back_ns[ED_CLUSTER_NODES_MAX];  /* when one that has crashed starts again */
+    uint64_t reads_ns[ED_CLUSTER_NODES_MAX]; /* when one that does not read does so again */
+} world;
+
 /** What happened over all seeds: a test that met no fault has tested nothing. */
-static eddy_stats seen;
-static ed_link_stats seen_links;
-static uint64_t healed_max_ns;
+static struct {
+    eddy_stats stats;
+    ed_link_stats links;
+    uint64_t crashes;
+    uint64_t server_crashes;
+    uint64_t pauses;
+    uint64_t moves;
+    uint64_t ends[EDDY_END_DUPLICATE + 1];
+    uint64_t outcomes[EDDY_OUTCOME_EXPIRED + 1];
+    uint64_t writables;
+    uint64_t broadcasts;
+    uint64_t healed_max_ns;
+    uint64_t memory_max; /* per mille of what was allowed */
+} seen;
 
-/* ----------------------------------------------------------------------------- what is drawn -- */
-
-/** A number below `limit`, in one of `one_in` draws; otherwise 0. */
-static uint32_t sometimes(ed_rng *rng, uint32_t one_in, uint32_t limit)
+static ed_node *node_at(size_t i)
 {
-    bool now = ed_rng_below(rng, one_in) == 0;
-    uint32_t value = (uint32_t)ed_rng_below(rng, limit);
-
-    return now ? value : 0;
+    return &world.cluster.nodes[i];
 }
 
-static ed_link_config draw_link(ed_rng *rng)
+static uint64_t now_ns(void)
 {
-    ed_link_config config = ed_link_config_default();
-
-    config.delay_ns = ed_rng_below(rng, 100) * ED_NS_PER_MS;
-    config.jitter_ns = sometimes(rng, 2, 20 * 1000) * ED_NS_PER_US;
-    config.keep_order = ed_rng_below(rng, 2) == 0;
-    config.loss_ppm = sometimes(rng, 2, 300 * 1000);
-    config.burst_start_ppm = sometimes(rng, 4, 20 * 1000);
-    config.duplicate_ppm = sometimes(rng, 2, 100 * 1000);
-    config.reorder_ppm = sometimes(rng, 2, 50 * 1000);
-    config.reorder_extra_ns = ed_rng_below(rng, 100) * ED_NS_PER_MS;
-    config.corrupt_ppm = sometimes(rng, 4, 10 * 1000);
-    config.rate_bps = sometimes(rng, 4, 10 * 1000 * 1000);
-    if (config.rate_bps != 0)
-        config.rate_bps += 256 * 1000;
-    config.queue_size = 8 * 1024 + ed_rng_below(rng, 64 * 1024);
-    return config;
+    return ed_cluster_now_ns(&world.cluster);
 }
 
-/** Times at which nothing passes, from now on. */
-static void draw_partitions(ed_rng *rng, ed_link_config *config, uint64_t now_ns)
+/** A time so many milliseconds from now at most. */
+static uint64_t draw_time_ns(uint64_t limit_ms)
 {
-    config->window_count = sometimes(rng, 3, 3);
-    for (uint32_t i = 0; i < config->window_count; i++) {
-        uint64_t from_ns = now_ns + ed_rng_below(rng, 3000) * ED_NS_PER_MS;
-        uint64_t length_ns = (1 + ed_rng_below(rng, 4000)) * ED_NS_PER_MS;
-        config->windows[i] = (ed_window){.from_ns = from_ns, .until_ns = from_ns + length_ns};
+    return now_ns() + (1 + ed_rng_below(&world.rng, limit_ms)) * ED_NS_PER_MS;
+}
+
+/* ------------------------------------------------------------------------------------- faults --
+ */
+
+static size_t draw_client(void)
+{
+    return 1 + (size_t)ed_rng_below(&world.rng, world.cluster.node_count - 1);
+}
+
+static void set_links(size_t client)
+{
+    const eddy_address *ends[] = {&node_at(0)->address, &node_at(client)->address};
+
+    for (size_t i = 0; i < 2; i++) {
+        ed_link_config config = ed_draw_link(&world.rng, now_ns());
+        CHECK_EQ(world.cluster.name,
+                 ed_world_set_link(world.cluster.world, ends[i], ends[1 - i], &config), EDDY_OK);
     }
 }
 
-static void set_links(ed_cluster *cluster, ed_rng *rng, bool with_partitions)
+static void change_links(void)
 {
-    const eddy_address *server = &cluster->nodes[0].address;
+    set_links(draw_client());
+}
 
-    for (size_t i = 1; i < cluster->node_count; i++) {
-        const eddy_address *client = &cluster->nodes[i].address;
-        for (int up = 0; up < 2; up++) {
-            ed_link_config config = draw_link(rng);
-            if (with_partitions)
-                draw_partitions(rng, &config, ed_cluster_now_ns(cluster));
-            CHECK_EQ(cluster->name,
-                     ed_world_set_link(cluster->world, up != 0 ? client : server,
-                                       up != 0 ? server : client, &config),
-                     EDDY_OK);
-        }
+static void crash(size_t i)
+{
+    if (node_at(i)->manager == NULL)
+        return;
+    ed_node_crash(node_at(i));
+    world.back_ns[i] = draw_time_ns(AWAY_MAX_MS);
+    seen.crashes++;
+}
+
+static void crash_client(void)
+{
+    crash(draw_client());
+}
+
+static void crash_server(void)
+{
+    if (ed_rng_below(&world.rng, 4) != 0)
+        return;
+    crash(0);
+    seen.server_crashes++;
+}
+
+static void stop_reading(void)
+{
+    size_t i = (size_t)ed_rng_below(&world.rng, world.cluster.node_count);
+
+    node_at(i)->is_reading = false;
+    world.reads_ns[i] = draw_time_ns(AWAY_MAX_MS);
+    seen.pauses++;
+}
+
+static void move(void)
+{
+    ed_node *node = node_at(draw_client());
+
+    if (FOLLOWS_MOVES == 0 || node->manager == NULL)
+        return;
+    ed_node_rebind(node);
+    seen.moves++;
+}
+
+/** Any end that is still there, or NULL. */
+static ed_endpoint *draw_endpoint(ed_node **node)
+{
+    *node = node_at((size_t)ed_rng_below(&world.rng, world.cluster.node_count));
+    ed_endpoint *endpoint = ed_node_newest(*node);
+
+    return endpoint != NULL && ed_node_is_live(*node, endpoint) ? endpoint : NULL;
+}
+
+static void disconnect(void)
+{
+    ed_node *node = NULL;
+    const ed_endpoint *endpoint = draw_endpoint(&node);
+
+    if (endpoint != NULL)
+        (void)eddy_disconnect(node->manager, endpoint->handle, 7, "drawn",
+                              ed_draw_sometimes(&world.rng, 2, AWAY_MAX_MS));
+}
+
+static void set_stream(void)
+{
+    ed_node *node = NULL;
+    const ed_endpoint *endpoint = draw_endpoint(&node);
+    uint8_t stream = world.climate.streams[ed_rng_below(&world.rng, ED_DRAWN_STREAMS)];
+    eddy_stream_options options = ed_draw_stream_options(&world.rng);
+
+    if (endpoint == NULL)
+        return;
+    eddy_status status = eddy_set_stream(node->manager, endpoint->handle, stream, &options);
+    CHECK(world.cluster.name, status == EDDY_OK || status == EDDY_ECONNECTION);
+}
+
+static void broadcast(void)
+{
+    eddy_guarantee guarantee = (eddy_guarantee)ed_rng_below(&world.rng, ED_GUARANTEE_COUNT);
+    size_t size = ED_NOTE_HEADER_SIZE + (size_t)ed_rng_below(&world.rng, 2000);
+
+    if (node_at(0)->manager != NULL)
+        seen.broadcasts += ed_node_broadcast(node_at(0), guarantee, size);
+}
+
+static void (*const happenings[])(void) = {
+    change_links, crash_client, crash_server, stop_reading, move,
+    disconnect,   set_stream,   set_stream,   broadcast,    broadcast,
+};
+
+/* ------------------------------------------------------------------------------------ traffic --
+ */
+
+/** What has crashed comes back, who does not read does again, and who is alone dials. */
+static void tend(size_t i)
+{
+    ed_node *node = node_at(i);
+
+    if (node->manager == NULL && world.back_ns[i] <= now_ns())
+        CHECK_EQ(world.cluster.name, ed_node_start(node), EDDY_OK);
+    if (node->manager == NULL)
+        return;
+    if (!node->is_reading && world.reads_ns[i] <= now_ns()) {
+        node->is_reading = true;
+        ed_world_touch(world.cluster.world, node->host);
     }
+    const ed_endpoint *newest = ed_node_newest(node);
+    if (i > 0 && (newest == NULL || !ed_node_is_live(node, newest)))
+        (void)ed_node_try_connect(node, node_at(0));
 }
 
-/* --------------------------------------------------------------------------------- one world -- */
-
-/** A client's connection stands for the server, too, once a packet of the client has come. */
-static bool all_came(const void *context)
+static void send_one(ed_node *node, ed_endpoint *endpoint)
 {
-    const ed_cluster *cluster = context;
+    ed_parcel parcel = ed_draw_parcel(&world.rng, &world.climate);
+    eddy_status status = ed_node_send_parcel(node, endpoint, &parcel);
 
-    return cluster->nodes[0].endpoint_count == cluster->node_count - 1;
+    CHECK(world.cluster.name,
+          status == EDDY_OK || status == EDDY_EAGAIN || status == EDDY_ECONNECTION);
 }
 
-static void connect_all(ed_cluster *cluster, ed_rng *rng)
+/** Mostly one or none, now and then many. What has ended gets one, too, now and then. */
+static void send_some(ed_node *node, ed_endpoint *endpoint)
 {
-    eddy_config server = ed_cluster_server_config();
-    eddy_config client = ed_cluster_client_config();
-    size_t clients = 1 + (size_t)ed_rng_below(rng, CLIENTS_MAX);
+    uint64_t count = ed_rng_below(&world.rng, 2) + ed_draw_sometimes(&world.rng, 200, 100);
 
-    server.idle_timeout_ms = client.idle_timeout_ms = PATIENCE_MS;
-    client.handshake_timeout_ms = PATIENCE_MS;
-    (void)ed_cluster_add(cluster, &server);
-    for (size_t i = 0; i < clients; i++)
-        (void)ed_cluster_add(cluster, &client);
-    set_links(cluster, rng, false);
-    for (size_t i = 1; i < cluster->node_count; i++)
-        (void)ed_node_connect(&cluster->nodes[i], &cluster->nodes[0]);
-    for (size_t i = 1; i < cluster->node_count; i++)
-        ed_cluster_await_connected(cluster, &cluster->nodes[i].endpoints[0],
-                                   CONNECT_LIMIT_S * ED_NS_PER_S);
-    CHECK(cluster->name,
-          ed_cluster_run_until(cluster, all_came, cluster, CONNECT_LIMIT_S * ED_NS_PER_S));
+    if (!ed_node_is_live(node, endpoint))
+        count = node->manager != NULL && ed_rng_below(&world.rng, 100) == 0 ? 1 : 0;
+    if ((size_t)(endpoint - node->endpoints) < node->earlier_count)
+        return;
+    for (uint64_t i = 0; i < count; i++)
+        send_one(node, endpoint);
 }
 
-/** A message or none, on any stream; now and then very many on one. */
-static void draw_sends(ed_node *node, ed_endpoint *endpoint, ed_rng *rng)
+static void tick(bool with_faults)
 {
-    uint8_t stream = (uint8_t)ed_rng_below(rng, ED_ORACLE_STREAMS);
-    bool reliable = ed_rng_below(rng, 4) != 0;
-    uint64_t count =
-        ed_rng_below(rng, 100) == 0 ? ed_rng_below(rng, BURST_MAX) : ed_rng_below(rng, 2);
-
-    ed_node_send_many(node, endpoint, reliable ? EDDY_RELIABLE_ORDERED : EDDY_UNRELIABLE, stream,
-                      (size_t)count);
-}
-
-static void talk(ed_cluster *cluster, ed_rng *rng)
-{
-    uint64_t ticks = TICKS_MIN + ed_rng_below(rng, TICKS_MAX - TICKS_MIN);
-
-    for (uint64_t tick = 0; tick < ticks; tick++) {
-        for (size_t n = 0; n < cluster->node_count; n++)
-            for (size_t i = 0; i < cluster->nodes[n].endpoint_count; i++)
-                draw_sends(&cluster->nodes[n], &cluster->nodes[n].endpoints[i], rng);
-        ed_cluster_run_for(cluster, TICK_MS * ED_NS_PER_MS);
+    if (with_faults && ed_rng_below(&world.rng, 8) == 0)
+        happenings[ed_rng_below(&world.rng, ED_COUNT(happenings))]();
+    for (size_t n = 0; n < world.cluster.node_count; n++) {
+        tend(n);
+        for (size_t i = 0; with_faults && i < node_at(n)->endpoint_count; i++)
+            send_some(node_at(n), &node_at(n)->endpoints[i]);
     }
+    ed_cluster_run_for(&world.cluster, TICK_MS * ED_NS_PER_MS);
+}
+
+static void talk(void)
+{
+    uint64_t until_ns =
+        now_ns() + (TALK_S_MIN + ed_rng_below(&world.rng, TALK_S_MAX - TALK_S_MIN)) * ED_NS_PER_S;
+
+    while (now_ns() < until_ns || ed_cluster_stats(&world.cluster).messages_sent < MESSAGES_MIN)
+        tick(true);
+}
+
+/* ------------------------------------------------------------------------------------ healing --
+ */
+
+/** Whether every client is connected to the server that runs, and each of the two knows it. */
+static bool all_connected(void)
+{
+    for (size_t i = 1; i < world.cluster.node_count; i++) {
+        const ed_endpoint *endpoint = ed_node_newest(node_at(i));
+        if (endpoint == NULL || !endpoint->connected || endpoint->peer == NULL ||
+            !ed_node_is_live(node_at(i), endpoint) || !ed_node_is_live(node_at(0), endpoint->peer))
+            return false;
+    }
+    return true;
+}
+
+/** Something large enough to say from whom it is, both ways. */
+static void greet(void)
+{
+    ed_parcel parcel = {.guarantee = EDDY_RELIABLE_UNORDERED, .size = ED_NOTE_HEADER_SIZE};
+
+    for (size_t n = 0; n < world.cluster.node_count; n++)
+        for (size_t i = 0; i < node_at(n)->endpoint_count; i++)
+            if (ed_node_is_live(node_at(n), &node_at(n)->endpoints[i]))
+                (void)ed_node_send_parcel(node_at(n), &node_at(n)->endpoints[i], &parcel);
+}
+
+static bool is_mended(void)
+{
+    return all_connected() && ed_cluster_all_delivered(&world.cluster);
+}
+
+static void heal(void)
+{
+    uint64_t healed_ns = now_ns();
+
+    ed_world_heal(world.cluster.world);
+    for (size_t i = 0; i < world.cluster.node_count; i++)
+        world.back_ns[i] = world.reads_ns[i] = 0;
+    for (uint64_t ticks = 0; ticks == 0 || !is_mended(); ticks++) {
+        bool in_time = now_ns() < healed_ns + HEALED_LIMIT_S * ED_NS_PER_S;
+        if (!in_time)
+            ed_cluster_print(&world.cluster);
+        CHECK(world.cluster.name, in_time);
+        if (ticks % 16 == 0)
+            greet();
+        tick(false);
+    }
+    seen.healed_max_ns = ed_max_u64(seen.healed_max_ns, now_ns() - healed_ns);
 }
 
 /** Copies and probes: what goes on as long as anything is not acknowledged. */
-static uint64_t repairs(const ed_cluster *cluster)
+static uint64_t repairs(void)
 {
-    eddy_stats stats = ed_cluster_stats(cluster);
+    eddy_stats stats = ed_cluster_stats(&world.cluster);
 
     return stats.probes_sent + stats.messages_resent;
 }
 
-static void await_quiet(ed_cluster *cluster)
+static void await_quiet(void)
 {
-    uint64_t until_ns = ed_cluster_now_ns(cluster) + QUIET_LIMIT_S * ED_NS_PER_S;
+    uint64_t until_ns = now_ns() + QUIET_LIMIT_S * ED_NS_PER_S;
     uint64_t before = 0;
 
     do {
-        CHECK(cluster->name, ed_cluster_now_ns(cluster) < until_ns);
-        before = repairs(cluster);
-        ed_cluster_run_for(cluster, QUIET_S * ED_NS_PER_S);
-    } while (repairs(cluster) != before);
+        CHECK(world.cluster.name, now_ns() < until_ns);
+        before = repairs();
+        ed_cluster_run_for(&world.cluster, QUIET_S * ED_NS_PER_S);
+    } while (repairs() != before);
 }
 
-static void add_link(const ed_cluster *cluster, size_t from, size_t to)
+/* ------------------------------------------------------------------------------------ counting --
+ */
+
+static void add_link(size_t from, size_t to)
 {
     const ed_link *link =
-        ed_world_link(cluster->world, cluster->nodes[from].host, cluster->nodes[to].host);
+        ed_world_link(world.cluster.world, node_at(from)->host, node_at(to)->host);
     if (link == NULL)
         return;
     ed_link_stats stats = ed_link_get_stats(link);
 
-    seen_links.lost += stats.lost;
-    seen_links.lost_burst += stats.lost_burst;
-    seen_links.duplicated += stats.duplicated;
-    seen_links.reordered += stats.reordered;
-    seen_links.corrupted += stats.corrupted;
-    seen_links.queue_dropped += stats.queue_dropped;
-    seen_links.partition_dropped += stats.partition_dropped;
+    seen.links.lost += stats.lost;
+    seen.links.lost_burst += stats.lost_burst;
+    seen.links.duplicated += stats.duplicated;
+    seen.links.reordered += stats.reordered;
+    seen.links.corrupted += stats.corrupted;
+    seen.links.queue_dropped += stats.queue_dropped;
+    seen.links.partition_dropped += stats.partition_dropped;
 }
 
-static void add_counters(const ed_cluster *cluster)
+static void add_endpoint(const ed_endpoint *endpoint)
 {
-    eddy_stats stats = ed_cluster_stats(cluster);
+    for (size_t i = 0; i < ED_COUNT(seen.outcomes); i++)
+        seen.outcomes[i] += endpoint->outcomes[i];
+    seen.ends[endpoint->end.end]++;
+    seen.writables += endpoint->writables;
+}
 
-#define X(name, text) seen.name += stats.name;
+static void add_counters(void)
+{
+    eddy_stats stats = ed_cluster_stats(&world.cluster);
+
+#define X(name, text) seen.stats.name += stats.name;
     EDDY_STATS_MAP(X)
 #undef X
-    for (size_t i = 1; i < cluster->node_count; i++) {
-        add_link(cluster, i, 0);
-        add_link(cluster, 0, i);
-    }
-}
-
-/** Everything said has arrived, as far as both ends of every connection know. */
-static void check_ends(const ed_cluster *cluster)
-{
-    CHECK_EQ(cluster->name, cluster->nodes[0].endpoint_count, cluster->node_count - 1);
-    for (size_t n = 0; n < cluster->node_count; n++)
-        for (size_t i = 0; i < cluster->nodes[n].endpoint_count; i++) {
-            const ed_endpoint *endpoint = &cluster->nodes[n].endpoints[i];
-            CHECK(cluster->name, endpoint->connected);
-            CHECK_EQ(cluster->name, endpoint->end.undelivered, 0);
-            CHECK(cluster->name, endpoint->end.end == EDDY_END_CLOSED_LOCAL ||
-                                     endpoint->end.end == EDDY_END_CLOSED_REMOTE);
+    for (size_t n = 0; n < world.cluster.node_count; n++) {
+        for (size_t i = 0; i < node_at(n)->endpoint_count; i++)
+            add_endpoint(&node_at(n)->endpoints[i]);
+        if (n > 0) {
+            add_link(n, 0);
+            add_link(0, n);
         }
-}
-
-static void run_seed(uint64_t seed)
-{
-    static ed_cluster cluster;
-    ed_rng rng = ed_rng_of(ed_mix_u64(1, seed));
-
-    ed_cluster_open(&cluster, ed_seeds_announce(program, seed), seed);
-    connect_all(&cluster, &rng);
-    set_links(&cluster, &rng, true);
-    talk(&cluster, &rng);
-    ed_world_heal(cluster.world);
-    uint64_t healed_ns = ed_cluster_now_ns(&cluster);
-    ed_cluster_await_delivered(&cluster, HEALED_LIMIT_S * ED_NS_PER_S);
-    healed_max_ns = ed_max_u64(healed_max_ns, ed_cluster_now_ns(&cluster) - healed_ns);
-    await_quiet(&cluster);
-    ed_cluster_shut_down(&cluster, FLUSH_MS, SHUTDOWN_LIMIT_S * ED_NS_PER_S);
-    check_ends(&cluster);
-    add_counters(&cluster);
-    ed_cluster_close(&cluster);
+        uint64_t share = node_at(n)->memory.peak_size * 1000 / node_at(n)->memory_max;
+        seen.memory_max = ed_max_u64(seen.memory_max, share);
+    }
 }
 
 /** A run in which some mechanism never had to work says nothing about it. */
@@ -238,28 +368,108 @@ static void check_all_happened(void)
         const char *name;
         uint64_t count;
     } rows[] = {
-        {"lost on the way", seen_links.lost},
-        {"lost in a burst", seen_links.lost_burst},
-        {"duplicated", seen_links.duplicated},
-        {"reordered", seen_links.reordered},
-        {"corrupted", seen_links.corrupted},
-        {"dropped by a queue", seen_links.queue_dropped},
-        {"dropped by a partition", seen_links.partition_dropped},
-        {"forged", seen.dropped_forged},
-        {"replayed", seen.dropped_replayed},
-        {"messages delivered", seen.messages_delivered},
-        {"messages resent", seen.messages_resent},
-        {"messages that came twice", seen.messages_duplicate},
-        {"packets lost", seen.packets_lost},
-        {"packets lost by mistake", seen.packets_spurious},
-        {"probes", seen.probes_sent},
-        {"keepalives", seen.keepalives_sent},
+        {"lost on the way", seen.links.lost},
+        {"lost in a burst", seen.links.lost_burst},
+        {"duplicated", seen.links.duplicated},
+        {"reordered", seen.links.reordered},
+        {"corrupted", seen.links.corrupted},
+        {"dropped by a queue", seen.links.queue_dropped},
+        {"dropped by a partition", seen.links.partition_dropped},
+        {"crashes", seen.crashes},
+        {"of these, of servers", seen.server_crashes},
+        {"programs that did not read", seen.pauses},
+        {"rebinds", FOLLOWS_MOVES == 0 ? 1 : seen.moves},
+        {"broadcasts accepted", seen.broadcasts},
+        {"forged", seen.stats.dropped_forged},
+        {"replayed", seen.stats.dropped_replayed},
+        {"messages delivered", seen.stats.messages_delivered},
+        {"messages resent", seen.stats.messages_resent},
+        {"messages that came twice", seen.stats.messages_duplicate},
+        {"messages reassembled", seen.stats.messages_reassembled},
+        {"messages incomplete", seen.stats.messages_incomplete},
+        {"messages expired", seen.stats.messages_expired},
+        {"messages superseded", seen.stats.messages_superseded},
+        {"messages skipped", seen.stats.messages_skipped},
+        {"messages stale", seen.stats.messages_stale},
+        {"messages shed", seen.stats.messages_shed},
+        {"messages shed, received", seen.stats.messages_shed_received},
+        {"messages undelivered", seen.stats.messages_undelivered},
+        {"sends refused", seen.stats.sends_refused},
+        {"writable again", seen.writables},
+        {"credits", seen.stats.credits_sent},
+        {"packets lost", seen.stats.packets_lost},
+        {"packets lost by mistake", seen.stats.packets_spurious},
+        {"probes", seen.stats.probes_sent},
+        {"keepalives", seen.stats.keepalives_sent},
+        {"receipts: acknowledged", seen.outcomes[EDDY_OUTCOME_ACKED]},
+        {"receipts: lost", seen.outcomes[EDDY_OUTCOME_LOST]},
+        {"receipts: expired", seen.outcomes[EDDY_OUTCOME_EXPIRED]},
+        {"ends: closed", seen.ends[EDDY_END_CLOSED_REMOTE]},
+        {"ends: idle", seen.ends[EDDY_END_IDLE]},
+        {"ends: replaced", seen.ends[EDDY_END_REPLACED]},
     };
 
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
-        (void)printf("%-26s %llu\n", rows[i].name, (unsigned long long)rows[i].count);
+        (void)printf("%-28s %llu\n", rows[i].name, (unsigned long long)rows[i].count);
         CHECK(rows[i].name, rows[i].count > 0);
     }
+}
+
+/* ----------------------------------------------------------------------------------- one seed --
+ */
+
+static void open_world(uint64_t seed)
+{
+    size_t clients = 0;
+
+    world.rng = ed_rng_of(ed_mix_u64(1, seed));
+    clients = CLIENTS_MIN + (size_t)ed_rng_below(&world.rng, CLIENTS_MAX - CLIENTS_MIN + 1);
+    ed_cluster_open(&world.cluster, ed_seeds_announce(program, seed), seed);
+    world.climate = ed_draw_climate(&world.rng);
+    for (size_t i = 0; i <= clients; i++) {
+        eddy_config config = ed_draw_node_config(&world.rng, &world.climate, i == 0);
+        ed_node *node = ed_cluster_add(&world.cluster, &config);
+        node->memory_max = ed_memory_allowed(&config, i == 0 ? clients : 1);
+        world.back_ns[i] = world.reads_ns[i] = 0;
+        if (i > 0)
+            set_links(i);
+    }
+}
+
+/** The program broke no rule, and none was broken to it. */
+static void check_ends(void)
+{
+    for (size_t n = 0; n < world.cluster.node_count; n++)
+        for (size_t i = 0; i < node_at(n)->endpoint_count; i++) {
+            eddy_end end = node_at(n)->endpoints[i].end.end;
+            CHECK(world.cluster.name, end != EDDY_END_PROTOCOL && end != EDDY_END_MEMORY);
+        }
+}
+
+/** What was quiet, and closed politely. */
+static void check_last(void)
+{
+    for (size_t n = 1; n < world.cluster.node_count; n++) {
+        const ed_endpoint *endpoint = ed_node_newest(node_at(n));
+        CHECK_EQ(world.cluster.name, endpoint->end.undelivered, 0);
+        CHECK_EQ(world.cluster.name, endpoint->peer->end.undelivered, 0);
+        CHECK(world.cluster.name, endpoint->end.end == EDDY_END_CLOSED_LOCAL ||
+                                      endpoint->end.end == EDDY_END_CLOSED_REMOTE);
+    }
+}
+
+static void run_seed(uint64_t seed)
+{
+    open_world(seed);
+    talk();
+    heal();
+    await_quiet();
+    ed_cluster_check_settled(&world.cluster);
+    ed_cluster_shut_down(&world.cluster, FLUSH_MS, SHUTDOWN_LIMIT_S * ED_NS_PER_S);
+    check_ends();
+    check_last();
+    add_counters();
+    ed_cluster_close(&world.cluster);
 }
 
 static void all_is_delivered_in_every_world(void **state)
@@ -269,8 +479,11 @@ static void all_is_delivered_in_every_world(void **state)
     (void)state;
     for (uint64_t i = 0; i < seeds.count; i++)
         run_seed(seeds.first + i);
-    (void)printf("slowest after healing      %llu ms\n",
-                 (unsigned long long)(healed_max_ns / ED_NS_PER_MS));
+    (void)printf("slowest after healing        %llu ms\n",
+                 (unsigned long long)(seen.healed_max_ns / ED_NS_PER_MS));
+    (void)printf("memory, of what is allowed   %llu.%llu %%\n",
+                 (unsigned long long)(seen.memory_max / 10),
+                 (unsigned long long)(seen.memory_max % 10));
     if (seeds.count > 1)
         check_all_happened();
 }

@@ -1,5 +1,6 @@
 #include "tests/support/cluster.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/addr.h"
@@ -442,6 +443,26 @@ bool ed_cluster_all_delivered(const ed_cluster *cluster)
             if (!is_delivered(&cluster->nodes[n], &cluster->nodes[n].endpoints[i]))
                 return false;
     return true;
+}
+
+static void print_endpoint(const ed_node *node, const ed_endpoint *endpoint)
+{
+    (void)printf("node %u, %s %u%s%s: owes %llu%s, sent %llu reliable, refused %llu times%s\n",
+                 endpoint->node, endpoint->incoming ? "from" : "to",
+                 endpoint->peer == NULL ? UINT32_MAX : endpoint->peer->node,
+                 endpoint->connected ? "" : ", not connected", node->is_reading ? "" : ", unread",
+                 (unsigned long long)endpoint->owed, ed_endpoint_owes(endpoint) ? "!" : "",
+                 (unsigned long long)endpoint->reliable_sent,
+                 (unsigned long long)endpoint->refusals,
+                 endpoint->awaits_writable ? ", and waits" : "");
+}
+
+void ed_cluster_print(const ed_cluster *cluster)
+{
+    for (size_t n = 0; n < cluster->node_count; n++)
+        for (size_t i = 0; i < cluster->nodes[n].endpoint_count; i++)
+            if (ed_node_is_live(&cluster->nodes[n], &cluster->nodes[n].endpoints[i]))
+                print_endpoint(&cluster->nodes[n], &cluster->nodes[n].endpoints[i]);
 }
 
 void ed_cluster_await_delivered(ed_cluster *cluster, uint64_t limit_ns)

@@ -132,6 +132,9 @@ ed_node *ed_cluster_node_of(ed_cluster *cluster, const ed_endpoint *endpoint);
 /** Whether every reliable message sent to an endpoint that is still connected has come. */
 bool ed_cluster_all_delivered(const ed_cluster *cluster);
 
+/** Prints every connection that is not over, and what it still owes. */
+void ed_cluster_print(const ed_cluster *cluster);
+
 /** Runs until that is so; fails after `limit_ns`. */
 void ed_cluster_await_delivered(ed_cluster *cluster, uint64_t limit_ns);
 

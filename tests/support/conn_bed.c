@@ -42,3 +42,39 @@ ed_block *ed_conn_bed_last(const ed_conn_bed *bed)
 {
     return ed_event_reserve(bed->shared.event_pool, EDDY_DISCONNECTED);
 }
+
+static void arrive(ed_conn *conn, const ed_path *path, uint8_t *data, size_t size, uint64_t now_ns)
+{
+    eddy_datagram datagram = {
+        .remote = path->remote, .local = path->local, .data = data, .size = size};
+
+    ed_conn_receive(conn, &datagram, now_ns);
+}
+
+void ed_conn_bed_connect(const ed_conn_bed *bed, ed_conn *client, ed_conn *server,
+                         const ed_path *to, const ed_path *from, uint64_t now_ns)
+{
+    ed_retry retry = {.version = ED_PROTOCOL_VERSION};
+    ed_initiate initiate;
+    ed_path path;
+    uint8_t data[ED_DATAGRAM_SIZE];
+
+    CHECK_EQ(
+        "client",
+        ed_conn_init_client(client, &bed->shared, 1, &to->remote, ed_conn_bed_last(bed), now_ns),
+        EDDY_OK);
+    CHECK_EQ("hello", ed_conn_transmit(client, &path, data, now_ns), ED_HELLO_SIZE);
+    memcpy(retry.nonce, client->nonce, ED_NONCE_SIZE);
+    ed_retry_write(data, &retry);
+    arrive(client, to, data, ED_RETRY_SIZE, now_ns);
+    CHECK_EQ("initiate", ed_conn_transmit(client, &path, data, now_ns), ED_INITIATE_SIZE);
+    CHECK_EQ("parse", ed_initiate_parse(&initiate, data, ED_INITIATE_SIZE), EDDY_OK);
+    CHECK_EQ("open", ed_initiate_open(&initiate, data, ED_INITIATE_SIZE), EDDY_OK);
+    eddy_datagram datagram = {
+        .remote = from->remote, .local = from->local, .data = data, .size = ED_INITIATE_SIZE};
+    CHECK_EQ("server",
+             ed_conn_init_server(server, &bed->shared, 2, 7, &datagram, &initiate, now_ns),
+             EDDY_OK);
+    CHECK_EQ("accept", ed_conn_transmit(server, &path, data, now_ns), ED_ACCEPT_SIZE);
+    arrive(client, to, data, ED_ACCEPT_SIZE, now_ns);
+}

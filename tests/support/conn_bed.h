@@ -22,4 +22,12 @@ void ed_conn_bed_close(ed_conn_bed *bed);
 /** A block reserved for a client's last event. */
 ed_block *ed_conn_bed_last(const ed_conn_bed *bed);
 
+/**
+ * A client (handle 1) and a server (handle 2) that have shaken hands by hand: the client is
+ * connected, and the server is when it hears the client's first packet.
+ * @param to the path as the client sees it. @param from the same as the server does.
+ */
+void ed_conn_bed_connect(const ed_conn_bed *bed, ed_conn *client, ed_conn *server,
+                         const ed_path *to, const ed_path *from, uint64_t now_ns);
+
 #endif

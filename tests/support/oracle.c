@@ -403,7 +403,9 @@ bool ed_endpoint_owes(const ed_endpoint *endpoint)
 static void check_note(const ed_endpoint *endpoint, eddy_guarantee guarantee, const ed_note *note,
                        ed_unheard *unheard)
 {
-    CHECK(endpoint->name, !note->wants_receipt || note->outcome != 0);
+    if (note->wants_receipt && note->outcome == 0)
+        fail_msg("%s: node %u never heard of its message %u of %u bytes, guarantee %d",
+                 endpoint->name, endpoint->node, note->number, note->size, (int)guarantee);
     if (note->outcome != EDDY_OUTCOME_ACKED || note->has_come ||
         ed_note_is_counted(note, guarantee))
         return;
