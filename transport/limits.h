@@ -47,7 +47,7 @@ enum {
     ED_PAGE_SIZE = ED_PAGE_UNITS * ED_FRAGMENT_UNIT,
     ED_STARTED_MAX = 2,              /* reliable messages of which some parts have been sent */
     ED_CREDIT_INITIAL = 16 << 10,    /* bytes of reliable messages granted in the handshake, */
-    ED_CREDIT_INITIAL_MIN = 4 << 10, /* or less, if there may be many connections */
+    ED_CREDIT_INITIAL_MIN = 5 << 10, /* or less, if there may be many connections */
     ED_UNRELIABLE_QUEUE_MAX =
         256 << 10,      /* bytes waiting to be sent; above, the oldest is dropped */
     ED_PARTIAL_MAX = 8, /* unreliable messages of a connection that wait for parts */
