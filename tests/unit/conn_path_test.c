@@ -230,8 +230,10 @@ static void the_probe_leaves_at_once(void **state)
     CHECK_EQ("given up", server.loss.in_flight, 0);
     CHECK_EQ("counted", bed.stats.packets_lost, FULL);
     want_on("probe", path_of(1, 2));
+    want_on("another", path_of(1, 2));
+    CHECK_EQ("no third", take(&server, &path), 0);
     CHECK_EQ("window", server.congestion.new_reno.window, WINDOW);
-    CHECK_EQ("what is in flight is new", server.loss.ack_eliciting_in_flight, 1);
+    CHECK_EQ("what is in flight is new", server.loss.ack_eliciting_in_flight, 2);
     CHECK("round trip", server.rtt.smoothed_ns == MS(RTT_MS));
 }
 
