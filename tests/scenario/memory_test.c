@@ -76,7 +76,9 @@ static void a_warm_connection_allocates_nothing(void **state)
         // What is held back for want of what was lost is most when most is lost.
         set_loss(WARM_LOSS_FACTOR * rows[i].loss_ppm);
         talk(WARM_TICKS, WARM_FACTOR * PER_TICK);
+        // But when little is lost the window is wide, and more is held for want of it.
         set_loss(rows[i].loss_ppm);
+        talk(WARM_FACTOR * WARM_TICKS, WARM_FACTOR * PER_TICK);
         for (size_t n = 0; n < 2; n++) {
             calls[n] = cluster.nodes[n].memory.calls;
             cluster.nodes[n].memory.fail_after = 0;
