@@ -69,6 +69,7 @@ enum {
 #define ED_ACK_DELAY_NS (25 * ED_NS_PER_MS)
 #define ED_HANDSHAKE_RESEND_NS (250 * ED_NS_PER_MS) /* doubles from here */
 #define ED_HALF_OPEN_NS (5 * ED_NS_PER_S)
+#define ED_REFUSING_NS (5 * ED_NS_PER_S) /* longer than a client waits between two INITIATEs */
 
 static_assert(EDDY_PIECE_SIZE_MAX + ED_PACKET_HEADER_SIZE_MAX + ED_TAG_SIZE + 1 + 1 + 4 <=
                   ED_DATAGRAM_SIZE,
