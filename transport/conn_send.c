@@ -7,6 +7,7 @@ enum {
     ACK_PING_PACKETS = 256, /* and so does one after so many that were not */
     SENT_RESERVE = 64,      /* places in the log of sent packets kept for acks and probes */
     MEMORY_RETRY_MS = 10,   /* after an allocation failed */
+    STARVED_PING_MS = 100,  /* or a probe timeout: how often who waits for credit is heard of */
 };
 
 /** A packet while it is put together. */
@@ -114,9 +115,10 @@ static size_t draft_finish(struct draft *d, ed_conn *conn, uint64_t now_ns)
     if (elicits) {
         conn->congestion_ops->on_sent(&conn->congestion, d->record.size, conn->loss.in_flight,
                                       now_ns);
-        ed_pacer_spent(&conn->pacer, d->record.size, now_ns);
         ed_conn_update_recovery(conn);
     }
+    if (elicits || conn->rate_max != 0) // a cap is on all that leaves
+        ed_pacer_spent(&conn->pacer, d->record.size, now_ns);
     return d->record.size;
 }
 
@@ -175,6 +177,7 @@ static void put(struct draft *d, ed_conn *conn, const ed_outgoing *next)
     d->message_count++;
     draft_flag(d, ED_SENT_ACK_ELICITING);
     conn->shared->stats->messages_resent += next->part != NULL && !next->is_skip ? 1 : 0;
+    conn->stats.messages_resent += next->part != NULL && !next->is_skip ? 1 : 0;
     if (ed_outbox_on_sent(&conn->outbox, next, d->packet.number, &d->refs[d->ref_count]))
         d->ref_count++;
 }
@@ -255,7 +258,8 @@ static bool data_may_leave(ed_conn *conn, uint64_t now_ns)
         ed_sent_ref_count(&conn->sent) + SENT_RESERVE * ED_FRAME_MESSAGES_MAX < ED_SENT_REFS_MAX;
 
     conn->timers.at_ns[ED_TIMER_PACE] = ED_NEVER_NS;
-    conn->app_limited = !has_data && has_window && when_ns <= now_ns;
+    // Nor does a path show what it can carry while a cap holds everything back.
+    conn->app_limited = has_window && ((!has_data && when_ns <= now_ns) || ed_conn_is_capped(conn));
     if (has_data && has_window && when_ns > now_ns)
         conn->timers.at_ns[ED_TIMER_PACE] = when_ns;
     if (conn->outbox.is_out_of_memory)
@@ -295,6 +299,7 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
         draft_flag(&d, ED_SENT_PROBE);
         conn->probes--;
         conn->shared->stats->probes_sent++;
+        conn->stats.probes_sent++;
     }
     if (elicits && d.message_count == 0)
         draft_pad_client(&d);
@@ -413,6 +418,22 @@ static size_t transmit_any(ed_conn *conn, uint8_t *data, uint64_t now_ns)
                                : transmit_packet(conn, &plan, data, now_ns);
 }
 
+/**
+ * Who waits for credit, and has nothing in flight that would be repeated, says PING now and then:
+ * its address may have changed, and the credit have gone to the old one.
+ */
+static void ask_if_starved(ed_conn *conn)
+{
+    uint64_t *ask_ns = &conn->timers.at_ns[ED_TIMER_KEEPALIVE];
+    uint64_t interval_ns = ed_max_u64(STARVED_PING_MS * ED_NS_PER_MS, ed_conn_pto_ns(conn));
+
+    if (ed_list_empty(&conn->outbox.starved) || conn->ping_pending ||
+        conn->loss.ack_eliciting_in_flight > 0)
+        return;
+    *ask_ns =
+        ed_min_u64(*ask_ns, ed_add_sat_u64(conn->loss.last_ack_eliciting_sent_ns, interval_ns));
+}
+
 size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns)
 {
     *path = *ed_conn_path(conn);
@@ -426,5 +447,7 @@ size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t no
         ed_outbox_drop_hasty(&conn->outbox);
     if (ed_conn_is_open(conn))
         conn->timers.at_ns[ED_TIMER_ACK] = conn->ack.deadline_ns;
+    if (size == 0 && ed_conn_is_open(conn))
+        ask_if_starved(conn);
     return size;
 }

@@ -47,10 +47,10 @@ bool ed_credit_in_init(ed_credit_in *credit, ed_credit_pool *pool, uint64_t now_
 
 void ed_credit_in_free(ed_credit_in *credit)
 {
-    ED_ASSERT(credit->pool->windows >= credit->window && credit->pool->connection_count > 0);
+    ED_ASSERT(credit->pool->windows >= credit->window);
     ED_ASSERT(credit->pool->demands >= credit->reserved);
     credit->pool->windows -= credit->window;
-    credit->pool->connection_count--;
+    credit->pool->connection_count -= credit->window > 0 ? 1 : 0; // else there was no room
     credit->pool->demands -= credit->reserved;
     ed_list_remove(&credit->waiting);
     credit->window = 0;
@@ -161,9 +161,16 @@ static bool reserve(ed_credit_in *credit, uint64_t limit)
     return true;
 }
 
+/**
+ * A grant is told when it is worth a frame; and any is when the peer may not have enough for what
+ * it sends next, as it would wait for ever if the program keeps what it has until more comes.
+ */
 static bool is_worth_telling(const ed_credit_in *credit, uint64_t limit)
 {
-    return limit >= credit->limit + credit->window / 2;
+    bool may_wait = credit->limit - credit->claimed < ED_CREDIT_STEP_MAX;
+
+    static_assert(ED_CREDIT_INITIAL_MIN >= 2 * ED_CREDIT_STEP_MAX, "half a window is enough");
+    return limit >= credit->limit + credit->window / 2 || (may_wait && limit > credit->limit);
 }
 
 /** @return the limit that there is room for. Who does not get all that it wants waits for it. */

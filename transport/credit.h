@@ -16,6 +16,8 @@
 
 enum {
     ED_CREDIT_PARTS_CHARGE = 2 * EDDY_MESSAGE_CHARGE, /* of a message in parts, besides its pages */
+    /* The most that sending one thing may cost: a first part that reaches into a second page. */
+    ED_CREDIT_STEP_MAX = ED_CREDIT_PARTS_CHARGE + 2 * ED_PAGE_SIZE,
 };
 
 /** Whether a message of this size travels in parts. */

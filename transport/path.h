@@ -55,9 +55,9 @@ bool ed_paths_has_candidate(const ed_paths *paths);
 
 /** What an authentic packet says about where the peer is. */
 typedef enum ed_path_news {
-    ED_PATH_KNOWN,   /* nothing new */
+    ED_PATH_KNOWN,    /* nothing new */
     ED_PATH_TOO_SOON, /* it came from elsewhere, right after another candidate began */
-    ED_PATH_NEWS,    /* it came from elsewhere: ed_paths_begin may follow */
+    ED_PATH_NEWS,     /* it came from elsewhere: ed_paths_begin may follow */
 } ed_path_news;
 
 /**

@@ -5,7 +5,7 @@ enum {
     SIZE_MAX_SMALL = 4 * 1024, /* where the budgets are the smallest possible */
     BUDGET_MIN = 64 * 1024,
     CONNECTIONS_MAX = 12,           /* all clients, and what is left of those that crashed */
-    SERVER_BUDGET_MIN = 256 * 1024, /* has room for the windows of so many */
+    SERVER_BUDGET_MIN = 448 * 1024, /* half of what is for windows is enough for so many */
     PARTITION_MAX_MS = 3000,
     OUTAGE_MAX_MS = 15 * 1000, /* longer than any idle timeout */
     EXPIRE_MAX_MS = 2000,

@@ -167,7 +167,7 @@ static void half_a_window_is_news(void **state)
     (void)state;
     open_credit(&credit);
     uint64_t window = credit.window;
-    claim(&credit, window / 2);
+    claim(&credit, window - ED_CREDIT_STEP_MAX);
     credit.consumed += window / 2 - 1;
     update_slowly(&credit);
     CHECK_EQ("not yet", credit.limit, window);
@@ -177,6 +177,26 @@ static void half_a_window_is_news(void **state)
     CHECK_EQ("now", credit.limit, window + window / 2);
     CHECK("to be told", credit.pending);
     CHECK_EQ("slow reading does not widen", credit.window, window);
+    ed_credit_in_free(&credit);
+}
+
+/** Whose peer may not have enough for its next message is told of every bit: it may be enough. */
+static void the_last_bytes_are_news(void **state)
+{
+    ed_credit_in credit;
+
+    (void)state;
+    open_credit(&credit);
+    uint64_t window = credit.window;
+    uint64_t kept = window / 2 - 1; // by the program
+    claim(&credit, window - ED_CREDIT_STEP_MAX);
+    credit.consumed = credit.claimed - kept;
+    update_slowly(&credit);
+    CHECK("there is enough", !credit.pending);
+    claim(&credit, 1);
+    update_slowly(&credit);
+    CHECK_EQ("now there may not be", credit.limit, credit.consumed + window);
+    CHECK("to be told", credit.pending);
     ed_credit_in_free(&credit);
 }
 
@@ -543,6 +563,7 @@ int main(void)
         cmocka_unit_test_setup(windows_come_out_of_the_pool, setup),
         cmocka_unit_test_setup(claims_end_at_the_limit, setup),
         cmocka_unit_test_setup(half_a_window_is_news, setup),
+        cmocka_unit_test_setup(the_last_bytes_are_news, setup),
         cmocka_unit_test_setup(a_window_that_is_used_up_grows, setup),
         cmocka_unit_test_setup(a_window_that_is_not_read_grows_to_half_the_room, setup),
         cmocka_unit_test_setup(growth_leaves_room_for_newcomers, setup),
