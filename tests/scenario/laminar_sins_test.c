@@ -13,6 +13,7 @@ enum {
     RATE_HZ = 60,
     MESSAGES_AT_ONCE = 10 * 1000,
     BURST_LIMIT_S = 10,
+    BUDGET_SIZE = 32 << 20, /* all that is sent at once */
 };
 
 static void open_pair(ed_cluster *cluster, const char *name, uint64_t seed, ed_sizes sizes)
@@ -20,6 +21,7 @@ static void open_pair(ed_cluster *cluster, const char *name, uint64_t seed, ed_s
     eddy_config server = ed_cluster_server_config();
     eddy_config client = ed_cluster_client_config();
 
+    server.connection_send_budget = client.connection_send_budget = BUDGET_SIZE;
     ed_cluster_open(cluster, name, seed);
     cluster->sizes = sizes;
     ed_cluster_add_pair(cluster, &server, &client);
