@@ -136,9 +136,9 @@ static eddy_status create_parts(eddy_manager *m)
     if (m->slots != NULL)
         m->accounts =
             ed_alloc_array(allocator, (size_t)ed_slots_count(m->slots) + 1, sizeof(*m->accounts));
-    return m->control_pool != NULL && m->notice_pool != NULL && m->event_pool != NULL && m->send_pool != NULL &&
-                   m->receive_pool != NULL && m->commands != NULL && m->events != NULL &&
-                   m->slots != NULL && m->accounts != NULL
+    return m->control_pool != NULL && m->notice_pool != NULL && m->event_pool != NULL &&
+                   m->send_pool != NULL && m->receive_pool != NULL && m->commands != NULL &&
+                   m->events != NULL && m->slots != NULL && m->accounts != NULL
                ? EDDY_OK
                : EDDY_ENOMEM;
 }
