@@ -94,6 +94,14 @@ bool ed_world_step(ed_world *world);
 /** Steps through all that happens until `until_ns`, included; then it is `until_ns`. */
 void ed_world_run_until(ed_world *world, uint64_t until_ns);
 
+/* -------------------------------------------------------------------------------- strangers -- */
+
+/**
+ * Puts a datagram on its way as though the host at `local` had sent it, which knows nothing of it;
+ * no observer sees it. @return false if no host has that address.
+ */
+bool ed_world_forge(ed_world *world, const eddy_datagram *datagram);
+
 /* ------------------------------------------------------------------------------ observation -- */
 
 /** The hash so far of time, addresses and bytes of all that was sent, and of every note. */

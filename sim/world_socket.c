@@ -73,6 +73,18 @@ static void send_one(ed_host *host, const eddy_datagram *datagram)
         route(host, &sent);
 }
 
+bool ed_world_forge(ed_world *world, const eddy_datagram *datagram)
+{
+    ed_host *host = ed_world_host_at(world, &datagram->local);
+
+    ED_ASSERT(datagram->size <= ED_DATAGRAM_SIZE_MAX);
+    if (host == NULL)
+        return false;
+    trace_datagram(world, datagram);
+    route(host, datagram);
+    return true;
+}
+
 static size_t socket_send(void *context, const eddy_datagram *datagrams, size_t count)
 {
     ed_host *host = context;

@@ -1,9 +1,9 @@
 /** `eddy serve`: a server that sends every message back, with its guarantee and on its stream. */
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 
 #include "tools/commands.h"
+#include "tools/echo.h"
 #include "tools/line.h"
 #include "tools/options.h"
 #include "tools/report.h"
@@ -11,7 +11,6 @@
 
 enum {
     WAIT_MS = 50,       // the longest that a signal goes unnoticed
-    RETRY_MS = 1,       // between tries to send when the budget is used up
     FLUSH_MS = 5000,    // for what was accepted, once we are to end
     BATCH = 256,        // events between two looks at the time
     BIND_TEXT_SIZE = 8, // ":65535" and NUL
@@ -25,6 +24,8 @@ typedef struct server_options {
     const char *bind;
     uint64_t port; /* NO_PORT: not given */
     uint64_t duration_ms;
+    uint64_t max_message_size;
+    uint64_t budget;    /* of each connection, for what is on its way back */
     uint64_t report_fd; /* 0: none */
     bool json;
 } server_options;
@@ -32,7 +33,7 @@ typedef struct server_options {
 typedef struct server {
     const server_options *options;
     eddy_manager *eddy;
-    eddy_event held; /* a reliable message that there was no room to send back yet */
+    ed_echo echo;
     ed_report report;
     ed_line line;
     eddy_stats shown; /* as of the last line */
@@ -42,43 +43,31 @@ typedef struct server {
     uint64_t cut_off;   /* messages that were accepted, but not delivered when we had to end */
 } server;
 
-/* --------------------------------------------------------------------------------- echoing -- */
+/* ---------------------------------------------------------------------------------- events -- */
 
-/** Sends a message back. False if it has to wait for room. */
-static bool echo(server *s, const eddy_event *event)
+static void on_disconnected(server *s, const eddy_event *event)
 {
-    const eddy_event_message *message = &event->message;
-    eddy_status status = eddy_send(s->eddy, event->connection, message->guarantee, message->stream,
-                                   message->data, message->size);
+    const eddy_event_disconnected *ending = &event->disconnected;
 
-    if (status == EDDY_EAGAIN && message->guarantee != EDDY_UNRELIABLE)
-        return false;
-    *(status == EDDY_OK ? &s->report.echoed : &s->report.not_echoed) += 1;
-    return true;
+    ed_echo_ended(&s->echo, event->connection);
+    s->report.undelivered += ending->undelivered;
+    if (ending->end == EDDY_END_CLOSED_LOCAL)
+        s->cut_off += ending->undelivered;
 }
 
-static void on_disconnected(server *s, const eddy_event_disconnected *event)
-{
-    s->report.undelivered += event->undelivered;
-    if (event->end == EDDY_END_CLOSED_LOCAL)
-        s->cut_off += event->undelivered;
-}
-
-/** Releases the event, unless it has to be held. */
 static void take_event(server *s, eddy_event *event)
 {
-    ED_ASSERT(s->held.type == EDDY_EVENT_NONE);
     switch (event->type) {
     case EDDY_MESSAGE:
-        if (echo(s, event))
-            break;
-        s->held = *event;
-        return;
+        ed_echo_message(&s->echo, event);
+        return; // which has it now
+    case EDDY_WRITABLE:
+        ed_echo_writable(&s->echo, event->connection);
+        break;
     case EDDY_DISCONNECTED:
-        on_disconnected(s, &event->disconnected);
+        on_disconnected(s, event);
         break;
     case EDDY_CONNECTED:
-    case EDDY_WRITABLE:
     case EDDY_RECEIPT:
     case EDDY_MOVED:
     case EDDY_EVENT_NONE:
@@ -87,31 +76,14 @@ static void take_event(server *s, eddy_event *event)
     eddy_release(s->eddy, event);
 }
 
-/** Tries to send what is held. False if it still has to wait. */
-static bool let_go(server *s)
-{
-    if (s->held.type == EDDY_EVENT_NONE)
-        return true;
-    if (!echo(s, &s->held))
-        return false;
-    eddy_release(s->eddy, &s->held);
-    return true;
-}
-
 /** @return EDDY_ECLOSED when no event will come any more. */
 static eddy_status take_events(server *s)
 {
     eddy_event event;
-
-    if (!let_go(s)) {
-        (void)poll(NULL, 0, RETRY_MS);
-        return EDDY_EAGAIN;
-    }
     eddy_status status = eddy_next(s->eddy, &event, WAIT_MS);
-    for (int i = 0; status == EDDY_OK && i < BATCH; i++) {
+
+    for (int i = 1; status == EDDY_OK && i < BATCH; i++) {
         take_event(s, &event);
-        if (s->held.type != EDDY_EVENT_NONE)
-            return EDDY_EAGAIN;
         status = eddy_next(s->eddy, &event, 0);
     }
     if (status == EDDY_OK)
@@ -151,6 +123,7 @@ static void show_line(server *s, uint64_t now_ns)
 static void count(server *s, uint64_t now_ns)
 {
     ed_report_count(&s->report, s->eddy);
+    s->report.echo = s->echo.counts;
     s->report.connections = s->report.stats.connections_opened - s->report.stats.connections_closed;
     s->report.duration_ns = now_ns - s->start_ns;
 }
@@ -175,11 +148,12 @@ static int print_json(const server *s)
     char address[EDDY_ADDRESS_TEXT_SIZE];
 
     return ed_json_print(json_pack(
-        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o}", "command", "serve", "address",
+        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "command", "serve", "address",
         eddy_address_print(&report->address, address), "duration_ms",
         ed_json_int(report->duration_ns / ED_NS_PER_MS), "connections",
-        ed_json_int(report->stats.connections_opened), "echoed", ed_json_int(report->echoed),
-        "not_echoed", ed_json_int(report->not_echoed), "undelivered",
+        ed_json_int(report->stats.connections_opened), "echoed", ed_json_int(report->echo.echoed),
+        "waited", ed_json_int(report->echo.waited), "dropped", ed_json_int(report->echo.dropped),
+        "not_echoed", ed_json_int(report->echo.not_echoed), "undelivered",
         ed_json_int(report->undelivered), "counters", ed_stats_json(&report->stats)));
 }
 
@@ -187,10 +161,12 @@ static void print_text(const server *s)
 {
     const ed_report *report = &s->report;
 
-    printf("%" PRIu64 " connections in %" PRIu64 " s: %" PRIu64 " messages sent back, %" PRIu64
-           " could not be,\n%" PRIu64 " re-sent, %" PRIu64 " not known to have arrived\n",
-           report->stats.connections_opened, report->duration_ns / ED_NS_PER_S, report->echoed,
-           report->not_echoed, report->stats.messages_resent, report->undelivered);
+    printf("%" PRIu64 " connections in %" PRIu64 " s: %" PRIu64 " messages sent back (%" PRIu64
+           " after a wait),\n%" PRIu64 " unreliable ones dropped for lack of room, %" PRIu64
+           " could not be sent back,\n%" PRIu64 " re-sent, %" PRIu64 " not known to have arrived\n",
+           report->stats.connections_opened, report->duration_ns / ED_NS_PER_S, report->echo.echoed,
+           report->echo.waited, report->echo.dropped, report->echo.not_echoed,
+           report->stats.messages_resent, report->undelivered);
     ed_report_print_datagrams(NULL, &report->stats);
     ed_report_print_datagrams("server", &report->stats);
 }
@@ -230,6 +206,7 @@ static void run(server *s)
     }
     // Nothing more can be sent from here on; what was accepted goes out, and then it is over.
     eddy_shutdown(s->eddy, FLUSH_MS);
+    ed_echo_end(&s->echo);
     while (take_events(s) != EDDY_ECLOSED)
         tell(s);
     count(s, eddy_now_ns());
@@ -244,6 +221,8 @@ static int serve(const server_options *options, const char *bind)
 
     config.bind = bind;
     config.accept = true;
+    config.connection_send_budget = (size_t)options->budget;
+    ed_large_allow(&config, (size_t)options->max_message_size);
     eddy_status status = eddy_open(&s.eddy, &config);
     if (status == EDDY_ECONFIG) {
         ed_fail("serve", "--bind is '%s': %s", bind, eddy_status_text(EDDY_EADDRESS));
@@ -251,6 +230,7 @@ static int serve(const server_options *options, const char *bind)
     }
     if (status != EDDY_OK)
         return ed_fail("serve", "cannot listen on %s: %s", bind, eddy_status_text(status));
+    ed_echo_init(&s.echo, s.eddy);
     s.report.address = eddy_local_address(s.eddy);
     s.line = ed_line_make(options->json || options->report_fd != 0, now_ns);
     if (options->report_fd == 0) {
@@ -265,19 +245,28 @@ static int serve(const server_options *options, const char *bind)
 
 int cmd_serve(int argc, char **argv)
 {
-    server_options o = {.port = NO_PORT};
+    server_options o = {.port = NO_PORT,
+                        .max_message_size = ED_LARGE_SIZE_DEFAULT,
+                        .budget = eddy_config_default().connection_send_budget};
     const ed_option options[] = {
         ED_TEXT("bind", "ADDR", &o.bind, "address to listen on: HOST:PORT, or :PORT [:4242]"),
         ED_NUMBER("port", "P", &o.port, ED_PER_ONE, 0, 65535, NULL),
         ED_NUMBER("duration", "S", &o.duration_ms, ED_MS_PER_S, 0, UINT32_MAX,
                   "seconds until it ends; 0: at ^C"),
+        ED_NUMBER("max-message", "BYTES", &o.max_message_size, ED_PER_ONE, EDDY_PIECE_SIZE_MAX,
+                  EDDY_MESSAGE_SIZE_LIMIT, "of the largest message"),
+        ED_NUMBER("budget", "BYTES", &o.budget, ED_PER_ONE, 0, EDDY_MESSAGE_SIZE_LIMIT,
+                  "a connection's, on their way back"),
         ED_JSON_OPTION(&o.json),
         ED_NUMBER("report-fd", "FD", &o.report_fd, ED_PER_ONE, 0, FD_MAX, NULL),
     };
     const ed_usage usage = {
         .command = "serve",
         .summary = "A server that sends every message back, with its guarantee and on its stream.\n"
-                   "^C ends it once everything accepted has been delivered.\n"
+                   "What comes on stream 255, meant for large ones, is answered by a checksum\n"
+                   "(BLAKE2b of 16 bytes) instead. Where there is no room to send, because the\n"
+                   "client does not keep up, reliable messages wait and unreliable ones are\n"
+                   "dropped and counted. ^C ends it once all that was accepted has arrived.\n"
                    "--port P is short for --bind :P; port 0 takes any that is free.\n",
         .example = "  eddy serve --port 4242 &\n  eddy connect 127.0.0.1:4242 --duration 5\n",
         .options = options,

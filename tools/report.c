@@ -10,31 +10,47 @@
 
 enum { MS_TEXT_SIZE = 24 };
 
-/** The percentiles that are shown. */
-static const uint32_t permilles[] = {500, 900, 990};
-
-static const char *const kind_names[ED_KIND_COUNT] = {
-    [ED_KIND_RELIABLE] = "reliable",
-    [ED_KIND_UNRELIABLE] = "unreliable",
-};
+static const char large_promise[] = "whole and undamaged";
 
 void ed_report_count(ed_report *report, eddy_manager *eddy)
 {
     eddy_get_stats(eddy, &report->stats);
 }
 
+/** Adds counters that only grow. */
+static void add_stats(eddy_stats *into, const eddy_stats *from)
+{
+#define X(name, text) into->name += from->name;
+    EDDY_STATS_MAP(X)
+#undef X
+}
+
 void ed_report_merge(ed_report *into, const ed_report *from)
 {
     into->duration_ns = ed_max_u64(into->duration_ns, from->duration_ns);
     into->connections += from->connections;
-    into->echoed += from->echoed;
-    into->not_echoed += from->not_echoed;
     into->undelivered += from->undelivered;
-    for (size_t kind = 0; kind < ED_KIND_COUNT; kind++)
-        ed_flow_merge(&into->flows[kind], &from->flows[kind]);
-#define X(name, text) into->stats.name += from->stats.name;
-    EDDY_STATS_MAP(X)
-#undef X
+    for (size_t i = 0; i < ED_GUARANTEE_COUNT; i++)
+        ed_flow_merge(&into->flows[i], &from->flows[i]);
+    ed_large_merge(&into->large, &from->large);
+    add_stats(&into->stats, &from->stats);
+}
+
+bool ed_report_is_kept(const ed_report *report)
+{
+    bool is_kept = ed_large_is_kept(&report->large);
+
+    for (size_t i = 0; i < ED_GUARANTEE_COUNT; i++)
+        is_kept = is_kept && ed_flow_is_kept(&report->flows[i], (eddy_guarantee)i);
+    return is_kept;
+}
+
+void ed_report_sum(const ed_report *report, bool all_arrive, ed_flow *sum)
+{
+    *sum = (ed_flow){.sent = 0};
+    for (size_t i = 0; i < ED_GUARANTEE_COUNT; i++)
+        if (ed_promises[i].all_arrive == all_arrive)
+            ed_flow_merge(sum, &report->flows[i]);
 }
 
 bool ed_report_send(const ed_report *report, uint64_t fd)
@@ -67,27 +83,48 @@ static const char *print_ms(char text[MS_TEXT_SIZE], uint64_t time_us)
     return text;
 }
 
-static void print_times(const ed_latency *latency)
+static void print_promise(const char *text, bool is_kept)
 {
-    char text[MS_TEXT_SIZE];
-
-    for (size_t i = 0; i < ED_COUNT(permilles); i++)
-        printf(" %5s", print_ms(text, ed_latency_percentile_us(latency, permilles[i])));
-    printf(" %5s\n", print_ms(text, latency->max_us));
+    printf(" %-21s%4s\n", text, is_kept ? "yes" : "NO");
 }
 
-void ed_report_print_flows(const ed_report *report, uint64_t resent)
+static void print_flow(const ed_flow *flow, eddy_guarantee guarantee)
 {
-    printf("%-10s %7s %9s %6s %5s %5s %7s %5s %5s %5s %5s\n", "messages", "sent", "delivered",
-           "lost", "twice", "wrong", "re-sent", "p50", "p90", "p99", "max");
-    for (size_t kind = 0; kind < ED_KIND_COUNT; kind++) {
-        const ed_flow *flow = &report->flows[kind];
-        printf("%-10s %7" PRIu64 " %9" PRIu64 " %6" PRIu64 " %5" PRIu64 " %5" PRIu64 " %7" PRIu64,
-               kind_names[kind], flow->sent, flow->answered, flow->sent - flow->answered,
-               flow->twice, flow->wrong, kind == ED_KIND_RELIABLE ? resent : 0);
-        print_times(&flow->round_trip);
-    }
-    puts("Delivered: to the server and back; p50 to max: how long that took, in ms.");
+    char p50[MS_TEXT_SIZE];
+    char p99[MS_TEXT_SIZE];
+
+    printf("%-20s%7" PRIu64 "%8" PRIu64 "%6" PRIu64 "%6s%6s", ed_promises[guarantee].name,
+           flow->sent, flow->answered, flow->sent - flow->answered,
+           print_ms(p50, ed_latency_percentile_us(&flow->round_trip, 500)),
+           print_ms(p99, ed_latency_percentile_us(&flow->round_trip, 990)));
+    print_promise(ed_promises[guarantee].text, ed_flow_is_kept(flow, guarantee));
+}
+
+static void print_large(const ed_large *large)
+{
+    char time[MS_TEXT_SIZE];
+
+    printf("\n%-20s%10s%11s%12s %-21s%4s\n", "large message", "bytes", "ms", "kbit/s", "promise",
+           "kept");
+    printf("%-20s%10" PRIu64 "%11s%12" PRIu64, ed_promises[ED_LARGE_GUARANTEE].name, large->size,
+           print_ms(time, large->time_ns / ED_NS_PER_US), ed_large_bits_per_s(large) / 1000);
+    print_promise(large_promise, ed_large_is_kept(large));
+}
+
+void ed_report_print_flows(const ed_report *report, const eddy_stats *all)
+{
+    printf("%-20s%7s%8s%6s%6s%6s %-21s%4s\n", "guarantee", "sent", "arrived", "lost", "p50", "p99",
+           "promise", "kept");
+    for (size_t i = 0; i < ED_GUARANTEE_COUNT; i++)
+        if (report->flows[i].sent > 0)
+            print_flow(&report->flows[i], (eddy_guarantee)i);
+    printf("Arrived: at the server and back; p50, p99: after so many ms. Lost: on the way,\n"
+           "or for a newer one: %" PRIu64 " came after it, %" PRIu64
+           " were not sent again.\nRe-sent: %" PRIu64 " pieces of reliable messages.\n",
+           all->messages_stale, all->messages_superseded + all->messages_shed,
+           all->messages_resent);
+    if (report->large.size > 0)
+        print_large(&report->large);
 }
 
 void ed_report_print_datagrams(const char *name, const eddy_stats *stats)
@@ -119,19 +156,45 @@ int ed_fail(const char *command, const char *format, ...)
 
 static json_t *times_json(const ed_latency *latency)
 {
-    return json_pack("{s:I, s:I, s:I, s:I}", "p50",
-                     ed_json_int(ed_latency_percentile_us(latency, permilles[0])), "p90",
-                     ed_json_int(ed_latency_percentile_us(latency, permilles[1])), "p99",
-                     ed_json_int(ed_latency_percentile_us(latency, permilles[2])), "max",
-                     ed_json_int(latency->max_us));
+    return json_pack(
+        "{s:I, s:I, s:I, s:I}", "p50", ed_json_int(ed_latency_percentile_us(latency, 500)), "p90",
+        ed_json_int(ed_latency_percentile_us(latency, 900)), "p99",
+        ed_json_int(ed_latency_percentile_us(latency, 990)), "max", ed_json_int(latency->max_us));
 }
 
-json_t *ed_flow_json(const ed_flow *flow)
+static json_t *flow_json(const ed_flow *flow, eddy_guarantee guarantee)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:o}", "sent", ed_json_int(flow->sent), "delivered",
-                     ed_json_int(flow->answered), "lost", ed_json_int(flow->sent - flow->answered),
-                     "twice", ed_json_int(flow->twice), "wrong", ed_json_int(flow->wrong),
-                     "round_trip_us", times_json(&flow->round_trip));
+    return json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "promise",
+                     ed_promises[guarantee].text, "kept", ed_flow_is_kept(flow, guarantee), "sent",
+                     ed_json_int(flow->sent), "arrived", ed_json_int(flow->answered), "lost",
+                     ed_json_int(flow->sent - flow->answered), "twice", ed_json_int(flow->twice),
+                     "late", ed_json_int(flow->late), "damaged", ed_json_int(flow->damaged),
+                     "newest_missing", ed_json_int(flow->newest_missing), "round_trip_us",
+                     times_json(&flow->round_trip));
+}
+
+json_t *ed_flows_json(const ed_report *report)
+{
+    json_t *object = json_object();
+    int failures = 0;
+
+    for (size_t i = 0; i < ED_GUARANTEE_COUNT; i++)
+        failures += json_object_set_new(object, ed_promises[i].name,
+                                        flow_json(&report->flows[i], (eddy_guarantee)i));
+    if (failures == 0)
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
+json_t *ed_large_json(const ed_large *large)
+{
+    return json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I}", "promise", large_promise, "kept",
+                     ed_large_is_kept(large), "size", ed_json_int(large->size), "sent",
+                     ed_json_int(large->sent), "arrived", ed_json_int(large->arrived), "damaged",
+                     ed_json_int(large->damaged), "time_us",
+                     ed_json_int(large->time_ns / ED_NS_PER_US), "bits_per_s",
+                     ed_json_int(ed_large_bits_per_s(large)));
 }
 
 json_t *ed_stats_json(const eddy_stats *stats)

@@ -7,17 +7,18 @@
 
 #include <jansson.h>
 
-#include "core/eddy.h"
+#include "tools/echo.h"
+#include "tools/large.h"
 #include "tools/tally.h"
 
 typedef struct ed_report {
-    eddy_address address;         /* a server's own, a client's peer */
-    uint64_t duration_ns;         /* of the traffic */
-    uint64_t connections;         /* that stand now */
-    uint64_t echoed;              /* a server's: messages sent back */
-    uint64_t not_echoed;          /* and those that it could not send back */
-    uint64_t undelivered;         /* reliable messages, accepted, not known to have arrived */
-    ed_flow flows[ED_KIND_COUNT]; /* a client's */
+    eddy_address address;              /* a server's own, a client's peer */
+    uint64_t duration_ns;              /* of the traffic */
+    uint64_t connections;              /* that stand now */
+    uint64_t undelivered;              /* reliable messages, accepted, not known to have arrived */
+    ed_echo_counts echo;               /* a server's */
+    ed_flow flows[ED_GUARANTEE_COUNT]; /* a client's */
+    ed_large large;                    /* a client's */
     eddy_stats stats;
     bool is_final;
 } ed_report;
@@ -31,17 +32,26 @@ void ed_report_merge(ed_report *into, const ed_report *from);
 /** Writes the bytes to a pipe. False if nobody reads it any more. */
 bool ed_report_send(const ed_report *report, uint64_t fd);
 
+/** Whether each promise to a client was kept. */
+bool ed_report_is_kept(const ed_report *report);
+
+/** The messages that all have to arrive, or those that need not, in one flow's counts. */
+void ed_report_sum(const ed_report *report, bool all_arrive, ed_flow *sum);
+
 /**
- * Prints the table of what became of the messages of each kind, 79 columns wide.
- * @param resent copies of reliable messages, by all who sent them.
+ * Prints the tables of what became of a client's messages, 79 columns wide.
+ * @param all the counters of all who sent.
  */
-void ed_report_print_flows(const ed_report *report, uint64_t resent);
+void ed_report_print_flows(const ed_report *report, const eddy_stats *all);
 
 /** Prints a line of datagrams and bytes; `name` NULL: the heading. */
 void ed_report_print_datagrams(const char *name, const eddy_stats *stats);
 
-/** @return a new object about one kind, or NULL out of memory. */
-json_t *ed_flow_json(const ed_flow *flow);
+/** @return a new object of an object for each guarantee, or NULL out of memory. */
+json_t *ed_flows_json(const ed_report *report);
+
+/** @return a new object about the large message, or NULL out of memory. */
+json_t *ed_large_json(const ed_large *large);
 
 /** @return a new object of all the library's counters, or NULL out of memory. */
 json_t *ed_stats_json(const eddy_stats *stats);

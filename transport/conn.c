@@ -100,8 +100,7 @@ eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, edd
         return status;
     conn->state = ED_CONN_HALF_OPEN;
     conn->id = id;
-    ed_paths_init(&conn->paths,
-                  &(ed_path){.remote = datagram->remote, .local = datagram->local});
+    ed_paths_init(&conn->paths, &(ed_path){.remote = datagram->remote, .local = datagram->local});
     memcpy(conn->nonce, initiate->nonce, sizeof(conn->nonce));
     memcpy(conn->cookie, initiate->cookie, sizeof(conn->cookie));
     conn->client_time_us = initiate->client_time_us;
@@ -426,7 +425,8 @@ void ed_conn_abandon(ed_conn *conn, eddy_end why, uint64_t now_ns)
 
 static ed_event_item connected_event(ed_conn *conn)
 {
-    eddy_event_connected connected = {.remote = ed_conn_path(conn)->remote, .incoming = !conn->is_client};
+    eddy_event_connected connected = {.remote = ed_conn_path(conn)->remote,
+                                      .incoming = !conn->is_client};
     ed_block *block = conn->connected_block;
 
     conn->connected_pending = false;

@@ -5,6 +5,10 @@
  */
 #include "transport/conn.h"
 
+enum {
+    PROBES = 2, /* after a move: as many as a probe timeout may send (RFC 9002 section 6.2.4) */
+};
+
 const ed_path *ed_conn_path(const ed_conn *conn)
 {
     return &conn->paths.at[ED_PATH_CURRENT];
@@ -53,17 +57,16 @@ static void follow_ending(ed_conn *conn, bool is_newest)
 void ed_conn_on_arrival(ed_conn *conn, const eddy_datagram *datagram, bool is_newest,
                         uint64_t now_ns)
 {
-    conn->arrival =
-        (ed_conn_arrival){.path = {.remote = datagram->remote, .local = datagram->local},
-                          .size = datagram->size};
+    conn->arrival = (ed_conn_arrival){
+        .path = {.remote = datagram->remote, .local = datagram->local}, .size = datagram->size};
     if (conn->is_client)
         return;
     if (!ed_conn_is_open(conn)) {
         follow_ending(conn, is_newest);
         return;
     }
-    switch (ed_paths_on_packet(&conn->paths, &conn->arrival.path, datagram->size, is_newest,
-                               now_ns)) {
+    switch (
+        ed_paths_on_packet(&conn->paths, &conn->arrival.path, datagram->size, is_newest, now_ns)) {
     case ED_PATH_KNOWN:
         return;
     case ED_PATH_TOO_SOON:
@@ -125,7 +128,7 @@ static void log_move(const ed_conn *conn, const ed_path *old, uint64_t now_ns)
                 eddy_address_print(&ed_conn_path(conn)->remote, to));
 }
 
-/** The candidate is the path now. A probe leaves at once with what the old path has lost. */
+/** The candidate is the path now. Probes leave at once with what the old path has lost. */
 static void move(ed_conn *conn, const ed_path *old, uint64_t answer_ns, uint64_t now_ns)
 {
     conn->shared->stats->paths_validated++;
@@ -134,7 +137,7 @@ static void move(ed_conn *conn, const ed_path *old, uint64_t answer_ns, uint64_t
     // Behind another port of the same host lies the same path (RFC 9000 section 9.4).
     if (!ed_path_same_hosts(old, ed_conn_path(conn)))
         restart_path(conn, answer_ns, now_ns);
-    conn->probes = 1;
+    conn->probes = PROBES;
     conn->moved_pending = true;
 }
 
@@ -182,8 +185,8 @@ static size_t transmit_frame(ed_conn *conn, const ed_path *path, ed_frame_type t
     ed_writer w = ed_writer_of(bytes, sizeof(bytes));
 
     ed_frame_write_path(&w, type, said);
-    size_t size = ed_conn_write_aside(
-        conn, (ed_span){.data = bytes, .size = ed_writer_size(&w)}, room, data, now_ns);
+    size_t size = ed_conn_write_aside(conn, (ed_span){.data = bytes, .size = ed_writer_size(&w)},
+                                      room, data, now_ns);
     ed_paths_on_sent(&conn->paths, path, size);
     return size;
 }
@@ -218,8 +221,7 @@ static size_t transmit_challenge(ed_conn *conn, ed_path_end end, ed_path *path, 
     return size;
 }
 
-static size_t transmit_close_elsewhere(ed_conn *conn, ed_path *path, uint8_t *data,
-                                       uint64_t now_ns)
+static size_t transmit_close_elsewhere(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns)
 {
     if (!conn->close_elsewhere)
         return 0;
@@ -237,10 +239,11 @@ static size_t transmit_on(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t 
     if (!ed_conn_is_open(conn))
         return transmit_close_elsewhere(conn, path, data, now_ns);
     size_t size = transmit_response(conn, path, data, now_ns);
-    if (size == 0)
-        size = transmit_challenge(conn, ED_PATH_CANDIDATE, path, data, now_ns);
+    // The path in use first: whoever passes the other challenge on to the peer is no faster.
     if (size == 0)
         size = transmit_challenge(conn, ED_PATH_CURRENT, path, data, now_ns);
+    if (size == 0)
+        size = transmit_challenge(conn, ED_PATH_CANDIDATE, path, data, now_ns);
     return size;
 }
 

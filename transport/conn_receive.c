@@ -51,8 +51,8 @@ static eddy_status apply_ranges(ed_conn *conn, const ed_ack_frame *frame, uint64
                                                  frame->range[i].last, now_ns);
         ed_sent *packet = NULL;
         while (ed_loss_next_acked(&acks, &packet)) {
-            bool measures = (packet->flags & ED_SENT_ACK_ELICITING) != 0 &&
-                            packet->number >= conn->path_first;
+            bool measures =
+                (packet->flags & ED_SENT_ACK_ELICITING) != 0 && packet->number >= conn->path_first;
             if (packet->number == frame->range[0].last && measures)
                 *newest_sent_ns = packet->sent_ns;
             on_packet_acked(conn, packet, in_flight_before, now_ns);
@@ -194,10 +194,14 @@ static verdict handle_response(ed_conn *conn, const ed_frame *frame, uint64_t no
 
 static verdict (*const handlers[ED_FRAME_TYPE_COUNT])(ed_conn *conn, const ed_frame *frame,
                                                       uint64_t now_ns) = {
-    [ED_FRAME_PADDING] = handle_nothing, [ED_FRAME_PING] = handle_nothing,
-    [ED_FRAME_ACK] = handle_ack,         [ED_FRAME_CLOSE] = handle_close,
-    [ED_FRAME_MESSAGE] = handle_message, [ED_FRAME_CREDIT] = handle_credit,
-    [ED_FRAME_SKIP] = handle_skip,       [ED_FRAME_PATH_CHALLENGE] = handle_challenge,
+    [ED_FRAME_PADDING] = handle_nothing,
+    [ED_FRAME_PING] = handle_nothing,
+    [ED_FRAME_ACK] = handle_ack,
+    [ED_FRAME_CLOSE] = handle_close,
+    [ED_FRAME_MESSAGE] = handle_message,
+    [ED_FRAME_CREDIT] = handle_credit,
+    [ED_FRAME_SKIP] = handle_skip,
+    [ED_FRAME_PATH_CHALLENGE] = handle_challenge,
     [ED_FRAME_PATH_RESPONSE] = handle_response,
 };
 

@@ -7,6 +7,7 @@ enum {
     ACK_PING_PACKETS = 256, /* and so does one after so many that were not */
     SENT_RESERVE = 64,      /* places in the log of sent packets kept for acks and probes */
     MEMORY_RETRY_MS = 10,   /* after an allocation failed */
+    STARVED_PING_MS = 100,  /* or a probe timeout: how often who waits for credit is heard of */
 };
 
 /** A packet while it is put together. */
@@ -205,6 +206,8 @@ static bool put_oldest(struct draft *d, ed_conn *conn)
 
     for (ed_out *out = ed_outbox_oldest(&conn->outbox); out != NULL;
          out = ed_out_next_oldest(out)) {
+        if (ed_out_is_superseded(out))
+            continue; // of a sequenced lane only the newest is sent again
         any |= !ed_list_empty(&out->parts);
         if (!put_again(d, conn, out))
             break;
@@ -413,6 +416,22 @@ static size_t transmit_any(ed_conn *conn, uint8_t *data, uint64_t now_ns)
                                : transmit_packet(conn, &plan, data, now_ns);
 }
 
+/**
+ * Who waits for credit, and has nothing in flight that would be repeated, says PING now and then:
+ * its address may have changed, and the credit have gone to the old one.
+ */
+static void ask_if_starved(ed_conn *conn)
+{
+    uint64_t *ask_ns = &conn->timers.at_ns[ED_TIMER_KEEPALIVE];
+    uint64_t interval_ns = ed_max_u64(STARVED_PING_MS * ED_NS_PER_MS, ed_conn_pto_ns(conn));
+
+    if (ed_list_empty(&conn->outbox.starved) || conn->ping_pending ||
+        conn->loss.ack_eliciting_in_flight > 0)
+        return;
+    *ask_ns =
+        ed_min_u64(*ask_ns, ed_add_sat_u64(conn->loss.last_ack_eliciting_sent_ns, interval_ns));
+}
+
 size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns)
 {
     *path = *ed_conn_path(conn);
@@ -426,5 +445,7 @@ size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t no
         ed_outbox_drop_hasty(&conn->outbox);
     if (ed_conn_is_open(conn))
         conn->timers.at_ns[ED_TIMER_ACK] = conn->ack.deadline_ns;
+    if (size == 0 && ed_conn_is_open(conn))
+        ask_if_starved(conn);
     return size;
 }

@@ -57,7 +57,7 @@ enum {
 
     /* PROTOCOL.md 7: paths */
     ED_PATH_ATTEMPTS_MAX = 3,   /* a candidate is asked so often, a probe timeout apart */
-    ED_PATH_PATIENCE_MS = 1000, /* and has so long to answer at least */
+    ED_PATH_PATIENCE_MS = 1000, /* and has so long to answer at least, if on another host */
     ED_PATH_HOLD_MS = 100,      /* between one candidate and the next, at least */
     ED_PATH_DEBTS_MAX = 4,      /* challenges of the peer that wait for their answer */
 

@@ -130,7 +130,7 @@ typedef struct ed_connection_type {
      * event, which is given back with ed_return_mark_last. NULL: the program knows of none.
      */
     bool (*is_known)(const void *connection);
-    eddy_address (*remote)(const void *connection); /* NULL: it never changes */
+    eddy_address (*remote)(const void *connection);     /* NULL: it never changes */
     void (*begin_poll)(void *context, uint64_t now_ns); /* NULL: nothing to do */
     /**
      * The program is done with a message: takes its block over. Needed where there are returns.

@@ -104,14 +104,18 @@ bool ed_paths_expire(ed_paths *paths, uint64_t pto_ns, uint64_t now_ns)
     ED_ASSERT(ed_paths_has_candidate(paths) && now_ns >= paths->deadline_ns);
     if (paths->attempts == ED_PATH_ATTEMPTS_MAX) {
         drop_candidate(paths);
+        paths->is_unanswered = true;
         return true;
     }
     paths->attempts++;
     for (size_t i = 0; i < ED_PATH_END_COUNT; i++)
         paths->question[i].is_due = true;
     paths->deadline_ns = ed_add_sat_u64(now_ns, pto_ns);
-    // The new path may be far slower than the old one, by which the timeout goes.
-    if (paths->attempts == ED_PATH_ATTEMPTS_MAX)
+    // Another host's path may be far slower than the old one, by which the timeout goes; and so may
+    // the same host's, as it seems when the last candidate did not answer in time.
+    if (paths->attempts == ED_PATH_ATTEMPTS_MAX &&
+        (paths->is_unanswered ||
+         !ed_path_same_hosts(&paths->at[ED_PATH_CURRENT], &paths->at[ED_PATH_CANDIDATE])))
         paths->deadline_ns =
             ed_max_u64(paths->deadline_ns, ed_add_sat_u64(paths->began_ns, PATIENCE_NS));
     return false;
@@ -126,11 +130,13 @@ ed_path_answer ed_paths_on_answer(ed_paths *paths, uint64_t data)
         return ED_PATH_ANSWER_NONE;
     if (data == paths->question[ED_PATH_CANDIDATE].data) {
         drop_candidate(paths);
+        paths->is_unanswered = false;
         paths->at[ED_PATH_CURRENT] = candidate;
         return ED_PATH_ANSWER_MOVED;
     }
     if (data == paths->question[ED_PATH_CURRENT].data) {
         drop_candidate(paths);
+        paths->is_unanswered = false;
         return ED_PATH_ANSWER_STAYED;
     }
     return ED_PATH_ANSWER_NONE;

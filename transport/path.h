@@ -46,6 +46,7 @@ typedef struct ed_paths {
     uint64_t began_ns;    /* when the last candidate became one */
     uint64_t next_ns;     /* when another may */
     uint64_t deadline_ns; /* when to call ed_paths_expire; ED_NEVER_NS: never */
+    bool is_unanswered;   /* neither end answered in time when both were asked last */
 } ed_paths;
 
 /** No candidate. */
@@ -55,9 +56,9 @@ bool ed_paths_has_candidate(const ed_paths *paths);
 
 /** What an authentic packet says about where the peer is. */
 typedef enum ed_path_news {
-    ED_PATH_KNOWN,   /* nothing new */
+    ED_PATH_KNOWN,    /* nothing new */
     ED_PATH_TOO_SOON, /* it came from elsewhere, right after another candidate began */
-    ED_PATH_NEWS,    /* it came from elsewhere: ed_paths_begin may follow */
+    ED_PATH_NEWS,     /* it came from elsewhere: ed_paths_begin may follow */
 } ed_path_news;
 
 /**

@@ -1,8 +1,9 @@
 /**
  * One manager in virtual time, through the public calls, against what the input makes of the
  * network. The input is a list of orders: scripted peers shake hands honestly and then say sealed
- * packets of any bytes, their datagrams are damaged (and sealed again), replayed and sent from
- * elsewhere, strangers say anything, the program sends and closes, time passes.
+ * packets of any bytes, they move to other addresses and answer who asks there, their datagrams are
+ * damaged (and sealed again), replayed and sent from elsewhere, strangers say anything, the program
+ * sends and closes, time passes.
  *
  * It must neither crash nor leak, not spin, stay within its memory, answer a stranger with no more
  * than it heard, and tell the end of every connection exactly once.
@@ -13,6 +14,7 @@
 #include "core/alloc.h"
 #include "core/base.h"
 #include "core/reader.h"
+#include "core/seq.h"
 #include "transport/frame.h"
 #include "transport/handshake.h"
 #include "transport/packet.h"
@@ -32,8 +34,10 @@ enum {
     EVENTS_KEPT = 8, /* messages that the program has not released */
 };
 
-/** A scripted peer at the address of its index. */
+/** A scripted peer; its first address is that of its index. */
 struct peer {
+    uint8_t at;        /* whose address it has */
+    uint64_t question; /* of the last PATH_CHALLENGE that it heard */
     ed_keys keys;
     uint8_t nonce[ED_NONCE_SIZE];
     uint8_t client_ephemeral[ED_EPHEMERAL_SIZE];
@@ -67,6 +71,7 @@ struct run {
     size_t inbox_count, inbox_taken;
     uint64_t stranger_heard[PEERS]; /* bytes */
     uint64_t stranger_told[PEERS];
+    bool is_proved[PEERS]; /* somebody has connected from there, or moved there */
     eddy_connection connections[CONNECTIONS_MAX]; /* the newest that were told, 0: none */
     size_t connection_next;
     uint64_t connected_count, disconnected_count, dialled_count;
@@ -112,18 +117,34 @@ static void peer_hears_initiate(struct peer *peer, const eddy_datagram *datagram
     memcpy(peer->client_ephemeral, initiate.ephemeral, sizeof(initiate.ephemeral));
 }
 
-/** An honest receiver would open it; here the number alone is of interest. */
-static void peer_hears_packet(struct peer *peer, const eddy_datagram *datagram)
+/** An honest receiver would take all frames; here one kind alone is of interest. */
+static void peer_hears_frames(struct peer *peer, ed_span plain)
 {
-    ed_packet packet;
+    ed_reader r = ed_reader_of(plain.data, plain.size);
+    ed_frame frame;
 
-    if (ed_packet_parse(&packet, datagram->data, datagram->size) == EDDY_OK)
-        peer->heard = packet.number;
+    while (ed_frame_read(&r, &frame) == EDDY_OK)
+        if (frame.type == ED_FRAME_PATH_CHALLENGE)
+            peer->question = frame.challenge;
 }
 
-static void peer_hears(uint8_t index, const eddy_datagram *datagram)
+/** A packet of the manager to a client. `data` is written over. */
+static void peer_hears_packet(struct peer *peer, uint8_t *data, size_t size)
 {
-    struct peer *peer = &run.peers[index];
+    const ed_key *key = &peer->keys.packet[ED_TO_CLIENT];
+    ed_packet packet;
+
+    if (ed_packet_parse(&packet, data, size) != EDDY_OK)
+        return;
+    uint64_t number = ed_seq_expand(peer->heard + 1, packet.number, 8u * packet.number_size);
+    peer->heard = packet.number;
+    if (peer->has_keys && ed_protect_open(key, number, data, packet.header_size, size))
+        peer_hears_frames(peer, (ed_span){.data = data + packet.header_size,
+                                          .size = size - packet.header_size - ED_TAG_SIZE});
+}
+
+static void peer_hears(struct peer *peer, const eddy_datagram *datagram)
+{
     ed_key key = ed_protect_accept_key(peer->nonce, peer->client_ephemeral);
     uint8_t copy[ED_DATAGRAM_SIZE];
     ed_retry retry;
@@ -144,17 +165,25 @@ static void peer_hears(uint8_t index, const eddy_datagram *datagram)
     if (ed_hello_parse(&hello, copy, datagram->size) == EDDY_OK)
         memcpy(peer->nonce, hello.nonce, sizeof(peer->nonce));
     peer_hears_initiate(peer, datagram);
-    peer_hears_packet(peer, datagram);
+    memcpy(copy, datagram->data, datagram->size);
+    peer_hears_packet(peer, copy, datagram->size);
 }
 
-/** Nobody who has not proved an address gets anything but RETRY, and less than was heard. */
-static void check_told(uint8_t to, const eddy_datagram *datagram)
+/** Where nobody has proved to be, nobody gets more than was heard from there. */
+static void check_told(void)
 {
-    if (!is_stranger(to))
-        return;
+    for (uint8_t i = 0; i < PEERS; i++)
+        if (is_stranger(i) && !run.is_proved[i])
+            ED_ASSERT(run.stranger_told[i] <= run.stranger_heard[i]);
+}
+
+/** Everybody who has that address hears it. */
+static void tell(uint8_t to, const eddy_datagram *datagram)
+{
     run.stranger_told[to] += datagram->size;
-    ED_ASSERT(ed_form_of(datagram->data, datagram->size) == ED_FORM_RETRY);
-    ED_ASSERT(run.stranger_told[to] <= run.stranger_heard[to]);
+    for (size_t i = 0; i < PEERS; i++)
+        if (run.peers[i].at == to)
+            peer_hears(&run.peers[i], datagram);
 }
 
 static size_t socket_send(void *context, const eddy_datagram *datagrams, size_t count)
@@ -165,8 +194,7 @@ static size_t socket_send(void *context, const eddy_datagram *datagrams, size_t 
     for (size_t i = 0; i < count; i++) {
         uint8_t to = (uint8_t)(datagrams[i].remote.ip[3] - 1);
         ED_ASSERT(to < PEERS && datagrams[i].size > 0 && datagrams[i].size <= ED_DATAGRAM_SIZE);
-        check_told(to, &datagrams[i]);
-        peer_hears(to, &datagrams[i]);
+        tell(to, &datagrams[i]);
     }
     return count;
 }
@@ -210,7 +238,7 @@ static void say(uint8_t index, const uint8_t *data, size_t size, size_t header, 
     peer->last_size = size;
     peer->last_header = header;
     peer->last_number = number;
-    push(index, peer->last, size);
+    push(peer->at, peer->last, size);
 }
 
 static const ed_key *peer_key(uint8_t index)
@@ -319,6 +347,15 @@ static void peer_acks(uint8_t index, uint8_t gap)
     peer_says(index, 0, (ed_span){.data = data, .size = ed_writer_size(&w)});
 }
 
+static void peer_answers(uint8_t index)
+{
+    uint8_t data[16];
+    ed_writer w = ed_writer_of(data, sizeof(data));
+
+    ed_frame_write_path(&w, ED_FRAME_PATH_RESPONSE, run.peers[index].question);
+    peer_says(index, 0, (ed_span){.data = data, .size = ed_writer_size(&w)});
+}
+
 /** What was said last, with one byte changed; sealed again or not. */
 static void damage(uint8_t index, uint16_t at, uint8_t change, bool reseal)
 {
@@ -337,6 +374,10 @@ static void damage(uint8_t index, uint16_t at, uint8_t change, bool reseal)
 
 static void on_event(eddy_event *event)
 {
+    if (event->type == EDDY_CONNECTED)
+        run.is_proved[event->connected.remote.ip[3] - 1] = true;
+    if (event->type == EDDY_MOVED)
+        run.is_proved[event->moved.remote.ip[3] - 1] = true;
     if (event->type == EDDY_CONNECTED) {
         run.connected_count++;
         run.connections[run.connection_next++ % CONNECTIONS_MAX] = event->connection;
@@ -373,6 +414,7 @@ static void poll_now(void)
     run.inbox_count = run.inbox_taken = 0;
     ED_ASSERT(run.memory.live_size < MEMORY_MAX);
     (void)take_events();
+    check_told();
 }
 
 /** Lets time pass, with a poll at every deadline on the way. */
@@ -420,6 +462,8 @@ enum order {
     ORDER_DAMAGE,
     ORDER_REPLAY,
     ORDER_STRANGER,
+    ORDER_MOVE,
+    ORDER_ANSWER,
     ORDER_SERVER_SHAKES,
     ORDER_SEND,
     ORDER_DISCONNECT,
@@ -446,6 +490,10 @@ static void obey_network(enum order order, uint8_t who, ed_reader *r)
         peer_acks(peer, value);
     if (order == ORDER_DAMAGE)
         damage(peer, ed_read_u16(r), value, (who & 0x80) != 0);
+    if (order == ORDER_MOVE)
+        run.peers[client].at = value % PEERS;
+    if (order == ORDER_ANSWER)
+        peer_answers(client);
     if (order == ORDER_REPLAY)
         push(any, run.peers[value % PEERS].last, run.peers[value % PEERS].last_size);
     if (order == ORDER_STRANGER) {
@@ -504,13 +552,17 @@ static void begin(void)
     config.max_connections = 3; /* one fewer than would come */
     config.max_half_open = 2;
     config.max_outgoing = 2;
+    config.max_message_size = EDDY_PIECE_SIZE_MAX;
     config.send_budget = BUDGET_SIZE;
     config.receive_budget = BUDGET_SIZE;
+    config.unreliable_budget = BUDGET_SIZE;
     config.allocator = &run.memory.allocator;
     config.entropy = &entropy;
     config.socket = &socket;
     eddy_status status = eddy_open(&run.manager, &config);
     ED_ASSERT(status == EDDY_OK);
+    for (uint8_t i = 0; i < PEERS; i++)
+        run.peers[i].at = i;
     for (uint8_t i = 0; i < CLIENTS; i++)
         client_forgets(i);
     memset(run.peers[CLIENTS].server_ephemeral, 3, ED_EPHEMERAL_SIZE);

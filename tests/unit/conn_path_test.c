@@ -10,6 +10,7 @@
 enum { WINDOW = 123456, RTT_MS = 40 };
 
 static ed_conn_bed bed;
+static unsigned moves_logged;
 static ed_conn client, server;
 static uint64_t now_ns;
 static uint8_t data[ED_DATAGRAM_SIZE];
@@ -22,8 +23,7 @@ static ed_path path_of(uint8_t host, uint16_t port)
 
 static eddy_datagram datagram_on(ed_path path, size_t size)
 {
-    return (eddy_datagram){
-        .remote = path.remote, .local = path.local, .data = data, .size = size};
+    return (eddy_datagram){.remote = path.remote, .local = path.local, .data = data, .size = size};
 }
 
 static void arrive(ed_conn *conn, ed_path path, size_t size)
@@ -67,11 +67,23 @@ static void settle(ed_path from)
     }
 }
 
+static void take_line(void *context, eddy_log_level level, eddy_log_topic topic, const char *text)
+{
+    (void)context;
+    moves_logged += level == EDDY_LOG_INFO && topic == EDDY_LOG_CONNECTION &&
+                            strstr(text, "with 10.0.0.1:1: moved to 10.0.0.") != NULL
+                        ? 1
+                        : 0;
+}
+
 /** A client on its home path, connected; a round trip was measured, and the window is WINDOW. */
 static int open_both(void **state)
 {
     (void)state;
     ed_conn_bed_open(&bed, 2);
+    moves_logged = 0;
+    bed.log =
+        (ed_log){.function = take_line, .level = EDDY_LOG_INFO, .topics = EDDY_LOG_ALL_TOPICS};
     now_ns = MS(1000);
     ed_path to = up(), from = home();
     ed_conn_bed_connect(&bed, &client, &server, &to, &from, now_ns);
@@ -95,9 +107,8 @@ static int close_both(void **state)
 /** Has a connection say frames of its own accord. @return the packet's size, in `data`. */
 static size_t say(ed_conn *conn, const char *frames, size_t size)
 {
-    size_t got = ed_conn_write_aside(
-        conn, (ed_span){.data = (const uint8_t *)frames, .size = size}, ED_DATAGRAM_SIZE, data,
-        now_ns);
+    size_t got = ed_conn_write_aside(conn, (ed_span){.data = (const uint8_t *)frames, .size = size},
+                                     ED_DATAGRAM_SIZE, data, now_ns);
 
     CHECK("said", got > 0);
     return got;
@@ -152,9 +163,10 @@ static void both_paths_are_asked(void **state)
 
     (void)state;
     size_t size = ping_from(path_of(1, 2));
-    CHECK("as many bytes as came", want_on("the candidate", path_of(1, 2)) <= size);
     want_on("the path in use", home());
+    CHECK("as many bytes as came", want_on("the candidate", path_of(1, 2)) <= size);
     CHECK_EQ("asked", bed.stats.paths_challenged, 1);
+    CHECK("not the same", server.paths.question[0].data != server.paths.question[1].data);
     now_ns += ED_ACK_DELAY_NS;
     want_on("all else goes where the client was", home());
     CHECK_EQ("nothing more", take(&server, &path), 0);
@@ -165,10 +177,10 @@ static void the_answer_decides(void **state)
 {
     static const struct {
         const char *name;
-        ed_path_end answers;  /* which question is answered */
-        uint8_t host;         /* where the client is by now */
+        ed_path_end answers; /* which question is answered */
+        uint8_t host;        /* where the client is by now */
         uint16_t port;
-        uint8_t from;         /* on which host's path the answer comes */
+        uint8_t from; /* on which host's path the answer comes */
         bool moves;
         bool keeps; /* what is known of the path */
     } rows[] = {
@@ -183,9 +195,9 @@ static void the_answer_decides(void **state)
         CHECK_EQ(rows[i].name, open_both(NULL), 0);
         ed_path there = path_of(rows[i].host, rows[i].port);
         ping_from(there);
-        size_t size = want_on(rows[i].name, there);
-        if (rows[i].answers == ED_PATH_CURRENT)
-            size = want_on(rows[i].name, home());
+        size_t size = want_on(rows[i].name, home());
+        if (rows[i].answers == ED_PATH_CANDIDATE)
+            size = want_on(rows[i].name, there);
         now_ns += MS(5);
         arrive(&server, path_of(rows[i].from, rows[i].port), answer(size));
         ed_path now = rows[i].moves ? there : home();
@@ -193,6 +205,7 @@ static void the_answer_decides(void **state)
         CHECK_EQ(rows[i].name, server.moved_pending, rows[i].moves);
         CHECK_EQ(rows[i].name, bed.stats.paths_validated, rows[i].moves);
         CHECK_EQ(rows[i].name, bed.stats.paths_refused, !rows[i].moves);
+        CHECK_EQ(rows[i].name, moves_logged, rows[i].moves);
         CHECK_EQ(rows[i].name, server.rtt.smoothed_ns, rows[i].keeps ? MS(RTT_MS) : MS(5));
         CHECK_EQ(rows[i].name, server.congestion.new_reno.window == WINDOW, rows[i].keeps);
         (void)close_both(NULL);
@@ -212,13 +225,91 @@ static void the_probe_leaves_at_once(void **state)
     }
     CHECK("in flight", server.loss.in_flight > 0);
     ping_from(path_of(1, 2));
+    want_on("the old path is asked", home());
     arrive(&server, path_of(1, 2), answer(want_on("challenge", path_of(1, 2))));
     CHECK_EQ("given up", server.loss.in_flight, 0);
     CHECK_EQ("counted", bed.stats.packets_lost, FULL);
     want_on("probe", path_of(1, 2));
+    want_on("another", path_of(1, 2));
+    CHECK_EQ("no third", take(&server, &path), 0);
     CHECK_EQ("window", server.congestion.new_reno.window, WINDOW);
-    CHECK_EQ("what is in flight is new", server.loss.ack_eliciting_in_flight, 1);
+    CHECK_EQ("what is in flight is new", server.loss.ack_eliciting_in_flight, 2);
     CHECK("round trip", server.rtt.smoothed_ns == MS(RTT_MS));
+}
+
+/** The client hears a question, then something on the old path; its one answer has acks of both. */
+static void acks_of_the_old_path_say_nothing_of_the_new_one(void **state)
+{
+    enum { LOST = 5000 };
+    static const struct {
+        const char *name;
+        uint8_t host;
+        uint64_t rtt_ms;
+        uint64_t undo_lost; /* bytes that must turn up before the last reduction is undone */
+    } rows[] = {
+        {"another port: all stays", 1, RTT_MS, LOST},
+        {"another host: the question alone was measured", 2, 5, 0},
+    };
+    uint8_t kept[ED_DATAGRAM_SIZE];
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        CHECK_EQ(rows[i].name, open_both(NULL), 0);
+        ed_path there = path_of(rows[i].host, 2);
+        server.congestion.new_reno.undo_lost = LOST;
+        server.congestion.new_reno.recovery_until_ns = now_ns + 1;
+        ping_from(there);
+        want_on(rows[i].name, home());
+        size_t size = want_on(rows[i].name, there);
+        memcpy(kept, data, size);
+        server.ping_pending = true;
+        arrive(&client, up(), want_on(rows[i].name, home()));
+        now_ns += MS(5);
+        memcpy(data, kept, size);
+        arrive(&server, there, answer(size));
+        CHECK(rows[i].name, server.moved_pending);
+        CHECK_EQ(rows[i].name, bed.stats.packets_spurious, 1); // given up, and turned up
+        CHECK_EQ(rows[i].name, server.rtt.smoothed_ns, MS(rows[i].rtt_ms));
+        CHECK_EQ(rows[i].name, server.congestion.new_reno.undo_lost, rows[i].undo_lost);
+        (void)close_both(NULL);
+    }
+}
+
+/** Of a question that was asked twice nobody knows which copy was answered. */
+static void a_repeated_question_measures_nothing(void **state)
+{
+    ed_path there = path_of(2, 2);
+
+    (void)state;
+    ping_from(there);
+    want_on("the old path is asked", home());
+    want_on("the new path is asked", there);
+    ping_from(there);
+    now_ns = server.paths.deadline_ns;
+    ed_conn_expire(&server, now_ns);
+    want_on("again", home());
+    size_t size = want_on("again", there);
+    now_ns += MS(1);
+    arrive(&server, there, answer(size));
+    CHECK_EQ("moved", server.moved_pending, true);
+    CHECK("nothing is known", !server.rtt.sampled);
+}
+
+/** A packet that was held up on a path which the client has left is no news. */
+static void an_old_packet_moves_nobody(void **state)
+{
+    uint8_t kept[ED_DATAGRAM_SIZE];
+
+    (void)state;
+    size_t size = say(&client, "\x01", 1);
+    memcpy(kept, data, size);
+    ping_from(home());
+    memcpy(data, kept, size);
+    arrive(&server, path_of(2, 2), size);
+    CHECK_EQ("taken", bed.stats.dropped_replayed, 0);
+    CHECK_EQ("nobody is asked", bed.stats.paths_challenged, 0);
+    ping_from(path_of(2, 2));
+    CHECK_EQ("a newer one is news", bed.stats.paths_challenged, 1);
 }
 
 /** A packet of 25 bytes is too few for a challenge of 28; two are enough. */
@@ -270,11 +361,17 @@ static void the_answer_goes_where_the_challenge_came_from(void **state)
     (void)state;
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
         ed_path from = path_of(rows[i].host, rows[i].port), path;
-        size_t size = say(&client, "\x06" "12345678", 9);
+        size_t size = say(&client,
+                          "\x06"
+                          "12345678",
+                          9);
         arrive(&server, from, size);
         size_t answer_size = want_on(rows[i].name, from);
         CHECK(rows[i].name, answer_size <= size || i == 0);
-        CHECK_BYTES(rows[i].name, opened(answer_size), "\x07" "12345678", 9);
+        CHECK_BYTES(rows[i].name, opened(answer_size),
+                    "\x07"
+                    "12345678",
+                    9);
         while (take(&server, &path) > 0)
             continue;
         now_ns += MS(500);
@@ -289,11 +386,21 @@ static void challenges_are_answered_within_limits(void **state)
     ed_path path;
 
     (void)state;
-    arrive(&client, up(), say(&server, "\x06" "12345678" "\x06" "abcdefgh", 18));
+    arrive(&client, up(),
+           say(&server,
+               "\x06"
+               "12345678"
+               "\x06"
+               "abcdefgh",
+               18));
     CHECK_EQ("one", client.debts.count, 1);
     CHECK_EQ("the other is counted", bed.stats.paths_ignored, 1);
     for (int i = 0; i < FLOOD; i++)
-        arrive(&client, up(), say(&server, "\x06" "12345678", 9));
+        arrive(&client, up(),
+               say(&server,
+                   "\x06"
+                   "12345678",
+                   9));
     CHECK_EQ("kept", client.debts.count, ED_PATH_DEBTS_MAX);
     for (; client.debts.count > 0; answers++)
         CHECK_EQ("padded", take(&client, &path), ED_CLIENT_PACKET_SIZE_MIN);
@@ -317,6 +424,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(both_paths_are_asked, open_both, close_both),
         cmocka_unit_test(the_answer_decides),
         cmocka_unit_test_setup_teardown(the_probe_leaves_at_once, open_both, close_both),
+        cmocka_unit_test(acks_of_the_old_path_say_nothing_of_the_new_one),
+        cmocka_unit_test_setup_teardown(a_repeated_question_measures_nothing, open_both,
+                                        close_both),
+        cmocka_unit_test_setup_teardown(an_old_packet_moves_nobody, open_both, close_both),
         cmocka_unit_test_setup_teardown(a_challenge_waits_for_bytes, open_both, close_both),
         cmocka_unit_test_setup_teardown(the_answer_goes_where_the_challenge_came_from, open_both,
                                         close_both),

@@ -132,7 +132,6 @@ static void windows_come_out_of_the_pool(void **state)
         count++;
     CHECK("as many as were asked for at least", count >= CONNECTIONS);
     CHECK_EQ("all of it", count, pool.windows_max / pool.window_initial);
-    ed_credit_in_free(&many[count]); // as good as never made
     CHECK_EQ("what they have", pool.windows, count * pool.window_initial);
     ed_credit_in_free(&many[0]);
     CHECK("one may come for one that goes", ed_credit_in_init(&many[0], &pool, now_ns));
@@ -229,6 +228,45 @@ static void a_window_that_is_used_up_grows(void **state)
     CHECK_EQ("out of the pool", pool.windows, credit.window);
     ed_credit_in_free(&credit);
     CHECK_EQ("and back", pool.windows, 0);
+}
+
+/** What a program does not read for a moment its peer need not feel, while there is plenty. */
+static void a_window_that_is_not_read_grows_to_half_the_room(void **state)
+{
+    enum { FEW = CONNECTIONS / 2 };
+    static ed_credit_in many[FEW];
+
+    (void)state;
+    for (size_t i = 0; i < FEW; i++)
+        open_credit(&many[i]);
+    claim(&many[0], many[0].window / 2);
+    update_slowly(&many[0]);
+    CHECK_EQ("half of it is nothing yet", many[0].window, pool.window_initial);
+    for (unsigned round = 0; round < 20; round++)
+        for (size_t i = 0; i < FEW; i++) {
+            claim(&many[i], many[i].limit - many[i].claimed);
+            update_slowly(&many[i]);
+        }
+    CHECK("they grew", pool.windows > FEW * pool.window_initial);
+    CHECK("not above half", pool.windows <= pool.windows_max / 2);
+    for (size_t i = 0; i < FEW; i++)
+        ed_credit_in_free(&many[i]);
+}
+
+/** However windows grow, those that may yet connect find room. */
+static void growth_leaves_room_for_newcomers(void **state)
+{
+    static ed_credit_in many[CONNECTIONS];
+
+    (void)state;
+    for (size_t i = 0; i < CONNECTIONS; i++) {
+        open_credit(&many[i]);
+        for (unsigned round = 0; round < 20; round++)
+            for (size_t n = 0; n <= i; n++)
+                use_window(&many[n], 0);
+    }
+    for (size_t i = 0; i < CONNECTIONS; i++)
+        ed_credit_in_free(&many[i]);
 }
 
 /** Windows that grow never take what there is not. */
@@ -527,6 +565,8 @@ int main(void)
         cmocka_unit_test_setup(half_a_window_is_news, setup),
         cmocka_unit_test_setup(the_last_bytes_are_news, setup),
         cmocka_unit_test_setup(a_window_that_is_used_up_grows, setup),
+        cmocka_unit_test_setup(a_window_that_is_not_read_grows_to_half_the_room, setup),
+        cmocka_unit_test_setup(growth_leaves_room_for_newcomers, setup),
         cmocka_unit_test_setup(growth_ends_with_the_pool, setup),
         cmocka_unit_test_setup(a_large_message_is_granted_whole, setup),
         cmocka_unit_test_setup(what_is_reserved_stays_until_the_message_is_here, setup),

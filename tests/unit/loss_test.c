@@ -210,6 +210,25 @@ static void test_gives_up(void **state)
     }
 }
 
+/** However long nothing got through on a path that was left: its losses are no congestion. */
+static void test_gives_up_without_persistence(void **state)
+{
+    struct bed bed;
+    ed_sent *packet = NULL;
+
+    (void)state;
+    bed_init(&bed);
+    send(&bed, DATA, MS(0));
+    (void)ack(&bed, 0, 0, MS(80));
+    for (unsigned n = 0; n < 5; n++)
+        send(&bed, DATA, MS(100 + 400 * n));
+    ed_loss_losses losses = ed_loss_give_up(&bed.loss, &bed.log, MS(2000));
+    while (ed_loss_next_lost(&losses, &packet))
+        continue;
+    CHECK("not persistent", !ed_loss_take_persistent(&bed.loss, &bed.rtt, MS(25)));
+    ed_sent_log_free(&bed.log);
+}
+
 static void test_forgets_by_number(void **state)
 {
     (void)state;
@@ -384,6 +403,7 @@ int main(void)
         cmocka_unit_test(test_ack_repeats),
         cmocka_unit_test(test_spurious),
         cmocka_unit_test(test_gives_up),
+        cmocka_unit_test(test_gives_up_without_persistence),
         cmocka_unit_test(test_forgets_by_number),
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_probing),

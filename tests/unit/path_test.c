@@ -124,10 +124,10 @@ static void packets_are_judged(void **state)
     (void)state;
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
         ed_paths paths = rows[i].is_asking ? asking(rows[i].pto_ms) : settled();
-        CHECK_EQ(rows[i].name,
-                 ed_paths_on_packet(&paths, &rows[i].from, SIZE, rows[i].is_newest,
-                                    MS(rows[i].at_ms)),
-                 rows[i].want);
+        CHECK_EQ(
+            rows[i].name,
+            ed_paths_on_packet(&paths, &rows[i].from, SIZE, rows[i].is_newest, MS(rows[i].at_ms)),
+            rows[i].want);
         CHECK_EQ(rows[i].name, paths.received, rows[i].received);
         CHECK(rows[i].name, ed_paths_valid(&paths));
     }
@@ -142,8 +142,7 @@ static void after_one_another(void **state)
     ed_paths paths = asking(PTO_MS);
     (void)ed_paths_on_answer(&paths, OLD_DATA);
     uint64_t free_ns = MS(START_MS + ED_PATH_HOLD_MS);
-    CHECK_EQ("early", ed_paths_on_packet(&paths, &from, SIZE, true, free_ns - 1),
-             ED_PATH_TOO_SOON);
+    CHECK_EQ("early", ed_paths_on_packet(&paths, &from, SIZE, true, free_ns - 1), ED_PATH_TOO_SOON);
     CHECK_EQ("in time", ed_paths_on_packet(&paths, &from, SIZE, true, free_ns), ED_PATH_NEWS);
 }
 
@@ -198,16 +197,19 @@ static void questions_are_repeated(void **state)
 {
     const struct {
         const char *name;
+        ed_path from;
         uint64_t pto_ms;
         uint64_t until_ms; /* after START_MS, when the candidate is dropped */
     } rows[] = {
-        {"a near peer has time to move far away", 20, ED_PATH_PATIENCE_MS},
-        {"a far one", 400, 3 * 400},
+        {"a near peer may have moved far away", path_of(2, 2, 1), 20, ED_PATH_PATIENCE_MS},
+        {"a far one", path_of(2, 2, 1), 400, 3 * 400},
+        {"another port is as near", path_of(1, 2, 1), 20, 3 * 20},
     };
 
     (void)state;
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
-        ed_paths paths = asking(rows[i].pto_ms);
+        ed_paths paths = settled();
+        ed_paths_begin(&paths, &rows[i].from, SIZE, data, MS(rows[i].pto_ms), MS(START_MS));
         for (unsigned attempt = 1; attempt <= ED_PATH_ATTEMPTS_MAX; attempt++) {
             for (unsigned end = 0; end < ED_PATH_END_COUNT; end++) {
                 CHECK(rows[i].name, paths.question[end].is_due);
@@ -219,8 +221,7 @@ static void questions_are_repeated(void **state)
             uint64_t want_ms =
                 attempt < ED_PATH_ATTEMPTS_MAX ? attempt * rows[i].pto_ms : rows[i].until_ms;
             CHECK_EQ(rows[i].name, paths.deadline_ns, MS(START_MS + want_ms));
-            CHECK_EQ(rows[i].name,
-                     ed_paths_expire(&paths, MS(rows[i].pto_ms), paths.deadline_ns),
+            CHECK_EQ(rows[i].name, ed_paths_expire(&paths, MS(rows[i].pto_ms), paths.deadline_ns),
                      attempt == ED_PATH_ATTEMPTS_MAX);
         }
         CHECK(rows[i].name, !ed_paths_has_candidate(&paths));
@@ -311,16 +312,11 @@ static void debts_are_few_and_in_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(paths_are_compared),
-        cmocka_unit_test(packets_are_judged),
-        cmocka_unit_test(after_one_another),
-        cmocka_unit_test(another_takes_over),
-        cmocka_unit_test(answers_decide),
-        cmocka_unit_test(questions_are_repeated),
-        cmocka_unit_test(room_is_what_came),
-        cmocka_unit_test(only_the_candidate_is_charged),
-        cmocka_unit_test(stopping_and_following),
-        cmocka_unit_test(debts_are_few_and_in_order),
+        cmocka_unit_test(paths_are_compared),     cmocka_unit_test(packets_are_judged),
+        cmocka_unit_test(after_one_another),      cmocka_unit_test(another_takes_over),
+        cmocka_unit_test(answers_decide),         cmocka_unit_test(questions_are_repeated),
+        cmocka_unit_test(room_is_what_came),      cmocka_unit_test(only_the_candidate_is_charged),
+        cmocka_unit_test(stopping_and_following), cmocka_unit_test(debts_are_few_and_in_order),
     };
     return cmocka_run_group_tests_name("path", tests, NULL, NULL);
 }

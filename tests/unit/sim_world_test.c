@@ -430,6 +430,31 @@ static bool drop_second(void *context, const eddy_datagram *datagram, uint64_t n
     return ++*seen == 2;
 }
 
+/** A stranger speaks in another's name: the link is that one's, its counters are not. */
+static void a_datagram_is_forged(void **state)
+{
+    ed_world *world = make_world(1);
+    player victim, target;
+    uint8_t bytes[] = {'x'};
+    eddy_datagram got, datagram = {.data = bytes, .size = sizeof bytes};
+    eddy_socket_stats stats;
+
+    (void)state;
+    join(&victim, world, 1);
+    join(&target, world, 2);
+    datagram.remote = target.address;
+    datagram.local = address_of(3);
+    CHECK("nobody's name", !ed_world_forge(world, &datagram));
+    datagram.local = victim.address;
+    CHECK("forged", ed_world_forge(world, &datagram));
+    ed_world_run_until(world, ED_WORLD_DELAY_MS * MS);
+    CHECK_EQ("arrived", receive(&target, &got, 1), 1);
+    CHECK("in its name", eddy_address_equal(&got.remote, &victim.address));
+    victim.socket.stats(victim.socket.context, &stats);
+    CHECK_EQ("not by it", stats.sent_datagrams, 0);
+    ed_world_destroy(world);
+}
+
 static void an_observer_sees_and_drops(void **state)
 {
     ed_world *world = make_world(1);
@@ -640,6 +665,7 @@ int main(void)
         cmocka_unit_test(the_last_rule_that_fits_counts),
         cmocka_unit_test(healing_leaves_nothing_but_the_delay),
         cmocka_unit_test(rules_have_a_limit),
+        cmocka_unit_test(a_datagram_is_forged),
         cmocka_unit_test(an_observer_sees_and_drops),
         cmocka_unit_test(a_run_is_its_seed),
         cmocka_unit_test(notes_and_time_are_traced),

@@ -1,0 +1,121 @@
+"""What the checks of tests/tools/run are made of."""
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+
+TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..')
+LIMIT_S = 60  # for any one process
+ADDRESS_OF_NOBODY = '127.0.0.1:9'
+
+build = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else os.path.join(TOP, 'build/release'))
+eddy = os.path.join(build, 'tools', 'eddy')
+checks = []
+
+
+class Wrong(Exception):
+    """A check that does not hold."""
+
+
+def check(function):
+    """Marks a function as a check; its name says what is checked."""
+    checks.append(function)
+    return function
+
+
+def expect(name, got, want):
+    if got != want:
+        raise Wrong('%s is %r, want %r' % (name, got, want))
+
+
+def expect_true(what, holds):
+    if not holds:
+        raise Wrong(what)
+
+
+def run(*arguments, code=0):
+    """Runs a command of eddy to its end. @return (stdout, stderr)."""
+    done = subprocess.run([eddy, *arguments], capture_output=True, text=True, timeout=LIMIT_S,
+                          stdin=subprocess.DEVNULL)
+    if done.returncode != code:
+        raise Wrong('eddy %s: exit code %d, want %d: %s' % (
+            ' '.join(arguments), done.returncode, code, done.stderr))
+    return done.stdout, done.stderr
+
+
+class Process:
+    """A command of eddy that runs beside us; it is killed if a check leaves it behind."""
+
+    def __init__(self, *arguments):
+        self.arguments = arguments
+        self.process = subprocess.Popen(
+            [eddy, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            stdin=subprocess.DEVNULL, start_new_session=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+    def end(self, signal_number=None, code=0):
+        """Waits for the end, after a signal if one is given. @return (stdout, stderr)."""
+        if signal_number is not None:
+            os.killpg(self.process.pid, signal_number)  # as a terminal does
+        out, err = self.process.communicate(timeout=LIMIT_S)
+        if self.process.returncode != code:
+            raise Wrong('eddy %s: exit code %d, want %d: %s' % (
+                ' '.join(self.arguments), self.process.returncode, code, err))
+        return out, err
+
+    def await_line(self, stream, pattern):
+        """Reads lines until one matches."""
+        for line in getattr(self.process, stream):
+            found = re.search(pattern, line)
+            if found:
+                return found
+        raise Wrong('eddy %s never said %r' % (' '.join(self.arguments), pattern))
+
+
+class Server(Process):
+    """eddy serve on a free port, with its result as JSON."""
+
+    def __init__(self, *arguments):
+        super().__init__('serve', '--bind', '127.0.0.1:0', '--json', *arguments)
+        self.address = self.await_line('stderr', r'listening on (\S+)').group(1)
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+PROMISES = {  # of every guarantee, and what has to be 0 so that it is kept
+    'unreliable': ('at most once', ()),
+    'unreliable_sequenced': ('never backwards', ('late',)),
+    'reliable_unordered': ('exactly once', ('lost', 'newest_missing')),
+    'reliable_ordered': ('exactly once in order', ('lost', 'late', 'newest_missing')),
+    'reliable_sequenced': ('newest arrives', ('late', 'newest_missing')),
+}
+
+
+def expect_all_kept(result, names=tuple(PROMISES)):
+    """Every promise was kept, by the counts; messages of these guarantees were sent, no others."""
+    expect('guarantees', sorted(result['guarantees']), sorted(PROMISES))
+    for name, flow in result['guarantees'].items():
+        promise, faults = PROMISES[name]
+        expect(name + ' promise', flow['promise'], promise)
+        expect(name + ' kept', flow['kept'], True)
+        expect(name + ' was sent', flow['sent'] > 0, name in names)
+        expect(name + ' lost', flow['lost'], flow['sent'] - flow['arrived'])
+        for fault in ('twice', 'damaged', *faults):
+            expect(name + ' ' + fault, flow[fault], 0)
+    expect('kept', result['kept'], True)
+
+
+def total(result, count):
+    return sum(flow[count] for flow in result['guarantees'].values())

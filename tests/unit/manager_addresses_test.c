@@ -1,0 +1,95 @@
+/** The manager's map of addresses, when connections move about. */
+#include "tests/unit/manager_bed.h"
+#include "transport/manager_state.h"
+
+/** Sends a datagram by id, from the peer's new address. */
+static void arrive_moved(struct bed *bed, uint32_t from, eddy_connection handle)
+{
+    arrive(bed, from, WORD_ID | WORD_MOVED | ed_wire_id_of(handle, 0) >> 8);
+}
+
+/** Who has the address of the n-th peer: says something from there. 0: a newcomer. */
+static eddy_connection owner_of(struct bed *bed, uint32_t n, uint64_t now_ms)
+{
+    uint32_t count = ed_manager_connection_count(bed->manager);
+
+    arrive(bed, n, 1);
+    poll_at(bed, now_ms);
+    eddy_connection owner = want_event(bed, "owner", FAKE_DATAGRAM).connection;
+    return ed_manager_connection_count(bed->manager) == count ? owner : 0;
+}
+
+/** The map follows the connections, whoever had the address before; each ends by itself. */
+static void addresses_follow_connections(void **state)
+{
+    struct bed *bed = bed_open((struct bed_limits){0, 8, 8});
+
+    (void)state;
+    eddy_connection first = meet(bed, 1, 1), second = meet(bed, 2, 1);
+    arrive_moved(bed, 5, first);
+    poll_at(bed, 2);
+    CHECK_EQ("the new address is its", owner_of(bed, 5, 3), first);
+
+    arrive_moved(bed, 2, first); // the address of the second
+    poll_at(bed, 4);
+    CHECK_EQ("who came last", owner_of(bed, 2, 5), first);
+    arrive_moved(bed, 5, second); // and they have swapped
+    poll_at(bed, 6);
+    CHECK_EQ("the one", owner_of(bed, 2, 7), first);
+    CHECK_EQ("the other", owner_of(bed, 5, 7), second);
+    CHECK_EQ("nobody was lost", ed_manager_connection_count(bed->manager), 2);
+
+    arrive_moved(bed, 5, first); // takes it from the second, which then ends
+    poll_at(bed, 8);
+    order(bed, second, FAKE_END, 0);
+    poll_at(bed, 9);
+    CHECK_EQ("not taken along", owner_of(bed, 5, 10), first);
+    CHECK_EQ("the old ones are free", owner_of(bed, 2, 11), 0);
+    CHECK_EQ("the old ones are free", owner_of(bed, 1, 11), 0);
+    bed_close(bed);
+}
+
+/** Whether the n-th peer's address leads to the connection. */
+static bool leads_to(const struct bed *bed, uint32_t n, eddy_connection handle)
+{
+    eddy_address address = peer(n);
+    const ed_manager_slot *slot = ed_manager_find_address(bed->manager, &address, ED_SIDE_INCOMING);
+
+    return slot != NULL && slot->handle == handle;
+}
+
+/** Without memory for the map a connection is found where it was, until the next datagram. */
+static void no_memory_to_follow(void **state)
+{
+    enum { MANY = 150, AWAY = 1000 };
+    struct bed *bed = bed_open((struct bed_limits){0, MANY, MANY});
+    unsigned failures = 0;
+
+    (void)state;
+    eddy_connection first = meet(bed, AWAY, 1);
+    for (uint32_t n = 1; n < MANY; n++) { // the map meets its limits on the way
+        uint32_t to = AWAY + n;
+        (void)meet(bed, n, n);
+        bed->memory.fail_after = 0;
+        arrive_moved(bed, to, first);
+        poll_at(bed, n);
+        bool failed = !leads_to(bed, to, first);
+        CHECK_EQ("one or the other", leads_to(bed, to - 1, first), failed);
+        failures += failed ? 1 : 0;
+        bed->memory.fail_after = UINT64_MAX;
+        arrive_moved(bed, to, first);
+        poll_at(bed, n);
+        CHECK("then there", leads_to(bed, to, first) && !leads_to(bed, to - 1, first));
+    }
+    CHECK("it was tried", failures > 0);
+    bed_close(bed);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(addresses_follow_connections),
+        cmocka_unit_test(no_memory_to_follow),
+    };
+    return cmocka_run_group_tests_name("manager_addresses", tests, NULL, NULL);
+}
