@@ -10,8 +10,6 @@ enum {
     GUARANTEES = 5,
     PER_TICK = 100, /* messages of each node and tick: of all guarantees in turn */
     WARM_TICKS = 50,
-    WARM_FACTOR = 4, /* the warm-up asks for more than what follows */
-    WARM_LOSS_FACTOR = 10,
     MESSAGES = 1000 * 1000,
     MESSAGES_SLOW = 40 * 1000,
     BUDGET_SIZE = 64 * 1024, /* the smallest that a configuration allows */
@@ -54,6 +52,23 @@ static void talk(size_t ticks, size_t per_tick)
     ed_cluster_await_delivered(&cluster, 60 * ED_NS_PER_S);
 }
 
+/** Asks for more than what follows: of what is in flight, and of what waits behind what was lost.
+ */
+static void warm_up(uint32_t loss_ppm)
+{
+    const struct {
+        uint32_t loss_factor;
+        size_t per_tick;
+    } rows[] = {{20, PER_TICK / 8}, {20, PER_TICK / 4}, {20, PER_TICK / 2}, {20, PER_TICK},
+                {4, PER_TICK},      {4, 4 * PER_TICK},  {1, 8 * PER_TICK}};
+
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        set_loss(rows[i].loss_factor * loss_ppm);
+        talk(WARM_TICKS, rows[i].per_tick);
+    }
+    set_loss(loss_ppm);
+}
+
 static void a_warm_connection_allocates_nothing(void **state)
 {
     const struct {
@@ -73,10 +88,7 @@ static void a_warm_connection_allocates_nothing(void **state)
         uint64_t calls[2];
 
         open_pair(rows[i].name, i, (ed_sizes){8, 64}, &server, &client);
-        // What is held back for want of what was lost is most when most is lost.
-        set_loss(WARM_LOSS_FACTOR * rows[i].loss_ppm);
-        talk(WARM_TICKS, WARM_FACTOR * PER_TICK);
-        set_loss(rows[i].loss_ppm);
+        warm_up(rows[i].loss_ppm);
         for (size_t n = 0; n < 2; n++) {
             calls[n] = cluster.nodes[n].memory.calls;
             cluster.nodes[n].memory.fail_after = 0;
