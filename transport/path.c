@@ -104,6 +104,7 @@ bool ed_paths_expire(ed_paths *paths, uint64_t pto_ns, uint64_t now_ns)
     ED_ASSERT(ed_paths_has_candidate(paths) && now_ns >= paths->deadline_ns);
     if (paths->attempts == ED_PATH_ATTEMPTS_MAX) {
         drop_candidate(paths);
+        paths->is_unanswered = true;
         return true;
     }
     paths->attempts++;
@@ -126,11 +127,13 @@ ed_path_answer ed_paths_on_answer(ed_paths *paths, uint64_t data)
         return ED_PATH_ANSWER_NONE;
     if (data == paths->question[ED_PATH_CANDIDATE].data) {
         drop_candidate(paths);
+        paths->is_unanswered = false;
         paths->at[ED_PATH_CURRENT] = candidate;
         return ED_PATH_ANSWER_MOVED;
     }
     if (data == paths->question[ED_PATH_CURRENT].data) {
         drop_candidate(paths);
+        paths->is_unanswered = false;
         return ED_PATH_ANSWER_STAYED;
     }
     return ED_PATH_ANSWER_NONE;

@@ -46,6 +46,7 @@ typedef struct ed_paths {
     uint64_t began_ns;    /* when the last candidate became one */
     uint64_t next_ns;     /* when another may */
     uint64_t deadline_ns; /* when to call ed_paths_expire; ED_NEVER_NS: never */
+    bool is_unanswered;   /* neither end answered in time when both were asked last */
 } ed_paths;
 
 /** No candidate. */
