@@ -49,8 +49,9 @@ enum {
     ED_CREDIT_INITIAL = 16 << 10,    /* bytes of reliable messages granted in the handshake, */
     ED_CREDIT_INITIAL_MIN = 5 << 10, /* or less, if there may be many connections */
     ED_UNRELIABLE_QUEUE_MAX =
-        256 << 10,      /* bytes waiting to be sent; above, the oldest is dropped */
-    ED_PARTIAL_MAX = 8, /* unreliable messages of a connection that wait for parts */
+        256 << 10,                    /* bytes waiting to be sent; above, the oldest is dropped */
+    ED_IDLE_RINGS_SIZE_MAX = 4 << 10, /* bytes of rings that a connection keeps for the next gap */
+    ED_PARTIAL_MAX = 8,               /* unreliable messages of a connection that wait for parts */
 
     /* recovery */
     ED_ACK_ELICITING_MAX = 2, /* this many unacknowledged packets are acknowledged at once */
