@@ -381,7 +381,8 @@ typedef struct eddy_event_moved {
 
 /**
  * One event. Give it back with eddy_release when done: a message has something to release, and so
- * has an event with a payload.
+ * has an event with a payload. There is room for the payloads of max_connections newcomers: each
+ * that is kept longer than its connection may keep a newcomer with a payload out.
  */
 typedef struct eddy_event {
     eddy_event_type type;

@@ -127,8 +127,8 @@ static eddy_status create_parts(eddy_manager *m)
     m->control_pool = ed_pool_create(allocator, CONTROL_BUDGET + m->config.max_outgoing *
                                                                      ed_event_payload_charge());
     m->notice_pool = ed_pool_create(allocator, NOTICE_BUDGET);
-    m->event_pool =
-        ed_pool_create(allocator, (m->config.max_outgoing + incoming_max) * ed_event_charge());
+    m->event_pool = ed_pool_create(allocator, (m->config.max_outgoing + incoming_max) *
+                                                  ed_event_charge(m->config.ask));
     m->payload_pool = ed_pool_create(allocator, incoming_max * ed_event_payload_charge());
     m->send_pool = ed_pool_create(allocator, m->config.send_budget);
     m->receive_pool = ed_pool_create(allocator, m->config.receive_budget);

@@ -52,6 +52,21 @@ typedef struct ed_conn_end {
     char reason[EDDY_REASON_SIZE];
 } ed_conn_end;
 
+/** What happens to it, for its statistics; ed_conn_get_stats adds what is known elsewhere. */
+typedef struct ed_conn_counts {
+    uint64_t sent_datagrams;
+    uint64_t sent_bytes;
+    uint64_t packets_lost;
+    uint64_t packets_spurious;
+    uint64_t probes_sent;
+    uint64_t messages_sent;
+    uint64_t messages_resent;
+    uint64_t received_datagrams;
+    uint64_t received_bytes;
+    uint64_t messages_delivered;
+    uint64_t messages_duplicate;
+} ed_conn_counts;
+
 /** Where the datagram came from whose frames are being taken. */
 typedef struct ed_conn_arrival {
     ed_path path;
@@ -107,7 +122,7 @@ typedef struct ed_conn {
     uint64_t life_ping_next_ns; /* when a packet that cannot be kept is next answered by a PING */
 
     ed_timers timers;
-    eddy_connection_stats stats; /* the counters; ed_conn_get_stats adds the rest */
+    ed_conn_counts counts;
 
     /* ending */
     ed_close close;         /* that we say, and what to report when we are done */

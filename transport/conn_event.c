@@ -65,7 +65,7 @@ static ed_event_item message_event(ed_conn *conn, ed_block *block)
                           .skipped = ed_block_skipped(block)};
 
     conn->shared->stats->messages_delivered++;
-    conn->stats.messages_delivered++;
+    conn->counts.messages_delivered++;
     ed_return_mark(block, conn->handle);
     return item;
 }

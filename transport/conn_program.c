@@ -41,7 +41,7 @@ eddy_status ed_conn_send(ed_conn *conn, const ed_message *message, uint64_t now_
     eddy_status status = accept_message(conn, message);
 
     conn->shared->stats->messages_sent++;
-    conn->stats.messages_sent++;
+    conn->counts.messages_sent++;
     if (status != EDDY_OK)
         refuse_message(conn, message);
     ed_conn_update_expiry(conn);

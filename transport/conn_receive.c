@@ -28,7 +28,7 @@ static void on_packet_acked(ed_conn *conn, const ed_sent *packet, uint64_t in_fl
         ed_ack_on_acked(&conn->ack, packet->ack_largest);
     if ((packet->flags & ED_SENT_WAS_LOST) != 0) {
         conn->shared->stats->packets_spurious++;
-        conn->stats.packets_spurious++;
+        conn->counts.packets_spurious++;
         if (packet->number >= conn->path_first)
             conn->congestion_ops->on_spurious(&conn->congestion, packet->sent_ns, packet->size,
                                               now_ns);
@@ -67,7 +67,7 @@ static eddy_status apply_ranges(ed_conn *conn, const ed_ack_frame *frame, uint64
 void ed_conn_on_packet_lost(ed_conn *conn, const ed_sent *packet)
 {
     conn->shared->stats->packets_lost++;
-    conn->stats.packets_lost++;
+    conn->counts.packets_lost++;
     for (size_t i = 0; i < packet->ref_count; i++)
         ed_outbox_on_lost(&conn->outbox, ed_sent_refs(&conn->sent, packet, i), packet->number);
     conn->inbox.credit.pending |= (packet->flags & ED_SENT_HAS_CREDIT) != 0;
@@ -161,7 +161,7 @@ static verdict judge(ed_conn *conn, eddy_status status, bool reliable)
         return reliable ? UNKEPT : TAKEN;
     }
     stats->messages_duplicate += status == EDDY_EEXIST ? 1 : 0;
-    conn->stats.messages_duplicate += status == EDDY_EEXIST ? 1 : 0;
+    conn->counts.messages_duplicate += status == EDDY_EEXIST ? 1 : 0;
     return status == EDDY_OK || status == EDDY_EEXIST ? TAKEN : VIOLATION;
 }
 

@@ -177,7 +177,7 @@ static void put(struct draft *d, ed_conn *conn, const ed_outgoing *next)
     d->message_count++;
     draft_flag(d, ED_SENT_ACK_ELICITING);
     conn->shared->stats->messages_resent += next->part != NULL && !next->is_skip ? 1 : 0;
-    conn->stats.messages_resent += next->part != NULL && !next->is_skip ? 1 : 0;
+    conn->counts.messages_resent += next->part != NULL && !next->is_skip ? 1 : 0;
     if (ed_outbox_on_sent(&conn->outbox, next, d->packet.number, &d->refs[d->ref_count]))
         d->ref_count++;
 }
@@ -299,7 +299,7 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
         draft_flag(&d, ED_SENT_PROBE);
         conn->probes--;
         conn->shared->stats->probes_sent++;
-        conn->stats.probes_sent++;
+        conn->counts.probes_sent++;
     }
     if (elicits && d.message_count == 0)
         draft_pad_client(&d);

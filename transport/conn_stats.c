@@ -1,6 +1,6 @@
 /**
  * What a connection can tell about itself: the rows of EDDY_CONNECTION_STATS_MAP. A counter grows
- * where it happens, in ed_conn.stats; what is so at the moment is added here, part by part.
+ * where it happens, in ed_conn.counts; what is so at the moment is added here, part by part.
  */
 #include "transport/conn.h"
 
@@ -17,10 +17,25 @@ static void add_path(const ed_conn *conn, eddy_connection_stats *stats)
     stats->pacing_rate = conn->pacer.rate;
 }
 
+static void add_counts(const ed_conn_counts *counts, eddy_connection_stats *stats)
+{
+    stats->sent_datagrams = counts->sent_datagrams;
+    stats->sent_bytes = counts->sent_bytes;
+    stats->packets_lost = counts->packets_lost;
+    stats->packets_spurious = counts->packets_spurious;
+    stats->probes_sent = counts->probes_sent;
+    stats->messages_sent = counts->messages_sent;
+    stats->messages_resent = counts->messages_resent;
+    stats->received_datagrams = counts->received_datagrams;
+    stats->received_bytes = counts->received_bytes;
+    stats->messages_delivered = counts->messages_delivered;
+    stats->messages_duplicate = counts->messages_duplicate;
+}
+
 void ed_conn_get_stats(const ed_conn *conn, eddy_connection_stats *stats)
 {
-    *stats = conn->stats;
+    *stats = (eddy_connection_stats){.packets_sent = conn->sent.next,
+                                     .messages_shed = conn->outbox.shed_count};
     add_path(conn, stats);
-    stats->packets_sent = conn->sent.next;
-    stats->messages_shed = conn->outbox.shed_count;
+    add_counts(&conn->counts, stats);
 }

@@ -19,9 +19,9 @@ static size_t data_size(eddy_event_type type)
                                         : sizeof(eddy_event_disconnected);
 }
 
-size_t ed_event_charge(void)
+size_t ed_event_charge(bool asks)
 {
-    return ed_pool_charge(data_size(EDDY_CONNECT_REQUEST)) +
+    return (asks ? ed_pool_charge(data_size(EDDY_CONNECT_REQUEST)) : 0) +
            ed_pool_charge(data_size(EDDY_CONNECTED)) + ed_pool_charge(data_size(EDDY_DISCONNECTED));
 }
 

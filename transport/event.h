@@ -19,8 +19,9 @@ typedef struct ed_event_item {
     uint8_t stream;
 } ed_event_item;
 
-/** What the events of a connection that must not be lost are charged in a pool. */
-size_t ed_event_charge(void);
+/** What the events of a connection that must not be lost are charged: with CONNECT_REQUEST or not.
+ */
+size_t ed_event_charge(bool asks);
 
 /** What the payload of one is charged, at most. */
 size_t ed_event_payload_charge(void);

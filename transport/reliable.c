@@ -142,8 +142,8 @@ static void receive(void *connection, const eddy_datagram *datagram, uint64_t no
 {
     ed_conn *conn = connection;
 
-    conn->stats.received_datagrams++;
-    conn->stats.received_bytes += datagram->size;
+    conn->counts.received_datagrams++;
+    conn->counts.received_bytes += datagram->size;
     ed_conn_receive(conn, datagram, now_ns);
 }
 
@@ -290,8 +290,8 @@ static bool transmit(void *connection, ed_output *output, uint64_t now_ns)
     output->datagram.size = ed_conn_transmit(conn, &path, output->datagram.data, now_ns);
     output->datagram.remote = path.remote;
     output->datagram.local = path.local;
-    conn->stats.sent_datagrams += output->datagram.size > 0 ? 1 : 0;
-    conn->stats.sent_bytes += output->datagram.size;
+    conn->counts.sent_datagrams += output->datagram.size > 0 ? 1 : 0;
+    conn->counts.sent_bytes += output->datagram.size;
     return output->datagram.size > 0;
 }
 

@@ -13,6 +13,7 @@ enum {
     RATE_HZ = 60,
     MESSAGES_AT_ONCE = 10 * 1000,
     BURST_LIMIT_S = 10,
+    BUDGET_SIZE = 32 << 20, /* all that is sent at once */
 };
 
 static void open_pair(ed_cluster *cluster, const char *name, uint64_t seed, ed_sizes sizes)
@@ -20,6 +21,7 @@ static void open_pair(ed_cluster *cluster, const char *name, uint64_t seed, ed_s
     eddy_config server = ed_cluster_server_config();
     eddy_config client = ed_cluster_client_config();
 
+    server.connection_send_budget = client.connection_send_budget = BUDGET_SIZE;
     ed_cluster_open(cluster, name, seed);
     cluster->sizes = sizes;
     ed_cluster_add_pair(cluster, &server, &client);
@@ -65,8 +67,7 @@ static void the_last_message_is_repaired_without_further_traffic(void **state)
         static ed_cluster cluster;
         dropper d = {.first = rows[i].messages - 1, .count = rows[i].dropped};
 
-        open_pair(&cluster, rows[i].name, i,
-                  (ed_sizes){EDDY_PIECE_SIZE_MAX, EDDY_PIECE_SIZE_MAX});
+        open_pair(&cluster, rows[i].name, i, (ed_sizes){EDDY_PIECE_SIZE_MAX, EDDY_PIECE_SIZE_MAX});
         ed_world_observe(cluster.world, drop_some, &d);
         ed_node *client = &cluster.nodes[1];
         ed_node_send_many(client, &client->endpoints[0], EDDY_RELIABLE_ORDERED, 0,

@@ -7,6 +7,7 @@ enum {
     STREAMS = 32,
     PER_STREAM = 8000, /* within the window of a lane */
     LOOK_MS = 10,
+    BUDGET_SIZE = 32 << 20, /* all that is sent at once, charges included */
 };
 
 static ed_cluster cluster;
@@ -18,6 +19,7 @@ static void open_pair(const char *name, uint64_t delay_ns)
     eddy_config client = ed_cluster_client_config();
     ed_link_config link = ed_link_config_default();
 
+    client.connection_send_budget = BUDGET_SIZE;
     ed_cluster_open(&cluster, name, 1);
     link.delay_ns = delay_ns;
     CHECK_EQ(name, ed_world_set_link(cluster.world, NULL, NULL, &link), EDDY_OK);
@@ -32,7 +34,9 @@ static eddy_status try_send(uint8_t stream, size_t size)
     eddy_status status = eddy_send(client->manager, client->endpoints[0].handle,
                                    EDDY_RELIABLE_ORDERED, stream, data, size);
 
-    if (status == EDDY_OK)
+    if (status == EDDY_EAGAIN)
+        ed_endpoint_on_refused(&client->endpoints[0]);
+    else
         ed_world_touch(cluster.world, client->host);
     return status;
 }

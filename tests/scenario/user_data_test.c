@@ -118,7 +118,8 @@ static void events_that_wait_carry_it(void **state)
     ed_cluster_close(&cluster);
 }
 
-/** A slot stays with its connection until the program has taken the last event, and so does this. */
+/** A slot stays with its connection until the program has taken the last event, and so does this.
+ */
 static void the_slot_is_kept(void **state)
 {
     char host_port[EDDY_ADDRESS_TEXT_SIZE];

@@ -13,7 +13,7 @@ static int setup(void **state)
 {
     (void)state;
     ed_counting_alloc_init(&counting, NULL);
-    pool = ed_pool_create(&counting.allocator, ed_event_charge());
+    pool = ed_pool_create(&counting.allocator, ed_event_charge(true));
     return pool != NULL ? 0 : -1;
 }
 
