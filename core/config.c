@@ -47,6 +47,8 @@ static const char *bad_bind(const eddy_config *c)
 
 static const char *bad_limit(const eddy_config *c)
 {
+    if (c->ask && !c->accept)
+        return "ask";
     if (c->max_connections > CONNECTIONS_MAX)
         return "max_connections";
     if (c->max_connections == 0 && (c->accept || c->max_outgoing == 0))
@@ -77,6 +79,8 @@ static const char *bad_time(const eddy_config *c)
 
 static const char *bad_budget(const eddy_config *c)
 {
+    if (c->rate_max != 0 && c->rate_max < EDDY_RATE_MIN)
+        return "rate_max";
     if (c->max_message_size < EDDY_PIECE_SIZE_MAX || c->max_message_size > EDDY_MESSAGE_SIZE_LIMIT)
         return "max_message_size";
     // A message that no budget has room for could be accepted by nobody, ever.

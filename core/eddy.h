@@ -208,6 +208,7 @@ typedef enum eddy_congestion {
 typedef struct eddy_config {
     const char *bind;     /* "HOST:PORT", ":PORT" (both families); NULL: any port, both families */
     bool accept;          /* whether others may connect to us */
+    bool ask;             /* whether the program decides about each of them: EDDY_CONNECT_REQUEST */
     bool pump;            /* whether eddy runs a thread of its own; otherwise call eddy_poll */
     uint64_t protocol_id; /* names the game and its version; both ends must agree */
     uint32_t max_connections;      /* incoming connections, 0-65,000 */
@@ -216,6 +217,7 @@ typedef struct eddy_config {
     uint32_t handshake_timeout_ms; /* 100-600,000 */
     uint32_t idle_timeout_ms;      /* silence that ends a connection; 0: never; else >= 100 */
     uint32_t keepalive_ms;         /* silence that is answered by a ping; 0: never */
+    uint64_t rate_max;             /* bytes per second of a connection; 0: no cap; else >= 1,200 */
     size_t max_message_size;       /* bytes; both ways: larger ones are neither sent nor taken */
     size_t send_budget;            /* bytes accepted by eddy_send and not yet acknowledged */
     size_t connection_send_budget; /* the same, of one connection */
@@ -229,6 +231,7 @@ typedef struct eddy_config {
     const eddy_allocator *allocator; /* NULL: mimalloc, private to eddy. Copied */
     const eddy_entropy *entropy;     /* NULL: the operating system's. Copied */
     const eddy_socket *socket;       /* NULL: UDP. Copied; once open, closed by eddy_close */
+    void *user_data;                 /* the program's own: what eddy_user_data returns */
 } eddy_config;
 
 /** A client's configuration: any port, accepts nobody, with a pump thread. */
@@ -260,6 +263,9 @@ typedef enum eddy_guarantee {
 
 #define EDDY_STREAM_COUNT 256 /* streams of each guarantee; each has an order of its own */
 
+/** The lowest cap on a rate, in bytes per second: a datagram. */
+#define EDDY_RATE_MIN 1200
+
 /** A message up to this size travels in one datagram; a larger one in several. */
 #define EDDY_PIECE_SIZE_MAX 1150
 
@@ -278,11 +284,12 @@ typedef enum eddy_guarantee {
     X(EDDY_END_CLOSED_REMOTE, 2, "closed by the peer") /* `code` and `reason` are what it gave */  \
     X(EDDY_END_IDLE, 3, "nothing was heard from the peer") /* for idle_timeout_ms */               \
     X(EDDY_END_NO_ANSWER, 4, "the peer did not answer")    /* for handshake_timeout_ms */          \
-    X(EDDY_END_REFUSED, 5, "refused by the peer")          /* `code` is an eddy_refusal */         \
+    X(EDDY_END_REFUSED, 5, "refused by the peer")          /* `refusal` says why */                \
     X(EDDY_END_PROTOCOL, 6, "the protocol was broken")     /* by the peer, or it says by us */     \
     X(EDDY_END_MEMORY, 7, "out of memory")                 /* here or there */                     \
     X(EDDY_END_REPLACED, 8, "the peer lost its state and connected anew")                          \
-    X(EDDY_END_DUPLICATE, 9, "there is a connection to that address already")
+    X(EDDY_END_DUPLICATE, 9, "there is a connection to that address already")                      \
+    X(EDDY_END_UNDECIDED, 10, "the request to connect was not answered in time") /* by us */
 
 typedef enum eddy_end {
 #define X(name, value, text) name = (value),
@@ -293,9 +300,11 @@ typedef enum eddy_end {
 /** The text of an end; "unknown end" for a value that is none. Never NULL; static. */
 EDDY_API const char *eddy_end_text(eddy_end end);
 
-/** `code` of EDDY_END_REFUSED. */
+/** Why the peer refused. */
 typedef enum eddy_refusal {
-    EDDY_REFUSED_FULL = 1,
+    EDDY_NOT_REFUSED = 0,
+    EDDY_REFUSED_FULL = 1,       /* all its places are taken */
+    EDDY_REFUSED_BY_PROGRAM = 2, /* `code` and `reason` are what its eddy_refuse gave */
 } eddy_refusal;
 
 typedef enum eddy_event_type {
@@ -304,23 +313,40 @@ typedef enum eddy_event_type {
     EDDY_DISCONNECTED = 2, /* the last event of its connection, exactly once; until it is taken
                               the connection counts in max_connections or max_outgoing */
     EDDY_MESSAGE = 3,
-    EDDY_WRITABLE = 4, /* there is room again, after eddy_send said EDDY_EAGAIN */
-    EDDY_RECEIPT = 5,  /* what became of a message that was sent with a receipt */
-    EDDY_MOVED = 6,    /* the peer has another address, and has proved it */
+    EDDY_WRITABLE = 4,        /* there is room again, after eddy_send said EDDY_EAGAIN */
+    EDDY_RECEIPT = 5,         /* what became of a message that was sent with a receipt */
+    EDDY_MOVED = 6,           /* the peer has another address, and has proved it */
+    EDDY_CONNECT_REQUEST = 7, /* somebody wants to connect: answer by eddy_accept or eddy_refuse */
 } eddy_event_type;
 
 #define EDDY_REASON_SIZE 64 /* bytes of a close reason, its NUL included */
+
+#define EDDY_CONNECT_PAYLOAD_MAX 256 /* bytes that may go with a request to connect */
 
 /** EDDY_CONNECTED. */
 typedef struct eddy_event_connected {
     eddy_address remote;
     bool incoming;
+    /** What came with the request, if the event is the first of it: incoming, and not `ask`. */
+    const uint8_t *payload; /* NULL: none; else valid until eddy_release */
+    size_t payload_size;
 } eddy_event_connected;
+
+/**
+ * EDDY_CONNECT_REQUEST, with config.ask: to be answered within 5 s, or it ends in EDDY_DISCONNECTED
+ * with EDDY_END_UNDECIDED. The peer may say the same things again and again: that is one request.
+ */
+typedef struct eddy_event_request {
+    eddy_address remote;
+    const uint8_t *payload; /* NULL: none; else valid until eddy_release */
+    size_t payload_size;
+} eddy_event_request;
 
 /** EDDY_DISCONNECTED. */
 typedef struct eddy_event_disconnected {
     eddy_end end;
-    uint32_t code;        /* the application's own, from eddy_disconnect */
+    eddy_refusal refusal; /* of EDDY_END_REFUSED, or EDDY_NOT_REFUSED */
+    uint32_t code;        /* the application's own, from eddy_disconnect or eddy_refuse */
     uint64_t undelivered; /* reliable messages accepted and not known to have arrived */
     char reason[EDDY_REASON_SIZE];
 } eddy_event_disconnected;
@@ -353,16 +379,22 @@ typedef struct eddy_event_moved {
     eddy_address remote; /* where the peer is now */
 } eddy_event_moved;
 
-/** One event. Give it back with eddy_release when done; only a message has something to release. */
+/**
+ * One event. Give it back with eddy_release when done: a message has something to release, and so
+ * has an event with a payload. There is room for the payloads of max_connections newcomers: each
+ * that is kept longer than its connection may keep a newcomer with a payload out.
+ */
 typedef struct eddy_event {
     eddy_event_type type;
     eddy_connection connection;
+    void *user_data; /* of the connection, as of now: see eddy_set_connection_data */
     union {
         eddy_event_connected connected;
         eddy_event_disconnected disconnected;
         eddy_event_message message;
         eddy_event_receipt receipt;
         eddy_event_moved moved;
+        eddy_event_request request;
     };
     void *block; /* eddy's own */
 } eddy_event;
@@ -400,10 +432,44 @@ EDDY_API void eddy_shutdown(eddy_manager *manager, uint32_t flush_ms);
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_connect(eddy_manager *manager, const char *host_port,
                                                   eddy_connection *connection);
 
+/** How to connect. Zeroed: as eddy_connect does. */
+typedef struct eddy_connect_options {
+    const void *payload; /* for the other end's program to judge by. Copied */
+    size_t payload_size; /* at most EDDY_CONNECT_PAYLOAD_MAX */
+    void *user_data;     /* as eddy_set_connection_data does, before the first event */
+} eddy_connect_options;
+
+/**
+ * As eddy_connect.
+ * @param options NULL: none.
+ * @return also EDDY_ETOOBIG (payload) and EDDY_EINVAL (a size and no payload).
+ */
+EDDY_API EDDY_MUST_CHECK eddy_status eddy_connect_with(eddy_manager *manager, const char *host_port,
+                                                       const eddy_connect_options *options,
+                                                       eddy_connection *connection);
+
 /** As eddy_connect, to an address at hand. Never blocks. */
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_connect_address(eddy_manager *manager,
                                                           const eddy_address *remote,
                                                           eddy_connection *connection);
+
+/**
+ * Lets the peer of an EDDY_CONNECT_REQUEST in: EDDY_CONNECTED follows when it answers, otherwise
+ * EDDY_DISCONNECTED (EDDY_END_NO_ANSWER after 5 s). Messages may be sent at once.
+ * @return EDDY_OK; EDDY_ECONNECTION; EDDY_ESTATE (not a request, or answered before); EDDY_ENOMEM
+ * or EDDY_ECLOSED, and then nothing has changed.
+ */
+EDDY_API EDDY_MUST_CHECK eddy_status eddy_accept(eddy_manager *manager, eddy_connection connection);
+
+/**
+ * Turns the peer of an EDDY_CONNECT_REQUEST away; it ends with EDDY_REFUSED_BY_PROGRAM. Here the
+ * connection ends as all do, in one EDDY_DISCONNECTED (EDDY_END_CLOSED_LOCAL); for 5 s more its
+ * place is kept to say the same to a peer that did not hear. eddy_disconnect does the same.
+ * @param reason at most EDDY_REASON_SIZE - 1 bytes arrive; NULL: none.
+ * @return as eddy_accept.
+ */
+EDDY_API eddy_status eddy_refuse(eddy_manager *manager, eddy_connection connection, uint32_t code,
+                                 const char *reason);
 
 /**
  * Sends a copy of the message on a stream of its guarantee.
@@ -447,10 +513,9 @@ enum {
 
 /** How the streams of one number, of all guarantees, share a connection. Zeroed: the defaults. */
 typedef struct eddy_stream_options {
-    uint8_t
-        priority;   /* 1 first, 7 last, 0: EDDY_PRIORITY_DEFAULT; the lower waits for the higher */
-    uint8_t weight; /* share among streams of one priority; 0: EDDY_WEIGHT_DEFAULT */
-    size_t budget;  /* bytes accepted and not acknowledged on these streams; 0: no own limit */
+    uint8_t priority; /* 1 first, 7 last, 0: EDDY_PRIORITY_DEFAULT; each waits for those before */
+    uint8_t weight;   /* share among streams of one priority; 0: EDDY_WEIGHT_DEFAULT */
+    size_t budget;    /* bytes accepted and not acknowledged on these streams; 0: no own limit */
 } eddy_stream_options;
 
 /**
@@ -460,6 +525,16 @@ typedef struct eddy_stream_options {
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_set_stream(eddy_manager *manager,
                                                      eddy_connection connection, uint8_t stream,
                                                      const eddy_stream_options *options);
+
+/**
+ * Caps what a connection sends from the next poll on, in place of config.rate_max: all datagrams
+ * with what is in them, less the handshake's. Over a short time it may be ten datagrams more. Acks
+ * and probes are never held back, but the messages behind them wait longer.
+ * @param rate_max bytes per second; 0: no cap; else at least EDDY_RATE_MIN.
+ * @return EDDY_OK, EDDY_EINVAL, EDDY_ECONNECTION, EDDY_ENOMEM or EDDY_ECLOSED.
+ */
+EDDY_API eddy_status eddy_set_rate(eddy_manager *manager, eddy_connection connection,
+                                   uint64_t rate_max);
 
 /**
  * Ends a connection: sends what was accepted, for at most `flush_ms`, then tells the peer.
@@ -492,6 +567,21 @@ EDDY_API size_t eddy_next_batch(eddy_manager *manager, eddy_event *events, size_
 /** Gives an event's memory back and makes it EDDY_EVENT_NONE. An empty event is fine. */
 EDDY_API void eddy_release(eddy_manager *manager, eddy_event *event);
 
+/** What stands in config.user_data. */
+EDDY_API void *eddy_user_data(const eddy_manager *manager);
+
+/**
+ * Gives a connection something of the program's own, which every event of it that is taken from now
+ * on carries, EDDY_DISCONNECTED too: there it may be freed. A new connection has NULL. eddy never
+ * looks behind the pointer.
+ * @return EDDY_OK or EDDY_ECONNECTION.
+ */
+EDDY_API eddy_status eddy_set_connection_data(eddy_manager *manager, eddy_connection connection,
+                                              void *user_data);
+
+/** What was set; NULL if the handle is stale. */
+EDDY_API void *eddy_connection_data(eddy_manager *manager, eddy_connection connection);
+
 /** A descriptor that is readable while eddy_next has something to return; -1: none here. */
 EDDY_API int eddy_event_fd(eddy_manager *manager);
 
@@ -506,6 +596,42 @@ EDDY_API uint64_t eddy_now_ns(void);
 
 /** The address that the manager's socket is bound to. */
 EDDY_API eddy_address eddy_local_address(const eddy_manager *manager);
+
+/* ------------------------------------------------------------------------ looking at connections
+ */
+
+/*
+ * What follows looks at the connections themselves, as they are after the last poll. So each of
+ * these calls may have to wait for the end of a poll that is going on, but for nothing else.
+ */
+
+/** Where a connection stands. */
+typedef enum eddy_state {
+    EDDY_STATE_NONE = 0,       /* the handle is stale */
+    EDDY_STATE_REQUESTED = 1,  /* it is incoming, and the program has not decided about it */
+    EDDY_STATE_CONNECTING = 2, /* it was dialled or let in, and the other end has to confirm */
+    EDDY_STATE_CONNECTED = 3,
+    EDDY_STATE_CLOSING = 4, /* what was accepted is sent, or the end is being told */
+} eddy_state;
+
+EDDY_API eddy_state eddy_connection_state(eddy_manager *manager, eddy_connection connection);
+
+/**
+ * Lists the connections that the program has heard of and not yet of their end: those it dialled,
+ * and those of an EDDY_CONNECT_REQUEST or EDDY_CONNECTED event, which may still wait to be taken.
+ * @param handles room for `capacity`; NULL with a capacity of 0. In no order that means anything.
+ * @return how many there are, also where that is more than there was room for.
+ */
+EDDY_API size_t eddy_connections(eddy_manager *manager, eddy_connection *handles, size_t capacity);
+
+/**
+ * The address of the other end, as it is now.
+ * @return EDDY_OK; EDDY_ECONNECTION; EDDY_EAGAIN (dialled, and no poll has seen it yet); `*address`
+ * is then untouched.
+ */
+EDDY_API EDDY_MUST_CHECK eddy_status eddy_peer_address(eddy_manager *manager,
+                                                       eddy_connection connection,
+                                                       eddy_address *address);
 
 /* -------------------------------------------------------------------------------- statistics -- */
 
@@ -560,6 +686,47 @@ typedef struct eddy_stats {
 
 /** Copies the counters as of the last poll. */
 EDDY_API void eddy_get_stats(eddy_manager *manager, eddy_stats *stats);
+
+/** What one connection has seen. Times and sizes are as of now; counters only grow. */
+#define EDDY_CONNECTION_STATS_MAP(X)                                                               \
+    /* the path; times are 0 before the first sample */                                            \
+    X(rtt_smoothed_ns, "round trip, smoothed, without the peer's waiting")                         \
+    X(rtt_latest_ns, "the newest sample")                                                          \
+    X(rtt_min_ns, "the least sample")                                                              \
+    X(rtt_variation_ns, "mean deviation of the samples")                                           \
+    X(window, "bytes that may be in flight")                                                       \
+    X(in_flight, "bytes sent and neither acknowledged nor lost")                                   \
+    X(pacing_rate, "bytes per second that may leave")                                              \
+    /* sending */                                                                                  \
+    X(sent_datagrams, "datagrams sent, the handshake's too")                                       \
+    X(sent_bytes, "bytes in them")                                                                 \
+    X(packets_sent, "packets sent")                                                                \
+    X(packets_lost, "of these, declared lost")                                                     \
+    X(packets_spurious, "of these, acknowledged later")                                            \
+    X(probes_sent, "packets sent to ask for an acknowledgement")                                   \
+    X(messages_sent, "messages accepted from the program")                                         \
+    X(messages_resent, "copies of reliable messages sent again")                                   \
+    X(messages_shed, "unreliable messages dropped at the sender, oldest first")                    \
+    /* receiving */                                                                                \
+    X(received_datagrams, "datagrams that came for it")                                            \
+    X(received_bytes, "bytes in them")                                                             \
+    X(messages_delivered, "messages given to the program")                                         \
+    X(messages_duplicate, "reliable messages that arrived again")
+
+typedef struct eddy_connection_stats {
+#define X(name, text) uint64_t name;
+    EDDY_CONNECTION_STATS_MAP(X)
+#undef X
+} eddy_connection_stats;
+
+/**
+ * Copies the figures of a connection. May wait for the end of a poll, as eddy_connections does.
+ * @return EDDY_OK; EDDY_ECONNECTION; EDDY_EAGAIN (dialled, and no poll has seen it yet); `*stats`
+ * is then untouched.
+ */
+EDDY_API EDDY_MUST_CHECK eddy_status eddy_get_connection_stats(eddy_manager *manager,
+                                                               eddy_connection connection,
+                                                               eddy_connection_stats *stats);
 
 /** Copies the socket's counters as of the last poll. */
 EDDY_API void eddy_get_socket_stats(eddy_manager *manager, eddy_socket_stats *stats);

@@ -68,12 +68,6 @@ static ed_block *pull_spare(ed_block **list)
     return block;
 }
 
-size_t ed_block_charge(const ed_block *block)
-{
-    return block->size_class == NO_CLASS ? sizeof(ed_block) + block->size
-                                         : class_size(block->size_class);
-}
-
 static void free_all(ed_pool *pool, ed_block *list)
 {
     for (ed_block *block = pull_spare(&list); block != NULL; block = pull_spare(&list))
@@ -124,35 +118,19 @@ static ed_block *evict(ed_pool *pool, size_t charge)
 }
 
 /**
- * The class to take a kept block from: its own, or while there is plenty of room the next above in
- * which there is one, so that a warm pool does not allocate for a new mixture of sizes.
+ * Charges the account, and takes a kept block if there is one: else `*block` is NULL, and what must
+ * be freed to make room stands in `*evicted`. @return false: over the budget.
  */
-static unsigned kept_class(const ed_pool *pool, unsigned size_class)
-{
-    for (unsigned above = size_class; above < ED_POOL_CLASS_COUNT; above++)
-        if (pool->spare[above] != NULL && pool->charged + class_size(above) <= pool->budget / 2)
-            return above;
-    return size_class;
-}
-
-/**
- * Charges the account for the block `wanted`, and takes a kept one if there is one: else `*block`
- * is NULL, and what must be freed to make room stands in `*evicted`. @return false: over the
- * budget.
- */
-static bool reserve(ed_pool *pool, ed_block *wanted, ed_block **block, ed_block **evicted)
+static bool reserve(ed_pool *pool, unsigned size_class, size_t charge, ed_block **block,
+                    ed_block **evicted)
 {
     bool fits = false;
 
     ed_mutex_lock(&pool->mutex);
     ED_ASSERT(pool->charged + pool->kept <= pool->budget);
-    if (wanted->size_class != NO_CLASS)
-        wanted->size_class = (uint8_t)kept_class(pool, wanted->size_class);
-    size_t charge = ed_block_charge(wanted);
     if (charge <= pool->budget - pool->charged) {
         fits = true;
-        *block =
-            wanted->size_class == NO_CLASS ? NULL : pull_spare(&pool->spare[wanted->size_class]);
+        *block = size_class == NO_CLASS ? NULL : pull_spare(&pool->spare[size_class]);
         if (*block != NULL)
             pool->kept -= charge;
         else
@@ -175,31 +153,29 @@ ed_block *ed_pool_take(ed_pool *pool, size_t size)
 {
     if (size > UINT32_MAX - sizeof(ed_block))
         return NULL;
-    ed_block wanted = {.pool = pool,
-                       .size = (uint32_t)size,
-                       .holder_count = 1,
-                       .size_class = (uint8_t)class_of(sizeof(ed_block) + size)};
+    unsigned size_class = class_of(sizeof(ed_block) + size);
+    size_t charge = ed_pool_charge(size);
     ed_block *block = NULL;
     ed_block *evicted = NULL;
 
-    if (!reserve(pool, &wanted, &block, &evicted))
+    if (!reserve(pool, size_class, charge, &block, &evicted))
         return NULL;
     free_all(pool, evicted);
     if (block == NULL)
-        block = pool->allocator->allocate(pool->allocator->context, ed_block_charge(&wanted));
+        block = pool->allocator->allocate(pool->allocator->context, charge);
     if (block == NULL) {
-        refund(pool, ed_block_charge(&wanted));
+        refund(pool, charge);
         return NULL;
     }
-    *block = wanted;
+    *block = (ed_block){.pool = pool, .size = (uint32_t)size, .holder_count = 1};
     return block;
 }
 
 ed_block *ed_pool_share(ed_block *block)
 {
-    uint16_t before = atomic_fetch_add(&block->holder_count, 1);
+    uint32_t before = atomic_fetch_add(&block->holder_count, 1);
 
-    ED_ASSERT(before > 0 && before < UINT16_MAX); // only a holder can share
+    ED_ASSERT(before > 0 && before < UINT32_MAX); // only a holder can share
     return block;
 }
 
@@ -221,17 +197,18 @@ void ed_pool_give(ed_block *block)
     if (block == NULL)
         return;
     ed_pool *pool = block->pool;
-    uint16_t before = atomic_fetch_sub(&block->holder_count, 1);
+    uint32_t before = atomic_fetch_sub(&block->holder_count, 1);
     ED_ASSERT(before > 0); // else given twice
     if (before > 1)
         return;
 
     ED_ASSERT(pool != NULL);
-    if (block->size_class != NO_CLASS) {
-        keep(pool, block, block->size_class);
+    size_t size = sizeof(ed_block) + block->size;
+    unsigned size_class = class_of(size);
+    if (size_class != NO_CLASS) {
+        keep(pool, block, size_class);
         return;
     }
-    size_t size = ed_block_charge(block);
     refund(pool, size);
     ed_alloc_free(pool->allocator, block, size);
 }

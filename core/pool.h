@@ -30,9 +30,7 @@ typedef struct ed_block {
     struct ed_block *next;
     uint64_t note;
     uint32_t size; /* what was asked for */
-    _Atomic uint16_t holder_count;
-    uint8_t size_class; /* the pool's own */
-    uint8_t reserved;
+    _Atomic uint32_t holder_count;
     _Alignas(16) uint8_t data[];
 } ed_block;
 
@@ -54,8 +52,11 @@ void ed_pool_give(ed_block *block);
 /** What the account pays for a block of `size` bytes. */
 size_t ed_pool_charge(size_t size);
 
-/** What the account pays for this one: more than asked where a larger one was there already. */
-size_t ed_block_charge(const ed_block *block);
+/** What the account pays for this one. */
+static inline size_t ed_block_charge(const ed_block *block)
+{
+    return ed_pool_charge(block->size);
+}
 
 /** The bytes of blocks that are out. */
 size_t ed_pool_charged(ed_pool *pool);

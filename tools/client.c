@@ -93,6 +93,7 @@ static void take_event(ed_client *c, eddy_event *event)
     case EDDY_WRITABLE: // what there was no room for is still due, and tried again in a moment
     case EDDY_RECEIPT:
     case EDDY_MOVED:
+    case EDDY_CONNECT_REQUEST:
     case EDDY_EVENT_NONE:
         break;
     }

@@ -70,6 +70,7 @@ static void take_event(server *s, eddy_event *event)
     case EDDY_CONNECTED:
     case EDDY_RECEIPT:
     case EDDY_MOVED:
+    case EDDY_CONNECT_REQUEST:
     case EDDY_EVENT_NONE:
         break;
     }

@@ -1,4 +1,4 @@
-/** The calls of core/eddy.h: opening and ending a manager, messages, events, time. */
+/** The calls of core/eddy.h: opening and ending a manager, time, what it has counted. */
 #include <string.h>
 
 #include "core/alloc.h"
@@ -9,7 +9,6 @@
 enum {
     CONTROL_BUDGET = 1 << 20, /* bytes of reasons for closing that are on their way */
     NOTICE_BUDGET = 64 << 10, /* of events that may come late */
-    EVENT_BATCH = 64,
 };
 
 /* --------------------------------------------------------------------------------- opening -- */
@@ -38,18 +37,18 @@ static void stop(eddy_manager *m)
 }
 
 /**
- * A message that the program still holds keeps its pool: a leak, said in the log, is better than a
- * crash at the end or a pointer into nothing.
+ * What the program still holds keeps its pool: a leak, said in the log, is better than a crash at
+ * the end or a pointer into nothing.
  */
-static void destroy_receive_pool(eddy_manager *m)
+static void destroy_held(eddy_manager *m, ed_pool *pool, const char *what)
 {
-    size_t held = m->receive_pool == NULL ? 0 : ed_pool_charged(m->receive_pool);
+    size_t held = pool == NULL ? 0 : ed_pool_charged(pool);
 
     if (held == 0)
-        ed_pool_destroy(m->receive_pool);
+        ed_pool_destroy(pool);
     else
         ed_log_line(&m->log, 0, EDDY_LOG_ERROR, EDDY_LOG_MANAGER,
-                    "eddy_close: %zu bytes of messages were never released", held);
+                    "eddy_close: %zu bytes of %s were never released", held, what);
 }
 
 static void destroy_accounts(eddy_manager *m)
@@ -72,10 +71,12 @@ static void destroy(eddy_manager *m)
     ed_pool_destroy(m->notice_pool);
     ed_pool_destroy(m->event_pool);
     ed_pool_destroy(m->send_pool);
-    destroy_receive_pool(m);
+    destroy_held(m, m->payload_pool, "payloads");
+    destroy_held(m, m->receive_pool, "messages");
     if (m->socket.close != NULL)
         m->socket.close(m->socket.context);
     ed_mutex_destroy(&m->mutex);
+    ed_mutex_destroy(&m->core_mutex);
     eddy_allocator allocator = m->allocator;
     ed_alloc_free(&allocator, m, sizeof(*m));
 }
@@ -123,10 +124,12 @@ static eddy_status create_parts(eddy_manager *m)
     const eddy_allocator *allocator = &m->allocator;
     uint32_t incoming_max = m->config.accept ? m->config.max_connections : 0;
 
-    m->control_pool = ed_pool_create(allocator, CONTROL_BUDGET);
+    m->control_pool = ed_pool_create(allocator, CONTROL_BUDGET + m->config.max_outgoing *
+                                                                     ed_event_payload_charge());
     m->notice_pool = ed_pool_create(allocator, NOTICE_BUDGET);
-    m->event_pool =
-        ed_pool_create(allocator, (m->config.max_outgoing + incoming_max) * ed_event_charge());
+    m->event_pool = ed_pool_create(allocator, (m->config.max_outgoing + incoming_max) *
+                                                  ed_event_charge(m->config.ask));
+    m->payload_pool = ed_pool_create(allocator, incoming_max * ed_event_payload_charge());
     m->send_pool = ed_pool_create(allocator, m->config.send_budget);
     m->receive_pool = ed_pool_create(allocator, m->config.receive_budget);
     m->commands =
@@ -136,9 +139,10 @@ static eddy_status create_parts(eddy_manager *m)
     if (m->slots != NULL)
         m->accounts =
             ed_alloc_array(allocator, (size_t)ed_slots_count(m->slots) + 1, sizeof(*m->accounts));
-    return m->control_pool != NULL && m->notice_pool != NULL && m->event_pool != NULL && m->send_pool != NULL &&
-                   m->receive_pool != NULL && m->commands != NULL && m->events != NULL &&
-                   m->slots != NULL && m->accounts != NULL
+    return m->control_pool != NULL && m->notice_pool != NULL && m->event_pool != NULL &&
+                   m->payload_pool != NULL && m->send_pool != NULL && m->receive_pool != NULL &&
+                   m->commands != NULL && m->events != NULL && m->slots != NULL &&
+                   m->accounts != NULL
                ? EDDY_OK
                : EDDY_ENOMEM;
 }
@@ -149,10 +153,12 @@ static eddy_status create_core(eddy_manager *m)
                              .allocator = &m->allocator,
                              .entropy = &m->entropy,
                              .receive_pool = m->receive_pool,
+                             .payload_pool = m->payload_pool,
                              .accounts = m->accounts,
                              .notice_pool = m->notice_pool,
                              .event_pool = m->event_pool,
                              .returns = &m->returns,
+                             .slots = m->slots,
                              .stats = &m->live,
                              .log = &m->log};
     ed_reliable_init(&m->reliable, &shared, 0);
@@ -189,7 +195,9 @@ static bool wants_send(const eddy_manager *m)
 
 static uint64_t poll_core(eddy_manager *m, uint64_t now_ns)
 {
+    ed_mutex_lock(&m->core_mutex);
     uint64_t next_ns = ed_manager_poll(m->core, now_ns);
+    ed_mutex_unlock(&m->core_mutex);
 
     m->live.sends_refused = atomic_load(&m->sends_refused);
     ed_mutex_lock(&m->mutex);
@@ -213,6 +221,18 @@ static eddy_status start_pump(eddy_manager *m)
     return m->pump.wake_fd < 0 ? EDDY_ESYSTEM : ed_pump_start(&m->pump);
 }
 
+static eddy_status create_mutexes(eddy_manager *m)
+{
+    eddy_status status = ed_mutex_init(&m->mutex);
+
+    if (status != EDDY_OK)
+        return status;
+    status = ed_mutex_init(&m->core_mutex);
+    if (status != EDDY_OK)
+        ed_mutex_destroy(&m->mutex);
+    return status;
+}
+
 eddy_status eddy_open(eddy_manager **manager, const eddy_config *config)
 {
     eddy_config defaults = eddy_config_default();
@@ -230,7 +250,7 @@ eddy_status eddy_open(eddy_manager **manager, const eddy_config *config)
     if (m == NULL)
         return EDDY_ENOMEM;
     copy_config(m, config);
-    status = ed_mutex_init(&m->mutex);
+    status = create_mutexes(m);
     if (status != EDDY_OK) {
         eddy_allocator allocator = m->allocator;
         ed_alloc_free(&allocator, m, sizeof(*m));
@@ -292,114 +312,6 @@ eddy_status ed_api_push(eddy_manager *m, const ed_reliable_command *command)
     return ed_channel_push(m->commands, command, 1);
 }
 
-/* ---------------------------------------------------------------------------------- events -- */
-
-/** The deadline of a wait that begins now; without a pump nothing can come while we wait. */
-static uint64_t wait_until_ns(const eddy_manager *m, uint32_t timeout_ms)
-{
-    if (timeout_ms == 0 || !m->config.pump)
-        return 0;
-    return timeout_ms == EDDY_FOREVER ? ED_NEVER_NS : ed_clock_now_ns() + timeout_ms * ED_NS_PER_MS;
-}
-
-/** Hands a block back to the manager, and wakes it where it can do nothing before. */
-static void give_back(eddy_manager *m, ed_block *block)
-{
-    ed_reliable_command poke = {.head = {.kind = ED_COMMAND_POKE}};
-
-    if (!ed_returns_push(&m->returns, block))
-        return;
-    if (ed_channel_push(m->commands, &poke, 1) == EDDY_ENOMEM)
-        ed_returns_await(&m->returns); // so that the next one tries again
-}
-
-/** The program hears the last of a connection: its slot may be free now. */
-static void take_last(eddy_manager *m, const ed_event_item *item)
-{
-    if (ed_slots_is_outgoing(m->slots, item->connection)) {
-        // At once: whoever dials again now should not have to wait for a poll.
-        ed_pool_give(item->block);
-        ed_slots_forget(m->slots, item->connection);
-        return;
-    }
-    // At a poll: which slot a newcomer gets depends on the manager's inputs alone.
-    ed_return_mark_last(item->block, item->connection);
-    give_back(m, item->block);
-}
-
-/** Makes an item the program's: only a message leaves it something to release. */
-static void open_item(eddy_manager *m, const ed_event_item *item, eddy_event *event)
-{
-    ed_event_read(item, event);
-    // Only now may another be asked for, so that no more than one waits to be taken.
-    if (item->type == EDDY_WRITABLE)
-        atomic_store(&m->accounts[ed_slot_of(item->connection)].was_refused, false);
-    if (item->type == EDDY_DISCONNECTED)
-        take_last(m, item);
-    else if (event->block == NULL)
-        ed_pool_give(item->block);
-}
-
-static eddy_status next_event(eddy_manager *m, eddy_event *event, uint64_t deadline_ns)
-{
-    ed_event_item item;
-    size_t count = 0;
-
-    *event = (eddy_event){0};
-    eddy_status status = ed_channel_pull(m->events, &item, 1, &count, deadline_ns);
-    if (status == EDDY_OK)
-        open_item(m, &item, event);
-    return status;
-}
-
-eddy_status eddy_next(eddy_manager *m, eddy_event *event, uint32_t timeout_ms)
-{
-    return next_event(m, event, wait_until_ns(m, timeout_ms));
-}
-
-eddy_status eddy_await(eddy_manager *m, eddy_event_type type, eddy_event *event,
-                       uint32_t timeout_ms)
-{
-    uint64_t deadline_ns = wait_until_ns(m, timeout_ms);
-    eddy_status status = next_event(m, event, deadline_ns);
-
-    while (status == EDDY_OK && event->type != type) {
-        if (event->type == EDDY_DISCONNECTED)
-            return EDDY_ECLOSED;
-        eddy_release(m, event);
-        status = next_event(m, event, deadline_ns);
-    }
-    return status;
-}
-
-size_t eddy_next_batch(eddy_manager *m, eddy_event *events, size_t count)
-{
-    ed_event_item items[EVENT_BATCH];
-    size_t taken = 0;
-    size_t got = 0;
-
-    for (; taken < count; taken += got) {
-        size_t most = ed_min_size(count - taken, EVENT_BATCH);
-        if (ed_channel_pull(m->events, items, most, &got, 0) != EDDY_OK)
-            return taken;
-        for (size_t i = 0; i < got; i++)
-            open_item(m, &items[i], &events[taken + i]);
-    }
-    return taken;
-}
-
-void eddy_release(eddy_manager *m, eddy_event *event)
-{
-    if (event->block != NULL)
-        give_back(m, event->block);
-    *event = (eddy_event){0};
-}
-
-int eddy_event_fd(eddy_manager *m)
-{
-    return ed_channel_fd(m->events);
-}
-
 /* -------------------------------------------------------------------------- time and state -- */
 
 uint64_t eddy_poll(eddy_manager *m, uint64_t now_ns)
@@ -410,6 +322,11 @@ uint64_t eddy_poll(eddy_manager *m, uint64_t now_ns)
 uint64_t eddy_now_ns(void)
 {
     return ed_clock_now_ns();
+}
+
+void *eddy_user_data(const eddy_manager *m)
+{
+    return m->config.user_data;
 }
 
 eddy_address eddy_local_address(const eddy_manager *m)

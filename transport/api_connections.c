@@ -5,12 +5,35 @@
 #include "transport/api_state.h"
 #include "transport/resolve.h"
 
-/** The command carries the block of the event that says how it ended, which cannot fail then. */
-static eddy_status push_connect(eddy_manager *m, const eddy_address *remote, eddy_connection handle)
+/** Copies the payload into a block of the pool that is not the program's messages'. */
+static eddy_status payload_block(eddy_manager *m, const eddy_connect_options *options,
+                                 ed_block **block)
+{
+    *block = NULL;
+    if (options == NULL || options->payload_size == 0)
+        return EDDY_OK;
+    if (options->payload_size > EDDY_CONNECT_PAYLOAD_MAX)
+        return EDDY_ETOOBIG;
+    if (options->payload == NULL)
+        return EDDY_EINVAL;
+    *block = ed_pool_take(m->control_pool, options->payload_size);
+    if (*block == NULL)
+        return EDDY_ENOMEM;
+    memcpy((*block)->data, options->payload, options->payload_size);
+    return EDDY_OK;
+}
+
+/**
+ * The command carries the block of the event that says how it ended, which cannot fail then. It
+ * takes the payload over on success.
+ */
+static eddy_status push_connect(eddy_manager *m, const eddy_address *remote, ed_block *payload,
+                                eddy_connection handle)
 {
     ed_reliable_command command = {
         .head = {.kind = ED_COMMAND_CONNECT, .connection = handle, .remote = *remote},
-        .block = ed_event_reserve(m->event_pool, EDDY_DISCONNECTED)};
+        .block = ed_event_reserve(m->event_pool, EDDY_DISCONNECTED),
+        .payload = payload};
 
     if (command.block == NULL)
         return EDDY_ENOMEM;
@@ -20,16 +43,16 @@ static eddy_status push_connect(eddy_manager *m, const eddy_address *remote, edd
     return status;
 }
 
-eddy_status eddy_connect_address(eddy_manager *m, const eddy_address *remote,
-                                 eddy_connection *connection)
+/** Takes a slot and has the core dial. The payload is the caller's again on failure. */
+static eddy_status dial(eddy_manager *m, const eddy_address *remote, ed_block *payload,
+                        void *user_data, eddy_connection *connection)
 {
-    *connection = 0;
-    if (!ed_addr_valid(remote) || remote->port == 0)
-        return EDDY_EINVAL;
     eddy_connection handle = ed_slots_take_outgoing(m->slots);
+
     if (handle == 0)
         return EDDY_ELIMIT;
-    eddy_status status = push_connect(m, remote, handle);
+    (void)ed_slots_set_data(m->slots, handle, user_data);
+    eddy_status status = push_connect(m, remote, payload, handle);
     if (status != EDDY_OK) {
         ed_slots_give(m->slots, handle);
         return status;
@@ -38,7 +61,30 @@ eddy_status eddy_connect_address(eddy_manager *m, const eddy_address *remote,
     return EDDY_OK;
 }
 
-eddy_status eddy_connect(eddy_manager *m, const char *host_port, eddy_connection *connection)
+static eddy_status connect_to(eddy_manager *m, const eddy_address *remote,
+                              const eddy_connect_options *options, eddy_connection *connection)
+{
+    ed_block *payload = NULL;
+
+    if (!ed_addr_valid(remote) || remote->port == 0)
+        return EDDY_EINVAL;
+    eddy_status status = payload_block(m, options, &payload);
+    if (status == EDDY_OK)
+        status = dial(m, remote, payload, options == NULL ? NULL : options->user_data, connection);
+    if (status != EDDY_OK)
+        ed_pool_give(payload);
+    return status;
+}
+
+eddy_status eddy_connect_address(eddy_manager *m, const eddy_address *remote,
+                                 eddy_connection *connection)
+{
+    *connection = 0;
+    return connect_to(m, remote, NULL, connection);
+}
+
+eddy_status eddy_connect_with(eddy_manager *m, const char *host_port,
+                              const eddy_connect_options *options, eddy_connection *connection)
 {
     eddy_address address;
     size_t count = 0;
@@ -47,20 +93,41 @@ eddy_status eddy_connect(eddy_manager *m, const char *host_port, eddy_connection
     if (host_port == NULL)
         return EDDY_EINVAL;
     eddy_status status = ed_resolve(host_port, &address, 1, &count);
-    return status == EDDY_OK ? eddy_connect_address(m, &address, connection) : status;
+    return status == EDDY_OK ? connect_to(m, &address, options, connection) : status;
 }
 
-/** The reason as a block with its NUL, cut to what arrives. */
-static ed_block *reason_block(eddy_manager *m, const char *reason)
+eddy_status eddy_connect(eddy_manager *m, const char *host_port, eddy_connection *connection)
 {
-    size_t size = strnlen(reason, EDDY_REASON_SIZE - 1);
-    ed_block *block = ed_pool_take(m->control_pool, size + 1);
+    return eddy_connect_with(m, host_port, NULL, connection);
+}
 
-    if (block == NULL)
-        return NULL;
-    memcpy(block->data, reason, size);
-    block->data[size] = 0;
-    return block;
+/* ---------------------------------------------------------------------------------- ending -- */
+
+/** Puts the reason into the command as a block with its NUL, cut to what arrives. */
+static eddy_status add_reason(eddy_manager *m, ed_reliable_command *command, const char *reason)
+{
+    if (reason == NULL)
+        return EDDY_OK;
+    size_t size = strnlen(reason, EDDY_REASON_SIZE - 1);
+    command->block = ed_pool_take(m->control_pool, size + 1);
+    if (command->block == NULL)
+        return EDDY_ENOMEM;
+    memcpy(command->block->data, reason, size);
+    command->block->data[size] = 0;
+    return EDDY_OK;
+}
+
+/** Hands a command with a reason to the core. On failure nothing is left of it. */
+static eddy_status push_with_reason(eddy_manager *m, ed_reliable_command *command,
+                                    const char *reason)
+{
+    eddy_status status = add_reason(m, command, reason);
+
+    if (status == EDDY_OK)
+        status = ed_api_push(m, command);
+    if (status != EDDY_OK)
+        ed_pool_give(command->block);
+    return status;
 }
 
 eddy_status eddy_disconnect(eddy_manager *m, eddy_connection connection, uint32_t code,
@@ -74,13 +141,68 @@ eddy_status eddy_disconnect(eddy_manager *m, eddy_connection connection, uint32_
 
     if (!ed_slots_live(m->slots, connection))
         return EDDY_ECONNECTION;
-    if (reason != NULL) {
-        command.block = reason_block(m, reason);
-        if (command.block == NULL)
-            return EDDY_ENOMEM;
-    }
-    eddy_status status = ed_api_push(m, &command);
+    return push_with_reason(m, &command, reason);
+}
+
+/* -------------------------------------------------------------------------------- requests -- */
+
+/** Passes the one answer to a request on. */
+static eddy_status answer(eddy_manager *m, ed_reliable_command *command, const char *reason)
+{
+    eddy_connection connection = command->head.connection;
+
+    if (!ed_slots_live(m->slots, connection))
+        return EDDY_ECONNECTION;
+    if (!ed_slots_answer(m->slots, connection))
+        return EDDY_ESTATE;
+    eddy_status status = push_with_reason(m, command, reason);
     if (status != EDDY_OK)
-        ed_pool_give(command.block);
+        ed_slots_ask_again(m->slots, connection);
     return status;
+}
+
+eddy_status eddy_accept(eddy_manager *m, eddy_connection connection)
+{
+    ed_reliable_command command = {
+        .head = {.kind = ED_COMMAND_TO_CONNECTION, .connection = connection},
+        .operation = ED_OPERATION_ADMIT};
+
+    return answer(m, &command, NULL);
+}
+
+eddy_status eddy_refuse(eddy_manager *m, eddy_connection connection, uint32_t code,
+                        const char *reason)
+{
+    ed_reliable_command command = {
+        .head = {.kind = ED_COMMAND_TO_CONNECTION, .connection = connection},
+        .operation = ED_OPERATION_REFUSE,
+        .code = code};
+
+    return answer(m, &command, reason);
+}
+
+/* -------------------------------------------------------------------------------- settings -- */
+
+eddy_status eddy_set_rate(eddy_manager *m, eddy_connection connection, uint64_t rate_max)
+{
+    ed_reliable_command command = {
+        .head = {.kind = ED_COMMAND_TO_CONNECTION, .connection = connection},
+        .operation = ED_OPERATION_SET_RATE,
+        .rate_max = rate_max};
+
+    if (rate_max != 0 && rate_max < EDDY_RATE_MIN)
+        return EDDY_EINVAL;
+    if (!ed_slots_live(m->slots, connection))
+        return EDDY_ECONNECTION;
+    return ed_api_push(m, &command);
+}
+
+eddy_status eddy_set_connection_data(eddy_manager *m, eddy_connection connection, void *user_data)
+{
+    return ed_slots_set_data(m->slots, connection, user_data) ? EDDY_OK : EDDY_ECONNECTION;
+}
+
+void *eddy_connection_data(eddy_manager *m, eddy_connection connection)
+{
+    return ed_slots_live(m->slots, connection) ? ed_slots_data(m->slots, connection) : NULL;
 }

@@ -16,6 +16,7 @@ struct eddy_manager {
     ed_pool *control_pool; /* so that a connection can be closed when the others are used up */
     ed_pool *notice_pool;  /* for events that may come late */
     ed_pool *event_pool;   /* has room for every event that must not be lost */
+    ed_pool *payload_pool; /* and for the payload of every newcomer */
     ed_pool *send_pool;
     ed_pool *receive_pool;
     ed_channel *commands; /* we hold the sender's end */
@@ -23,6 +24,7 @@ struct eddy_manager {
     ed_returns returns;
     ed_slots *slots;
     ed_account *accounts; /* of the slots, by number */
+    ed_mutex core_mutex;  /* held while the core is polled, or looked into */
     ed_manager *core;
     ed_reliable reliable;
     ed_log log;

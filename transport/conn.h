@@ -2,7 +2,9 @@
  * One connection, as a pure state machine: datagrams, messages and the time go in; datagrams,
  * events and a deadline come out. No clock, socket, thread or callback. Split by direction: conn.c
  * holds what belongs to both, conn_handshake.c the client's and server's first datagrams,
- * conn_path.c where the peer is, conn_receive.c, conn_send.c and conn_expire.c the rest.
+ * conn_request.c what the program decides about a newcomer, conn_path.c where the peer is,
+ * conn_program.c what the program says, conn_event.c what it is told, conn_receive.c, conn_send.c
+ * and conn_expire.c the rest.
  */
 #ifndef ED_CONN_H
 #define ED_CONN_H
@@ -19,6 +21,7 @@
 #include "transport/replay.h"
 #include "transport/returns.h"
 #include "transport/rtt.h"
+#include "transport/slots.h"
 #include "transport/stream_receive.h"
 #include "transport/stream_send.h"
 #include "transport/timers.h"
@@ -29,6 +32,8 @@ typedef struct ed_conn_shared {
     const eddy_allocator *allocator;
     const eddy_entropy *entropy;
     ed_pool *receive_pool;
+    ed_pool *payload_pool; /* has room for ed_event_payload_charge() of every incoming slot */
+    ed_slots *slots;
     ed_credit_pool *room;  /* for what is received */
     ed_account *accounts;  /* of the slots; NULL: there are none */
     uint64_t *queued_size; /* charge of what all connections have accepted and not settled */
@@ -42,9 +47,25 @@ typedef struct ed_conn_shared {
 /** How a connection ended, for its DISCONNECTED event. */
 typedef struct ed_conn_end {
     eddy_end end;
+    eddy_refusal refusal;
     uint32_t code;
     char reason[EDDY_REASON_SIZE];
 } ed_conn_end;
+
+/** What happens to it, for its statistics; ed_conn_get_stats adds what is known elsewhere. */
+typedef struct ed_conn_counts {
+    uint64_t sent_datagrams;
+    uint64_t sent_bytes;
+    uint64_t packets_lost;
+    uint64_t packets_spurious;
+    uint64_t probes_sent;
+    uint64_t messages_sent;
+    uint64_t messages_resent;
+    uint64_t received_datagrams;
+    uint64_t received_bytes;
+    uint64_t messages_delivered;
+    uint64_t messages_duplicate;
+} ed_conn_counts;
 
 /** Where the datagram came from whose frames are being taken. */
 typedef struct ed_conn_arrival {
@@ -68,6 +89,7 @@ typedef struct ed_conn {
     uint8_t server_ephemeral[ED_EPHEMERAL_SIZE];
     uint64_t started_ns;
     uint64_t client_time_us; /* server: when, by the client's clock, its INITIATE was made */
+    ed_block *payload;       /* of INITIATE: client: to be sent; server: to be told. Or NULL */
     ed_keys keys;
 
     /* where the peer is */
@@ -90,7 +112,8 @@ typedef struct ed_conn {
     const ed_congestion_ops *congestion_ops;
     ed_congestion congestion;
     ed_pacer pacer;
-    uint32_t probes; /* that must leave whatever the window says */
+    uint64_t rate_max; /* bytes per second that the pacer may let go; 0: no cap */
+    uint32_t probes;   /* that must leave whatever the window says */
     bool ping_pending;
     bool wants_writable;        /* the program was refused, and waits */
     uint32_t message_max;       /* that the peer takes; 0: not known yet */
@@ -99,6 +122,7 @@ typedef struct ed_conn {
     uint64_t life_ping_next_ns; /* when a packet that cannot be kept is next answered by a PING */
 
     ed_timers timers;
+    ed_conn_counts counts;
 
     /* ending */
     ed_close close;         /* that we say, and what to report when we are done */
@@ -107,13 +131,16 @@ typedef struct ed_conn {
     uint8_t close_copies;   /* sent */
     bool close_elsewhere;   /* one more is to be sent to the candidate for the path */
     uint64_t late_count;    /* reliable messages that came too late to be sent */
+    bool is_asked;          /* CONNECT_REQUEST was or will be reported */
     bool is_opened;         /* CONNECTED was or will be reported */
+    bool asked_pending;
     bool connected_pending;
     bool moved_pending;
     bool disconnected_pending;
     ed_conn_end end;
 
-    /* reserved, so that these two events are never lost; NULL once they are told */
+    /* reserved, so that these events are never lost; NULL once they are told */
+    ed_block *request_block; /* with is_asked */
     ed_block *connected_block;
     ed_block *disconnected_block;
 } ed_conn;
@@ -122,13 +149,16 @@ typedef struct ed_conn {
  * A client's connection; it says HELLO at the first transmit. Initialises in place.
  * @param last a block reserved for DISCONNECTED, taken over on success.
  * @return EDDY_OK; EDDY_ENOMEM, or EDDY_ELIMIT if there is no room for what it may receive: with
- * nothing to free.
+ * nothing to free. Its payload is the caller's to put in.
  */
 EDDY_MUST_CHECK eddy_status ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared,
                                                 eddy_connection handle, const eddy_address *remote,
                                                 ed_block *last, uint64_t now_ns);
 
-/** A server's, for an INITIATE whose cookie is proven; it answers at the first transmit. */
+/**
+ * A server's, for an INITIATE whose cookie is proven; it answers at the first transmit, or with
+ * config.ask when the program has decided. Its payload is the caller's to put in.
+ */
 EDDY_MUST_CHECK eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared,
                                                 eddy_connection handle, uint32_t id,
                                                 const eddy_datagram *datagram,
@@ -165,6 +195,19 @@ void ed_conn_update_credit(ed_conn *conn, uint64_t now_ns);
 void ed_conn_close(ed_conn *conn, uint32_t code, const char *reason, uint64_t flush_ns,
                    uint64_t now_ns);
 
+/** Caps the rate, in bytes per second; 0: no cap. */
+void ed_conn_set_rate(ed_conn *conn, uint64_t rate_max, uint64_t now_ns);
+
+/** The program lets a newcomer in. Nothing, if it is no request any more. */
+void ed_conn_admit(ed_conn *conn, uint64_t now_ns);
+
+/**
+ * The program turns a newcomer away; for `linger_ns` the refusal is repeated to whoever did not
+ * hear it. Of one that was refused before, this can only shorten the time.
+ */
+void ed_conn_refuse(ed_conn *conn, uint32_t code, const char *reason, uint64_t linger_ns,
+                    uint64_t now_ns);
+
 /** Ends it at once and without a word to the peer. */
 void ed_conn_abandon(ed_conn *conn, eddy_end end, uint64_t now_ns);
 
@@ -197,6 +240,12 @@ bool ed_conn_is_over(const ed_conn *conn);
 /** Whether it is over for the program, and only answers what still comes from the peer. */
 bool ed_conn_is_ended(const ed_conn *conn);
 
+/** Everything that can be said about it. */
+void ed_conn_get_stats(const ed_conn *conn, eddy_connection_stats *stats);
+
+/** Whether the program has heard of it, or is about to, and has not heard of its end. */
+bool ed_conn_is_known(const ed_conn *conn);
+
 /* Between the files of the connection. */
 
 /** Whether packets are exchanged: CONNECTED or FLUSHING. */
@@ -204,6 +253,18 @@ bool ed_conn_is_open(const ed_conn *conn);
 
 /** Whether it is a client's whose handshake goes on. */
 bool ed_conn_is_dialling(const ed_conn *conn);
+
+/** Whether it is a newcomer that the program has not let in: ASKING or REFUSING. */
+bool ed_conn_is_request(const ed_conn *conn);
+
+/** Whether the program has been told the last of it. */
+bool ed_conn_is_reported(const ed_conn *conn);
+
+/** Counts messages that will never leave. */
+void ed_conn_count_late(ed_conn *conn, uint64_t count);
+
+/** Notes what the program says on closing or refusing. */
+void ed_conn_set_close(ed_conn *conn, uint32_t code, const char *reason);
 
 /** Steps the state and does what the new state asks for. `end` counts if this is the end. */
 void ed_conn_apply(ed_conn *conn, ed_conn_input input, const ed_conn_end *end, uint64_t now_ns);
@@ -261,5 +322,13 @@ void ed_conn_check_flushed(ed_conn *conn, uint64_t now_ns);
 
 /** Sets the deadline of what expires. */
 void ed_conn_update_expiry(ed_conn *conn);
+/** What the pacer may let go, in bytes per second: what the path can carry, up to the cap. */
+uint64_t ed_conn_rate(const ed_conn *conn);
+
+/** Whether it is the cap on the rate, and not the path, that holds messages back. */
+bool ed_conn_is_capped(const ed_conn *conn);
+
+/** Tells the pacer the rate of now. */
+void ed_conn_update_rate(ed_conn *conn, uint64_t now_ns);
 
 #endif

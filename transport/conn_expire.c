@@ -32,7 +32,8 @@ static void expire_recovery(ed_conn *conn, uint64_t now_ns)
 
 static void expire_handshake(ed_conn *conn, uint64_t now_ns)
 {
-    ed_conn_end end = {.end = EDDY_END_NO_ANSWER};
+    bool is_undecided = conn->state == ED_CONN_ASKING;
+    ed_conn_end end = {.end = is_undecided ? EDDY_END_UNDECIDED : EDDY_END_NO_ANSWER};
 
     if (ed_timers_take(&conn->timers, ED_TIMER_RESEND, now_ns))
         conn->request_pending = true;
@@ -65,8 +66,8 @@ static void expire_messages(ed_conn *conn, uint64_t now_ns)
 static void expire_ending(ed_conn *conn, uint64_t now_ns)
 {
     if (ed_timers_take(&conn->timers, ED_TIMER_FLUSH, now_ns))
-        ed_conn_apply(conn, ed_conn_is_dialling(conn) ? ED_INPUT_CLOSE_LOCAL : ED_INPUT_FLUSHED,
-                      NULL, now_ns);
+        ed_conn_apply(conn, ed_conn_is_open(conn) ? ED_INPUT_FLUSHED : ED_INPUT_CLOSE_LOCAL, NULL,
+                      now_ns);
     if (ed_timers_take(&conn->timers, ED_TIMER_CLOSE, now_ns)) {
         conn->close_pending = true;
         if (conn->close_copies + 1 < ED_CLOSE_COPIES)

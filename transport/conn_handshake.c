@@ -37,9 +37,20 @@ static void accepted(ed_conn *conn, const ed_accept *accept, uint64_t now_ns)
     conn->id = accept->id;
     conn->message_max = accept->message_max;
     ed_outbox_on_credit(&conn->outbox, accept->credit);
+    ed_pool_give(conn->payload);
+    conn->payload = NULL;
     conn->keys =
         ed_protect_packet_keys(conn->nonce, conn->client_ephemeral, conn->server_ephemeral);
     ed_conn_apply(conn, ED_INPUT_ACCEPT, NULL, now_ns);
+}
+
+static void refused(ed_conn *conn, const ed_accept *accept, uint64_t now_ns)
+{
+    ed_conn_end end = {
+        .end = EDDY_END_REFUSED, .refusal = (eddy_refusal)accept->refusal, .code = accept->code};
+
+    memcpy(end.reason, accept->reason, sizeof(end.reason));
+    ed_conn_apply(conn, ED_INPUT_REFUSED, &end, now_ns);
 }
 
 static void receive_accept(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns)
@@ -57,12 +68,10 @@ static void receive_accept(ed_conn *conn, const eddy_datagram *datagram, uint64_
             conn->shared->stats->dropped_forged++;
         return;
     }
-    if (accept.refusal != 0) {
-        ed_conn_end end = {.end = EDDY_END_REFUSED, .code = accept.refusal};
-        ed_conn_apply(conn, ED_INPUT_REFUSED, &end, now_ns);
-        return;
-    }
-    accepted(conn, &accept, now_ns);
+    if (accept.refusal != 0)
+        refused(conn, &accept, now_ns);
+    else
+        accepted(conn, &accept, now_ns);
 }
 
 void ed_conn_receive_handshake(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns)
@@ -79,7 +88,7 @@ void ed_conn_receive_handshake(ed_conn *conn, const eddy_datagram *datagram, uin
     }
     if (!conn->is_client && form == ED_FORM_INITIATE) {
         // Admission has checked the cookie and the nonce: the client missed our ACCEPT.
-        conn->request_pending = conn->state == ED_CONN_HALF_OPEN;
+        conn->request_pending = conn->state == ED_CONN_HALF_OPEN || conn->state == ED_CONN_REFUSING;
         return;
     }
     conn->shared->stats->dropped_unknown++;
@@ -112,6 +121,8 @@ static size_t write_initiate(const ed_conn *conn, uint8_t *data)
     memcpy(initiate.nonce, conn->nonce, ED_NONCE_SIZE);
     memcpy(initiate.cookie, conn->cookie, ED_COOKIE_SIZE);
     memcpy(initiate.ephemeral, conn->client_ephemeral, ED_EPHEMERAL_SIZE);
+    if (conn->payload != NULL)
+        initiate.payload = (ed_span){.data = conn->payload->data, .size = conn->payload->size};
     ed_initiate_write(data, &initiate);
     return ED_INITIATE_SIZE;
 }
@@ -129,6 +140,12 @@ static size_t write_accept(const ed_conn *conn, uint8_t *data)
 
     memcpy(accept.nonce, conn->nonce, ED_NONCE_SIZE);
     memcpy(accept.ephemeral, conn->server_ephemeral, ED_EPHEMERAL_SIZE);
+    if (conn->state == ED_CONN_REFUSING) {
+        accept.refusal = EDDY_REFUSED_BY_PROGRAM;
+        accept.code = conn->close.code;
+        accept.reason_size = conn->close.reason_size;
+        memcpy(accept.reason, conn->close.reason, sizeof(accept.reason));
+    }
     ed_accept_write(data, &accept, &key);
     return ED_ACCEPT_SIZE;
 }

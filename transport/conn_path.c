@@ -112,8 +112,7 @@ static void restart_path(ed_conn *conn, uint64_t answer_ns, uint64_t now_ns)
     if (answer_ns != ED_NEVER_NS)
         ed_rtt_sample(&conn->rtt, answer_ns, 0);
     ops->init(&conn->congestion, ED_DATAGRAM_SIZE);
-    ed_pacer_init(&conn->pacer, ops->pacing_rate(&conn->congestion, &conn->rtt), ED_DATAGRAM_SIZE,
-                  now_ns);
+    ed_pacer_init(&conn->pacer, ed_conn_rate(conn), ED_DATAGRAM_SIZE, now_ns);
 }
 
 static void log_move(const ed_conn *conn, const ed_path *old, uint64_t now_ns)

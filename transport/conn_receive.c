@@ -28,6 +28,7 @@ static void on_packet_acked(ed_conn *conn, const ed_sent *packet, uint64_t in_fl
         ed_ack_on_acked(&conn->ack, packet->ack_largest);
     if ((packet->flags & ED_SENT_WAS_LOST) != 0) {
         conn->shared->stats->packets_spurious++;
+        conn->counts.packets_spurious++;
         if (packet->number >= conn->path_first)
             conn->congestion_ops->on_spurious(&conn->congestion, packet->sent_ns, packet->size,
                                               now_ns);
@@ -66,6 +67,7 @@ static eddy_status apply_ranges(ed_conn *conn, const ed_ack_frame *frame, uint64
 void ed_conn_on_packet_lost(ed_conn *conn, const ed_sent *packet)
 {
     conn->shared->stats->packets_lost++;
+    conn->counts.packets_lost++;
     for (size_t i = 0; i < packet->ref_count; i++)
         ed_outbox_on_lost(&conn->outbox, ed_sent_refs(&conn->sent, packet, i), packet->number);
     conn->inbox.credit.pending |= (packet->flags & ED_SENT_HAS_CREDIT) != 0;
@@ -105,10 +107,7 @@ static verdict handle_ack(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
     }
     ed_conn_detect_losses(conn, now_ns);
     ed_loss_trim(&conn->loss, &conn->sent, &conn->rtt, ED_ACK_DELAY_NS, now_ns);
-    ed_pacer_set_rate(&conn->pacer,
-                      conn->congestion_ops->pacing_rate(&conn->congestion, &conn->rtt), now_ns);
-    // More room in the window may let something go that the pacer was not asked about.
-    conn->timers.at_ns[ED_TIMER_PACE] = ED_NEVER_NS;
+    ed_conn_update_rate(conn, now_ns);
     ed_conn_check_flushed(conn, now_ns);
     return TAKEN; // perhaps a CLOSE follows
 }
@@ -162,6 +161,7 @@ static verdict judge(ed_conn *conn, eddy_status status, bool reliable)
         return reliable ? UNKEPT : TAKEN;
     }
     stats->messages_duplicate += status == EDDY_EEXIST ? 1 : 0;
+    conn->counts.messages_duplicate += status == EDDY_EEXIST ? 1 : 0;
     return status == EDDY_OK || status == EDDY_EEXIST ? TAKEN : VIOLATION;
 }
 
@@ -285,8 +285,8 @@ static void receive_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_
     ed_span plain = {0};
     bool eliciting = false;
 
-    if (ed_conn_is_dialling(conn) || conn->state == ED_CONN_CLOSED) {
-        conn->shared->stats->dropped_unknown++; // there are no keys yet, or no more
+    if (ed_conn_is_dialling(conn) || ed_conn_is_request(conn) || conn->state == ED_CONN_CLOSED) {
+        conn->shared->stats->dropped_unknown++; // the peer has no keys yet, or no more
         return;
     }
     if (!open_packet(conn, datagram, &number, &plain))

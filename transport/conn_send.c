@@ -115,9 +115,10 @@ static size_t draft_finish(struct draft *d, ed_conn *conn, uint64_t now_ns)
     if (elicits) {
         conn->congestion_ops->on_sent(&conn->congestion, d->record.size, conn->loss.in_flight,
                                       now_ns);
-        ed_pacer_spent(&conn->pacer, d->record.size, now_ns);
         ed_conn_update_recovery(conn);
     }
+    if (elicits || conn->rate_max != 0) // a cap is on all that leaves
+        ed_pacer_spent(&conn->pacer, d->record.size, now_ns);
     return d->record.size;
 }
 
@@ -176,6 +177,7 @@ static void put(struct draft *d, ed_conn *conn, const ed_outgoing *next)
     d->message_count++;
     draft_flag(d, ED_SENT_ACK_ELICITING);
     conn->shared->stats->messages_resent += next->part != NULL && !next->is_skip ? 1 : 0;
+    conn->counts.messages_resent += next->part != NULL && !next->is_skip ? 1 : 0;
     if (ed_outbox_on_sent(&conn->outbox, next, d->packet.number, &d->refs[d->ref_count]))
         d->ref_count++;
 }
@@ -258,7 +260,8 @@ static bool data_may_leave(ed_conn *conn, uint64_t now_ns)
         ed_sent_ref_count(&conn->sent) + SENT_RESERVE * ED_FRAME_MESSAGES_MAX < ED_SENT_REFS_MAX;
 
     conn->timers.at_ns[ED_TIMER_PACE] = ED_NEVER_NS;
-    conn->app_limited = !has_data && has_window && when_ns <= now_ns;
+    // Nor does a path show what it can carry while a cap holds everything back.
+    conn->app_limited = has_window && ((!has_data && when_ns <= now_ns) || ed_conn_is_capped(conn));
     if (has_data && has_window && when_ns > now_ns)
         conn->timers.at_ns[ED_TIMER_PACE] = when_ns;
     if (conn->outbox.is_out_of_memory)
@@ -298,6 +301,7 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
         draft_flag(&d, ED_SENT_PROBE);
         conn->probes--;
         conn->shared->stats->probes_sent++;
+        conn->counts.probes_sent++;
     }
     if (elicits && d.message_count == 0)
         draft_pad_client(&d);

@@ -18,9 +18,15 @@ static const uint8_t next_state[ED_CONN_STATE_COUNT][ED_INPUT_COUNT] = {
         [ED_INPUT_FAILED]       = ED_CONN_CLOSED,
         [ED_INPUT_SILENCE]      = ED_CONN_CLOSED,
     },
+    [ED_CONN_ASKING] = {
+        [ED_INPUT_ADMIT]        = ED_CONN_HALF_OPEN,
+        [ED_INPUT_REFUSE]       = ED_CONN_REFUSING,
+        [ED_INPUT_FAILED]       = ED_CONN_CLOSED,
+        [ED_INPUT_SILENCE]      = ED_CONN_CLOSED,
+    },
     [ED_CONN_HALF_OPEN] = {
         [ED_INPUT_PACKET]       = ED_CONN_CONNECTED,
-        [ED_INPUT_CLOSE_LOCAL]  = ED_CONN_CLOSED, // the program never heard of it
+        [ED_INPUT_CLOSE_LOCAL]  = ED_CONN_CLOSED, // the peer has not shown that it heard of us
         [ED_INPUT_FAILED]       = ED_CONN_CLOSED,
         [ED_INPUT_SILENCE]      = ED_CONN_CLOSED,
     },
@@ -50,6 +56,10 @@ static const uint8_t next_state[ED_CONN_STATE_COUNT][ED_INPUT_COUNT] = {
         [ED_INPUT_PACKET]       = ED_CONN_DRAINING,
         [ED_INPUT_CLOSE_LOCAL]  = ED_CONN_DRAINING,
         [ED_INPUT_CLOSE_REMOTE] = ED_CONN_DRAINING,
+        [ED_INPUT_SILENCE]      = ED_CONN_CLOSED,
+        [ED_INPUT_DRAINED]      = ED_CONN_CLOSED,
+    },
+    [ED_CONN_REFUSING] = {
         [ED_INPUT_SILENCE]      = ED_CONN_CLOSED,
         [ED_INPUT_DRAINED]      = ED_CONN_CLOSED,
     },

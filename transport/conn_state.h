@@ -4,7 +4,9 @@
  *   client                                   server
  *
  *   GREETING --retry--> INITIATING           (stateless until the cookie is proven)
- *                           | accept              |
+ *                           |                     |
+ *                           |                  ASKING --refuse--> REFUSING --drained--> CLOSED
+ *                           | accept              | admit; or at once, if nobody is asked
  *                           v                 HALF_OPEN --first packet--+
  *                       CONNECTED <-------------------------------------+
  *                        |     |
@@ -24,11 +26,13 @@ typedef enum ed_conn_state {
     ED_CONN_NO_STATE = 0,
     ED_CONN_GREETING,   /* client: HELLO sent, waits for RETRY */
     ED_CONN_INITIATING, /* client: INITIATE sent, waits for ACCEPT */
+    ED_CONN_ASKING,     /* server: INITIATE came, waits for the program to decide */
     ED_CONN_HALF_OPEN,  /* server: ACCEPT sent, waits for the first packet */
     ED_CONN_CONNECTED,
     ED_CONN_FLUSHING, /* closing locally: what was accepted is still sent */
     ED_CONN_CLOSING,  /* CLOSE is being sent */
     ED_CONN_DRAINING, /* the peer closed: late packets are answered with CLOSE and dropped */
+    ED_CONN_REFUSING, /* server: the program refused: late INITIATEs are answered with the same */
     ED_CONN_CLOSED,
     ED_CONN_STATE_COUNT
 } ed_conn_state;
@@ -37,6 +41,8 @@ typedef enum ed_conn_input {
     ED_INPUT_RETRY,        /* an authentic RETRY came */
     ED_INPUT_ACCEPT,       /* an authentic ACCEPT came */
     ED_INPUT_REFUSED,      /* the peer refused */
+    ED_INPUT_ADMIT,        /* the program accepts a request */
+    ED_INPUT_REFUSE,       /* the program refuses one */
     ED_INPUT_PACKET,       /* an authentic packet came */
     ED_INPUT_CLOSE_LOCAL,  /* the program closes */
     ED_INPUT_FLUSHED,      /* everything is acknowledged, or the flush deadline is over */

@@ -13,13 +13,21 @@ enum {
 
 static size_t data_size(eddy_event_type type)
 {
-    ED_ASSERT(type == EDDY_CONNECTED || type == EDDY_DISCONNECTED);
-    return type == EDDY_CONNECTED ? sizeof(eddy_event_connected) : sizeof(eddy_event_disconnected);
+    ED_ASSERT(type == EDDY_CONNECT_REQUEST || type == EDDY_CONNECTED || type == EDDY_DISCONNECTED);
+    return type == EDDY_CONNECT_REQUEST ? sizeof(eddy_event_request)
+           : type == EDDY_CONNECTED     ? sizeof(eddy_event_connected)
+                                        : sizeof(eddy_event_disconnected);
 }
 
-size_t ed_event_charge(void)
+size_t ed_event_charge(bool asks)
 {
-    return ed_pool_charge(data_size(EDDY_CONNECTED)) + ed_pool_charge(data_size(EDDY_DISCONNECTED));
+    return (asks ? ed_pool_charge(data_size(EDDY_CONNECT_REQUEST)) : 0) +
+           ed_pool_charge(data_size(EDDY_CONNECTED)) + ed_pool_charge(data_size(EDDY_DISCONNECTED));
+}
+
+size_t ed_event_payload_charge(void)
+{
+    return ed_pool_charge(EDDY_CONNECT_PAYLOAD_MAX);
 }
 
 ed_block *ed_event_reserve(ed_pool *pool, eddy_event_type type)
@@ -48,5 +56,15 @@ void ed_event_read(const ed_event_item *item, eddy_event *event)
     } else if (item->block != NULL) {
         ED_ASSERT(item->block->size <= UNION_SIZE);
         memcpy((uint8_t *)event + UNION_OFFSET, item->block->data, item->block->size);
+        event->block = item->block->next;
+        item->block->next = NULL;
     }
+}
+
+void ed_event_drop(const ed_event_item *item)
+{
+    // Of a message nothing hangs on it: it was unlinked when it was given out.
+    if (item->block != NULL)
+        ed_pool_give(item->block->next);
+    ed_pool_give(item->block);
 }

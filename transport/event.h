@@ -10,17 +10,23 @@
 
 typedef struct ed_event_item {
     eddy_connection connection;
-    ed_block *block; /* the message; of other types what eddy_event's union holds, or NULL */
+    /* The message; of other types what eddy_event's union holds, or NULL. A payload's block hangs
+       on it by `next`. */
+    ed_block *block;
     uint32_t skipped;
     uint8_t type; /* eddy_event_type */
     uint8_t guarantee;
     uint8_t stream;
 } ed_event_item;
 
-/** What the two events of a connection that are no messages are charged in a pool. */
-size_t ed_event_charge(void);
+/** What the events of a connection that must not be lost are charged: with CONNECT_REQUEST or not.
+ */
+size_t ed_event_charge(bool asks);
 
-/** @return a block for the data of a CONNECTED or a DISCONNECTED, or NULL. */
+/** What the payload of one is charged, at most. */
+size_t ed_event_payload_charge(void);
+
+/** @return a block for the data of a CONNECT_REQUEST, CONNECTED or DISCONNECTED, or NULL. */
 ed_block *ed_event_reserve(ed_pool *pool, eddy_event_type type);
 
 /** An event whose data, `size` bytes, are put into a block that was reserved for it. */
@@ -28,9 +34,12 @@ ed_event_item ed_event_of(eddy_connection connection, eddy_event_type type, ed_b
                           const void *data, size_t size);
 
 /**
- * Writes the public event. The block of a message goes over to it; that of any other event is read,
- * and stays the caller's.
+ * Writes the public event. The block of a message, or of a payload, goes over to it; that of any
+ * other event is read, and stays the caller's.
  */
 void ed_event_read(const ed_event_item *item, eddy_event *event);
+
+/** Gives back the blocks of an event that nobody will read. */
+void ed_event_drop(const ed_event_item *item);
 
 #endif

@@ -1,6 +1,5 @@
 #include "transport/handshake.h"
 
-#include "core/reader.h"
 #include "core/writer.h"
 #include "transport/packet.h"
 
@@ -164,9 +163,12 @@ static eddy_status read_sealed(ed_initiate *initiate, const uint8_t *data)
     initiate->client_time_us = ed_read_u64(&r);
     (void)ed_read_u64(&r); // app_build: for the application to judge, later
     initiate->message_max = ed_read_u32(&r);
+    uint16_t payload_size = ed_read_u16(&r);
+    initiate->payload = ed_read_bytes(&r, ed_min_size(payload_size, EDDY_CONNECT_PAYLOAD_MAX));
     ED_ASSERT(ed_reader_ok(&r));
     if (initiate->datagram_size < ED_DATAGRAM_SIZE || features != 0 || version_count == 0 ||
-        version_count > ED_VERSIONS_MAX || initiate->message_max < EDDY_PIECE_SIZE_MAX)
+        version_count > ED_VERSIONS_MAX || initiate->message_max < EDDY_PIECE_SIZE_MAX ||
+        payload_size > EDDY_CONNECT_PAYLOAD_MAX)
         return EDDY_EPROTO;
     return EDDY_OK;
 }
@@ -218,7 +220,10 @@ void ed_initiate_write(uint8_t *data, const ed_initiate *initiate)
     ed_write_u64(&w, 0);
     ed_write_u32(&w, initiate->message_max);
     ED_ASSERT(ed_writer_size(&w) == INITIATE_CLEAR_SIZE + INITIATE_PARAMS_SIZE);
-    ed_write_zeros(&w, INITIATE_SEALED_SIZE - INITIATE_PARAMS_SIZE);
+    ED_ASSERT(initiate->payload.size <= EDDY_CONNECT_PAYLOAD_MAX);
+    ed_write_u16(&w, (uint16_t)initiate->payload.size);
+    ed_write_bytes(&w, initiate->payload.data, initiate->payload.size);
+    ed_write_zeros(&w, ed_writer_left(&w) - ED_TAG_SIZE);
     ED_ASSERT(ed_writer_ok(&w) && ed_writer_left(&w) == ED_TAG_SIZE);
     ed_protect_seal(&key, 0, data, INITIATE_CLEAR_SIZE, ED_INITIATE_SIZE - ED_TAG_SIZE);
 }
@@ -237,6 +242,31 @@ eddy_status ed_accept_peek(uint8_t nonce[ED_NONCE_SIZE], const void *data, size_
     return EDDY_OK;
 }
 
+/** What an ACCEPT that accepts says behind the suite. */
+static void read_acceptance(ed_accept *a, ed_reader *r)
+{
+    (void)ed_read_u16(r); // key update interval, and a reserved byte
+    a->id = ed_read_u32(r);
+    a->datagram_size = ed_read_u16(r);
+    (void)ed_read_u16(r); // streams
+    a->idle_timeout_ms = ed_read_u32(r);
+    a->credit = ed_read_u32(r);
+    (void)ed_read_bytes(r, RESET_TOKEN_SIZE + 4 + 4); // reset token, index, clients: not used yet
+    a->server_time_us = ed_read_u64(r);
+    (void)ed_read_bytes(r, 4 + ED_COOKIE_SIZE); // features, ticket: not used yet
+    a->message_max = ed_read_u32(r);
+}
+
+/** And one that refuses. */
+static void read_refusal(ed_accept *a, ed_reader *r)
+{
+    (void)ed_read_u16(r);
+    a->code = ed_read_u32(r);
+    a->reason_size = ed_read_u8(r);
+    ed_span reason = ed_read_bytes(r, ed_min_size(a->reason_size, EDDY_REASON_SIZE - 1));
+    copy((uint8_t *)a->reason, reason);
+}
+
 eddy_status ed_accept_open(ed_accept *accept, const ed_key *key, uint8_t *data, size_t size)
 {
     ed_accept a = {0};
@@ -251,22 +281,42 @@ eddy_status ed_accept_open(ed_accept *accept, const ed_key *key, uint8_t *data, 
     ed_reader r = ed_reader_of(data + ACCEPT_CLEAR_SIZE, ACCEPT_SEALED_SIZE);
     a.refusal = ed_read_u8(&r);
     a.suite = ed_read_u8(&r);
-    (void)ed_read_u16(&r); // key update interval, and a reserved byte
-    a.id = ed_read_u32(&r);
-    a.datagram_size = ed_read_u16(&r);
-    (void)ed_read_u16(&r); // streams
-    a.idle_timeout_ms = ed_read_u32(&r);
-    a.credit = ed_read_u32(&r);
-    (void)ed_read_bytes(&r, RESET_TOKEN_SIZE + 4 + 4); // reset token, index, clients: not used yet
-    a.server_time_us = ed_read_u64(&r);
-    (void)ed_read_bytes(&r, 4 + ED_COOKIE_SIZE); // features, ticket: not used yet
-    a.message_max = ed_read_u32(&r);
+    if (a.refusal == 0)
+        read_acceptance(&a, &r);
+    else
+        read_refusal(&a, &r);
     ED_ASSERT(ed_reader_ok(&r));
     if (a.refusal == 0 && (a.suite != ED_SUITE_NULL || a.datagram_size < ED_DATAGRAM_SIZE ||
                            a.message_max < EDDY_PIECE_SIZE_MAX))
         return EDDY_EPROTO;
+    if (a.reason_size >= EDDY_REASON_SIZE)
+        return EDDY_EPROTO;
     *accept = a;
     return EDDY_OK;
+}
+
+static void write_acceptance(ed_writer *w, const ed_accept *accept)
+{
+    ed_write_u16(w, 0);
+    ed_write_u32(w, accept->id);
+    ed_write_u16(w, accept->datagram_size);
+    ed_write_u16(w, ED_STREAM_COUNT);
+    ed_write_u32(w, accept->idle_timeout_ms);
+    ed_write_u32(w, accept->credit);
+    ed_write_zeros(w, RESET_TOKEN_SIZE + 4 + 4);
+    ed_write_u64(w, accept->server_time_us);
+    ed_write_zeros(w, 4 + ED_COOKIE_SIZE); // features, ticket
+    ed_write_u32(w, accept->message_max);
+    ED_ASSERT(ed_writer_size(w) == ACCEPT_CLEAR_SIZE + ACCEPT_FIELDS_SIZE);
+}
+
+static void write_refusal(ed_writer *w, const ed_accept *accept)
+{
+    ED_ASSERT(accept->reason_size < EDDY_REASON_SIZE);
+    ed_write_u16(w, 0);
+    ed_write_u32(w, accept->code);
+    ed_write_u8(w, accept->reason_size);
+    ed_write_bytes(w, accept->reason, accept->reason_size);
 }
 
 void ed_accept_write(uint8_t *data, const ed_accept *accept, const ed_key *key)
@@ -281,18 +331,11 @@ void ed_accept_write(uint8_t *data, const ed_accept *accept, const ed_key *key)
 
     ed_write_u8(&w, accept->refusal);
     ed_write_u8(&w, accept->suite);
-    ed_write_u16(&w, 0);
-    ed_write_u32(&w, accept->id);
-    ed_write_u16(&w, accept->datagram_size);
-    ed_write_u16(&w, ED_STREAM_COUNT);
-    ed_write_u32(&w, accept->idle_timeout_ms);
-    ed_write_u32(&w, accept->credit);
-    ed_write_zeros(&w, RESET_TOKEN_SIZE + 4 + 4);
-    ed_write_u64(&w, accept->server_time_us);
-    ed_write_zeros(&w, 4 + ED_COOKIE_SIZE); // features, ticket
-    ed_write_u32(&w, accept->message_max);
-    ED_ASSERT(ed_writer_size(&w) == ACCEPT_CLEAR_SIZE + ACCEPT_FIELDS_SIZE);
-    ed_write_zeros(&w, ACCEPT_SEALED_SIZE - ACCEPT_FIELDS_SIZE);
+    if (accept->refusal == 0)
+        write_acceptance(&w, accept);
+    else
+        write_refusal(&w, accept);
+    ed_write_zeros(&w, ed_writer_left(&w) - ED_TAG_SIZE);
     ED_ASSERT(ed_writer_ok(&w) && ed_writer_left(&w) == ED_TAG_SIZE);
     ed_protect_seal(key, 1, data, ACCEPT_CLEAR_SIZE, ED_ACCEPT_SIZE - ED_TAG_SIZE);
 }

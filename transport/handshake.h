@@ -3,6 +3,7 @@
 #ifndef ED_HANDSHAKE_H
 #define ED_HANDSHAKE_H
 
+#include "core/reader.h"
 #include "transport/protect.h"
 
 /** How the two ends prove who they are. Only the plain mode exists yet. */
@@ -10,7 +11,6 @@ enum {
     ED_MODE_PLAIN = 0x7f,
     ED_SUITE_NULL_BIT = 0x80, /* in INITIATE's mask of suites */
     ED_SUITE_NULL = 7,        /* its number, in ACCEPT */
-    ED_CONNECT_PAYLOAD_MAX = 256,
 };
 
 typedef struct ed_hello {
@@ -50,6 +50,7 @@ typedef struct ed_initiate {
     uint32_t credit;        /* bytes of charge that the server may send at first */
     uint32_t message_max;   /* the largest message that the client takes */
     uint64_t client_time_us;
+    ed_span payload; /* up to EDDY_CONNECT_PAYLOAD_MAX bytes; read, it points into the datagram */
 } ed_initiate;
 
 /** Reads what stands in the clear; the cookie is the caller's to check before ed_initiate_open. */
@@ -76,6 +77,10 @@ typedef struct ed_accept {
     uint32_t message_max; /* the largest message that the server takes */
     uint32_t idle_timeout_ms;
     uint64_t server_time_us;
+    /* of a refusal, in place of all behind the suite: */
+    uint32_t code;
+    uint8_t reason_size;
+    char reason[EDDY_REASON_SIZE]; /* the rest is zeros */
 } ed_accept;
 
 /** Opens in place with the key of ACCEPT. EDDY_ETRUNCATED, EDDY_EAUTH or EDDY_EPROTO. */

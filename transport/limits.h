@@ -59,7 +59,7 @@ enum {
     ED_PATH_ATTEMPTS_MAX = 3,   /* a candidate is asked so often, a probe timeout apart */
     ED_PATH_PATIENCE_MS = 1000, /* and has so long to answer at least, if on another host */
     ED_PATH_HOLD_MS = 100,      /* between one candidate and the next, at least */
-    ED_PATH_DEBTS_MAX = 4,      /* challenges of the peer that wait for their answer */
+    ED_PATH_DEBTS_MAX = 2,      /* challenges of the peer that wait for their answer */
 
     /* close */
     ED_CLOSE_COPIES = 3,
@@ -69,6 +69,7 @@ enum {
 #define ED_ACK_DELAY_NS (25 * ED_NS_PER_MS)
 #define ED_HANDSHAKE_RESEND_NS (250 * ED_NS_PER_MS) /* doubles from here */
 #define ED_HALF_OPEN_NS (5 * ED_NS_PER_S)
+#define ED_REFUSING_NS (5 * ED_NS_PER_S) /* longer than a client waits between two INITIATEs */
 
 static_assert(EDDY_PIECE_SIZE_MAX + ED_PACKET_HEADER_SIZE_MAX + ED_TAG_SIZE + 1 + 1 + 4 <=
                   ED_DATAGRAM_SIZE,

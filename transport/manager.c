@@ -26,6 +26,7 @@ ed_manager *ed_manager_create(const ed_manager_parts *parts)
     m->out_data = ed_alloc_array(allocator, ED_MANAGER_BATCH, ED_MANAGER_DATAGRAM_SIZE);
     ed_list_init(&m->work);
     ed_list_init(&m->ready);
+    ed_list_init(&m->ended);
     ed_channel_add_receiver(parts->commands);
     ed_channel_add_sender(parts->events);
     if (m->slots == NULL || m->addresses == NULL || m->deadlines == NULL || m->commands == NULL ||
@@ -50,6 +51,7 @@ void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot)
     ED_ASSERT(slot->connection != NULL && m->connection_count > 0);
     ed_list_remove(&slot->work);
     ed_list_remove(&slot->ready);
+    ed_list_remove(&slot->ended);
     const ed_connection_type *type = m->parts.type;
     bool is_known = type->is_known != NULL && type->is_known(slot->connection);
 
@@ -241,13 +243,6 @@ void ed_manager_touch(ed_manager *m, eddy_connection handle)
         ed_manager_add_work(m, slot);
 }
 
-void *ed_manager_connection(ed_manager *m, eddy_connection handle)
-{
-    ed_manager_slot *slot = ed_manager_find_handle(m, handle);
-
-    return slot == NULL ? NULL : slot->connection;
-}
-
 bool ed_manager_wants_send(const ed_manager *m)
 {
     return m->out_count > 0;
@@ -256,6 +251,13 @@ bool ed_manager_wants_send(const ed_manager *m)
 bool ed_manager_is_done(const ed_manager *m)
 {
     return m->is_done;
+}
+
+void *ed_manager_connection(const ed_manager *m, eddy_connection handle)
+{
+    const ed_manager_slot *slot = ed_manager_find_handle(m, handle);
+
+    return slot == NULL ? NULL : slot->connection;
 }
 
 uint32_t ed_manager_connection_count(const ed_manager *m)

@@ -181,11 +181,11 @@ bool ed_manager_is_done(const ed_manager *manager);
 /** The connection may have something to give out: the poll that goes on, or the next, asks it. */
 void ed_manager_touch(ed_manager *manager, eddy_connection handle);
 
-/** The connection of a handle, or NULL: it is over. */
-void *ed_manager_connection(ed_manager *manager, eddy_connection handle);
-
 /** The connection's own socket has something to receive: the next poll reads it. */
 void ed_manager_readable(ed_manager *manager, eddy_connection handle);
+
+/** The connection of a handle, or NULL if that is stale. Valid until the next poll. */
+void *ed_manager_connection(const ed_manager *manager, eddy_connection handle);
 
 uint32_t ed_manager_connection_count(const ed_manager *manager);
 uint32_t ed_manager_half_open_count(const ed_manager *manager);

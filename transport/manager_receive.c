@@ -71,9 +71,12 @@ static void take_back(ed_manager *m, ed_block *block, uint64_t now_ns)
 static void take_last(ed_manager *m, ed_block *block)
 {
     eddy_connection handle = ed_return_connection(block);
+    ed_manager_slot *slot = ed_manager_find_handle(m, handle);
 
     ed_pool_give(block);
     ed_slots_forget(m->parts.slots, handle);
+    if (slot != NULL) // it still answers its peer, and gives its place up to a newcomer
+        ed_list_push_back(&m->ended, &slot->ended);
 }
 
 void ed_manager_take_returns(ed_manager *m, uint64_t now_ns)
@@ -155,8 +158,19 @@ static void queue_reply(ed_manager *m, const eddy_datagram *cause, size_t size)
     m->parts.stats->replied_stateless++;
 }
 
+/** Where all places are taken, one whose program has heard the last of it gives its own up. */
+static void make_place(ed_manager *m)
+{
+    if (ed_slots_left_incoming(m->parts.slots) > 0)
+        return;
+    ed_list_node *oldest = ed_list_first(&m->ended);
+    ED_ASSERT(oldest != NULL); // the load said that there is room
+    ed_manager_destroy_connection(m, ED_CONTAINER(oldest, ed_manager_slot, ended));
+}
+
 static void create_incoming(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
 {
+    make_place(m);
     eddy_connection handle = ed_slots_take_incoming(m->parts.slots);
     ed_birth birth = {.handle = handle,
                       .wire_id = ed_wire_id_of(handle, m->parts.shard),
@@ -164,7 +178,7 @@ static void create_incoming(ed_manager *m, const eddy_datagram *datagram, uint64
                       .remote = datagram->remote,
                       .datagram = datagram};
 
-    ED_ASSERT(handle != 0); // the load said that one is free, and only the manager takes them
+    ED_ASSERT(handle != 0); // the load said that there is room, and only the manager takes it
     if (ed_manager_create_connection(m, &birth, now_ns) != EDDY_OK) {
         m->parts.stats->dropped_memory++;
         ed_slots_give(m->parts.slots, handle);
@@ -206,7 +220,7 @@ static void admit_created(ed_manager *m, const eddy_datagram *datagram, bool may
 
 static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
 {
-    bool is_full = ed_slots_left_incoming(m->parts.slots) == 0;
+    bool is_full = ed_slots_left_incoming(m->parts.slots) == 0 && ed_list_first(&m->ended) == NULL;
     ed_load load = {.may_create = !is_full && m->half_open_count < m->parts.half_open_max,
                     .is_full = is_full,
                     .shutting_down = m->shutting_down,

@@ -20,6 +20,7 @@ enum {
 typedef struct ed_manager_slot {
     ed_list_node work;  /* in ed_manager.work while it may have something to give out */
     ed_list_node ready; /* in ed_manager.ready while its own socket is to be read */
+    ed_list_node ended; /* in ed_manager.ended once the program has heard the last of it */
     void *connection;   /* NULL: the slot is free */
     eddy_connection handle;
     uint8_t key[ED_MANAGER_KEY_SIZE]; /* in the map of addresses */
@@ -35,6 +36,7 @@ struct ed_manager {
     ed_deadlines *deadlines;
     ed_list work;
     ed_list ready;
+    ed_list ended; /* incoming; the oldest makes room for a newcomer where all places are taken */
     uint32_t connection_count;
     uint32_t half_open_count;
     bool shutting_down;

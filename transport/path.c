@@ -111,11 +111,8 @@ bool ed_paths_expire(ed_paths *paths, uint64_t pto_ns, uint64_t now_ns)
     for (size_t i = 0; i < ED_PATH_END_COUNT; i++)
         paths->question[i].is_due = true;
     paths->deadline_ns = ed_add_sat_u64(now_ns, pto_ns);
-    // Another host's path may be far slower than the old one, by which the timeout goes; and so may
-    // the same host's, as it seems when the last candidate did not answer in time.
-    if (paths->attempts == ED_PATH_ATTEMPTS_MAX &&
-        (paths->is_unanswered ||
-         !ed_path_same_hosts(&paths->at[ED_PATH_CURRENT], &paths->at[ED_PATH_CANDIDATE])))
+    // The path may be far slower by now than when the timeout was measured (RFC 9000 section 8.2.4).
+    if (paths->attempts == ED_PATH_ATTEMPTS_MAX)
         paths->deadline_ns =
             ed_max_u64(paths->deadline_ns, ed_add_sat_u64(paths->began_ns, PATIENCE_NS));
     return false;

@@ -1,6 +1,8 @@
 #include "transport/reliable.h"
 
-#include "transport/packet.h"
+#include <string.h>
+
+#include "transport/admission.h"
 
 void ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared, uint64_t now_ns)
 {
@@ -51,148 +53,46 @@ static bool returned(void *context, void *connection, ed_block *block, uint64_t 
     return false;
 }
 
-/* -------------------------------------------------------------------------------- admission -- */
-
-static ed_route route(void *context, const eddy_datagram *datagram)
-{
-    const ed_reliable *reliable = context;
-    bool from_client = false;
-    uint32_t id = 0;
-
-    switch (ed_form_of(datagram->data, datagram->size)) {
-    case ED_FORM_PACKET:
-        if (ed_packet_peek_id(datagram->data, datagram->size, &from_client, &id) != EDDY_OK)
-            return (ed_route){.kind = ED_ROUTE_NOWHERE};
-        return from_client ? (ed_route){.kind = ED_ROUTE_ID, .id = id}
-                           : (ed_route){.kind = ED_ROUTE_KNOWN, .side = ED_SIDE_OUTGOING};
-    case ED_FORM_RETRY:
-    case ED_FORM_ACCEPT:
-        return (ed_route){.kind = ED_ROUTE_KNOWN, .side = ED_SIDE_OUTGOING};
-    case ED_FORM_HELLO:
-    case ED_FORM_INITIATE:
-        return (ed_route){.kind = reliable->accepts ? ED_ROUTE_NEW : ED_ROUTE_NOWHERE};
-    case ED_FORM_UNKNOWN:
-        break;
-    }
-    return (ed_route){.kind = ED_ROUTE_NOWHERE};
-}
-
-/** Whether a stranger speaks our version and mode of our game. */
-static bool is_ours(const ed_reliable *reliable, uint32_t version, uint8_t mode,
-                    uint64_t protocol_id)
-{
-    return version == ED_PROTOCOL_VERSION && mode == ED_MODE_PLAIN &&
-           protocol_id == reliable->shared.config->protocol_id;
-}
-
-static ed_admission give_cookie(const ed_reliable *reliable, const ed_hello *hello,
-                                const eddy_address *remote, uint8_t *reply, size_t *reply_size,
-                                uint64_t now_ns)
-{
-    ed_retry retry = {.version = hello->version};
-
-    memcpy(retry.nonce, hello->nonce, ED_NONCE_SIZE);
-    ed_cookie_make(&reliable->cookies, retry.cookie, hello, remote, now_ns);
-    ed_retry_write(reply, &retry);
-    *reply_size = ED_RETRY_SIZE;
-    return ED_ADMIT_REPLY;
-}
-
-static ed_admission admit_hello(const ed_reliable *reliable, const eddy_datagram *datagram,
-                                uint8_t *reply, size_t *reply_size, uint64_t now_ns)
-{
-    eddy_stats *stats = reliable->shared.stats;
-    ed_hello hello;
-    eddy_status status = ed_hello_parse(&hello, datagram->data, datagram->size);
-
-    if (status != EDDY_OK) {
-        *(status == EDDY_EAUTH ? &stats->dropped_forged : &stats->dropped_malformed) += 1;
-        return ED_ADMIT_NO;
-    }
-    if (!is_ours(reliable, hello.version, hello.mode, hello.protocol_id)) {
-        stats->dropped_unknown++;
-        return ED_ADMIT_NO;
-    }
-    return give_cookie(reliable, &hello, &datagram->remote, reply, reply_size, now_ns);
-}
-
-/** Tells a newcomer that has proved its address why it may not connect. */
-static ed_admission refuse(const ed_reliable *reliable, const ed_initiate *initiate,
-                           uint8_t refusal, uint8_t *reply, size_t *reply_size)
-{
-    const eddy_entropy *entropy = reliable->shared.entropy;
-    ed_key key = ed_protect_accept_key(initiate->nonce, initiate->ephemeral);
-    ed_accept accept = {.refusal = refusal, .suite = ED_SUITE_NULL};
-
-    memcpy(accept.nonce, initiate->nonce, ED_NONCE_SIZE);
-    entropy->fill(entropy->context, accept.ephemeral, ED_EPHEMERAL_SIZE);
-    ed_accept_write(reply, &accept, &key);
-    *reply_size = ED_ACCEPT_SIZE;
-    reliable->shared.stats->refused++;
-    return ED_ADMIT_REPLY;
-}
-
-static ed_admission admit_initiate(const ed_reliable *reliable, const eddy_datagram *datagram,
-                                   const ed_load *load, uint8_t *reply, size_t *reply_size,
-                                   uint64_t now_ns)
-{
-    eddy_stats *stats = reliable->shared.stats;
-    ed_initiate initiate;
-
-    if (ed_initiate_parse(&initiate, datagram->data, datagram->size) != EDDY_OK) {
-        stats->dropped_malformed++;
-        return ED_ADMIT_NO;
-    }
-    if (!is_ours(reliable, initiate.version, initiate.mode, initiate.protocol_id) ||
-        (initiate.suites & ED_SUITE_NULL_BIT) == 0) {
-        stats->dropped_unknown++;
-        return ED_ADMIT_NO;
-    }
-    if (!ed_cookie_check(&reliable->cookies, &initiate, &datagram->remote, now_ns)) {
-        // Its cookie may just have grown old: it gets a new one.
-        ed_hello hello = {.version = initiate.version,
-                          .mode = initiate.mode,
-                          .protocol_id = initiate.protocol_id};
-        memcpy(hello.nonce, initiate.nonce, ED_NONCE_SIZE);
-        stats->dropped_cookie++;
-        return give_cookie(reliable, &hello, &datagram->remote, reply, reply_size, now_ns);
-    }
-    if (ed_initiate_open(&initiate, datagram->data, datagram->size) != EDDY_OK) {
-        stats->dropped_forged++;
-        return ED_ADMIT_NO;
-    }
-    if (load->is_full && !load->may_create && !load->has_connection)
-        return refuse(reliable, &initiate, EDDY_REFUSED_FULL, reply, reply_size);
-    return ED_ADMIT_CREATE;
-}
-
-static ed_admission admit(void *context, const eddy_datagram *datagram, const ed_load *load,
-                          uint8_t *reply, size_t *reply_size, uint64_t now_ns)
-{
-    const ed_reliable *reliable = context;
-
-    if (load->shutting_down)
-        return ED_ADMIT_NO;
-    if (ed_form_of(datagram->data, datagram->size) == ED_FORM_HELLO)
-        return admit_hello(reliable, datagram, reply, reply_size, now_ns);
-    return admit_initiate(reliable, datagram, load, reply, reply_size, now_ns);
-}
-
 /* ------------------------------------------------------------------------------- connections -- */
+
+static eddy_status create_outgoing(const ed_reliable *reliable, ed_conn *conn,
+                                   const ed_birth *birth, uint64_t now_ns)
+{
+    const ed_reliable_command *command = birth->command;
+    eddy_status status = ed_conn_init_client(conn, &reliable->shared, birth->handle, &birth->remote,
+                                             command->block, now_ns);
+
+    if (status == EDDY_OK)
+        conn->payload = command->payload;
+    return status;
+}
+
+static eddy_status create_incoming(const ed_reliable *reliable, ed_conn *conn,
+                                   const ed_birth *birth, uint64_t now_ns)
+{
+    ed_initiate initiate;
+    ed_block *payload = NULL;
+
+    ed_initiate_read_opened(&initiate, birth->datagram->data, birth->datagram->size);
+    if (initiate.payload.size > 0) {
+        payload = ed_pool_take(reliable->shared.payload_pool, initiate.payload.size);
+        if (payload == NULL)
+            return EDDY_ENOMEM;
+        memcpy(payload->data, initiate.payload.data, initiate.payload.size);
+    }
+    eddy_status status = ed_conn_init_server(conn, &reliable->shared, birth->handle, birth->wire_id,
+                                             birth->datagram, &initiate, now_ns);
+    if (status == EDDY_OK)
+        conn->payload = payload;
+    else
+        ed_pool_give(payload);
+    return status;
+}
 
 static eddy_status create(void *context, void *connection, const ed_birth *birth, uint64_t now_ns)
 {
-    ed_reliable *reliable = context;
-    ed_initiate initiate;
-
-    if (birth->side == ED_SIDE_OUTGOING) {
-        const ed_reliable_command *command = birth->command;
-        return ed_conn_init_client(connection, &reliable->shared, birth->handle, &birth->remote,
-                                   command->block, now_ns);
-    }
-    ed_initiate_read_opened(&initiate, birth->datagram->data, birth->datagram->size);
-    return ed_conn_init_server(connection, &reliable->shared, birth->handle, birth->wire_id,
-                               birth->datagram, &initiate, now_ns);
+    return birth->side == ED_SIDE_OUTGOING ? create_outgoing(context, connection, birth, now_ns)
+                                           : create_incoming(context, connection, birth, now_ns);
 }
 
 static void fail_connect(void *context, void *item, eddy_status why, void *event)
@@ -203,6 +103,7 @@ static void fail_connect(void *context, void *item, eddy_status why, void *event
                                            : why == EDDY_ECLOSED ? EDDY_END_CLOSED_LOCAL
                                                                  : EDDY_END_MEMORY};
 
+    ed_pool_give(command->payload);
     *(ed_event_item *)event = ed_event_of(command->head.connection, EDDY_DISCONNECTED,
                                           command->block, &last, sizeof(last));
 }
@@ -239,7 +140,11 @@ static bool supersedes(const void *connection, const eddy_datagram *datagram)
 
 static void receive(void *connection, const eddy_datagram *datagram, uint64_t now_ns)
 {
-    ed_conn_receive(connection, datagram, now_ns);
+    ed_conn *conn = connection;
+
+    conn->counts.received_datagrams++;
+    conn->counts.received_bytes += datagram->size;
+    ed_conn_receive(conn, datagram, now_ns);
 }
 
 /** A message leaves its connection's account before it has come to the connection. */
@@ -263,16 +168,20 @@ static void drop_command(void *context, void *item)
         refund(&reliable->shared, command);
         ed_pool_give(command->receipt); // the end of its connection has been told
     }
+    if (command->head.kind == ED_COMMAND_CONNECT)
+        ed_pool_give(command->payload);
     ed_pool_give(command->block);
 }
 
 static void drop_event(void *context, void *event)
 {
     (void)context;
-    ed_pool_give(((ed_event_item *)event)->block);
+    ed_event_drop(event);
 }
 
-static void send_message(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
+/* ------------------------------------------------------------------------------ operations -- */
+
+static void do_send(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
 {
     ed_message message = {.block = command->block,
                           .receipt = command->receipt,
@@ -286,15 +195,35 @@ static void send_message(ed_conn *conn, const ed_reliable_command *command, uint
     (void)ed_conn_send(conn, &message, now_ns);
 }
 
-static void close_connection(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
+static const char *reason_of(const ed_reliable_command *command)
 {
-    const char *reason = command->block == NULL ? NULL : (const char *)command->block->data;
+    return command->block == NULL ? NULL : (const char *)command->block->data;
+}
 
-    ed_conn_close(conn, command->code, reason, command->flush_ns, now_ns);
+static void do_close(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
+{
+    ed_conn_close(conn, command->code, reason_of(command), command->flush_ns, now_ns);
     ed_pool_give(command->block);
 }
 
-static void set_stream(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
+static void do_admit(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
+{
+    (void)command;
+    ed_conn_admit(conn, now_ns);
+}
+
+static void do_refuse(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
+{
+    ed_conn_refuse(conn, command->code, reason_of(command), ED_REFUSING_NS, now_ns);
+    ed_pool_give(command->block);
+}
+
+static void do_set_rate(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
+{
+    ed_conn_set_rate(conn, command->rate_max, now_ns);
+}
+
+static void do_set_stream(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
 {
     eddy_stream_options options = {.priority = command->priority,
                                    .weight = command->weight,
@@ -303,32 +232,41 @@ static void set_stream(ed_conn *conn, const ed_reliable_command *command, uint64
     ed_conn_set_stream(conn, command->stream, &options, now_ns);
 }
 
+static void do_want_writable(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
+{
+    (void)command;
+    (void)now_ns;
+    ed_conn_want_writable(conn);
+}
+
+/** Each takes the command's blocks over. */
+static void (*const operations[ED_OPERATION_COUNT])(ed_conn *conn,
+                                                    const ed_reliable_command *command,
+                                                    uint64_t now_ns) = {
+    [ED_OPERATION_SEND] = do_send,
+    [ED_OPERATION_CLOSE] = do_close,
+    [ED_OPERATION_ADMIT] = do_admit,
+    [ED_OPERATION_REFUSE] = do_refuse,
+    [ED_OPERATION_SET_RATE] = do_set_rate,
+    [ED_OPERATION_SET_STREAM] = do_set_stream,
+    [ED_OPERATION_WANT_WRITABLE] = do_want_writable,
+};
+
 static void send_command(void *connection, void *item, uint64_t now_ns)
 {
     const ed_reliable_command *command = item;
 
-    switch ((ed_operation)command->operation) {
-    case ED_OPERATION_SEND:
-        send_message(connection, command, now_ns);
-        return;
-    case ED_OPERATION_CLOSE:
-        close_connection(connection, command, now_ns);
-        return;
-    case ED_OPERATION_SET_STREAM:
-        set_stream(connection, command, now_ns);
-        return;
-    case ED_OPERATION_WANT_WRITABLE:
-        ed_conn_want_writable(connection);
-        return;
-    case ED_OPERATION_NONE:
-        break;
-    }
-    ED_ASSERT(command->operation != ED_OPERATION_NONE);
+    ED_ASSERT(command->operation < ED_OPERATION_COUNT && operations[command->operation] != NULL);
+    operations[command->operation](connection, command, now_ns);
 }
 
 static void shut_down(void *connection, uint64_t flush_ns, uint64_t now_ns)
 {
-    ed_conn_close(connection, 0, NULL, flush_ns, now_ns);
+    // Nobody is admitted any more, so a newcomer that does not hear of its refusal asks in vain.
+    if (ed_conn_is_request(connection))
+        ed_conn_refuse(connection, 0, NULL, 0, now_ns);
+    else
+        ed_conn_close(connection, 0, NULL, flush_ns, now_ns);
 }
 
 /** Of one whose peer is elsewhere by now the address has passed to somebody else: it stays. */
@@ -346,11 +284,14 @@ static void expire(void *connection, uint64_t now_ns)
 
 static bool transmit(void *connection, ed_output *output, uint64_t now_ns)
 {
+    ed_conn *conn = connection;
     ed_path path;
 
-    output->datagram.size = ed_conn_transmit(connection, &path, output->datagram.data, now_ns);
+    output->datagram.size = ed_conn_transmit(conn, &path, output->datagram.data, now_ns);
     output->datagram.remote = path.remote;
     output->datagram.local = path.local;
+    conn->counts.sent_datagrams += output->datagram.size > 0 ? 1 : 0;
+    conn->counts.sent_bytes += output->datagram.size;
     return output->datagram.size > 0;
 }
 
@@ -377,22 +318,23 @@ static ed_phase phase(const void *connection)
         return ED_PHASE_OVER;
     if (ed_conn_is_ended(conn))
         return ED_PHASE_ENDED;
-    return conn->state == ED_CONN_HALF_OPEN ? ED_PHASE_HALF_OPEN : ED_PHASE_OPEN;
+    return conn->state == ED_CONN_HALF_OPEN || conn->state == ED_CONN_ASKING ? ED_PHASE_HALF_OPEN
+                                                                             : ED_PHASE_OPEN;
 }
 
 static bool is_known(const void *connection)
 {
     const ed_conn *conn = connection;
 
-    return conn->is_client || conn->is_opened;
+    return conn->is_client || conn->is_asked || conn->is_opened;
 }
 
 const ed_connection_type ed_reliable_type = {
     .connection_size = sizeof(ed_conn),
     .command_size = sizeof(ed_reliable_command),
     .event_size = sizeof(ed_event_item),
-    .route = route,
-    .admit = admit,
+    .route = ed_admission_route,
+    .admit = ed_admission_judge,
     .create = create,
     .fail_connect = fail_connect,
     .destroy = destroy,

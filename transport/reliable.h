@@ -1,4 +1,4 @@
-/** The reliable connection as the manager's first connection type, and who may become one. */
+/** The reliable connection as the manager's first connection type. */
 #ifndef ED_RELIABLE_H
 #define ED_RELIABLE_H
 
@@ -11,23 +11,29 @@ typedef enum ed_operation {
     ED_OPERATION_NONE = 0, /* of CONNECT and SHUTDOWN */
     ED_OPERATION_SEND,
     ED_OPERATION_CLOSE,
+    ED_OPERATION_ADMIT,
+    ED_OPERATION_REFUSE,
+    ED_OPERATION_SET_RATE,
     ED_OPERATION_SET_STREAM,
     ED_OPERATION_WANT_WRITABLE,
+    ED_OPERATION_COUNT
 } ed_operation;
 
 /** An item of the send channel. */
 typedef struct ed_reliable_command {
     ed_command head;
-    /* SEND: the message; CLOSE: the reason with its NUL, or NULL; CONNECT: reserved for its
-       DISCONNECTED. Owned. */
+    /* SEND: the message; CLOSE, REFUSE: the reason with its NUL, or NULL; CONNECT: reserved for
+       its DISCONNECTED. Owned. */
     ed_block *block;
     union {
         ed_block *receipt; /* SEND: see ed_message. Owned */
+        ed_block *payload; /* CONNECT: or NULL. Owned */
         uint64_t flush_ns; /* CLOSE */
         uint64_t budget;   /* SET_STREAM */
+        uint64_t rate_max; /* SET_RATE: bytes per second */
     };
     union {
-        uint32_t code;      /* CLOSE */
+        uint32_t code;      /* CLOSE, REFUSE */
         uint32_t expire_ms; /* SEND; 0: never */
     };
     uint8_t operation; /* ed_operation */

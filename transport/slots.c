@@ -30,6 +30,10 @@ struct ed_slots {
     uint32_t outgoing_count;
     atomic_uint *generation; /* odd: taken */
     atomic_uchar *done;      /* ENDED, FORGOTTEN */
+    /* The handle whose request waits for an answer; 0: none. A handle never comes again, so one
+       that was left behind by the slot's last user does no harm. */
+    _Atomic eddy_connection *asked;
+    _Atomic(void *) *data; /* written under the mutex: by whoever takes the slot, and for it */
 };
 
 static bool queue_init(struct queue *queue, const eddy_allocator *allocator, uint32_t first,
@@ -65,9 +69,12 @@ ed_slots *ed_slots_create(const eddy_allocator *allocator, uint32_t outgoing_cou
     slots->generation =
         ed_alloc_array(allocator, (size_t)slots->count + 1, sizeof(*slots->generation));
     slots->done = ed_alloc_array(allocator, (size_t)slots->count + 1, sizeof(*slots->done));
+    slots->asked = ed_alloc_array(allocator, (size_t)slots->count + 1, sizeof(*slots->asked));
+    slots->data = ed_alloc_array(allocator, (size_t)slots->count + 1, sizeof(*slots->data));
     bool outgoing = queue_init(&slots->outgoing, allocator, 0, outgoing_count);
     bool incoming = queue_init(&slots->incoming, allocator, outgoing_count, incoming_count);
-    if (slots->generation == NULL || slots->done == NULL || !outgoing || !incoming) {
+    if (slots->generation == NULL || slots->done == NULL || slots->asked == NULL ||
+        slots->data == NULL || !outgoing || !incoming) {
         ed_slots_destroy(slots);
         return NULL;
     }
@@ -83,8 +90,16 @@ void ed_slots_destroy(ed_slots *slots)
     ed_alloc_free(slots->allocator, slots->generation,
                   ((size_t)slots->count + 1) * sizeof(*slots->generation));
     ed_alloc_free(slots->allocator, slots->done, ((size_t)slots->count + 1) * sizeof(*slots->done));
+    ed_alloc_free(slots->allocator, slots->asked,
+                  ((size_t)slots->count + 1) * sizeof(*slots->asked));
+    ed_alloc_free(slots->allocator, slots->data, ((size_t)slots->count + 1) * sizeof(*slots->data));
     ed_mutex_destroy(&slots->mutex);
     ed_alloc_free(slots->allocator, slots, sizeof(*slots));
+}
+
+static eddy_connection handle_of(uint32_t slot, unsigned generation)
+{
+    return (uint64_t)generation << 32 | (slot + 1);
 }
 
 static eddy_connection take(ed_slots *slots, struct queue *queue)
@@ -97,9 +112,10 @@ static eddy_connection take(ed_slots *slots, struct queue *queue)
         queue->first = (queue->first + 1) % queue->capacity;
         queue->count--;
         atomic_store(&slots->done[slot], 0);
+        atomic_store(&slots->data[slot], NULL); // before there is a handle to read it by
         unsigned generation = atomic_fetch_add(&slots->generation[slot], 1) + 1;
         ED_ASSERT(generation % 2 == 1);
-        handle = (uint64_t)generation << 32 | (slot + 1);
+        handle = handle_of(slot, generation);
     }
     ed_mutex_unlock(&slots->mutex);
     return handle;
@@ -168,12 +184,69 @@ bool ed_slots_live(const ed_slots *slots, eddy_connection handle)
     return is_taken(slots, handle) && (atomic_load(&slots->done[ed_slot_of(handle)]) & ENDED) == 0;
 }
 
+/* ------------------------------------------------------------------------- what is noted of one --
+ */
+
+void ed_slots_ask(ed_slots *slots, eddy_connection handle)
+{
+    ED_ASSERT(ed_slots_live(slots, handle));
+    atomic_store(&slots->asked[ed_slot_of(handle)], handle);
+}
+
+bool ed_slots_answer(ed_slots *slots, eddy_connection handle)
+{
+    eddy_connection asked = handle;
+
+    ED_ASSERT(handle != 0);
+    return ed_slot_of(handle) < slots->count &&
+           atomic_compare_exchange_strong(&slots->asked[ed_slot_of(handle)], &asked, 0);
+}
+
+void ed_slots_ask_again(ed_slots *slots, eddy_connection handle)
+{
+    eddy_connection nobody = 0;
+
+    // By now the slot may be another's, and that may be asked about, too.
+    ED_ASSERT(ed_slot_of(handle) < slots->count);
+    (void)atomic_compare_exchange_strong(&slots->asked[ed_slot_of(handle)], &nobody, handle);
+}
+
+bool ed_slots_set_data(ed_slots *slots, eddy_connection handle, void *data)
+{
+    // The mutex keeps the slot from being given out to somebody else in between.
+    ed_mutex_lock(&slots->mutex);
+    bool is_live = ed_slots_live(slots, handle);
+    if (is_live)
+        atomic_store(&slots->data[ed_slot_of(handle)], data);
+    ed_mutex_unlock(&slots->mutex);
+    return is_live;
+}
+
+void *ed_slots_data(const ed_slots *slots, eddy_connection handle)
+{
+    if (ed_slot_of(handle) >= slots->count)
+        return NULL;
+    void *data = atomic_load(&slots->data[ed_slot_of(handle)]);
+    // In this order: if the slot is the handle's now, it was when the pointer was read.
+    return is_taken(slots, handle) ? data : NULL;
+}
+
+/* ----------------------------------------------------------------------------------- the table --
+ */
+
 uint32_t ed_slots_left_incoming(ed_slots *slots)
 {
     ed_mutex_lock(&slots->mutex);
     uint32_t left = slots->incoming.count;
     ed_mutex_unlock(&slots->mutex);
     return left;
+}
+
+eddy_connection ed_slots_handle(const ed_slots *slots, uint32_t slot)
+{
+    ED_ASSERT(slot < slots->count);
+    unsigned generation = atomic_load(&slots->generation[slot]);
+    return generation % 2 == 1 ? handle_of(slot, generation) : 0;
 }
 
 bool ed_slots_is_outgoing(const ed_slots *slots, eddy_connection handle)

@@ -47,8 +47,29 @@ void ed_slots_forget(ed_slots *slots, eddy_connection handle);
 /** Whether the handle is that of a slot taken, with a connection that is not over. Any thread. */
 bool ed_slots_live(const ed_slots *slots, eddy_connection handle);
 
+/** Notes that the program is asked about this connection. */
+void ed_slots_ask(ed_slots *slots, eddy_connection handle);
+
+/** Takes that note off. Any thread. @return whether it was there: only the first answer counts. */
+bool ed_slots_answer(ed_slots *slots, eddy_connection handle);
+
+/** Takes the answer back: it could not be passed on. Any thread. */
+void ed_slots_ask_again(ed_slots *slots, eddy_connection handle);
+
+/**
+ * The program's own pointer for a connection; NULL in a slot just taken. Any thread.
+ * @return whether the handle is live.
+ */
+bool ed_slots_set_data(ed_slots *slots, eddy_connection handle, void *data);
+
+/** @return what was set, until the slot is free again; NULL for a stale handle. Any thread. */
+void *ed_slots_data(const ed_slots *slots, eddy_connection handle);
+
 /** How many slots for incoming connections are free. */
 uint32_t ed_slots_left_incoming(ed_slots *slots);
+
+/** The handle of a slot, if it is taken; otherwise 0. Any thread. */
+eddy_connection ed_slots_handle(const ed_slots *slots, uint32_t slot);
 
 /** Whether the handle is of the kind that callers take. */
 bool ed_slots_is_outgoing(const ed_slots *slots, eddy_connection handle);

@@ -6,8 +6,14 @@
 #include "transport/partial.h"
 
 enum {
-    RING_CAPACITY_MIN = 16,
+    RING_CAPACITY_MIN = 8,
+    /* Of the charge of a message that came early, or was skipped, so much is not given back while
+       its place in the ring is kept. A ring is up to twice as long as what it holds, and while it
+       is widened the old one is there, too. */
+    MARK_CHARGE = 24,
 };
+
+static_assert(MARK_CHARGE <= EDDY_MESSAGE_CHARGE, "every message pays for its mark");
 
 /* What stands in a ring, besides messages and assemblies. Only their addresses matter. */
 static ed_block received_mark;
@@ -99,6 +105,16 @@ ed_block *ed_inbox_next(ed_inbox *inbox)
     return block;
 }
 
+/** Room for as much may be granted again, but for what marks take. */
+static void consume(ed_inbox *inbox, uint64_t charge)
+{
+    uint64_t kept = ed_min_u64(charge, inbox->marks_owed);
+
+    inbox->marks_owed -= kept;
+    inbox->credit.consumed += charge - kept;
+    ED_ASSERT(inbox->credit.consumed <= inbox->credit.claimed);
+}
+
 void ed_inbox_returned(ed_inbox *inbox, bool reliable, size_t size)
 {
     uint64_t charge = ed_charge_of(size);
@@ -111,8 +127,7 @@ void ed_inbox_returned(ed_inbox *inbox, bool reliable, size_t size)
     }
     ED_ASSERT(inbox->unreturned >= charge);
     inbox->unreturned -= charge;
-    inbox->credit.consumed += charge;
-    ED_ASSERT(inbox->credit.consumed <= inbox->credit.claimed);
+    consume(inbox, charge);
 }
 
 void ed_inbox_returned_late(ed_credit_pool *room, bool reliable, size_t size)
@@ -199,7 +214,9 @@ static void advance(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name)
         lane->expected++;
         if (held == SKIPPED)
             count_skipped(lane, name);
-        else if (held != RECEIVED)
+        if (held == SKIPPED || held == RECEIVED)
+            consume(inbox, MARK_CHARGE);
+        else
             deliver(inbox, lane, name, held);
     }
     ed_pool_give(lane->ring);
@@ -213,6 +230,7 @@ static void settle(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name, 
 {
     if (sequence != lane->expected) {
         hold(lane, sequence, mark);
+        inbox->marks_owed += MARK_CHARGE;
         return;
     }
     if (mark == SKIPPED)
@@ -224,7 +242,7 @@ static void settle(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name, 
 
 static void drop_stale(ed_inbox *inbox, ed_block *block)
 {
-    inbox->credit.consumed += ed_charge_of(block->size);
+    consume(inbox, ed_charge_of(block->size));
     inbox->parts.stats->messages_stale++;
     ed_pool_give(block);
 }
@@ -426,10 +444,10 @@ eddy_status ed_inbox_skip(ed_inbox *inbox, const ed_skip_frame *skip)
     eddy_status status = expand(lane, skip->sequence, 32, &sequence);
     if (status != EDDY_OK)
         return status;
-    if (sequence != lane->expected && !reach(inbox, lane, sequence))
-        return EDDY_ENOMEM;
     if (!claim_sequence(inbox, lane, sequence))
         return EDDY_EPROTO;
+    if (sequence != lane->expected && !reach(inbox, lane, sequence))
+        return EDDY_ENOMEM;
     ed_block *held = held_at(lane, sequence);
     if (held != NULL)
         claimed = claimed_for(assembly_of(held));
@@ -437,8 +455,8 @@ eddy_status ed_inbox_skip(ed_inbox *inbox, const ed_skip_frame *skip)
         return EDDY_EPROTO;
     if (held != NULL)
         end_assembly(inbox, lane, sequence);
-    inbox->credit.consumed += skip->charge;
     inbox->parts.stats->messages_skipped++;
     settle(inbox, lane, &name, sequence, SKIPPED);
+    consume(inbox, skip->charge);
     return EDDY_OK;
 }

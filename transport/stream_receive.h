@@ -45,6 +45,7 @@ typedef struct ed_inbox {
     ed_credit_in credit;
     uint64_t unreturned; /* charge of the reliable messages that the program holds, or soon will */
     uint64_t unreliable; /* charge of the unreliable ones, incomplete ones included */
+    uint64_t marks_owed; /* charge of marks in rings that is still to be kept back */
     struct ed_partial *partials; /* ED_PARTIAL_MAX unreliable ones that wait for parts, or NULL */
     uint32_t partial_births;
 } ed_inbox;

@@ -187,6 +187,7 @@ bool ed_outbox_is_half_free(const ed_outbox *outbox, uint64_t budget)
 static void shed(ed_outbox *outbox, ed_out *out)
 {
     outbox->made_of.stats->messages_shed++;
+    outbox->shed_count++;
     ed_out_tell(outbox, out, EDDY_OUTCOME_LOST);
     ed_out_forget(outbox, out);
 }

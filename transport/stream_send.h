@@ -106,6 +106,7 @@ typedef struct ed_outbox {
     uint64_t skip_count;      /* given up, and the receiver may not know */
     uint64_t fresh_count;     /* of which not all has been sent, of all guarantees */
     uint64_t unreliable_size; /* bytes of unreliable messages that wait */
+    uint64_t shed_count;      /* unreliable messages dropped to make room */
     uint32_t hasty_count;     /* of these, with now_or_never */
     uint32_t started_count;   /* reliable messages of which some parts have been sent */
     uint8_t started_priority; /* of the first of these */

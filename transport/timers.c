@@ -98,6 +98,15 @@ void ed_timers_on_draining(ed_timers *timers, uint64_t pto_ns, uint64_t now_ns)
         ed_add_sat_u64(now_ns, ed_min_u64(ED_CLOSE_COPIES * pto_ns, DRAIN_MAX_NS));
 }
 
+void ed_timers_on_refusing(ed_timers *timers, uint64_t linger_ns, uint64_t now_ns)
+{
+    uint64_t until_ns =
+        ed_min_u64(timers->at_ns[ED_TIMER_DRAINED], ed_add_sat_u64(now_ns, linger_ns));
+
+    stop_all(timers);
+    timers->at_ns[ED_TIMER_DRAINED] = until_ns;
+}
+
 void ed_timers_on_closed(ed_timers *timers)
 {
     stop_all(timers);

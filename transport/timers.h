@@ -18,7 +18,7 @@ typedef enum ed_timer {
     ED_TIMER_EXPIRE,    /* a message's time is over, sent or arriving in parts */
     ED_TIMER_FLUSH,     /* no more time to flush */
     ED_TIMER_CLOSE,     /* the next copy of CLOSE */
-    ED_TIMER_DRAINED,   /* the closing or draining period is over */
+    ED_TIMER_DRAINED,   /* the closing, draining or refusing period is over */
     ED_TIMER_COUNT
 } ed_timer;
 
@@ -65,6 +65,9 @@ void ed_timers_on_closing(ed_timers *timers, uint64_t pto_ns, uint64_t now_ns);
 
 /** The peer said CLOSE. */
 void ed_timers_on_draining(ed_timers *timers, uint64_t pto_ns, uint64_t now_ns);
+
+/** We refused a newcomer, and say so again for `linger_ns` at most. A second call only hurries. */
+void ed_timers_on_refusing(ed_timers *timers, uint64_t linger_ns, uint64_t now_ns);
 
 /** The connection is over. */
 void ed_timers_on_closed(ed_timers *timers);

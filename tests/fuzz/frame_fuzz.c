@@ -76,7 +76,8 @@ static void check_frame(const ed_frame *frame, ed_span bytes)
     if (frame->type == ED_FRAME_MESSAGE)
         check_message(&frame->message, bytes);
     if (frame->type == ED_FRAME_SKIP)
-        ED_ASSERT(frame->skip.count > 0 && frame->skip.guarantee >= ED_WIRE_RELIABLE_UNORDERED);
+        ED_ASSERT(frame->skip.guarantee >= ED_WIRE_RELIABLE_UNORDERED &&
+                  frame->skip.guarantee < ED_WIRE_GUARANTEE_COUNT);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -162,7 +162,7 @@ static void print_parts(const footprint *before, const footprint *after, uint64_
                  (unsigned long long)((after->rss - before->rss) / count),
                  (unsigned long long)((after->heap - before->heap) / count));
     (void)printf("  %5zu the connection\n", sizeof(ed_conn));
-    (void)printf("  %5zu its first and last event, reserved\n", ed_event_charge());
+    (void)printf("  %5zu its first and last event, reserved\n", ed_event_charge(false));
     (void)printf("  %5zu the log of sent packets\n", ED_SENT_MIN * sizeof(ed_sent));
 }
 

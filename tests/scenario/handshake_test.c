@@ -253,7 +253,8 @@ static void a_full_server_refuses(void **state)
     const ed_endpoint *refused = &cluster.nodes[3].endpoints[0];
     CHECK("refused", refused->disconnected && !refused->connected);
     CHECK_EQ("refused", refused->end.end, EDDY_END_REFUSED);
-    CHECK_EQ("refused", refused->end.code, EDDY_REFUSED_FULL);
+    CHECK_EQ("refused", refused->end.refusal, EDDY_REFUSED_FULL);
+    CHECK_EQ("refused", refused->end.code, 0);
     CHECK_EQ("refused", ed_node_stats(server).refused, 1);
     CHECK_EQ("the others", server->endpoint_count, 2);
 

@@ -9,7 +9,7 @@ enum {
     TICK_MS = 16,
     GUARANTEES = 5,
     PER_TICK = 100, /* messages of each node and tick: of all guarantees in turn */
-    WARM_TICKS = 50,
+    WARM_TICKS = 100,
     MESSAGES = 1000 * 1000,
     MESSAGES_SLOW = 40 * 1000,
     BUDGET_SIZE = 64 * 1024, /* the smallest that a configuration allows */
@@ -60,7 +60,8 @@ static void warm_up(uint32_t loss_ppm)
         uint32_t loss_factor;
         size_t per_tick;
     } rows[] = {{20, PER_TICK / 8}, {20, PER_TICK / 4}, {20, PER_TICK / 2}, {20, PER_TICK},
-                {4, PER_TICK},      {4, 4 * PER_TICK},  {1, 8 * PER_TICK}};
+                {4, PER_TICK},      {4, 4 * PER_TICK},  {1, 4 * PER_TICK},  {1, 4 * PER_TICK},
+                {1, 2 * PER_TICK},  {2, 2 * PER_TICK}};
 
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
         set_loss(rows[i].loss_factor * loss_ppm);

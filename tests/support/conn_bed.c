@@ -20,7 +20,7 @@ void ed_conn_bed_open(ed_conn_bed *bed, uint32_t connections_max)
         .allocator = allocator,
         .entropy = ed_entropy_system(),
         .receive_pool = ed_pool_create(allocator, bed->config.receive_budget),
-        .event_pool = ed_pool_create(allocator, connections_max * ed_event_charge()),
+        .event_pool = ed_pool_create(allocator, connections_max * ed_event_charge(true)),
         .notice_pool = ed_pool_create(allocator, NOTICE_BUDGET),
         .room = &bed->room,
         .queued_size = &bed->queued_size,

@@ -370,6 +370,7 @@ void ed_endpoint_take(ed_endpoint *endpoint, const eddy_event *event, uint64_t n
     case EDDY_RECEIPT:
         take_receipt(endpoint, &event->receipt);
         return;
+    case EDDY_CONNECT_REQUEST:
     case EDDY_EVENT_NONE:
         break;
     }

@@ -378,7 +378,7 @@ static void the_answer_goes_where_the_challenge_came_from(void **state)
     }
 }
 
-/** Whoever asks much is answered little: once for each datagram, and four at a time. */
+/** Whoever asks much is answered little: once for each datagram, and two at a time. */
 static void challenges_are_answered_within_limits(void **state)
 {
     enum { FLOOD = 100 };

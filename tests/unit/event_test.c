@@ -13,7 +13,7 @@ static int setup(void **state)
 {
     (void)state;
     ed_counting_alloc_init(&counting, NULL);
-    pool = ed_pool_create(&counting.allocator, ed_event_charge());
+    pool = ed_pool_create(&counting.allocator, ed_event_charge(true));
     return pool != NULL ? 0 : -1;
 }
 
@@ -50,21 +50,24 @@ static void a_message_hands_its_block_over(void **state)
     ed_pool_give(event.block);
 }
 
-/** The budget of one connection holds both, and what they say comes out again. */
+/** The budget of one connection holds all of them, and what they say comes out again. */
 static void a_connection_s_own_events_are_reserved(void **state)
 {
     eddy_event_connected first = {.remote = {.ip = {1, 2, 3, 4}, .port = 5}, .incoming = true};
-    eddy_event_disconnected last = {
-        .end = EDDY_END_IDLE, .code = UINT32_MAX, .undelivered = UINT64_MAX};
+    eddy_event_disconnected last = {.end = EDDY_END_IDLE,
+                                    .refusal = EDDY_REFUSED_BY_PROGRAM,
+                                    .code = UINT32_MAX,
+                                    .undelivered = UINT64_MAX};
     eddy_event event;
 
     (void)state;
     memset(last.reason, 'x', sizeof(last.reason) - 1);
+    ed_block *request_block = ed_event_reserve(pool, EDDY_CONNECT_REQUEST);
     ed_block *first_block = ed_event_reserve(pool, EDDY_CONNECTED);
     ed_block *last_block = ed_event_reserve(pool, EDDY_DISCONNECTED);
-    CHECK("both", first_block != NULL && last_block != NULL);
+    CHECK("all", request_block != NULL && first_block != NULL && last_block != NULL);
     CHECK_EQ("exactly", ed_pool_left(pool), 0);
-    CHECK("no third", ed_event_reserve(pool, EDDY_CONNECTED) == NULL);
+    CHECK("no more", ed_event_reserve(pool, EDDY_CONNECTED) == NULL);
 
     ed_event_item item = ed_event_of(HANDLE, EDDY_CONNECTED, first_block, &first, sizeof(first));
     ed_event_read(&item, &event);
@@ -80,11 +83,50 @@ static void a_connection_s_own_events_are_reserved(void **state)
     CHECK_EQ("connection", event.connection, HANDLE + 1);
     CHECK("nothing to release", event.block == NULL);
     CHECK_EQ("end", event.disconnected.end, EDDY_END_IDLE);
+    CHECK_EQ("refusal", event.disconnected.refusal, EDDY_REFUSED_BY_PROGRAM);
     CHECK_EQ("code", event.disconnected.code, UINT32_MAX);
     CHECK_EQ("undelivered", event.disconnected.undelivered, UINT64_MAX);
     CHECK_STR("reason", event.disconnected.reason, last.reason);
+    ed_pool_give(request_block);
     ed_pool_give(first_block);
     ed_pool_give(last_block);
+}
+
+/** A request whose payload hangs on its block. */
+static ed_event_item request_with(ed_block *payload)
+{
+    eddy_event_request request = {.remote = {.ip = {1, 2, 3, 4}, .port = 5},
+                                  .payload = payload->data,
+                                  .payload_size = payload->size};
+    ed_block *block = ed_event_reserve(pool, EDDY_CONNECT_REQUEST);
+
+    block->next = payload;
+    return ed_event_of(HANDLE, EDDY_CONNECT_REQUEST, block, &request, sizeof(request));
+}
+
+static void a_payload_goes_over(void **state)
+{
+    ed_pool *payloads = ed_pool_create(&counting.allocator, ed_event_payload_charge());
+    eddy_event event;
+
+    (void)state;
+    ed_block *payload = ed_pool_take(payloads, EDDY_CONNECT_PAYLOAD_MAX);
+    CHECK("the largest fits, once", payload != NULL && ed_pool_left(payloads) == 0);
+    ed_event_item item = request_with(payload);
+    ed_event_read(&item, &event);
+    CHECK_EQ("type", event.type, EDDY_CONNECT_REQUEST);
+    CHECK_EQ("port", event.request.remote.port, 5);
+    CHECK("payload", event.block == payload && event.request.payload == payload->data);
+    CHECK_EQ("size", event.request.payload_size, EDDY_CONNECT_PAYLOAD_MAX);
+    ed_pool_give(item.block);
+    ed_pool_give(event.block);
+    CHECK_EQ("both are back", ed_pool_charged(pool) + ed_pool_charged(payloads), 0);
+
+    item = request_with(ed_pool_take(payloads, 1));
+    ed_event_drop(&item);
+    CHECK_EQ("dropped", ed_pool_charged(pool) + ed_pool_charged(payloads), 0);
+    ed_event_drop(&(ed_event_item){.connection = HANDLE, .type = EDDY_WRITABLE});
+    ed_pool_destroy(payloads);
 }
 
 static void an_event_may_have_no_data(void **state)
@@ -105,6 +147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_message_hands_its_block_over, setup, teardown),
         cmocka_unit_test_setup_teardown(a_connection_s_own_events_are_reserved, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_payload_goes_over, setup, teardown),
         cmocka_unit_test_setup_teardown(an_event_may_have_no_data, setup, teardown),
     };
     return cmocka_run_group_tests_name("event", tests, NULL, NULL);

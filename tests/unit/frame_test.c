@@ -247,12 +247,12 @@ static void other_bounds(void **state)
         {"CLOSE, cause 255", false, 4, BYTES(5, 255, 0, 0)},
         {"CLOSE, largest code", true, 11, BYTES(5, 0, 0xff, 0xff, 0xff, 0xff, 0x03, 0, 0, 0, 0)},
         {"CLOSE, code above u32", false, 11, BYTES(5, 0, 3, 0, 0, 0, 4, 0, 0, 0, 0)},
-        {"SKIP, unreliable", false, 9, BYTES(4, 0, 0, 0, 0, 0, 0, 4, 0)},
-        {"SKIP, unreliable sequenced", false, 9, BYTES(4, 1, 0, 0, 0, 0, 0, 4, 0)},
-        {"SKIP, first reliable", true, 9, BYTES(4, 2, 0, 0, 0, 0, 0, 4, 0)},
-        {"SKIP, last guarantee", true, 9, BYTES(4, 4, 0, 0, 0, 0, 0, 4, 0)},
-        {"SKIP, no guarantee", false, 9, BYTES(4, 5, 0, 0, 0, 0, 0, 4, 0)},
-        {"SKIP, of nothing", false, 9, BYTES(4, 2, 0, 0, 0, 0, 0, 0, 0)},
+        {"SKIP, unreliable", false, 8, BYTES(4, 0, 0, 0, 0, 0, 0, 4)},
+        {"SKIP, unreliable sequenced", false, 8, BYTES(4, 1, 0, 0, 0, 0, 0, 4)},
+        {"SKIP, first reliable", true, 8, BYTES(4, 2, 0, 0, 0, 0, 0, 4)},
+        {"SKIP, last guarantee", true, 8, BYTES(4, 4, 0, 0, 0, 0, 0, 4)},
+        {"SKIP, no guarantee", false, 8, BYTES(4, 5, 0, 0, 0, 0, 0, 4)},
+        {"SKIP, of nothing", false, 8, BYTES(4, 2, 0, 0, 0, 0, 0, 0)},
         {"TIME, question", true, 18, BYTES(10, 0)},
         {"TIME, neither question nor answer", false, 18, BYTES(10, 2)},
         {"CREDIT, not shortest", false, 3, BYTES(3, 4 | 1, 0)},
@@ -338,20 +338,20 @@ static void fragment_geometry(void **state)
         {"none of it", 10, 0, 0, false},
         {"nothing of nothing", 0, 0, 0, false},
         {"something of nothing", 0, 0, 1, false},
-        {"first of two", 1025, 0, 1024, true},
-        {"first of two, a byte less", 1025, 0, 1023, false},
-        {"both of two", 1025, 0, 1025, true},
-        {"last of two", 1025, 1, 1, true},
-        {"last of two, too long", 1025, 1, 2, false},
-        {"third of two", 1025, 2, 1, false},
-        {"exactly one unit", 1024, 0, 1024, true},
-        {"behind exactly one unit", 1024, 1, 1, false},
-        {"behind, and empty", 1024, 1, 0, false},
-        {"in the middle", 1 << 20, 500, 1024, true},
-        {"in the middle, crooked", 1 << 20, 500, 1000, false},
+        {"first of two", 129, 0, 128, true},
+        {"first of two, a byte less", 129, 0, 1023, false},
+        {"both of two", 129, 0, 129, true},
+        {"last of two", 129, 1, 1, true},
+        {"last of two, too long", 129, 1, 2, false},
+        {"third of two", 129, 2, 1, false},
+        {"exactly one unit", 128, 0, 128, true},
+        {"behind exactly one unit", 128, 1, 1, false},
+        {"behind, and empty", 128, 1, 0, false},
+        {"in the middle", 1 << 20, 500, 128, true},
+        {"in the middle, crooked", 1 << 20, 500, 100, false},
         {"an index that would wrap", 10, UINT64_C(1) << 54, 10, false},
-        {"the largest index", ED_VARINT_MAX, ED_VARINT_MAX, 1024, false},
-        {"the largest whole", ED_VARINT_MAX, 0, 1024, true},
+        {"the largest index", ED_VARINT_MAX, ED_VARINT_MAX, 128, false},
+        {"the largest whole", ED_VARINT_MAX, 0, 128, true},
     };
     uint8_t data[1200];
 
@@ -444,6 +444,39 @@ static void paths_go_around(void **state)
     }
 }
 
+static void credit_and_skips_go_around(void **state)
+{
+    static const ed_skip_frame rows[] = {
+        {.guarantee = ED_WIRE_RELIABLE_UNORDERED, .charge = 1},
+        {.guarantee = ED_WIRE_RELIABLE_SEQUENCED,
+         .stream = 255,
+         .sequence = UINT32_MAX,
+         .charge = ED_VARINT_MAX},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        uint8_t data[64];
+        ed_writer w = ed_writer_of(data, sizeof(data));
+        ed_frame frame;
+        size_t left = 0;
+        ed_frame_write_skip(&w, &rows[i]);
+        size_t size = ed_writer_size(&w);
+        CHECK_EQ("skip", read_copy(data, size, &frame, &left), EDDY_OK);
+        CHECK("fits", left == 0 && size <= ED_SKIP_SIZE_MAX);
+        CHECK_EQ("guarantee", frame.skip.guarantee, rows[i].guarantee);
+        CHECK_EQ("stream", frame.skip.stream, rows[i].stream);
+        CHECK_EQ("sequence", frame.skip.sequence, rows[i].sequence);
+        CHECK("charge", frame.skip.charge == rows[i].charge);
+        w = ed_writer_of(data, sizeof(data));
+        ed_frame_write_credit(&w, rows[i].charge);
+        size = ed_writer_size(&w);
+        CHECK_EQ("credit", read_copy(data, size, &frame, &left), EDDY_OK);
+        CHECK("fits", left == 0 && size <= ED_CREDIT_SIZE_MAX);
+        CHECK("limit", frame.credit == rows[i].charge);
+    }
+}
+
 static void closes_go_around(void **state)
 {
     static const ed_close rows[] = {
@@ -476,7 +509,7 @@ static ed_message_frame random_message(uint64_t *seed, const uint8_t *data)
                           .data = {.data = data, .size = splitmix_below(seed, 1100)}};
 
     m.stream = (uint8_t)(splitmix_below(seed, 2) == 0 ? 0 : splitmix_next(seed));
-    if (m.guarantee != ED_WIRE_UNRELIABLE || m.fragment)
+    if (ed_frame_has_sequence(m.guarantee, m.fragment))
         m.sequence_bits = splitmix_below(seed, 2) == 0 ? 16 : 32;
     if (m.sequence_bits != 0)
         m.sequence = (uint32_t)(splitmix_next(seed) >> (64 - m.sequence_bits));
@@ -559,26 +592,27 @@ static void the_rules(void **state)
     static const struct {
         ed_frame_type type;
         const char *name;
-        const char *states; /* G I H C F c D x, '-' where it is not allowed */
+        const char *states; /* G I A H C F c D R x, '-' where it is not allowed */
         bool ack_eliciting;
     } rows[] = {
-        {ED_FRAME_PADDING, "PADDING", "---CF---", false},
-        {ED_FRAME_PING, "PING", "---CF---", true},
-        {ED_FRAME_ACK, "ACK", "---CFc--", false},
-        {ED_FRAME_CREDIT, "CREDIT", "--------", true},
-        {ED_FRAME_SKIP, "SKIP", "--------", true},
-        {ED_FRAME_CLOSE, "CLOSE", "---CFcD-", false},
-        {ED_FRAME_PATH_CHALLENGE, "PATH_CHALLENGE", "---CF---", true},
-        {ED_FRAME_PATH_RESPONSE, "PATH_RESPONSE", "---CF---", true},
-        {ED_FRAME_NEW_ID, "NEW_ID", "--------", true},
-        {ED_FRAME_RETIRE_ID, "RETIRE_ID", "--------", true},
-        {ED_FRAME_TIME, "TIME", "--------", false},
-        {ED_FRAME_TICKET, "TICKET", "--------", true},
-        {ED_FRAME_MESSAGE, "MESSAGE", "---CF---", true},
+        {ED_FRAME_PADDING, "PADDING", "----CF----", false},
+        {ED_FRAME_PING, "PING", "----CF----", true},
+        {ED_FRAME_ACK, "ACK", "----CFc---", false},
+        {ED_FRAME_CREDIT, "CREDIT", "----CF----", true},
+        {ED_FRAME_SKIP, "SKIP", "----CF----", true},
+        {ED_FRAME_CLOSE, "CLOSE", "----CFcD--", false},
+        {ED_FRAME_PATH_CHALLENGE, "PATH_CHALLENGE", "----CF----", true},
+        {ED_FRAME_PATH_RESPONSE, "PATH_RESPONSE", "----CF----", true},
+        {ED_FRAME_NEW_ID, "NEW_ID", "----------", true},
+        {ED_FRAME_RETIRE_ID, "RETIRE_ID", "----------", true},
+        {ED_FRAME_TIME, "TIME", "----------", false},
+        {ED_FRAME_TICKET, "TICKET", "----------", true},
+        {ED_FRAME_MESSAGE, "MESSAGE", "----CF----", true},
     };
     static const ed_conn_state order[] = {
-        ED_CONN_GREETING, ED_CONN_INITIATING, ED_CONN_HALF_OPEN, ED_CONN_CONNECTED,
-        ED_CONN_FLUSHING, ED_CONN_CLOSING,    ED_CONN_DRAINING,  ED_CONN_CLOSED,
+        ED_CONN_GREETING,  ED_CONN_INITIATING, ED_CONN_ASKING,  ED_CONN_HALF_OPEN,
+        ED_CONN_CONNECTED, ED_CONN_FLUSHING,   ED_CONN_CLOSING, ED_CONN_DRAINING,
+        ED_CONN_REFUSING,  ED_CONN_CLOSED,
     };
 
     (void)state;
@@ -651,6 +685,7 @@ int main(void)
         cmocka_unit_test(acks_go_around),
         cmocka_unit_test(a_long_delay_is_cut),
         cmocka_unit_test(paths_go_around),
+        cmocka_unit_test(credit_and_skips_go_around),
         cmocka_unit_test(closes_go_around),
         cmocka_unit_test(messages_go_around),
         cmocka_unit_test(a_small_message_costs_three_bytes),

@@ -51,7 +51,10 @@ static ed_initiate some_initiate(void)
                             .protocol_id = hello.protocol_id,
                             .ephemeral = {9, 8, 7, [31] = 1},
                             .datagram_size = ED_DATAGRAM_SIZE,
-                            .client_time_us = 123456789};
+                            .credit = 0x12345678,
+                            .message_max = EDDY_PIECE_SIZE_MAX,
+                            .client_time_us = 123456789,
+                            .payload = {.data = (const uint8_t *)"let me in", .size = 9}};
 
     memcpy(initiate.nonce, hello.nonce, ED_NONCE_SIZE);
     ed_cookie_make(&jar, initiate.cookie, &hello, &remote, now_ns);
@@ -65,6 +68,8 @@ static ed_accept some_accept(void)
                        .suite = ED_SUITE_NULL,
                        .id = 0x0a000102,
                        .datagram_size = ED_DATAGRAM_SIZE,
+                       .credit = 0x12345678,
+                       .message_max = EDDY_PIECE_SIZE_MAX,
                        .idle_timeout_ms = 10000,
                        .server_time_us = 987654321};
 }
@@ -281,7 +286,12 @@ static void initiate_goes_around(void **state)
     CHECK_EQ("sealed yet", got.datagram_size, 0);
     CHECK_EQ("open", ed_initiate_open(&got, data, sizeof(data)), EDDY_OK);
     CHECK_EQ("size", got.datagram_size, want.datagram_size);
+    CHECK_EQ("credit", got.credit, want.credit);
+    CHECK_EQ("largest message", got.message_max, want.message_max);
     CHECK_EQ("time", got.client_time_us, want.client_time_us);
+    CHECK_EQ("payload", got.payload.size, want.payload.size);
+    CHECK_BYTES("payload", got.payload.data, want.payload.data, want.payload.size);
+    CHECK("in the datagram", got.payload.data == data + INITIATE_CLEAR_SIZE + 70);
 }
 
 static void accept_goes_around(void **state)
@@ -302,6 +312,8 @@ static void accept_goes_around(void **state)
     CHECK_EQ("id", got.id, want.id);
     CHECK_EQ("size", got.datagram_size, want.datagram_size);
     CHECK_EQ("idle", got.idle_timeout_ms, want.idle_timeout_ms);
+    CHECK_EQ("credit", got.credit, want.credit);
+    CHECK_EQ("largest message", got.message_max, want.message_max);
     CHECK_EQ("time", got.server_time_us, want.server_time_us);
 }
 
@@ -350,6 +362,12 @@ static void initiate_that_says_nonsense(void **state)
         {"eight versions", 108, 8, EDDY_OK},
         {"nine versions", 108, 9, EDDY_EPROTO},
         {"build is not looked at", 152, 1, EDDY_OK},
+        {"messages of 1,149 bytes", 160, 0x7d, EDDY_EPROTO},
+        {"messages of 1,151 bytes", 160, 0x7f, EDDY_OK},
+        {"messages of 16 MiB more", 163, 1, EDDY_OK},
+        {"no payload", 164, 0, EDDY_OK},
+        {"a payload of 255", 164, 255, EDDY_OK},
+        {"the largest payload and 9 more", 165, 1, EDDY_EPROTO},
     };
     ed_key key = accept_key();
 
@@ -370,14 +388,17 @@ static void accept_that_says_nonsense(void **state)
         uint8_t refusal;
         uint8_t suite;
         uint16_t datagram_size;
+        uint32_t message_max;
         eddy_status want;
     } rows[] = {
-        {"good", 0, ED_SUITE_NULL, 1200, EDDY_OK},
-        {"larger datagrams", 0, ED_SUITE_NULL, 9000, EDDY_OK},
-        {"smaller datagrams", 0, ED_SUITE_NULL, 1199, EDDY_EPROTO},
-        {"a suite nobody offered", 0, 1, 1200, EDDY_EPROTO},
-        {"a refusal needs nothing else", EDDY_REFUSED_FULL, 0, 0, EDDY_OK},
-        {"a refusal of a kind to come", 200, 0, 0, EDDY_OK},
+        {"good", 0, ED_SUITE_NULL, 1200, EDDY_PIECE_SIZE_MAX, EDDY_OK},
+        {"larger datagrams", 0, ED_SUITE_NULL, 9000, EDDY_PIECE_SIZE_MAX, EDDY_OK},
+        {"smaller datagrams", 0, ED_SUITE_NULL, 1199, EDDY_PIECE_SIZE_MAX, EDDY_EPROTO},
+        {"larger messages", 0, ED_SUITE_NULL, 1200, UINT32_MAX, EDDY_OK},
+        {"smaller messages", 0, ED_SUITE_NULL, 1200, EDDY_PIECE_SIZE_MAX - 1, EDDY_EPROTO},
+        {"a suite nobody offered", 0, 1, 1200, EDDY_PIECE_SIZE_MAX, EDDY_EPROTO},
+        {"a refusal needs nothing else", EDDY_REFUSED_FULL, 0, 0, 0, EDDY_OK},
+        {"a refusal of a kind to come", 200, 0, 0, 0, EDDY_OK},
     };
     ed_key key = accept_key();
 
@@ -388,10 +409,47 @@ static void accept_that_says_nonsense(void **state)
         accept.refusal = rows[i].refusal;
         accept.suite = rows[i].suite;
         accept.datagram_size = rows[i].datagram_size;
+        accept.message_max = rows[i].message_max;
         ed_accept_write(data, &accept, &key);
         ed_accept got = {.id = 7};
         CHECK_EQ(rows[i].name, ed_accept_open(&got, &key, data, sizeof(data)), rows[i].want);
-        CHECK_EQ("untouched on failure", got.id, rows[i].want == EDDY_OK ? accept.id : 7);
+        uint32_t id = accept.refusal == 0 ? accept.id : 0; // nobody needs one who is refused
+        CHECK_EQ("untouched on failure", got.id, rows[i].want == EDDY_OK ? id : 7);
+    }
+}
+
+/** A refusal says why, in up to 63 bytes. */
+static void refusals(void **state)
+{
+    static const struct {
+        const char *name;
+        uint8_t size_said;
+        eddy_status want;
+    } rows[] = {{"no reason", 0, EDDY_OK},
+                {"a reason", 6, EDDY_OK},
+                {"the longest", 63, EDDY_OK},
+                {"longer", 64, EDDY_EPROTO},
+                {"as long as can be said", 255, EDDY_EPROTO}};
+    enum { SIZE_AT = 52 + 8 };
+    ed_key key = accept_key();
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_accept accept = {.refusal = EDDY_REFUSED_BY_PROGRAM, .code = 0xfedcba98};
+        ed_accept got;
+        uint8_t data[ED_ACCEPT_SIZE];
+        accept.reason_size = 63;
+        memset(accept.reason, 'x', accept.reason_size);
+        ed_accept_write(data, &accept, &key);
+        CHECK_EQ("open", ed_accept_open(&got, &key, data, sizeof(data)), EDDY_OK);
+        data[SIZE_AT] = rows[i].size_said;
+        ed_protect_seal(&key, 1, data, 52, ED_ACCEPT_SIZE - ED_TAG_SIZE);
+        CHECK_EQ(rows[i].name, ed_accept_open(&got, &key, data, sizeof(data)), rows[i].want);
+        if (rows[i].want != EDDY_OK)
+            continue;
+        CHECK_EQ(rows[i].name, got.refusal, EDDY_REFUSED_BY_PROGRAM);
+        CHECK_EQ(rows[i].name, got.code, accept.code);
+        CHECK_EQ(rows[i].name, strlen(got.reason), rows[i].size_said);
     }
 }
 
@@ -423,6 +481,7 @@ int main(void)
         cmocka_unit_test(hello_that_says_nonsense),
         cmocka_unit_test(initiate_that_says_nonsense),
         cmocka_unit_test(accept_that_says_nonsense),
+        cmocka_unit_test(refusals),
         cmocka_unit_test(accept_is_number_one),
     };
     return cmocka_run_group_tests_name("handshake", tests, setup, NULL);

@@ -267,13 +267,13 @@ static void write_message_frames(struct text *text, const struct choice *choice)
           .sequence = 0x1234,
           .data = {(const uint8_t *)"hi", 2}},
          false},
-        {"reliable ordered, the last 2 of 1,026 bytes, to the end (later)",
+        {"reliable ordered, the last 2 of 1,154 bytes, to the end",
          {.guarantee = 3,
           .sequence_bits = 16,
           .sequence = 7,
           .fragment = true,
-          .whole_size = 1026,
-          .fragment_index = 1,
+          .whole_size = 1154,
+          .fragment_index = 9,
           .data = {(const uint8_t *)"hi", 2}},
          true},
     };
@@ -341,6 +341,8 @@ static void write_accept(struct text *text, const struct choice *choice)
     ed_accept accept = {.suite = ED_SUITE_NULL,
                         .id = choice->id,
                         .datagram_size = ED_DATAGRAM_SIZE,
+                        .credit = 32768,
+                        .message_max = 65536,
                         .idle_timeout_ms = 10000,
                         .server_time_us = 1000000};
     uint8_t data[ED_ACCEPT_SIZE], client[ED_EPHEMERAL_SIZE];
@@ -363,23 +365,87 @@ static void write_accept(struct text *text, const struct choice *choice)
     add_field(text, data, &at, 2, "largest datagram: 1,200");
     add_field(text, data, &at, 2, "streams: 256");
     add_field(text, data, &at, 4, "idle timeout: 10,000 ms");
-    add_field(text, data, &at, 28, "credit, reset token, client index, clients");
+    add_field(text, data, &at, 4, "credit: 32,768");
+    add_field(text, data, &at, 24, "reset token, client index, clients");
     add_field(text, data, &at, 8, "server's time: 1,000,000 us");
-    add_field(text, data, &at, ED_ACCEPT_SIZE - ED_TAG_SIZE - at, "features, ticket, zeros");
+    add_field(text, data, &at, 28, "features, ticket");
+    add_field(text, data, &at, 4, "largest message: 65,536");
+    add_field(text, data, &at, ED_ACCEPT_SIZE - ED_TAG_SIZE - at, "zeros");
     add_field(text, data, &at, ED_TAG_SIZE, "tag");
     CHECK_EQ("open", ed_accept_open(&accept, &key, data, sizeof(data)), EDDY_OK);
+}
+
+static void write_refusal(struct text *text, const struct choice *choice)
+{
+    static const char reason[] = "banned";
+    ed_accept accept = {.refusal = EDDY_REFUSED_BY_PROGRAM,
+                        .suite = ED_SUITE_NULL,
+                        .code = 7,
+                        .reason_size = sizeof(reason) - 1};
+    uint8_t data[ED_ACCEPT_SIZE], client[ED_EPHEMERAL_SIZE];
+    size_t at = 52; // the clear part is as above
+
+    (void)choice;
+    memcpy(accept.reason, reason, sizeof(reason));
+    memset(accept.nonce, 1, sizeof(accept.nonce));
+    memset(client, 2, sizeof(client));
+    memset(accept.ephemeral, 3, sizeof(accept.ephemeral));
+    ed_key key = ed_protect_accept_key(accept.nonce, client);
+    ed_accept_write(data, &accept, &key);
+    add_field(text, data, &at, 1, "refused by the program");
+    add_field(text, data, &at, 1, "suite: 7");
+    add_field(text, data, &at, 2, "0");
+    add_field(text, data, &at, 4, "code: 7");
+    add_field(text, data, &at, 1, "size of the reason");
+    add_field(text, data, &at, accept.reason_size, "\"banned\"");
+    add_field(text, data, &at, ED_ACCEPT_SIZE - ED_TAG_SIZE - at, "zeros");
+    add_field(text, data, &at, ED_TAG_SIZE, "tag");
+    CHECK_EQ("open", ed_accept_open(&accept, &key, data, sizeof(data)), EDDY_OK);
+    CHECK_STR("reason", accept.reason, reason);
+}
+
+/** The sealed part of INITIATE, before it is sealed, up to the payload's end. */
+static void write_initiate(struct text *text, const struct choice *choice)
+{
+    ed_initiate initiate = {.version = ED_PROTOCOL_VERSION,
+                            .mode = ED_MODE_PLAIN,
+                            .suites = ED_SUITE_NULL_BIT,
+                            .datagram_size = ED_DATAGRAM_SIZE,
+                            .credit = 32768,
+                            .message_max = 65536,
+                            .client_time_us = 1000000,
+                            .payload = {.data = (const uint8_t *)"hi", .size = 2}};
+    uint8_t data[ED_INITIATE_SIZE];
+    size_t at = 96;
+
+    (void)choice;
+    ed_initiate_write(data, &initiate);
+    CHECK_EQ("open", ed_initiate_open(&initiate, data, sizeof(data)), EDDY_OK);
+    add_field(text, data, &at, 2, "largest datagram: 1,200");
+    add_field(text, data, &at, 2, "streams: 256");
+    add_field(text, data, &at, 4, "credit: 32,768");
+    add_field(text, data, &at, 4, "features");
+    add_field(text, data, &at, 1, "one version follows");
+    add_field(text, data, &at, 3, "0");
+    add_field(text, data, &at, 32, "versions: 1, and 7 places");
+    add_field(text, data, &at, 8, "client's time: 1,000,000 us");
+    add_field(text, data, &at, 8, "build");
+    add_field(text, data, &at, 4, "largest message: 65,536");
+    add_field(text, data, &at, 2, "size of the payload");
+    add_field(text, data, &at, 2, "payload: \"hi\"; then zeros to 1,184");
 }
 
 static const struct block {
     const char *name;
     void (*write)(struct text *text, const struct choice *choice);
 } blocks[] = {
-    {"varints", write_varints},         {"packet-up", write_packet_up},
-    {"packet-down", write_packet_down}, {"packet-challenge", write_packet_challenge},
-    {"ack-frame", write_ack_frame},     {"path-frames", write_path_frames},
-    {"close-frame", write_close_frame}, {"message-frames", write_message_frames},
-    {"hello-head", write_hello_head},   {"retry", write_retry},
-    {"accept", write_accept},
+    {"varints", write_varints},          {"packet-up", write_packet_up},
+    {"packet-down", write_packet_down},  {"packet-challenge", write_packet_challenge},
+    {"ack-frame", write_ack_frame},      {"path-frames", write_path_frames},
+    {"close-frame", write_close_frame},  {"message-frames", write_message_frames},
+    {"hello-head", write_hello_head},    {"retry", write_retry},
+    {"initiate-sealed", write_initiate}, {"accept", write_accept},
+    {"refusal", write_refusal},
 };
 
 /* --------------------------------------------------------------------------------- the page -- */

@@ -156,11 +156,76 @@ static void wire_ids(void **state)
              64999);
 }
 
+/** One request, one answer; and none for another use of the slot. */
+static void requests(void **state)
+{
+    (void)state;
+    open_slots(0, 1);
+    eddy_connection first = ed_slots_take_incoming(slots);
+    CHECK("not asked", !ed_slots_answer(slots, first));
+    ed_slots_ask(slots, first);
+    CHECK("another use", !ed_slots_answer(slots, first + (UINT64_C(2) << 32)));
+    CHECK("another slot", !ed_slots_answer(slots, first + 1));
+    CHECK("the answer", ed_slots_answer(slots, first));
+    CHECK("only once", !ed_slots_answer(slots, first));
+    ed_slots_ask_again(slots, first);
+    CHECK("taken back", ed_slots_answer(slots, first));
+
+    // An answer is taken back when the slot is another's already.
+    ed_slots_give(slots, first);
+    eddy_connection second = ed_slots_take_incoming(slots);
+    ed_slots_ask(slots, second);
+    ed_slots_ask_again(slots, first);
+    CHECK("the old one", !ed_slots_answer(slots, first));
+    CHECK("the new one", ed_slots_answer(slots, second));
+}
+
+/** A pointer belongs to one use of a slot; it can be read on while the slot rests. */
+static void data(void **state)
+{
+    int one = 1, two = 2;
+
+    (void)state;
+    open_slots(1, 1);
+    eddy_connection first = ed_slots_take_outgoing(slots);
+    CHECK("none", ed_slots_data(slots, first) == NULL);
+    CHECK("live", ed_slots_set_data(slots, first, &one));
+    CHECK("set", ed_slots_data(slots, first) == &one);
+    CHECK("the next use", !ed_slots_set_data(slots, first + (UINT64_C(2) << 32), &two));
+    CHECK("the free state", !ed_slots_set_data(slots, first + (UINT64_C(1) << 32), &two));
+    CHECK("nobody", !ed_slots_set_data(slots, 0, &two) && ed_slots_data(slots, 0) == NULL);
+    CHECK("no such slot", ed_slots_data(slots, first + 2) == NULL);
+
+    ed_slots_end(slots, first);
+    CHECK("over", !ed_slots_set_data(slots, first, &two));
+    CHECK("the last word", ed_slots_data(slots, first) == &one);
+    ed_slots_forget(slots, first);
+    CHECK("stale", ed_slots_data(slots, first) == NULL && !ed_slots_set_data(slots, first, &two));
+    eddy_connection second = ed_slots_take_outgoing(slots);
+    CHECK("anew", ed_slots_data(slots, second) == NULL);
+    CHECK("stale", ed_slots_data(slots, first) == NULL);
+    ed_slots_give(slots, second);
+}
+
+static void handle_of_a_slot(void **state)
+{
+    (void)state;
+    open_slots(1, 1);
+    CHECK("free", ed_slots_handle(slots, 0) == 0 && ed_slots_handle(slots, 1) == 0);
+    eddy_connection handle = ed_slots_take_incoming(slots);
+    CHECK_EQ("taken", ed_slots_handle(slots, 1), handle);
+    CHECK_EQ("the other", ed_slots_handle(slots, 0), 0);
+    ed_slots_end(slots, handle);
+    CHECK_EQ("not forgotten", ed_slots_handle(slots, 1), handle);
+    ed_slots_forget(slots, handle);
+    CHECK_EQ("free again", ed_slots_handle(slots, 1), 0);
+}
+
 static void out_of_memory(void **state)
 {
     (void)state;
     ed_counting_alloc_init(&counting, NULL);
-    for (uint64_t after = 0; after < 5; after++) {
+    for (uint64_t after = 0; after < 7; after++) {
         counting.fail_after = after;
         CHECK("none", ed_slots_create(&counting.allocator, 3, 3) == NULL);
         CHECK_EQ("nothing left", counting.live_count, 0);
@@ -194,9 +259,14 @@ static void take_and_give(void *context)
         taker->is_wrong |= slot >= THREAD_SLOTS || !ed_slots_live(slots, handle) ||
                            generation <= taker->last_generation[slot % THREAD_SLOTS];
         taker->last_generation[slot % THREAD_SLOTS] = generation;
+        // The pointer of this use of the slot is here until the slot is given back, and no longer.
+        taker->is_wrong |= ed_slots_data(slots, handle) != NULL;
+        taker->is_wrong |= !ed_slots_set_data(slots, handle, taker);
+        taker->is_wrong |= ed_slots_data(slots, handle) != taker;
         taker->taken++;
         ed_slots_give(slots, handle);
         taker->is_wrong |= ed_slots_live(slots, handle);
+        taker->is_wrong |= ed_slots_set_data(slots, handle, taker);
     }
 }
 
@@ -267,6 +337,9 @@ int main(void)
         cmocka_unit_test_teardown(free_when_both_are_done, teardown),
         cmocka_unit_test_teardown(stale_handles, teardown),
         cmocka_unit_test_teardown(wire_ids, teardown),
+        cmocka_unit_test_teardown(requests, teardown),
+        cmocka_unit_test_teardown(data, teardown),
+        cmocka_unit_test_teardown(handle_of_a_slot, teardown),
         cmocka_unit_test_teardown(out_of_memory, teardown),
         cmocka_unit_test_teardown(two_threads, teardown),
         cmocka_unit_test_teardown(one_ends_and_one_forgets, teardown),

@@ -1,0 +1,116 @@
+/** The calls of core/eddy.h that take events, and give them back. */
+#include "core/clock.h"
+#include "transport/api_state.h"
+
+enum { EVENT_BATCH = 64 };
+
+/** The deadline of a wait that begins now; without a pump nothing can come while we wait. */
+static uint64_t wait_until_ns(const eddy_manager *m, uint32_t timeout_ms)
+{
+    if (timeout_ms == 0 || !m->config.pump)
+        return 0;
+    return timeout_ms == EDDY_FOREVER ? ED_NEVER_NS : ed_clock_now_ns() + timeout_ms * ED_NS_PER_MS;
+}
+
+/** Hands a block back to the manager, and wakes it where it can do nothing before. */
+static void give_back(eddy_manager *m, ed_block *block)
+{
+    ed_reliable_command poke = {.head = {.kind = ED_COMMAND_POKE}};
+
+    if (!ed_returns_push(&m->returns, block))
+        return;
+    if (ed_channel_push(m->commands, &poke, 1) == EDDY_ENOMEM)
+        ed_returns_await(&m->returns); // so that the next one tries again
+}
+
+/** The program hears the last of a connection: its slot may be free now. */
+static void take_last(eddy_manager *m, const ed_event_item *item)
+{
+    if (ed_slots_is_outgoing(m->slots, item->connection)) {
+        // At once: whoever dials again now should not have to wait for a poll.
+        ed_pool_give(item->block);
+        ed_slots_forget(m->slots, item->connection);
+        return;
+    }
+    // At a poll: which slot a newcomer gets depends on the manager's inputs alone.
+    ed_return_mark_last(item->block, item->connection);
+    give_back(m, item->block);
+}
+
+/** Makes an item the program's: a message or a payload leaves it something to release. */
+static void open_item(eddy_manager *m, const ed_event_item *item, eddy_event *event)
+{
+    ed_event_read(item, event);
+    // Now, as the program may have said whose it is while the event waited.
+    event->user_data = ed_slots_data(m->slots, item->connection);
+    // Only now may another be asked for, so that no more than one waits to be taken.
+    if (item->type == EDDY_WRITABLE)
+        atomic_store(&m->accounts[ed_slot_of(item->connection)].was_refused, false);
+    if (item->type == EDDY_DISCONNECTED)
+        take_last(m, item);
+    else if (item->type != EDDY_MESSAGE)
+        ed_pool_give(item->block);
+}
+
+static eddy_status next_event(eddy_manager *m, eddy_event *event, uint64_t deadline_ns)
+{
+    ed_event_item item;
+    size_t count = 0;
+
+    *event = (eddy_event){0};
+    eddy_status status = ed_channel_pull(m->events, &item, 1, &count, deadline_ns);
+    if (status == EDDY_OK)
+        open_item(m, &item, event);
+    return status;
+}
+
+eddy_status eddy_next(eddy_manager *m, eddy_event *event, uint32_t timeout_ms)
+{
+    return next_event(m, event, wait_until_ns(m, timeout_ms));
+}
+
+eddy_status eddy_await(eddy_manager *m, eddy_event_type type, eddy_event *event,
+                       uint32_t timeout_ms)
+{
+    uint64_t deadline_ns = wait_until_ns(m, timeout_ms);
+    eddy_status status = next_event(m, event, deadline_ns);
+
+    while (status == EDDY_OK && event->type != type) {
+        if (event->type == EDDY_DISCONNECTED)
+            return EDDY_ECLOSED;
+        eddy_release(m, event);
+        status = next_event(m, event, deadline_ns);
+    }
+    return status;
+}
+
+size_t eddy_next_batch(eddy_manager *m, eddy_event *events, size_t count)
+{
+    ed_event_item items[EVENT_BATCH];
+    size_t taken = 0;
+    size_t got = 0;
+
+    for (; taken < count; taken += got) {
+        size_t most = ed_min_size(count - taken, EVENT_BATCH);
+        if (ed_channel_pull(m->events, items, most, &got, 0) != EDDY_OK)
+            return taken;
+        for (size_t i = 0; i < got; i++)
+            open_item(m, &items[i], &events[taken + i]);
+    }
+    return taken;
+}
+
+void eddy_release(eddy_manager *m, eddy_event *event)
+{
+    // A payload was not granted to the peer, so nobody waits for its memory.
+    if (event->block != NULL && event->type == EDDY_MESSAGE)
+        give_back(m, event->block);
+    else
+        ed_pool_give(event->block);
+    *event = (eddy_event){0};
+}
+
+int eddy_event_fd(eddy_manager *m)
+{
+    return ed_channel_fd(m->events);
+}

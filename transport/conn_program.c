@@ -1,0 +1,181 @@
+/** What the program says to a connection, but for what it decides about newcomers. */
+#include "transport/conn.h"
+
+#include <string.h>
+
+/* --------------------------------------------------------------------------------- messages -- */
+
+/** Gives back a message that is not accepted after all; says so, if that is asked for. */
+static void refuse_message(ed_conn *conn, const ed_message *message)
+{
+    ed_outbox *outbox = &conn->outbox;
+    ed_out unsent = {.receipt = message->receipt};
+
+    if (message->guarantee >= EDDY_RELIABLE_UNORDERED)
+        ed_conn_count_late(conn, 1);
+    if (ed_conn_is_reported(conn))
+        ed_pool_give(message->receipt); // nothing follows the last event
+    else
+        ed_out_tell(outbox, &unsent, EDDY_OUTCOME_LOST);
+    if (outbox->made_of.account != NULL)
+        ed_account_refund(outbox->made_of.account, message->stream,
+                          (size_t)ed_charge_of(message->block->size));
+    ed_pool_give(message->block);
+}
+
+static eddy_status accept_message(ed_conn *conn, const ed_message *message)
+{
+    // FLUSHING too: another thread may have sent just before this one closed.
+    bool accepts = ed_conn_is_dialling(conn) || ed_conn_is_open(conn) ||
+                   conn->state == ED_CONN_ASKING || conn->state == ED_CONN_HALF_OPEN;
+
+    if (!accepts)
+        return EDDY_ESTATE;
+    if (conn->message_max != 0 && message->block->size > conn->message_max)
+        return EDDY_ETOOBIG;
+    return ed_outbox_push(&conn->outbox, message);
+}
+
+eddy_status ed_conn_send(ed_conn *conn, const ed_message *message, uint64_t now_ns)
+{
+    eddy_status status = accept_message(conn, message);
+
+    conn->shared->stats->messages_sent++;
+    conn->counts.messages_sent++;
+    if (status != EDDY_OK)
+        refuse_message(conn, message);
+    ed_conn_update_expiry(conn);
+    // A promise was made when the message was accepted; it cannot be kept.
+    if (status == EDDY_ENOMEM)
+        ed_conn_fail(conn, ED_CLOSE_MEMORY, now_ns);
+    return status;
+}
+
+void ed_conn_set_stream(ed_conn *conn, uint8_t stream, const eddy_stream_options *options,
+                        uint64_t now_ns)
+{
+    ed_account *account = conn->outbox.made_of.account;
+    eddy_status status = ed_outbox_set_stream(&conn->outbox, stream, options);
+
+    if (status == EDDY_OK && account != NULL)
+        status = ed_account_set_stream(account, conn->shared->allocator, stream, options->budget);
+    if (status != EDDY_OK)
+        ed_conn_fail(conn, ED_CLOSE_MEMORY, now_ns);
+}
+
+void ed_conn_want_writable(ed_conn *conn)
+{
+    conn->wants_writable = true;
+}
+
+bool ed_conn_returned(ed_conn *conn, bool reliable, size_t size, uint64_t now_ns)
+{
+    ed_inbox_returned(&conn->inbox, reliable, size);
+    if (reliable)
+        ed_conn_update_credit(conn, now_ns);
+    return conn->inbox.credit.pending;
+}
+
+void ed_conn_update_credit(ed_conn *conn, uint64_t now_ns)
+{
+    if (!ed_conn_is_open(conn))
+        return;
+    ed_credit_update(&conn->inbox.credit, conn->rtt.smoothed_ns, now_ns);
+    // The peer may have to wait: what the program gives back must not wait, too.
+    if (conn->shared->returns != NULL && ed_credit_is_short(&conn->inbox.credit))
+        ed_returns_await(conn->shared->returns);
+}
+
+/* ------------------------------------------------------------------------------------- rate -- */
+
+static uint64_t path_rate(const ed_conn *conn)
+{
+    return conn->congestion_ops->pacing_rate(&conn->congestion, &conn->rtt);
+}
+
+bool ed_conn_is_capped(const ed_conn *conn)
+{
+    return conn->rate_max != 0 && conn->rate_max < path_rate(conn);
+}
+
+uint64_t ed_conn_rate(const ed_conn *conn)
+{
+    return ed_conn_is_capped(conn) ? conn->rate_max : path_rate(conn);
+}
+
+void ed_conn_update_rate(ed_conn *conn, uint64_t now_ns)
+{
+    ed_pacer_set_rate(&conn->pacer, ed_conn_rate(conn), now_ns);
+    // Something may go now that the pacer was not asked about, or must wait longer.
+    conn->timers.at_ns[ED_TIMER_PACE] = ED_NEVER_NS;
+}
+
+void ed_conn_set_rate(ed_conn *conn, uint64_t rate_max, uint64_t now_ns)
+{
+    ED_ASSERT(rate_max == 0 || rate_max >= EDDY_RATE_MIN);
+    conn->rate_max = rate_max;
+    ed_conn_update_rate(conn, now_ns);
+}
+
+/* ---------------------------------------------------------------------------------- closing -- */
+
+void ed_conn_set_close(ed_conn *conn, uint32_t code, const char *reason)
+{
+    size_t size = reason == NULL ? 0 : ed_min_size(strlen(reason), EDDY_REASON_SIZE - 1);
+
+    conn->close = (ed_close){.code = code, .reason_size = (uint8_t)size};
+    if (size > 0)
+        memcpy(conn->close.reason, reason, size);
+}
+
+/** The first word stays; closing again only hurries. */
+static bool is_first_close(const ed_conn *conn)
+{
+    bool is_early = ed_conn_is_dialling(conn) || conn->state == ED_CONN_HALF_OPEN;
+
+    return conn->state == ED_CONN_CONNECTED || (is_early && !conn->closes_on_connect);
+}
+
+/**
+ * Whether to close only when the connection stands, if that is in time: what was accepted leaves
+ * then; and a client that was let in is told then, because before it may not know our keys.
+ */
+static bool waits_to_close(const ed_conn *conn)
+{
+    return (ed_conn_is_dialling(conn) && !ed_outbox_is_flushed(&conn->outbox)) ||
+           (conn->state == ED_CONN_HALF_OPEN && conn->is_asked);
+}
+
+void ed_conn_close(ed_conn *conn, uint32_t code, const char *reason, uint64_t flush_ns,
+                   uint64_t now_ns)
+{
+    if (ed_conn_is_request(conn)) {
+        ed_conn_refuse(conn, code, reason, ED_REFUSING_NS, now_ns);
+        return;
+    }
+    if (conn->state == ED_CONN_CLOSED)
+        return;
+    if (is_first_close(conn))
+        ed_conn_set_close(conn, code, reason);
+    if (flush_ns > 0 && waits_to_close(conn)) {
+        conn->closes_on_connect = true;
+        ed_timers_on_flushing(&conn->timers, flush_ns, now_ns);
+        return;
+    }
+    ed_conn_apply(conn, ED_INPUT_CLOSE_LOCAL, NULL, now_ns);
+    if (conn->state != ED_CONN_FLUSHING)
+        return;
+    ed_timers_on_flushing(&conn->timers, flush_ns, now_ns);
+    if (flush_ns == 0 || ed_outbox_is_flushed(&conn->outbox))
+        ed_conn_apply(conn, ED_INPUT_FLUSHED, NULL, now_ns);
+}
+
+void ed_conn_abandon(ed_conn *conn, eddy_end why, uint64_t now_ns)
+{
+    ed_conn_end end = {.end = why};
+    bool is_closing = conn->state == ED_CONN_FLUSHING || conn->state == ED_CONN_CLOSING;
+
+    // What the program began to close ends as the program said.
+    if (conn->state != ED_CONN_CLOSED)
+        ed_conn_apply(conn, ED_INPUT_SILENCE, is_closing ? NULL : &end, now_ns);
+}

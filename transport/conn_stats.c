@@ -1,0 +1,41 @@
+/**
+ * What a connection can tell about itself: the rows of EDDY_CONNECTION_STATS_MAP. A counter grows
+ * where it happens, in ed_conn.counts; what is so at the moment is added here, part by part.
+ */
+#include "transport/conn.h"
+
+static void add_path(const ed_conn *conn, eddy_connection_stats *stats)
+{
+    if (conn->rtt.sampled) {
+        stats->rtt_smoothed_ns = conn->rtt.smoothed_ns;
+        stats->rtt_latest_ns = conn->rtt.latest_ns;
+        stats->rtt_min_ns = conn->rtt.min_ns;
+        stats->rtt_variation_ns = conn->rtt.variance_ns;
+    }
+    stats->window = conn->congestion_ops->window(&conn->congestion);
+    stats->in_flight = conn->loss.in_flight;
+    stats->pacing_rate = conn->pacer.rate;
+}
+
+static void add_counts(const ed_conn_counts *counts, eddy_connection_stats *stats)
+{
+    stats->sent_datagrams = counts->sent_datagrams;
+    stats->sent_bytes = counts->sent_bytes;
+    stats->packets_lost = counts->packets_lost;
+    stats->packets_spurious = counts->packets_spurious;
+    stats->probes_sent = counts->probes_sent;
+    stats->messages_sent = counts->messages_sent;
+    stats->messages_resent = counts->messages_resent;
+    stats->received_datagrams = counts->received_datagrams;
+    stats->received_bytes = counts->received_bytes;
+    stats->messages_delivered = counts->messages_delivered;
+    stats->messages_duplicate = counts->messages_duplicate;
+}
+
+void ed_conn_get_stats(const ed_conn *conn, eddy_connection_stats *stats)
+{
+    *stats = (eddy_connection_stats){.packets_sent = conn->sent.next,
+                                     .messages_shed = conn->outbox.shed_count};
+    add_path(conn, stats);
+    add_counts(&conn->counts, stats);
+}
