@@ -111,7 +111,8 @@ bool ed_paths_expire(ed_paths *paths, uint64_t pto_ns, uint64_t now_ns)
     for (size_t i = 0; i < ED_PATH_END_COUNT; i++)
         paths->question[i].is_due = true;
     paths->deadline_ns = ed_add_sat_u64(now_ns, pto_ns);
-    // The path may be far slower by now than when the timeout was measured (RFC 9000 section 8.2.4).
+    // The path may be far slower by now than when the timeout was measured (RFC 9000
+    // section 8.2.4).
     if (paths->attempts == ED_PATH_ATTEMPTS_MAX)
         paths->deadline_ns =
             ed_max_u64(paths->deadline_ns, ed_add_sat_u64(paths->began_ns, PATIENCE_NS));
