@@ -89,21 +89,10 @@ uint64_t ed_inbox_expiry_ns(const ed_inbox *inbox)
 
 /* --------------------------------------------------------------------------------- delivery -- */
 
-/**
- * Gives a message to the program, unless a newer one of its sequenced lane was given before: as it
- * is never sent twice, the packet says which is newer.
- */
+/** Gives a message to the program; of a sequenced lane nothing older is given after it. */
 static void deliver(ed_inbox *inbox, ed_lane_in *lane, const ed_message_frame *message,
                     ed_block *block, uint64_t packet)
 {
-    bool is_sequenced = message->guarantee == ED_WIRE_UNRELIABLE_SEQUENCED;
-
-    if (is_sequenced && packet < lane->newest) {
-        inbox->parts.stats->messages_stale++;
-        ed_inbox_returned(inbox, false, block->size);
-        ed_pool_give(block);
-        return;
-    }
     lane->newest = ed_max_u64(lane->newest, packet);
     lane->delivered++;
     ed_inbox_make_ready(inbox, block, message->guarantee, message->stream, 0);
@@ -210,6 +199,7 @@ eddy_status ed_inbox_receive_unreliable(ed_inbox *inbox, const ed_message_frame 
 
     if (lane == NULL)
         return EDDY_ENOMEM;
+    // As it is never sent twice, the packet says which of two is newer.
     if (message->guarantee == ED_WIRE_UNRELIABLE_SEQUENCED && packet < lane->newest) {
         inbox->parts.stats->messages_stale++;
         return EDDY_OK;

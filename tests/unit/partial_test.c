@@ -191,6 +191,12 @@ static void sequenced_parts_go_forward(void **state)
     CHECK_EQ("the rest came late", part_in(19, US, 0, 1, 0, 1024), EDDY_OK);
     rx_expect_none("never an older one after a newer one");
     CHECK_EQ("counted", rx.stats.messages_stale, 1);
+    CHECK_EQ("the newer part first", part_in(32, US, 0, 2, 1024, SIZE), EDDY_OK);
+    CHECK_EQ("then the older", part_in(30, US, 0, 2, 0, 1024), EDDY_OK);
+    rx_expect("it is as new as its newest part", 2, SIZE, 0);
+    rx.packet = 31;
+    CHECK_EQ("one between the two", rx_piece(US, 0, 52, 10), EDDY_OK);
+    rx_expect_none("is older");
 }
 
 /* ------------------------------------------------------------------------------------- expiry --

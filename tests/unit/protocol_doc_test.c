@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "core/base.h"
+#include "transport/credit.h"
 #include "transport/frame.h"
 #include "transport/handshake.h"
 #include "transport/packet.h"
@@ -240,6 +241,40 @@ static void write_path_frames(struct text *text, const struct choice *choice)
     }
 }
 
+static void write_credit_frame(struct text *text, const struct choice *choice)
+{
+    uint8_t data[64];
+    ed_writer w = ed_writer_of(data, sizeof(data));
+    size_t at = 0;
+
+    (void)choice;
+    ed_frame_write_credit(&w, 16384);
+    check_frame(data, ed_writer_size(&w), ED_FRAME_CREDIT);
+    add_field(text, data, &at, 1, "CREDIT");
+    add_field(text, data, &at, ed_writer_size(&w) - at, "limit: 16,384");
+}
+
+static void write_skip_frame(struct text *text, const struct choice *choice)
+{
+    ed_skip_frame skip = {.guarantee = ED_WIRE_RELIABLE_ORDERED,
+                          .stream = 9,
+                          .sequence = 0x11234,
+                          .charge = ed_charge_upto(2000, ED_PAGE_SIZE)};
+    uint8_t data[64];
+    ed_writer w = ed_writer_of(data, sizeof(data));
+    size_t at = 0;
+
+    (void)choice;
+    ed_frame_write_skip(&w, &skip);
+    check_frame(data, ed_writer_size(&w), ED_FRAME_SKIP);
+    add_field(text, data, &at, 1, "SKIP");
+    add_field(text, data, &at, 1, "reliable ordered");
+    add_field(text, data, &at, 1, "stream 9");
+    add_field(text, data, &at, 4, "sequence 0x11234");
+    add_field(text, data, &at, ed_writer_size(&w) - at,
+              "charge: 128 + 1,152, one page of a message in parts");
+}
+
 static void write_message_frames(struct text *text, const struct choice *choice)
 {
     static const struct {
@@ -250,6 +285,9 @@ static void write_message_frames(struct text *text, const struct choice *choice)
         {"unreliable, \"hi\" to the end of the packet", {.data = {(const uint8_t *)"hi", 2}}, true},
         {"unreliable, with its length", {.data = {(const uint8_t *)"hi", 2}}, false},
         {"unreliable on stream 5, empty", {.stream = 5}, false},
+        {"unreliable sequenced, to the end",
+         {.guarantee = 1, .data = {(const uint8_t *)"hi", 2}},
+         true},
         {"reliable ordered, sequence 7, to the end",
          {.guarantee = 3, .sequence_bits = 16, .sequence = 7, .data = {(const uint8_t *)"hi", 2}},
          true},
@@ -271,6 +309,15 @@ static void write_message_frames(struct text *text, const struct choice *choice)
          {.guarantee = 3,
           .sequence_bits = 16,
           .sequence = 7,
+          .fragment = true,
+          .whole_size = 1154,
+          .fragment_index = 9,
+          .data = {(const uint8_t *)"hi", 2}},
+         true},
+        {"unreliable sequenced, the same: with a sequence, 2",
+         {.guarantee = 1,
+          .sequence_bits = 16,
+          .sequence = 2,
           .fragment = true,
           .whole_size = 1154,
           .fragment_index = 9,
@@ -442,7 +489,8 @@ static const struct block {
     {"varints", write_varints},          {"packet-up", write_packet_up},
     {"packet-down", write_packet_down},  {"packet-challenge", write_packet_challenge},
     {"ack-frame", write_ack_frame},      {"path-frames", write_path_frames},
-    {"close-frame", write_close_frame},  {"message-frames", write_message_frames},
+    {"close-frame", write_close_frame},  {"credit-frame", write_credit_frame},
+    {"skip-frame", write_skip_frame},    {"message-frames", write_message_frames},
     {"hello-head", write_hello_head},    {"retry", write_retry},
     {"initiate-sealed", write_initiate}, {"accept", write_accept},
     {"refusal", write_refusal},
