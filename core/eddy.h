@@ -707,11 +707,15 @@ EDDY_API void eddy_get_stats(eddy_manager *manager, eddy_stats *stats);
     X(messages_sent, "messages accepted from the program")                                         \
     X(messages_resent, "copies of reliable messages sent again")                                   \
     X(messages_shed, "unreliable messages dropped at the sender, oldest first")                    \
+    X(queued_size, "bytes accepted and not settled, each message with EDDY_MESSAGE_CHARGE")        \
+    X(queue_ns, "how long the message that waits longest to be sent has waited")                   \
+    X(send_credit, "bytes of reliable messages that the peer has room for now")                    \
     /* receiving */                                                                                \
     X(received_datagrams, "datagrams that came for it")                                            \
     X(received_bytes, "bytes in them")                                                             \
     X(messages_delivered, "messages given to the program")                                         \
-    X(messages_duplicate, "reliable messages that arrived again")
+    X(messages_duplicate, "reliable messages that arrived again")                                  \
+    X(unreleased_size, "bytes given to the program and not released, charged like queued_size")
 
 typedef struct eddy_connection_stats {
 #define X(name, text) uint64_t name;
@@ -727,6 +731,28 @@ typedef struct eddy_connection_stats {
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_get_connection_stats(eddy_manager *manager,
                                                                eddy_connection connection,
                                                                eddy_connection_stats *stats);
+
+/** What the streams of one guarantee and number have done, in both directions. */
+#define EDDY_STREAM_STATS_MAP(X)                                                                   \
+    X(messages_sent, "messages of which at least a part has left")                                 \
+    X(messages_resent, "copies sent again, of parts each")                                         \
+    X(queued_size, "bytes accepted and not settled, each message with EDDY_MESSAGE_CHARGE")        \
+    X(messages_delivered, "messages given to the program")
+
+typedef struct eddy_stream_stats {
+#define X(name, text) uint64_t name;
+    EDDY_STREAM_STATS_MAP(X)
+#undef X
+} eddy_stream_stats;
+
+/**
+ * Copies the figures of a stream, zeros if it was never used. May wait for the end of a poll.
+ * @return as eddy_get_connection_stats; EDDY_EINVAL (guarantee).
+ */
+EDDY_API EDDY_MUST_CHECK eddy_status eddy_get_stream_stats(eddy_manager *manager,
+                                                           eddy_connection connection,
+                                                           eddy_guarantee guarantee, uint8_t stream,
+                                                           eddy_stream_stats *stats);
 
 /** Copies the socket's counters as of the last poll. */
 EDDY_API void eddy_get_socket_stats(eddy_manager *manager, eddy_socket_stats *stats);

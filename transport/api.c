@@ -196,6 +196,7 @@ static bool wants_send(const eddy_manager *m)
 static uint64_t poll_core(eddy_manager *m, uint64_t now_ns)
 {
     ed_mutex_lock(&m->core_mutex);
+    m->polled_ns = now_ns;
     uint64_t next_ns = ed_manager_poll(m->core, now_ns);
     ed_mutex_unlock(&m->core_mutex);
 

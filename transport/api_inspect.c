@@ -111,7 +111,22 @@ eddy_status eddy_get_connection_stats(eddy_manager *m, eddy_connection connectio
     eddy_status status = conn == NULL ? status_without(m, connection) : EDDY_OK;
 
     if (conn != NULL)
-        ed_conn_get_stats(conn, stats);
+        ed_conn_get_stats(conn, stats, m->polled_ns);
+    end_look(m);
+    return status;
+}
+
+eddy_status eddy_get_stream_stats(eddy_manager *m, eddy_connection connection,
+                                  eddy_guarantee guarantee, uint8_t stream,
+                                  eddy_stream_stats *stats)
+{
+    if ((unsigned)guarantee > EDDY_RELIABLE_SEQUENCED)
+        return EDDY_EINVAL;
+    const ed_conn *conn = begin_look(m, connection);
+    eddy_status status = conn == NULL ? status_without(m, connection) : EDDY_OK;
+
+    if (conn != NULL)
+        ed_conn_get_stream_stats(conn, (uint8_t)guarantee, stream, stats);
     end_look(m);
     return status;
 }

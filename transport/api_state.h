@@ -25,6 +25,7 @@ struct eddy_manager {
     ed_slots *slots;
     ed_account *accounts; /* of the slots, by number */
     ed_mutex core_mutex;  /* held while the core is polled, or looked into */
+    uint64_t polled_ns;   /* the time of the last poll; of core_mutex, too */
     ed_manager *core;
     ed_reliable reliable;
     ed_log log;

@@ -243,7 +243,11 @@ bool ed_conn_is_over(const ed_conn *conn);
 bool ed_conn_is_ended(const ed_conn *conn);
 
 /** Everything that can be said about it. */
-void ed_conn_get_stats(const ed_conn *conn, eddy_connection_stats *stats);
+void ed_conn_get_stats(const ed_conn *conn, eddy_connection_stats *stats, uint64_t now_ns);
+
+/** What a stream of a guarantee has done; zeros if it was never used. */
+void ed_conn_get_stream_stats(const ed_conn *conn, uint8_t guarantee, uint8_t stream,
+                              eddy_stream_stats *stats);
 
 /** Whether the program has heard of it, or is about to, and has not heard of its end. */
 bool ed_conn_is_known(const ed_conn *conn);

@@ -23,7 +23,7 @@ static void refuse_message(ed_conn *conn, const ed_message *message)
     ed_pool_give(message->block);
 }
 
-static eddy_status accept_message(ed_conn *conn, const ed_message *message)
+static eddy_status accept_message(ed_conn *conn, const ed_message *message, uint64_t now_ns)
 {
     // FLUSHING too: another thread may have sent just before this one closed.
     bool accepts = ed_conn_is_dialling(conn) || ed_conn_is_open(conn) ||
@@ -33,12 +33,14 @@ static eddy_status accept_message(ed_conn *conn, const ed_message *message)
         return EDDY_ESTATE;
     if (conn->message_max != 0 && message->block->size > conn->message_max)
         return EDDY_ETOOBIG;
-    return ed_outbox_push(&conn->outbox, message);
+    ed_message taken = *message;
+    taken.queued_ns = now_ns;
+    return ed_outbox_push(&conn->outbox, &taken);
 }
 
 eddy_status ed_conn_send(ed_conn *conn, const ed_message *message, uint64_t now_ns)
 {
-    eddy_status status = accept_message(conn, message);
+    eddy_status status = accept_message(conn, message, now_ns);
 
     conn->shared->stats->messages_sent++;
     conn->counts.messages_sent++;
