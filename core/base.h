@@ -19,7 +19,7 @@ _Noreturn void ed_panic(const char *belief, const char *file, int line);
 #ifdef ED_PARANOID
 #define ED_CHECKED(belief) ED_ASSERT(belief)
 #else
-#define ED_CHECKED(belief) ((void)sizeof(belief))
+#define ED_CHECKED(belief) ((void)(false && (belief)))
 #endif
 
 /** The number of elements of an array (not of a pointer). */

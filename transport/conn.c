@@ -136,6 +136,7 @@ eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, edd
 
 void ed_conn_free(ed_conn *conn)
 {
+    ed_list_remove(&conn->refused);
     ed_inbox_free(&conn->inbox);
     ed_account *account = conn->outbox.made_of.account;
 

@@ -37,6 +37,7 @@ typedef struct ed_conn_shared {
     ed_credit_pool *room;  /* for what is received */
     ed_account *accounts;  /* of the slots; NULL: there are none */
     uint64_t *queued_size; /* charge of what all connections have accepted and not settled */
+    ed_list *refused;      /* of ed_conn.refused: who waits for room in the send budget, or NULL */
     ed_returns *returns;   /* to say that released messages are awaited; NULL: none are */
     ed_pool *notice_pool;  /* of events that may come late */
     ed_pool *event_pool;   /* has room for ed_event_charge() of every slot */
@@ -116,6 +117,7 @@ typedef struct ed_conn {
     uint32_t probes;   /* that must leave whatever the window says */
     bool ping_pending;
     bool wants_writable;        /* the program was refused, and waits */
+    ed_list_node refused;       /* in ed_conn_shared.refused while it does, or a little longer */
     uint32_t message_max;       /* that the peer takes; 0: not known yet */
     bool app_limited;           /* the program, not the window, decides how much is in flight */
     uint64_t ack_ping_next_ns;  /* when an ACK may next ask to be acknowledged itself */

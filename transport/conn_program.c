@@ -66,6 +66,8 @@ void ed_conn_set_stream(ed_conn *conn, uint8_t stream, const eddy_stream_options
 void ed_conn_want_writable(ed_conn *conn)
 {
     conn->wants_writable = true;
+    if (conn->shared->refused != NULL && !ed_list_linked(&conn->refused))
+        ed_list_push_back(conn->shared->refused, &conn->refused);
 }
 
 bool ed_conn_returned(ed_conn *conn, bool reliable, size_t size, uint64_t now_ns)

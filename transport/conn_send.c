@@ -208,6 +208,8 @@ static bool put_oldest(struct draft *d, ed_conn *conn)
 
     for (ed_out *out = ed_outbox_oldest(&conn->outbox); out != NULL;
          out = ed_out_next_oldest(out)) {
+        if (ed_out_is_superseded(out))
+            continue; // of a sequenced lane only the newest is sent again
         any |= !ed_list_empty(&out->parts);
         if (!put_again(d, conn, out))
             break;

@@ -49,15 +49,17 @@ enum {
     ED_CREDIT_INITIAL = 16 << 10,    /* bytes of reliable messages granted in the handshake, */
     ED_CREDIT_INITIAL_MIN = 5 << 10, /* or less, if there may be many connections */
     ED_UNRELIABLE_QUEUE_MAX =
-        256 << 10,      /* bytes waiting to be sent; above, the oldest is dropped */
-    ED_PARTIAL_MAX = 8, /* unreliable messages of a connection that wait for parts */
+        256 << 10,                    /* bytes waiting to be sent; above, the oldest is dropped */
+    ED_IDLE_RINGS_SIZE_MAX = 4 << 10, /* bytes of rings that a connection keeps for the next gap */
+    ED_PARTIAL_MAX = 8,               /* unreliable messages of a connection that wait for parts */
 
     /* recovery */
     ED_ACK_ELICITING_MAX = 2, /* this many unacknowledged packets are acknowledged at once */
 
     /* PROTOCOL.md 7: paths */
-    ED_PATH_ATTEMPTS_MAX = 3,   /* a candidate is asked so often, a probe timeout apart */
-    ED_PATH_PATIENCE_MS = 1000, /* and has so long to answer at least, if on another host */
+    ED_PATH_PTOS = 3,           /* a candidate has so many probe timeouts to answer, and */
+    ED_PATH_PATIENCE_MS = 1000, /* at least this; doubled for each that did not, */
+    ED_PATH_DOUBLINGS_MAX = 3,  /* so often */
     ED_PATH_HOLD_MS = 100,      /* between one candidate and the next, at least */
     ED_PATH_DEBTS_MAX = 2,      /* challenges of the peer that wait for their answer */
 

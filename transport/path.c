@@ -99,21 +99,32 @@ static void drop_candidate(ed_paths *paths)
     ed_paths_stop(paths);
 }
 
+/**
+ * When it is too late for an answer. The new path may be far slower than the old one, by which the
+ * probe timeout goes, and nothing is learned of it before: who was too impatient waits longer.
+ */
+static uint64_t drop_at_ns(const ed_paths *paths, uint64_t pto_ns)
+{
+    uint64_t long_ns = ed_min_u64(pto_ns, ED_NEVER_NS / ED_PATH_PTOS) * ED_PATH_PTOS;
+
+    return ed_add_sat_u64(paths->began_ns,
+                          ed_max_u64(long_ns, PATIENCE_NS << paths->failure_count));
+}
+
 bool ed_paths_expire(ed_paths *paths, uint64_t pto_ns, uint64_t now_ns)
 {
     ED_ASSERT(ed_paths_has_candidate(paths) && now_ns >= paths->deadline_ns);
-    if (paths->attempts == ED_PATH_ATTEMPTS_MAX) {
+    if (now_ns >= drop_at_ns(paths, pto_ns)) {
         drop_candidate(paths);
+        paths->failure_count += paths->failure_count < ED_PATH_DOUBLINGS_MAX ? 1 : 0;
         return true;
     }
     paths->attempts++;
     for (size_t i = 0; i < ED_PATH_END_COUNT; i++)
         paths->question[i].is_due = true;
-    paths->deadline_ns = ed_add_sat_u64(now_ns, pto_ns);
-    // The path may be far slower by now than when the timeout was measured (RFC 9000 section 8.2.4).
-    if (paths->attempts == ED_PATH_ATTEMPTS_MAX)
-        paths->deadline_ns =
-            ed_max_u64(paths->deadline_ns, ed_add_sat_u64(paths->began_ns, PATIENCE_NS));
+    // After one, two, four ... probe timeouts.
+    uint64_t wait_ns = ed_max_u64(pto_ns, now_ns - paths->began_ns);
+    paths->deadline_ns = ed_min_u64(ed_add_sat_u64(now_ns, wait_ns), drop_at_ns(paths, pto_ns));
     return false;
 }
 
@@ -126,6 +137,7 @@ ed_path_answer ed_paths_on_answer(ed_paths *paths, uint64_t data)
         return ED_PATH_ANSWER_NONE;
     if (data == paths->question[ED_PATH_CANDIDATE].data) {
         drop_candidate(paths);
+        paths->failure_count = 0;
         paths->at[ED_PATH_CURRENT] = candidate;
         return ED_PATH_ANSWER_MOVED;
     }
@@ -176,7 +188,7 @@ bool ed_paths_valid(const ed_paths *paths)
 {
     bool is_asking = paths->attempts > 0;
 
-    if (paths->sent > paths->received || paths->attempts > ED_PATH_ATTEMPTS_MAX)
+    if (paths->sent > paths->received || paths->failure_count > ED_PATH_DOUBLINGS_MAX)
         return false;
     if (is_asking != (paths->deadline_ns != ED_NEVER_NS))
         return false;

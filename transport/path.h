@@ -40,12 +40,13 @@ typedef struct ed_path_question {
 typedef struct ed_paths {
     ed_path at[ED_PATH_END_COUNT]; /* a candidate whose remote is of family NONE: there is none */
     ed_path_question question[ED_PATH_END_COUNT];
-    uint32_t attempts;    /* times that both were asked */
-    uint64_t received;    /* bytes that came from the candidate */
-    uint64_t sent;        /* bytes that went there */
-    uint64_t began_ns;    /* when the last candidate became one */
-    uint64_t next_ns;     /* when another may */
-    uint64_t deadline_ns; /* when to call ed_paths_expire; ED_NEVER_NS: never */
+    uint32_t attempts;      /* times that both were asked */
+    uint32_t failure_count; /* candidates that did not answer in time, one after another */
+    uint64_t received;      /* bytes that came from the candidate */
+    uint64_t sent;          /* bytes that went there */
+    uint64_t began_ns;      /* when the last candidate became one */
+    uint64_t next_ns;       /* when another may */
+    uint64_t deadline_ns;   /* when to call ed_paths_expire; ED_NEVER_NS: never */
 } ed_paths;
 
 /** No candidate. */
@@ -72,7 +73,7 @@ ed_path_news ed_paths_on_packet(ed_paths *paths, const ed_path *from, size_t siz
  * Begins with a candidate, in place of the one before.
  * @param size of the packet that came from there.
  * @param data what to ask each end: unpredictable, and not the same.
- * @param pto_ns until both are asked again. @see ED_PATH_ATTEMPTS_MAX
+ * @param pto_ns until both are asked again; later after two, four ... times that.
  */
 void ed_paths_begin(ed_paths *paths, const ed_path *from, size_t size,
                     const uint64_t data[ED_PATH_END_COUNT], uint64_t pto_ns, uint64_t now_ns);

@@ -11,6 +11,8 @@ void ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared, uint6
     *reliable = (ed_reliable){.shared = *shared, .accepts = config->accept};
     reliable->shared.room = &reliable->room;
     reliable->shared.queued_size = &reliable->queued_size;
+    reliable->shared.refused = &reliable->refused;
+    ed_list_init(&reliable->refused);
     ed_credit_pool_init(&reliable->room, config->receive_budget, config->max_message_size,
                         config->max_outgoing + (config->accept ? config->max_connections : 0));
     ed_cookie_init(&reliable->cookies, shared->entropy, now_ns);
@@ -33,9 +35,37 @@ static void serve_waiting(ed_reliable *reliable, uint64_t now_ns)
     }
 }
 
+/**
+ * What one connection has settled makes room for others that were refused, and may have nothing
+ * else to do: they are looked at when half of the budget is free again.
+ */
+static void look_for_room(ed_reliable *reliable)
+{
+    bool is_crowded = reliable->queued_size > reliable->shared.config->send_budget / 2;
+    ed_list_node *next = NULL;
+
+    if (reliable->was_crowded && !is_crowded) {
+        for (ed_list_node *node = ed_list_first(&reliable->refused); node != NULL; node = next) {
+            ed_conn *conn = ED_CONTAINER(node, ed_conn, refused);
+            next = ed_list_next(&reliable->refused, node);
+            if (conn->wants_writable)
+                ed_manager_touch(reliable->manager, conn->handle);
+            else
+                ed_list_remove(node);
+        }
+    }
+    reliable->was_crowded = is_crowded;
+}
+
+static ed_reliable *reliable_of(const ed_conn *conn)
+{
+    return ED_CONTAINER(conn->shared->refused, ed_reliable, refused);
+}
+
 static void begin_poll(void *context, uint64_t now_ns)
 {
     ed_reliable *reliable = context;
+    look_for_room(reliable); // a connection that ended may have made some
     ed_cookie_rotate(&reliable->cookies, reliable->shared.entropy, now_ns);
     serve_waiting(reliable, now_ns);
 }
@@ -145,6 +175,7 @@ static void receive(void *connection, const eddy_datagram *datagram, uint64_t no
     conn->counts.received_datagrams++;
     conn->counts.received_bytes += datagram->size;
     ed_conn_receive(conn, datagram, now_ns);
+    look_for_room(reliable_of(conn));
 }
 
 /** A message leaves its connection's account before it has come to the connection. */
@@ -258,6 +289,7 @@ static void send_command(void *connection, void *item, uint64_t now_ns)
 
     ED_ASSERT(command->operation < ED_OPERATION_COUNT && operations[command->operation] != NULL);
     operations[command->operation](connection, command, now_ns);
+    look_for_room(reliable_of(connection));
 }
 
 static void shut_down(void *connection, uint64_t flush_ns, uint64_t now_ns)
@@ -280,6 +312,7 @@ static void replace(void *connection, uint64_t now_ns)
 static void expire(void *connection, uint64_t now_ns)
 {
     ed_conn_expire(connection, now_ns);
+    look_for_room(reliable_of(connection));
 }
 
 static bool transmit(void *connection, ed_output *output, uint64_t now_ns)

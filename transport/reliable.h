@@ -50,6 +50,8 @@ typedef struct ed_reliable {
     ed_cookie_jar cookies;
     ed_credit_pool room;
     uint64_t queued_size;
+    ed_list refused;     /* of ed_conn.refused */
+    bool was_crowded;    /* more than half of the send budget was used when it was looked at last */
     ed_manager *manager; /* set once there is one */
     bool accepts;
 } ed_reliable;

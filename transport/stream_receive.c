@@ -172,11 +172,37 @@ static void unhold(ed_lane_in *lane, uint64_t sequence)
     lane->held_count--;
 }
 
+/** The ring is used again. */
+static void wake_ring(ed_inbox *inbox, ed_lane_in *lane)
+{
+    if (!lane->is_ring_idle)
+        return;
+    lane->is_ring_idle = false;
+    inbox->idle_rings_size -= ed_block_charge(lane->ring);
+}
+
+/** Nothing is held in the ring: it is kept for the next gap, unless too many are. */
+static void rest_ring(ed_inbox *inbox, ed_lane_in *lane)
+{
+    if (lane->ring == NULL || lane->is_ring_idle)
+        return;
+    size_t size = ed_block_charge(lane->ring);
+    if (inbox->idle_rings_size + size <= ED_IDLE_RINGS_SIZE_MAX) {
+        lane->is_ring_idle = true;
+        inbox->idle_rings_size += size;
+        return;
+    }
+    ed_pool_give(lane->ring);
+    lane->ring = NULL;
+    lane->ring_capacity = 0;
+}
+
 /** Makes the ring reach a sequence. @return false out of memory. */
 static bool reach(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
 {
     uint32_t capacity = lane->ring_capacity == 0 ? RING_CAPACITY_MIN : lane->ring_capacity;
 
+    wake_ring(inbox, lane);
     while (sequence - lane->expected >= capacity)
         capacity *= 2;
     ED_ASSERT(capacity <= ED_LANE_WINDOW);
@@ -219,9 +245,7 @@ static void advance(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name)
         else
             deliver(inbox, lane, name, held);
     }
-    ed_pool_give(lane->ring);
-    lane->ring = NULL;
-    lane->ring_capacity = 0;
+    rest_ring(inbox, lane);
 }
 
 /** A sequence, perhaps not the first, is settled, and nothing is left to deliver of it. */

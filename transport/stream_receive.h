@@ -19,6 +19,7 @@ typedef struct ed_lane_in {
     uint64_t newest;
     ed_block
         *ring; /* of ed_block pointers, from `expected` on: what has come, and what has begun */
+    bool is_ring_idle;      /* nothing is held in it, and it counts in idle_rings_size */
     uint32_t ring_capacity; /* a power of two, at most ED_LANE_WINDOW; 0: none */
     uint32_t held_count;
     uint32_t skipped; /* ordered: given up since the last that was delivered */
@@ -46,6 +47,7 @@ typedef struct ed_inbox {
     uint64_t unreturned; /* charge of the reliable messages that the program holds, or soon will */
     uint64_t unreliable; /* charge of the unreliable ones, incomplete ones included */
     uint64_t marks_owed; /* charge of marks in rings that is still to be kept back */
+    size_t idle_rings_size;      /* bytes of rings that are kept though nothing is held in them */
     struct ed_partial *partials; /* ED_PARTIAL_MAX unreliable ones that wait for parts, or NULL */
     uint32_t partial_births;
 } ed_inbox;

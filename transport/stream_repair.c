@@ -210,8 +210,7 @@ static bool give_up(ed_outbox *outbox, ed_out *out, eddy_outcome outcome)
     return true;
 }
 
-/** Whether a newer message of its sequenced lane makes it useless. */
-static bool is_superseded(const ed_out *out)
+bool ed_out_is_superseded(const ed_out *out)
 {
     return out->lane->guarantee == ED_WIRE_RELIABLE_SEQUENCED && !out->is_skip &&
            out->sequence + 1 < out->lane->next_sequence;
@@ -230,7 +229,7 @@ void ed_outbox_on_lost(ed_outbox *outbox, ed_sent_ref ref, uint64_t packet)
         ed_out_forget(outbox, out);
         return;
     }
-    if (is_superseded(out) && give_up(outbox, out, EDDY_OUTCOME_LOST))
+    if (ed_out_is_superseded(out) && give_up(outbox, out, EDDY_OUTCOME_LOST))
         outbox->made_of.stats->messages_superseded++;
     else
         queue_lost(outbox, part);

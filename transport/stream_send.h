@@ -179,6 +179,9 @@ bool ed_outbox_is_half_free(const ed_outbox *outbox, uint64_t budget);
 
 /* stream_repair.c */
 
+/** Whether a newer message of its reliable sequenced lane makes it useless. */
+bool ed_out_is_superseded(const ed_out *out);
+
 /** A packet that carried it was acknowledged. */
 void ed_outbox_on_acked(ed_outbox *outbox, ed_sent_ref ref);
 

@@ -67,8 +67,7 @@ static void the_last_message_is_repaired_without_further_traffic(void **state)
         static ed_cluster cluster;
         dropper d = {.first = rows[i].messages - 1, .count = rows[i].dropped};
 
-        open_pair(&cluster, rows[i].name, i,
-                  (ed_sizes){EDDY_PIECE_SIZE_MAX, EDDY_PIECE_SIZE_MAX});
+        open_pair(&cluster, rows[i].name, i, (ed_sizes){EDDY_PIECE_SIZE_MAX, EDDY_PIECE_SIZE_MAX});
         ed_world_observe(cluster.world, drop_some, &d);
         ed_node *client = &cluster.nodes[1];
         ed_node_send_many(client, &client->endpoints[0], EDDY_RELIABLE_ORDERED, 0,

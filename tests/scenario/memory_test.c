@@ -9,7 +9,7 @@ enum {
     TICK_MS = 16,
     GUARANTEES = 5,
     PER_TICK = 100, /* messages of each node and tick: of all guarantees in turn */
-    WARM_TICKS = 100,
+    WARM_TICKS = 50,
     MESSAGES = 1000 * 1000,
     MESSAGES_SLOW = 40 * 1000,
     BUDGET_SIZE = 64 * 1024, /* the smallest that a configuration allows */

@@ -276,6 +276,35 @@ static void the_gap_is_two_round_trips(void **state)
     }
 }
 
+/** The server cannot know how long the answer takes, and must not stop asking too soon for ever. */
+static void the_new_path_may_be_far_slower(void **state)
+{
+    const struct {
+        const char *name;
+        bool keeps_ip;
+        uint64_t delay_ms;
+    } rows[] = {
+        {"another port, 100 ms", true, 100},     {"another address, 100 ms", false, 100},
+        {"another port, 450 ms", true, 450},     {"another address, 450 ms", false, 450},
+        {"another address, 1.2 s", false, 1200}, {"another address, 3 s", false, 3000},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_rng rng = ed_rng_of(i);
+        open_pair(rows[i].name, i + 1, 2);
+        talk(2000, &rng);
+        ed_cluster_run_for(&cluster, SETTLE_MS * ED_NS_PER_MS); // no ack that would tell is left
+        move_client(rows[i].keeps_ip);
+        set_link(rows[i].delay_ms, 0, 0);
+        talk(9000, &rng);
+        ed_cluster_run_for(&cluster, LIMIT_S * ED_NS_PER_S / 2);
+        check_whole();
+        check_followed();
+        ed_cluster_close(&cluster);
+    }
+}
+
 /** The credit that it waits for goes to its old address: it does not wait for a keepalive. */
 static void a_client_that_waits_for_credit_is_found(void **state)
 {
@@ -674,6 +703,7 @@ int main(void)
         cmocka_unit_test(a_client_wanders_while_data_flow),
         cmocka_unit_test(the_client_moves_as_soon_as_it_is_connected),
         cmocka_unit_test(the_gap_is_two_round_trips),
+        cmocka_unit_test(the_new_path_may_be_far_slower),
         cmocka_unit_test(a_client_that_waits_for_credit_is_found),
         cmocka_unit_test(the_client_moves_while_a_connection_closes),
         cmocka_unit_test(a_close_finds_a_client_that_has_moved),

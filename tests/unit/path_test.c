@@ -195,38 +195,71 @@ static void answers_decide(void **state)
 
 static void questions_are_repeated(void **state)
 {
+    enum { ASKED_MAX = 8 };
     const struct {
         const char *name;
-        ed_path from;
         uint64_t pto_ms;
-        uint64_t until_ms; /* after START_MS, when the candidate is dropped */
+        uint32_t failures;            /* of candidates before */
+        uint64_t asked_ms[ASKED_MAX]; /* after START_MS; 0: no more */
+        uint64_t until_ms;            /* when the candidate is dropped */
     } rows[] = {
-        {"a near peer may have moved far away", path_of(2, 2, 1), 20, ED_PATH_PATIENCE_MS},
-        {"a far one", path_of(2, 2, 1), 400, 3 * 400},
-        {"another port is as near", path_of(1, 2, 1), 20, 3 * 20},
+        {"near", 28, 0, {28, 56, 112, 224, 448, 896}, 1000},
+        {"the next has twice the time", 28, 1, {28, 56, 112, 224, 448, 896, 1792}, 2000},
+        {"not so near", 150, 0, {150, 300, 600}, 1000},
+        {"far", 400, 0, {400, 800}, 1200},
+        {"very far", 3000, 0, {3000, 6000}, 9000},
+        {"nobody ever answers", 1000, 99, {1000, 2000, 4000}, 8000},
     };
 
     (void)state;
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
-        ed_paths paths = settled();
-        ed_paths_begin(&paths, &rows[i].from, SIZE, data, MS(rows[i].pto_ms), MS(START_MS));
-        for (unsigned attempt = 1; attempt <= ED_PATH_ATTEMPTS_MAX; attempt++) {
+        ed_paths paths = asking(rows[i].pto_ms);
+        paths.failure_count = (uint32_t)ed_min_u64(rows[i].failures, ED_PATH_DOUBLINGS_MAX);
+        for (size_t n = 0; n < ASKED_MAX && rows[i].asked_ms[n] != 0; n++) {
             for (unsigned end = 0; end < ED_PATH_END_COUNT; end++) {
                 CHECK(rows[i].name, paths.question[end].is_due);
                 ed_paths_on_asked(&paths, (ed_path_end)end, MS(START_MS));
                 CHECK(rows[i].name, !paths.question[end].is_due);
                 CHECK_EQ(rows[i].name, paths.question[end].data, data[end]);
-                CHECK_EQ(rows[i].name, paths.question[end].sent, attempt);
+                CHECK_EQ(rows[i].name, paths.question[end].sent, n + 1);
             }
-            uint64_t want_ms =
-                attempt < ED_PATH_ATTEMPTS_MAX ? attempt * rows[i].pto_ms : rows[i].until_ms;
-            CHECK_EQ(rows[i].name, paths.deadline_ns, MS(START_MS + want_ms));
-            CHECK_EQ(rows[i].name, ed_paths_expire(&paths, MS(rows[i].pto_ms), paths.deadline_ns),
-                     attempt == ED_PATH_ATTEMPTS_MAX);
+            CHECK_EQ(rows[i].name, paths.deadline_ns, MS(START_MS + rows[i].asked_ms[n]));
+            CHECK(rows[i].name, !ed_paths_expire(&paths, MS(rows[i].pto_ms), paths.deadline_ns));
         }
+        CHECK_EQ(rows[i].name, paths.deadline_ns, MS(START_MS + rows[i].until_ms));
+        CHECK(rows[i].name, ed_paths_expire(&paths, MS(rows[i].pto_ms), paths.deadline_ns));
         CHECK(rows[i].name, !ed_paths_has_candidate(&paths));
         CHECK_EQ(rows[i].name, paths.deadline_ns, NEVER);
         CHECK_STR(rows[i].name, remote_text(&paths.at[ED_PATH_CURRENT]), "10.0.0.1:1");
+    }
+}
+
+/** Whose answer comes late every time waits longer, until one comes in time. */
+static void patience_grows_with_failures(void **state)
+{
+    const struct {
+        const char *name;
+        uint64_t answer; /* 0: none in time */
+        uint32_t failures;
+    } rows[] = {
+        {"the first", 0, 1},        {"the second", 0, 2},       {"the third", 0, 3},
+        {"as many as count", 0, 3}, {"it stayed", OLD_DATA, 3}, {"it moved", NEW_DATA, 0},
+    };
+    ed_paths paths = settled();
+    ed_path from = path_of(2, 2, 1);
+    uint64_t now_ns = MS(START_MS);
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_paths_begin(&paths, &from, SIZE, data, MS(NEAR_MS), now_ns);
+        if (rows[i].answer != 0)
+            (void)ed_paths_on_answer(&paths, rows[i].answer);
+        while (ed_paths_has_candidate(&paths)) {
+            now_ns = paths.deadline_ns;
+            (void)ed_paths_expire(&paths, MS(NEAR_MS), now_ns);
+        }
+        CHECK_EQ(rows[i].name, paths.failure_count, rows[i].failures);
+        now_ns += MS(ED_PATH_HOLD_MS);
     }
 }
 
@@ -312,11 +345,17 @@ static void debts_are_few_and_in_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(paths_are_compared),     cmocka_unit_test(packets_are_judged),
-        cmocka_unit_test(after_one_another),      cmocka_unit_test(another_takes_over),
-        cmocka_unit_test(answers_decide),         cmocka_unit_test(questions_are_repeated),
-        cmocka_unit_test(room_is_what_came),      cmocka_unit_test(only_the_candidate_is_charged),
-        cmocka_unit_test(stopping_and_following), cmocka_unit_test(debts_are_few_and_in_order),
+        cmocka_unit_test(paths_are_compared),
+        cmocka_unit_test(packets_are_judged),
+        cmocka_unit_test(after_one_another),
+        cmocka_unit_test(another_takes_over),
+        cmocka_unit_test(answers_decide),
+        cmocka_unit_test(questions_are_repeated),
+        cmocka_unit_test(patience_grows_with_failures),
+        cmocka_unit_test(room_is_what_came),
+        cmocka_unit_test(only_the_candidate_is_charged),
+        cmocka_unit_test(stopping_and_following),
+        cmocka_unit_test(debts_are_few_and_in_order),
     };
     return cmocka_run_group_tests_name("path", tests, NULL, NULL);
 }

@@ -360,7 +360,7 @@ static void check_invariants(void)
     CHECK(pair.name, in->claimed <= bed.outbox.credit_used);
     CHECK(pair.name, bed.outbox.credit_used <= bed.outbox.credit_limit);
     CHECK(pair.name, bed.outbox.credit_limit <= in->limit);
-    CHECK(pair.name, ed_pool_charged(rx.pool) <= outstanding * 3 / 2);
+    CHECK(pair.name, rx_charged() <= outstanding * 3 / 2);
     CHECK_EQ(pair.name, bed.queued_size, bed.outbox.queued_size);
 }
 
@@ -436,7 +436,7 @@ static void check_end(void)
     ed_inbox_expire(&rx.inbox, ED_NEVER_NS - 1);
     CHECK_EQ(pair.name, rx.inbox.credit.claimed, bed.outbox.credit_used);
     CHECK_EQ(pair.name, rx.inbox.credit.consumed, rx.inbox.credit.claimed);
-    CHECK_EQ(pair.name, ed_pool_charged(rx.pool), 0);
+    CHECK_EQ(pair.name, rx_charged(), 0);
     CHECK_EQ(pair.name, rx.inbox.unreliable, 0);
     CHECK_EQ(pair.name, ed_pool_charged(bed.pool), 0);
 }

@@ -149,7 +149,7 @@ static void shuffled_life(uint8_t guarantee, uint64_t start)
         }
     }
     CHECK_EQ("all", delivered, COUNT);
-    CHECK_EQ("nothing is out", ed_pool_charged(rx.pool), 0);
+    CHECK_EQ("nothing is out", rx_charged(), 0);
     CHECK_EQ("all is consumed", rx.inbox.credit.consumed, rx.inbox.credit.claimed);
 }
 
@@ -315,7 +315,7 @@ static void a_message_in_parts_is_one(void **state)
         CHECK_EQ("a part, late", rx_part(guarantee, 0, 1, WHOLE, 1024, 2048), EDDY_EEXIST);
         CHECK_EQ("all given back", rx.inbox.credit.consumed, rx.inbox.credit.claimed);
         CHECK_EQ("no demand", rx.inbox.credit.demand, 0);
-        CHECK_EQ("no memory", ed_pool_charged(rx.pool), 0);
+        CHECK_EQ("no memory", rx_charged(), 0);
         rx_restart();
     }
 }
@@ -406,8 +406,7 @@ static void what_is_held_at_the_end(void **state)
     ed_inbox_free(&rx.inbox);
     CHECK_EQ("reliable", rx.room.orphans, 164);
     CHECK_EQ("unreliable", rx.room.unreliable, 114);
-    CHECK_EQ("nothing else", ed_pool_charged(rx.pool),
-             ed_block_charge(reliable) + ed_block_charge(unreliable));
+    CHECK_EQ("nothing else", rx_charged(), ed_block_charge(reliable) + ed_block_charge(unreliable));
     CHECK_EQ("no window", rx.room.windows, 0);
     ed_inbox_returned_late(&rx.room, true, reliable->size);
     ed_inbox_returned_late(&rx.room, false, unreliable->size);
@@ -470,7 +469,7 @@ static void skip_steps(void **state)
         }
         CHECK_EQ("counted", rx.stats.messages_skipped, 5);
         CHECK_EQ("all is given back", rx.inbox.credit.consumed, rx.inbox.credit.claimed);
-        CHECK_EQ("nothing is held", ed_pool_charged(rx.pool), 0);
+        CHECK_EQ("nothing is held", rx_charged(), 0);
         rx_restart();
     }
 }
@@ -592,7 +591,7 @@ static void marks_are_charged(void **state)
                     rx_return(ed_inbox_next(&rx.inbox));
                 ed_credit_update(&rx.inbox.credit, 1, n * ED_NS_PER_S);
                 uint64_t outstanding = rx.inbox.credit.claimed - rx.inbox.credit.consumed;
-                CHECK("memory is charged for", ed_pool_charged(rx.pool) <= outstanding * 3 / 2);
+                CHECK("memory is charged for", rx_charged() <= outstanding * 3 / 2);
             }
             if (guarantee == RO && !is_skip) {
                 rx_restart();
@@ -601,7 +600,7 @@ static void marks_are_charged(void **state)
             CHECK_EQ("the first is here", rx_piece(guarantee, 0, 0, 0), EDDY_OK);
             while (rx.inbox.first_ready != NULL)
                 rx_return(ed_inbox_next(&rx.inbox));
-            CHECK_EQ("then all is free", ed_pool_charged(rx.pool), 0);
+            CHECK_EQ("then all is free", rx_charged(), 0);
             CHECK_EQ("and given back", rx.inbox.credit.consumed, rx.inbox.credit.claimed);
             rx_restart();
         }
@@ -662,7 +661,7 @@ static void memory_follows_what_is_charged(void **state)
             rx.now_ns += ED_NS_PER_MS;
             ed_credit_update(&rx.inbox.credit, 10 * ED_NS_PER_MS, rx.now_ns);
             uint64_t outstanding = rx.inbox.credit.claimed - rx.inbox.credit.consumed;
-            uint64_t charged = ed_pool_charged(rx.pool);
+            uint64_t charged = rx_charged();
             CHECK("valid", ed_credit_valid(&rx.inbox.credit));
             CHECK("within what was charged", charged <= outstanding * 3 / 2);
             most = ed_max_u64(most, charged);

@@ -1,0 +1,270 @@
+/** Credit: a program that does not read costs its budgets and no more, and nobody waits for ever.
+ */
+#include "tests/support/check.h"
+#include "tests/support/cluster.h"
+#include "tests/support/seeds.h"
+
+enum {
+    KIB = 1024,
+    LIMIT_S = 60,
+};
+
+static ed_cluster cluster;
+
+static void set_link(uint64_t delay_ms, uint64_t rate_bps, uint32_t loss_ppm)
+{
+    ed_link_config link = ed_link_config_default();
+
+    link.delay_ns = delay_ms * ED_NS_PER_MS;
+    link.rate_bps = rate_bps;
+    link.queue_size = 256 * KIB;
+    link.loss_ppm = loss_ppm;
+    CHECK_EQ(cluster.name, ed_world_set_link(cluster.world, NULL, NULL, &link), EDDY_OK);
+}
+
+static eddy_status send(ed_node *node, ed_endpoint *endpoint, eddy_guarantee guarantee, size_t size)
+{
+    ed_parcel parcel = {.guarantee = guarantee, .stream = 1, .size = size};
+
+    return ed_node_send_parcel(node, endpoint, &parcel);
+}
+
+static void finish(void)
+{
+    ed_cluster_await_delivered(&cluster, LIMIT_S * ED_NS_PER_S);
+    ed_cluster_run_for(&cluster, 2 * ED_NS_PER_S);
+    ed_cluster_check_settled(&cluster);
+    ed_cluster_shut_down(&cluster, 5000, LIMIT_S * ED_NS_PER_S);
+    ed_cluster_close(&cluster);
+}
+
+/* ------------------------------------------------------------------------------- an hour unread --
+ */
+
+enum {
+    TICK_MS = 200,
+    UNRELIABLE_PER_TICK = 8,
+    OVERHEAD_SIZE = 192 * KIB, /* a connection, its logs and lanes; besides what stands at first */
+};
+
+/** Fills the send budget, and sends unreliable messages on top. */
+static void press(ed_node *node, ed_endpoint *endpoint, size_t size)
+{
+    for (int i = 0; i < UNRELIABLE_PER_TICK; i++)
+        (void)send(node, endpoint, i % 2 == 0 ? EDDY_UNRELIABLE : EDDY_UNRELIABLE_SEQUENCED,
+                   ed_max_u64(ed_min_size(size, 8 * KIB), ED_NOTE_HEADER_SIZE));
+    for (int g = EDDY_RELIABLE_UNORDERED; g <= EDDY_RELIABLE_SEQUENCED; g++)
+        (void)send(node, endpoint, (eddy_guarantee)g, ed_max_u64(size, ED_NOTE_HEADER_SIZE));
+}
+
+/** Nobody reads, at either end; heap stays within the budgets, the connection stands, all is kept.
+ */
+static void an_hour_unread_costs_the_budgets(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t size;
+        size_t budget;
+    } rows[] = {
+        {"small messages", 20, 256 * KIB},
+        {"pieces", 1000, 256 * KIB},
+        {"in parts", 20 * KIB, 512 * KIB},
+        {"the smallest budget", 1000, 64 * KIB},
+    };
+    uint32_t hour_s = ed_seeds_slow_build() ? 180 : 3600;
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        eddy_config config = ed_cluster_server_config();
+        config.max_connections = 2;
+        config.max_outgoing = 1;
+        config.max_message_size = ed_max_u64(rows[i].size, EDDY_PIECE_SIZE_MAX);
+        config.send_budget = config.receive_budget = rows[i].budget;
+        config.connection_send_budget = rows[i].budget;
+        config.unreliable_budget = 64 * KIB;
+        ed_cluster_open(&cluster, rows[i].name, i + 1);
+        ed_cluster_add_pair(&cluster, &config, &config);
+        set_link(10, 0, 10 * 1000);
+        for (size_t n = 0; n < 2; n++) {
+            ed_node *node = &cluster.nodes[n];
+            uint64_t messages = rows[i].budget / (rows[i].size + EDDY_MESSAGE_CHARGE);
+            node->is_reading = false;
+            node->memory_max = node->memory.live_size + 2 * rows[i].budget + OVERHEAD_SIZE +
+                               messages * 512; // the records of what is queued
+        }
+        for (uint32_t tick = 0; tick < hour_s * 1000 / TICK_MS; tick++) {
+            for (size_t n = 0; n < 2; n++)
+                press(&cluster.nodes[n], &cluster.nodes[n].endpoints[0], rows[i].size);
+            ed_cluster_run_for(&cluster, TICK_MS * ED_NS_PER_MS);
+        }
+        eddy_stats stats = ed_cluster_stats(&cluster);
+        CHECK(rows[i].name, stats.messages_shed_received > 0);
+        CHECK(rows[i].name, stats.sends_refused > 0);
+        CHECK_EQ(rows[i].name, stats.dropped_memory, 0);
+        for (size_t n = 0; n < 2; n++) {
+            cluster.nodes[n].is_reading = true;
+            ed_world_touch(cluster.world, cluster.nodes[n].host);
+        }
+        ed_cluster_run_for(&cluster, ED_NS_PER_S);
+        for (size_t n = 0; n < 2; n++)
+            CHECK(rows[i].name, !cluster.nodes[n].endpoints[0].disconnected);
+        finish();
+    }
+}
+
+/* ------------------------------------------------------------------------------- large messages --
+ */
+
+/** Several need all that there is for one large message: each gets it in turn. */
+static void large_messages_take_turns(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t clients;
+        size_t size;
+        size_t factor; /* the budget, in messages */
+        size_t each;
+        uint32_t loss_ppm;
+    } rows[] = {
+        {"one", 1, 256 * KIB, 4, 3, 0},
+        {"two", 2, 256 * KIB, 4, 3, 0},
+        {"two, 5 % loss", 2, 256 * KIB, 4, 3, 50 * 1000},
+        {"eight", 8, 256 * KIB, 4, 2, 0},
+        {"eight, small ones", 8, 100 * KIB, 8, 3, 50 * 1000},
+        {"two, a larger budget", 2, 64 * KIB, 16, 8, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        eddy_config server = ed_cluster_server_config();
+        eddy_config client = ed_cluster_client_config();
+        server.max_message_size = rows[i].size;
+        server.receive_budget = rows[i].factor * rows[i].size;
+        server.max_connections = (uint32_t)rows[i].clients;
+        server.max_outgoing = 0;
+        ed_cluster_open(&cluster, rows[i].name, 1);
+        (void)ed_cluster_add(&cluster, &server);
+        set_link(10, 0, rows[i].loss_ppm);
+        for (size_t c = 1; c <= rows[i].clients; c++) {
+            ed_node *node = ed_cluster_add(&cluster, &client);
+            ed_endpoint *endpoint = ed_node_connect(node, &cluster.nodes[0]);
+            for (size_t m = 0; m < rows[i].each; m++) {
+                CHECK_EQ(rows[i].name, send(node, endpoint, EDDY_RELIABLE_ORDERED, rows[i].size),
+                         EDDY_OK);
+                CHECK_EQ(rows[i].name, send(node, endpoint, EDDY_RELIABLE_UNORDERED, 500), EDDY_OK);
+            }
+        }
+        finish();
+    }
+}
+
+/* ---------------------------------------------------------------------------------- throughput --
+ */
+
+/** The window grows to what the path takes: 16 KiB a round trip would be 160 KiB/s. */
+static void a_window_grows_for_a_long_path(void **state)
+{
+    enum { DELAY_MS = 50, LIMIT_MS = 8000 };
+    static const struct {
+        const char *name;
+        size_t size;
+        size_t count;
+    } rows[] = {
+        {"pieces", 1000, 8000},
+        {"in parts", 100 * 1000, 80},
+        {"small", 100, 40 * 1000},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        eddy_config config = ed_cluster_server_config();
+        config.connection_send_budget = 32 * KIB * KIB;
+        ed_cluster_open(&cluster, rows[i].name, 1);
+        ed_cluster_add_pair(&cluster, &config, &config);
+        set_link(DELAY_MS, 100 * 1000 * 1000, 0);
+        ed_node *node = &cluster.nodes[1];
+        uint64_t from_ns = ed_cluster_now_ns(&cluster);
+        for (size_t m = 0; m < rows[i].count; m++)
+            CHECK_EQ(rows[i].name,
+                     send(node, &node->endpoints[0], EDDY_RELIABLE_UNORDERED, rows[i].size),
+                     EDDY_OK);
+        ed_cluster_await_delivered(&cluster, LIMIT_S * ED_NS_PER_S);
+        uint64_t took_ns = ed_cluster_now_ns(&cluster) - from_ns;
+        CHECK(rows[i].name, took_ns < LIMIT_MS * ED_NS_PER_MS);
+        finish();
+    }
+}
+
+/* ----------------------------------------------------------------------------------- newcomers --
+ */
+
+/** Those that use all that windows may grow to do not keep out who comes later. */
+static void newcomers_have_their_room(void **state)
+{
+    enum { ALL = 16 };
+    eddy_config server = ed_cluster_server_config();
+    eddy_config client = ed_cluster_client_config();
+
+    (void)state;
+    server.max_message_size = 16 * KIB;
+    server.receive_budget = 1024 * KIB;
+    server.max_connections = ALL;
+    server.max_outgoing = 0;
+    ed_cluster_open(&cluster, "newcomers", 1);
+    (void)ed_cluster_add(&cluster, &server);
+    set_link(50, 0, 0);
+    for (size_t c = 0; c < ALL; c++) {
+        ed_node *node = ed_cluster_add(&cluster, &client);
+        ed_endpoint *endpoint = ed_node_connect(node, &cluster.nodes[0]);
+        ed_cluster_await_connected(&cluster, endpoint, ED_NS_PER_S);
+        for (size_t m = 0; m < 1000; m++)
+            CHECK_EQ("busy", send(node, endpoint, EDDY_RELIABLE_UNORDERED, 1000), EDDY_OK);
+        ed_cluster_run_for(&cluster, ED_NS_PER_S);
+    }
+    finish();
+}
+
+/** What one connection gives back makes room for another that was refused, which hears of it. */
+static void room_is_told_to_whom_it_was_refused(void **state)
+{
+    enum { SOON_MS = 500 };
+    eddy_config server = ed_cluster_server_config();
+    eddy_config client = ed_cluster_client_config();
+
+    (void)state;
+    client.max_message_size = 1200;
+    client.send_budget = 64 * KIB;
+    client.connection_send_budget = 64 * KIB;
+    client.keepalive_ms = 0;
+    ed_cluster_open(&cluster, "shared budget", 1);
+    (void)ed_cluster_add(&cluster, &server);
+    (void)ed_cluster_add(&cluster, &server);
+    set_link(10, 1000 * 1000, 0);
+    ed_node *node = ed_cluster_add(&cluster, &client);
+    ed_endpoint *busy = ed_node_connect(node, &cluster.nodes[0]);
+    ed_endpoint *idle = ed_node_connect(node, &cluster.nodes[1]);
+    ed_cluster_await_connected(&cluster, busy, ED_NS_PER_S);
+    ed_cluster_await_connected(&cluster, idle, ED_NS_PER_S);
+    ed_cluster_run_for(&cluster, ED_NS_PER_S);
+    while (send(node, busy, EDDY_RELIABLE_ORDERED, 1000) == EDDY_OK)
+        continue;
+    CHECK_EQ("refused", send(node, idle, EDDY_RELIABLE_ORDERED, 1000), EDDY_EAGAIN);
+    ed_cluster_await_delivered(&cluster, LIMIT_S * ED_NS_PER_S);
+    ed_cluster_run_for(&cluster, SOON_MS * ED_NS_PER_MS);
+    CHECK("the busy one", !busy->awaits_writable);
+    CHECK("the idle one", !idle->awaits_writable);
+    finish();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_hour_unread_costs_the_budgets),
+        cmocka_unit_test(large_messages_take_turns),
+        cmocka_unit_test(a_window_grows_for_a_long_path),
+        cmocka_unit_test(newcomers_have_their_room),
+        cmocka_unit_test(room_is_told_to_whom_it_was_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
