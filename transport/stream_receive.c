@@ -278,7 +278,7 @@ static void take(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name, ui
     bool is_stale = name->guarantee == ED_WIRE_RELIABLE_SEQUENCED && sequence < lane->newest;
 
     if (name->guarantee == ED_WIRE_RELIABLE_ORDERED && sequence != lane->expected) {
-        block->note = 0; // no assembly
+        ED_ASSERT(!is_assembly(block));
         hold(lane, sequence, block);
         return;
     }
