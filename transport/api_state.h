@@ -6,6 +6,7 @@
 
 #include "transport/pump.h"
 #include "transport/reliable.h"
+#include "transport/resolver.h"
 
 struct eddy_manager {
     eddy_config config; /* its pointers point at the copies below */
@@ -19,6 +20,7 @@ struct eddy_manager {
     ed_channel *commands; /* we hold the sender's end */
     ed_channel *events;   /* we hold the receiver's end */
     ed_slots *slots;
+    ed_resolver *resolver;
     ed_mutex core_mutex; /* held while the core is polled, or looked into */
     ed_manager *core;
     ed_reliable reliable;
@@ -31,6 +33,9 @@ struct eddy_manager {
     eddy_stats published;
     eddy_socket_stats published_socket;
 };
+
+/** Tells the core what became of a name: NULL: it has no address. `context` is the manager. */
+void ed_api_resolved(void *context, eddy_connection connection, const eddy_address *address);
 
 /** Hands a command to the core. @return EDDY_OK, EDDY_ECLOSED or EDDY_ENOMEM. Any thread. */
 EDDY_MUST_CHECK eddy_status ed_api_push(eddy_manager *m, const ed_reliable_command *command);

@@ -2,39 +2,6 @@
 
 #include <string.h>
 
-/* ------------------------------------------------------------------------------------- rate -- */
-
-static uint64_t path_rate(const ed_conn *conn)
-{
-    return conn->congestion_ops->pacing_rate(&conn->congestion, &conn->rtt);
-}
-
-bool ed_conn_is_capped(const ed_conn *conn)
-{
-    return conn->rate_max != 0 && conn->rate_max < path_rate(conn);
-}
-
-static uint64_t pacing_rate(const ed_conn *conn)
-{
-    return ed_conn_is_capped(conn) ? conn->rate_max : path_rate(conn);
-}
-
-void ed_conn_update_rate(ed_conn *conn, uint64_t now_ns)
-{
-    ed_pacer_set_rate(&conn->pacer, pacing_rate(conn), now_ns);
-    // Something may go now that the pacer was not asked about, or must wait longer.
-    conn->timers.at_ns[ED_TIMER_PACE] = ED_NEVER_NS;
-}
-
-void ed_conn_set_rate(ed_conn *conn, uint64_t rate_max, uint64_t now_ns)
-{
-    ED_ASSERT(rate_max == 0 || rate_max >= EDDY_RATE_MIN);
-    conn->rate_max = rate_max;
-    ed_conn_update_rate(conn, now_ns);
-}
-
-/* ------------------------------------------------------------------------------------- life -- */
-
 static void init(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
                  uint64_t now_ns)
 {
@@ -50,7 +17,7 @@ static void init(ed_conn *conn, const ed_conn_shared *shared, eddy_connection ha
     ed_rtt_init(&conn->rtt);
     conn->congestion_ops = ed_congestion_ops_of(config->congestion);
     conn->congestion_ops->init(&conn->congestion, ED_DATAGRAM_SIZE);
-    ed_pacer_init(&conn->pacer, pacing_rate(conn), ED_DATAGRAM_SIZE, now_ns);
+    ed_pacer_init(&conn->pacer, ed_conn_rate(conn), ED_DATAGRAM_SIZE, now_ns);
     ed_timers_init(&conn->timers, config->idle_timeout_ms, config->keepalive_ms);
     conn->request_pending = true;
 }
@@ -61,7 +28,8 @@ void ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared, eddy_conne
     const eddy_entropy *entropy = shared->entropy;
 
     init(conn, shared, handle, now_ns);
-    conn->state = ED_CONN_GREETING;
+    conn->state = remote->family == EDDY_FAMILY_NONE ? ED_CONN_RESOLVING : ED_CONN_GREETING;
+    conn->request_pending = conn->state == ED_CONN_GREETING;
     conn->is_client = true;
     conn->remote = *remote;
     entropy->fill(entropy->context, conn->nonce, sizeof(conn->nonce));
@@ -112,7 +80,8 @@ bool ed_conn_is_open(const ed_conn *conn)
 
 bool ed_conn_is_dialling(const ed_conn *conn)
 {
-    return conn->state == ED_CONN_GREETING || conn->state == ED_CONN_INITIATING;
+    return conn->state == ED_CONN_RESOLVING || conn->state == ED_CONN_GREETING ||
+           conn->state == ED_CONN_INITIATING;
 }
 
 bool ed_conn_is_ended(const ed_conn *conn)
@@ -228,6 +197,7 @@ static void enter(ed_conn *conn, const ed_conn_end *end, uint64_t now_ns)
         conn->close_pending = false;
         report_end(conn, end != NULL ? end : &local, now_ns);
         return;
+    case ED_CONN_RESOLVING:
     case ED_CONN_GREETING:
     case ED_CONN_INITIATING:
     case ED_CONN_ASKING:

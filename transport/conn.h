@@ -98,7 +98,10 @@ typedef struct ed_conn {
     ed_conn_end end;
 } ed_conn;
 
-/** A client's connection; it says HELLO at the first transmit. Initialises in place. */
+/**
+ * A client's connection; it says HELLO at the first transmit, or if the family of `remote` is NONE,
+ * after ed_conn_resolved. Initialises in place.
+ */
 void ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
                          const eddy_address *remote, uint64_t now_ns);
 
@@ -128,6 +131,10 @@ eddy_status ed_conn_send(ed_conn *conn, eddy_guarantee guarantee, uint8_t stream
 /** Closes: flushes for at most `flush_ns`, then says CLOSE. */
 void ed_conn_close(ed_conn *conn, uint32_t code, const char *reason, uint64_t flush_ns,
                    uint64_t now_ns);
+
+/** What became of the name: EDDY_OK with an address, or why there is none to use. */
+void ed_conn_resolved(ed_conn *conn, const eddy_address *remote, eddy_status status,
+                      uint64_t now_ns);
 
 /** Caps the rate, in bytes per second; 0: no cap. */
 void ed_conn_set_rate(ed_conn *conn, uint64_t rate_max, uint64_t now_ns);
@@ -213,6 +220,9 @@ void ed_conn_update_recovery(ed_conn *conn);
 void ed_conn_detect_losses(ed_conn *conn, uint64_t now_ns);
 
 uint64_t ed_conn_pto_ns(const ed_conn *conn);
+
+/** Bytes per second that may leave: what congestion control says, within the cap. */
+uint64_t ed_conn_rate(const ed_conn *conn);
 
 /** Whether it is the cap on the rate, and not the path, that holds messages back. */
 bool ed_conn_is_capped(const ed_conn *conn);

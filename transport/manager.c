@@ -152,6 +152,19 @@ eddy_status ed_manager_create_connection(ed_manager *m, const ed_birth *birth, u
     return EDDY_OK;
 }
 
+eddy_status ed_manager_set_address(ed_manager *m, ed_manager_slot *slot, const eddy_address *remote)
+{
+    uint8_t key[ED_MANAGER_KEY_SIZE];
+
+    make_key(key, remote, slot->side);
+    eddy_status status = ed_map_put(m->addresses, key, (uint32_t)(slot - m->slots));
+    if (status != EDDY_OK)
+        return status;
+    (void)ed_map_remove(m->addresses, slot->key);
+    memcpy(slot->key, key, sizeof(key));
+    return EDDY_OK;
+}
+
 /* -------------------------------------------------------------------------------------- time -- */
 
 static void expire(ed_manager *m, uint64_t now_ns)

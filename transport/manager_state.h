@@ -73,6 +73,13 @@ void ed_manager_add_work(ed_manager *m, ed_manager_slot *slot);
 EDDY_MUST_CHECK eddy_status ed_manager_create_connection(ed_manager *m, const ed_birth *birth,
                                                          uint64_t now_ns);
 
+/**
+ * From now on the connection is found by that address instead. It must be nobody's on that side.
+ * @return EDDY_OK, or EDDY_ENOMEM with nothing changed.
+ */
+EDDY_MUST_CHECK eddy_status ed_manager_set_address(ed_manager *m, ed_manager_slot *slot,
+                                                   const eddy_address *remote);
+
 void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot);
 
 /* manager_receive.c: what comes in. */
