@@ -148,7 +148,8 @@ typedef struct ed_conn {
 } ed_conn;
 
 /**
- * A client's connection; it says HELLO at the first transmit. Initialises in place.
+ * A client's connection; it says HELLO at the first transmit, or if the family of `remote` is NONE,
+ * after ed_conn_resolved. Initialises in place.
  * @param last a block reserved for DISCONNECTED, taken over on success.
  * @return EDDY_OK; EDDY_ENOMEM, or EDDY_ELIMIT if there is no room for what it may receive: with
  * nothing to free. Its payload is the caller's to put in.
@@ -196,6 +197,10 @@ void ed_conn_update_credit(ed_conn *conn, uint64_t now_ns);
 /** Closes: flushes for at most `flush_ns`, then says CLOSE. */
 void ed_conn_close(ed_conn *conn, uint32_t code, const char *reason, uint64_t flush_ns,
                    uint64_t now_ns);
+
+/** What became of the name: EDDY_OK with an address, or why there is none to use. */
+void ed_conn_resolved(ed_conn *conn, const eddy_address *remote, eddy_status status,
+                      uint64_t now_ns);
 
 /** Caps the rate, in bytes per second; 0: no cap. */
 void ed_conn_set_rate(ed_conn *conn, uint64_t rate_max, uint64_t now_ns);
@@ -328,6 +333,7 @@ void ed_conn_check_flushed(ed_conn *conn, uint64_t now_ns);
 
 /** Sets the deadline of what expires. */
 void ed_conn_update_expiry(ed_conn *conn);
+
 /** What the pacer may let go, in bytes per second: what the path can carry, up to the cap. */
 uint64_t ed_conn_rate(const ed_conn *conn);
 
