@@ -97,9 +97,9 @@ ed_link_config ed_draw_link(ed_rng *rng, uint64_t now_ns)
     config.reorder_ppm = ed_draw_sometimes(rng, 2, 50 * 1000);
     config.reorder_extra_ns = ed_rng_below(rng, 100) * ED_NS_PER_MS;
     config.corrupt_ppm = ed_draw_sometimes(rng, 4, 10 * 1000);
-    config.rate_bps = ed_draw_sometimes(rng, 4, 10 * 1000 * 1000);
+    config.rate_bps = ed_draw_sometimes(rng, 4, 2 * 1000 * 1000);
     if (config.rate_bps != 0)
-        config.rate_bps += 256 * 1000;
+        config.rate_bps += 128 * 1000;
     config.queue_size = 8 * 1024 + ed_rng_below(rng, 64 * 1024);
     draw_partitions(rng, &config, now_ns);
     return config;
