@@ -163,14 +163,16 @@ enum {
     /* A connection itself (2.5 KiB), its tables of lanes (5 guarantees, 2 directions, 2 KiB each),
        of streams (6 KiB and 4 KiB), and the lanes that a drawn world uses (7 KiB). */
     CONNECTION_SIZE = 48 * 1024,
-    LOG_SIZE = 160 * 1024, /* the log of what was sent: 2,048 packets, 4,096 references, doubled */
+    LOG_SIZE = 96 * 1024, /* the log of what was sent: 1,024 packets, 2,048 references, doubled */
     /* Of a queued message, however small: its record, a part's, its deadline, its command. */
     MESSAGE_SIZE = 112 + 80 + 32 + 2 * 72,
+    QUEUED_MAX = 256, /* messages of a connection, of a drawn world, that are queued at a time */
 };
 
 uint64_t ed_memory_allowed(const eddy_config *config, size_t connections)
 {
-    uint64_t messages = config->connection_send_budget / EDDY_MESSAGE_CHARGE;
+    uint64_t messages =
+        ed_min_u64(config->connection_send_budget / EDDY_MESSAGE_CHARGE, QUEUED_MAX);
 
     return config->send_budget + config->receive_budget + MANAGER_SIZE +
            connections * (CONNECTION_SIZE + LOG_SIZE + messages * MESSAGE_SIZE);
