@@ -97,9 +97,9 @@ ed_link_config ed_draw_link(ed_rng *rng, uint64_t now_ns)
     config.reorder_ppm = ed_draw_sometimes(rng, 2, 50 * 1000);
     config.reorder_extra_ns = ed_rng_below(rng, 100) * ED_NS_PER_MS;
     config.corrupt_ppm = ed_draw_sometimes(rng, 4, 10 * 1000);
-    config.rate_bps = ed_draw_sometimes(rng, 4, 10 * 1000 * 1000);
+    config.rate_bps = ed_draw_sometimes(rng, 4, 2 * 1000 * 1000);
     if (config.rate_bps != 0)
-        config.rate_bps += 256 * 1000;
+        config.rate_bps += 128 * 1000;
     config.queue_size = 8 * 1024 + ed_rng_below(rng, 64 * 1024);
     draw_partitions(rng, &config, now_ns);
     return config;
@@ -163,14 +163,16 @@ enum {
     /* A connection itself (2.5 KiB), its tables of lanes (5 guarantees, 2 directions, 2 KiB each),
        of streams (6 KiB and 4 KiB), and the lanes that a drawn world uses (7 KiB). */
     CONNECTION_SIZE = 48 * 1024,
-    LOG_SIZE = 160 * 1024, /* the log of what was sent: 2,048 packets, 4,096 references, doubled */
+    LOG_SIZE = 96 * 1024, /* the log of what was sent: 1,024 packets, 2,048 references, doubled */
     /* Of a queued message, however small: its record, a part's, its deadline, its command. */
     MESSAGE_SIZE = 112 + 80 + 32 + 2 * 72,
+    QUEUED_MAX = 256, /* messages of a connection, of a drawn world, that are queued at a time */
 };
 
 uint64_t ed_memory_allowed(const eddy_config *config, size_t connections)
 {
-    uint64_t messages = config->connection_send_budget / EDDY_MESSAGE_CHARGE;
+    uint64_t messages =
+        ed_min_u64(config->connection_send_budget / EDDY_MESSAGE_CHARGE, QUEUED_MAX);
 
     return config->send_budget + config->receive_budget + MANAGER_SIZE +
            connections * (CONNECTION_SIZE + LOG_SIZE + messages * MESSAGE_SIZE);
