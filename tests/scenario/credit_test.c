@@ -1,5 +1,6 @@
 /** Credit: a program that does not read costs its budgets and no more, and nobody waits for ever.
  */
+#include "sim/random.h"
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 #include "tests/support/seeds.h"
@@ -109,6 +110,71 @@ static void an_hour_unread_costs_the_budgets(void **state)
         for (size_t n = 0; n < 2; n++)
             CHECK(rows[i].name, !cluster.nodes[n].endpoints[0].disconnected);
         finish();
+    }
+}
+
+/* ------------------------------------------------------------------------------ a few kept -- */
+
+enum {
+    KEPT_MAX = 2,
+    KEPT_OF = 1000,
+    KEPT_SIZE_MIN = 900, /* around a piece: some are in parts, and cost two pages */
+    KEPT_SIZE_RANGE = 280,
+};
+
+/** Takes what has come; the newest `kept` stay. @return how many came. */
+static size_t take_and_keep(ed_node *node, eddy_event *events, size_t *held, size_t kept)
+{
+    size_t got = 0;
+
+    for (; eddy_next(node->manager, &events[*held], 0) == EDDY_OK; got++) {
+        CHECK_EQ(cluster.name, events[*held].type, EDDY_MESSAGE);
+        if (++*held <= kept)
+            continue;
+        eddy_release(node->manager, &events[0]);
+        memmove(events, events + 1, --*held * sizeof(*events));
+    }
+    ed_world_touch(cluster.world, node->host);
+    return got;
+}
+
+static void send_around_a_piece(ed_node *node, uint64_t seed)
+{
+    ed_rng rng = ed_rng_of(seed);
+
+    for (size_t m = 0; m < KEPT_OF; m++) {
+        size_t size = KEPT_SIZE_MIN + (size_t)ed_rng_below(&rng, KEPT_SIZE_RANGE);
+        CHECK_EQ(cluster.name, send(node, &node->endpoints[0], EDDY_RELIABLE_UNORDERED, size),
+                 EDDY_OK);
+    }
+}
+
+/** A program may keep its newest messages until the next ones come: these come all the same. */
+static void what_is_kept_holds_nothing_up(void **state)
+{
+    eddy_config server = ed_cluster_server_config();
+    eddy_config client = ed_cluster_client_config();
+
+    (void)state;
+    server.max_message_size = 1200;
+    server.receive_budget = server.unreliable_budget = 128 * KIB;
+    server.max_connections = 12; // so that a window is as small as may be
+    for (size_t kept = 1; kept <= KEPT_MAX; kept++) {
+        eddy_event events[KEPT_MAX + 1] = {0};
+        size_t held = 0;
+        ed_cluster_open(&cluster, "kept", 1);
+        ed_cluster_add_pair(&cluster, &server, &client);
+        set_link(10, 0, 0);
+        cluster.nodes[0].is_reading = false;
+        send_around_a_piece(&cluster.nodes[1], kept);
+        for (size_t got = 0; got < KEPT_OF;) {
+            CHECK(cluster.name, ed_cluster_now_ns(&cluster) < LIMIT_S * ED_NS_PER_S);
+            got += take_and_keep(&cluster.nodes[0], events, &held, kept);
+            ed_cluster_run_for(&cluster, ED_NS_PER_MS);
+        }
+        while (held > 0)
+            eddy_release(cluster.nodes[0].manager, &events[--held]);
+        ed_cluster_close(&cluster);
     }
 }
 
@@ -260,6 +326,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_hour_unread_costs_the_budgets),
+        cmocka_unit_test(what_is_kept_holds_nothing_up),
         cmocka_unit_test(large_messages_take_turns),
         cmocka_unit_test(a_window_grows_for_a_long_path),
         cmocka_unit_test(newcomers_have_their_room),
