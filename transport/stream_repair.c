@@ -263,8 +263,7 @@ uint64_t ed_outbox_expiry_ns(const ed_outbox *outbox)
     return outbox->deadlines == NULL ? ED_NEVER_NS : ed_deadlines_next_ns(outbox->deadlines);
 }
 
-/* ---------------------------------------------------------------------------------- too large --
- */
+/* --------------------------------------------------------------------------------- too large -- */
 
 uint64_t ed_outbox_drop_larger(ed_outbox *outbox, size_t size)
 {

@@ -161,11 +161,11 @@ static void check_accounts(void)
     ED_ASSERT(ed_credit_valid(credit));
     ED_ASSERT(run.room.unreliable == run.inbox.unreliable);
     ED_ASSERT(run.inbox.unreliable <= UNRELIABLE);
-    ED_ASSERT(ed_pool_charged(run.pool) <= charge * 3 / 2);
+    ED_ASSERT(run.inbox.kept_rings_size <= ED_KEPT_RINGS_SIZE_MAX);
+    ED_ASSERT(ed_pool_charged(run.pool) <= charge * 3 / 2 + run.inbox.kept_rings_size);
 }
 
-/* --------------------------------------------------------------------------------- the orders --
- */
+/* -------------------------------------------------------------------------------- the orders -- */
 
 enum order { PIECE, PART, MORE_PARTS, SKIP, READ, GIVE_BACK, TIME, NO_MEMORY, ORDER_COUNT };
 

@@ -577,8 +577,7 @@ static void now_or_never(void **state)
     CHECK_EQ("none is counted", bed.outbox.hasty_count, 0);
 }
 
-/* ------------------------------------------------------------------------------------ budgets --
- */
+/* ----------------------------------------------------------------------------------- budgets -- */
 
 static void half_of_every_budget_must_be_free(void **state)
 {
@@ -632,8 +631,7 @@ static void accounts_are_paid_when_it_is_settled(void **state)
     CHECK("nothing is", bed.queued_size == 0 && bed.account.used == 0);
 }
 
-/* ------------------------------------------------------------------------------------- memory --
- */
+/* ------------------------------------------------------------------------------------ memory -- */
 
 static void out_of_memory_accepts_nothing(void **state)
 {
