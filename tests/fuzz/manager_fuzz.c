@@ -504,7 +504,7 @@ enum order {
     ORDER_DISCONNECT,
     ORDER_DIAL,
     ORDER_ROOM,
-    ORDER_ANSWER,
+    ORDER_DECIDE,
     ORDER_LOOK,
     ORDER_COUNT
 };
@@ -556,7 +556,7 @@ static void obey_program(enum order order, uint8_t who, ed_reader *r)
         program_dials(CLIENTS);
     if (order == ORDER_ROOM)
         run.is_full = (who & 1) != 0;
-    if (order == ORDER_ANSWER)
+    if (order == ORDER_DECIDE)
         program_answers(who, value);
     if (order == ORDER_LOOK)
         program_looks(who);
