@@ -123,6 +123,8 @@ static const char *bad_table(const eddy_config *c)
         return "entropy";
     if (c->socket != NULL && !socket_complete(c->socket, c->pump))
         return "socket";
+    if (c->resolver != NULL && c->resolver->resolve == NULL)
+        return "resolver";
     return NULL;
 }
 

@@ -176,6 +176,17 @@ typedef struct eddy_socket {
     void (*close)(void *context);                           /* NULL: nothing to close */
 } eddy_socket;
 
+/** How host names become addresses. */
+typedef struct eddy_resolver {
+    void *context;
+    /**
+     * Finds an address of "HOST:PORT". Called on threads of its own, perhaps of several at once,
+     * and may return long after eddy_close: so `context` stays good for as long.
+     * @return EDDY_OK with `*address`, or any other status.
+     */
+    eddy_status (*resolve)(void *context, const char *host_port, eddy_address *address);
+} eddy_resolver;
+
 typedef enum eddy_log_level {
     EDDY_LOG_ERROR = 1,
     EDDY_LOG_WARN = 2,
@@ -228,9 +239,11 @@ typedef struct eddy_config {
     uint32_t log_topics;   /* eddy_log_topic bits */
     eddy_log_function log; /* NULL: no log */
     void *log_context;
-    const eddy_allocator *allocator; /* NULL: mimalloc, private to eddy. Copied */
+    const eddy_allocator *allocator; /* NULL: mimalloc, private to eddy. Copied. Not for looking up
+                                        names, which may outlast the manager */
     const eddy_entropy *entropy;     /* NULL: the operating system's. Copied */
     const eddy_socket *socket;       /* NULL: UDP. Copied; once open, closed by eddy_close */
+    const eddy_resolver *resolver;   /* NULL: the operating system's. Copied */
     void *user_data;                 /* the program's own: what eddy_user_data returns */
 } eddy_config;
 
@@ -289,7 +302,8 @@ typedef enum eddy_guarantee {
     X(EDDY_END_MEMORY, 7, "out of memory")                 /* here or there */                     \
     X(EDDY_END_REPLACED, 8, "the peer lost its state and connected anew")                          \
     X(EDDY_END_DUPLICATE, 9, "there is a connection to that address already")                      \
-    X(EDDY_END_UNDECIDED, 10, "the request to connect was not answered in time") /* by us */
+    X(EDDY_END_UNDECIDED, 10, "the request to connect was not answered in time") /* by us */       \
+    X(EDDY_END_UNRESOLVED, 11, "the host name has no address")
 
 typedef enum eddy_end {
 #define X(name, value, text) name = (value),
@@ -425,8 +439,10 @@ EDDY_API void eddy_shutdown(eddy_manager *manager, uint32_t flush_ms);
 
 /**
  * Begins to connect to "HOST:PORT". Messages may be sent at once; they leave when the connection
- * stands. Ends in EDDY_CONNECTED or in EDDY_DISCONNECTED. Resolving a host name blocks.
- * @return EDDY_OK; EDDY_EADDRESS, EDDY_ERESOLVE, EDDY_EINVAL, EDDY_ELIMIT (max_outgoing),
+ * stands. Ends in EDDY_CONNECTED or in EDDY_DISCONNECTED. Never blocks: a host name is looked up on
+ * a thread of its own, and its first address is tried. Where it has none, or none within
+ * handshake_timeout_ms, that is EDDY_END_UNRESOLVED; then the handshake has as much time again.
+ * @return EDDY_OK; EDDY_EADDRESS, EDDY_EINVAL (no text, or port 0), EDDY_ELIMIT (max_outgoing),
  * EDDY_ENOMEM or EDDY_ECLOSED, with `*connection` 0.
  */
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_connect(eddy_manager *manager, const char *host_port,
@@ -448,7 +464,7 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_connect_with(eddy_manager *manager, co
                                                        const eddy_connect_options *options,
                                                        eddy_connection *connection);
 
-/** As eddy_connect, to an address at hand. Never blocks. */
+/** As eddy_connect, to an address at hand. */
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_connect_address(eddy_manager *manager,
                                                           const eddy_address *remote,
                                                           eddy_connection *connection);
@@ -626,8 +642,8 @@ EDDY_API size_t eddy_connections(eddy_manager *manager, eddy_connection *handles
 
 /**
  * The address of the other end, as it is now.
- * @return EDDY_OK; EDDY_ECONNECTION; EDDY_EAGAIN (dialled, and no poll has seen it yet); `*address`
- * is then untouched.
+ * @return EDDY_OK; EDDY_ECONNECTION; EDDY_EAGAIN (dialled, and no poll has seen it yet or its name
+ * is being looked up); `*address` is then untouched.
  */
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_peer_address(eddy_manager *manager,
                                                        eddy_connection connection,
@@ -707,11 +723,15 @@ EDDY_API void eddy_get_stats(eddy_manager *manager, eddy_stats *stats);
     X(messages_sent, "messages accepted from the program")                                         \
     X(messages_resent, "copies of reliable messages sent again")                                   \
     X(messages_shed, "unreliable messages dropped at the sender, oldest first")                    \
+    X(queued_size, "bytes accepted and not settled, each message with EDDY_MESSAGE_CHARGE")        \
+    X(queue_ns, "how long the message that waits longest to be sent has waited")                   \
+    X(send_credit, "bytes of reliable messages that the peer has room for now")                    \
     /* receiving */                                                                                \
     X(received_datagrams, "datagrams that came for it")                                            \
     X(received_bytes, "bytes in them")                                                             \
     X(messages_delivered, "messages given to the program")                                         \
-    X(messages_duplicate, "reliable messages that arrived again")
+    X(messages_duplicate, "reliable messages that arrived again")                                  \
+    X(unreleased_size, "bytes given to the program and not released, charged like queued_size")
 
 typedef struct eddy_connection_stats {
 #define X(name, text) uint64_t name;
@@ -727,6 +747,28 @@ typedef struct eddy_connection_stats {
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_get_connection_stats(eddy_manager *manager,
                                                                eddy_connection connection,
                                                                eddy_connection_stats *stats);
+
+/** What the streams of one guarantee and number have done, in both directions. */
+#define EDDY_STREAM_STATS_MAP(X)                                                                   \
+    X(messages_sent, "messages of which at least a part has left")                                 \
+    X(messages_resent, "copies sent again, of parts each")                                         \
+    X(queued_size, "bytes accepted and not settled, each message with EDDY_MESSAGE_CHARGE")        \
+    X(messages_delivered, "messages given to the program")
+
+typedef struct eddy_stream_stats {
+#define X(name, text) uint64_t name;
+    EDDY_STREAM_STATS_MAP(X)
+#undef X
+} eddy_stream_stats;
+
+/**
+ * Copies the figures of a stream, zeros if it was never used. May wait for the end of a poll.
+ * @return as eddy_get_connection_stats; EDDY_EINVAL (guarantee).
+ */
+EDDY_API EDDY_MUST_CHECK eddy_status eddy_get_stream_stats(eddy_manager *manager,
+                                                           eddy_connection connection,
+                                                           eddy_guarantee guarantee, uint8_t stream,
+                                                           eddy_stream_stats *stats);
 
 /** Copies the socket's counters as of the last poll. */
 EDDY_API void eddy_get_socket_stats(eddy_manager *manager, eddy_socket_stats *stats);

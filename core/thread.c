@@ -83,33 +83,58 @@ void ed_condition_wait(ed_condition *condition, ed_mutex *mutex, uint64_t deadli
 
 static void *run_thread(void *memory)
 {
-    ed_thread *thread = memory;
+    const ed_thread *thread = memory;
+#if defined(__linux__)
+    (void)pthread_setname_np(pthread_self(), thread->name); // for people who look
+#endif
     thread->run(thread->context);
     return NULL;
+}
+
+/** A thread starts with the mask of its maker, so the mask is lent for that moment. */
+static eddy_status create_thread(pthread_t *os, const pthread_attr_t *attributes, ed_thread *thread)
+{
+    sigset_t all;
+    sigset_t before;
+
+    (void)sigfillset(&all);
+    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
+        return EDDY_ESYSTEM;
+    int failed = pthread_create(os, attributes, run_thread, thread);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed == 0 ? EDDY_OK : EDDY_ESYSTEM;
+}
+
+static void set_thread(ed_thread *thread, const char *name, void (*run)(void *context),
+                       void *context)
+{
+    ED_ASSERT(run != NULL);
+    ED_ASSERT(strlen(name) < THREAD_NAME_SIZE);
+    thread->name = name;
+    thread->run = run;
+    thread->context = context;
 }
 
 eddy_status ed_thread_start(ed_thread *thread, const char *name, void (*run)(void *context),
                             void *context)
 {
-    sigset_t all;
-    sigset_t before;
+    set_thread(thread, name, run, context);
+    return create_thread(&thread->os, NULL, thread);
+}
 
-    ED_ASSERT(run != NULL);
-    ED_ASSERT(strlen(name) < THREAD_NAME_SIZE);
-    thread->run = run;
-    thread->context = context;
-    // A thread starts with the mask of its maker, so the mask is lent for that moment.
-    (void)sigfillset(&all);
-    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
+eddy_status ed_thread_start_detached(ed_thread *thread, const char *name,
+                                     void (*run)(void *context), void *context)
+{
+    pthread_attr_t attributes;
+    pthread_t os; // not in `thread`, which may be gone before it is written
+
+    set_thread(thread, name, run, context);
+    if (pthread_attr_init(&attributes) != 0)
         return EDDY_ESYSTEM;
-    int failed = pthread_create(&thread->os, NULL, run_thread, thread);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed != 0)
-        return EDDY_ESYSTEM;
-#if defined(__linux__)
-    (void)pthread_setname_np(thread->os, name); // for people who look; nothing depends on it
-#endif
-    return EDDY_OK;
+    int failed = pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    eddy_status status = failed == 0 ? create_thread(&os, &attributes, thread) : EDDY_ESYSTEM;
+    (void)pthread_attr_destroy(&attributes);
+    return status;
 }
 
 void ed_thread_join(ed_thread *thread)

@@ -18,6 +18,7 @@ typedef struct ed_condition {
 /** Stays where it is until it is joined. */
 typedef struct ed_thread {
     pthread_t os;
+    const char *name;
     void (*run)(void *context);
     void *context;
 } ed_thread;
@@ -38,10 +39,14 @@ void ed_condition_wait(ed_condition *condition, ed_mutex *mutex, uint64_t deadli
 
 /**
  * Starts `run(context)`, with every signal blocked: signals are the program's own business.
- * `name` is at most 15 bytes. @return EDDY_OK or EDDY_ESYSTEM.
+ * `name` is at most 15 bytes, and static. @return EDDY_OK or EDDY_ESYSTEM.
  */
 EDDY_MUST_CHECK eddy_status ed_thread_start(ed_thread *thread, const char *name,
                                             void (*run)(void *context), void *context);
 void ed_thread_join(ed_thread *thread);
+
+/** The same for a thread that nobody waits for. `thread` may go away as soon as `run` is called. */
+EDDY_MUST_CHECK eddy_status ed_thread_start_detached(ed_thread *thread, const char *name,
+                                                     void (*run)(void *context), void *context);
 
 #endif

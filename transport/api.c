@@ -7,6 +7,7 @@
 #include "transport/udp.h"
 
 enum {
+    RESOLVE_POLL_MS = 10,     /* between polls without a pump while a name is looked up */
     CONTROL_BUDGET = 1 << 20, /* bytes of reasons for closing that are on their way */
     NOTICE_BUDGET = 64 << 10, /* of events that may come late */
 };
@@ -29,6 +30,8 @@ static void leave_channels(eddy_manager *m)
 /** Ends the manager; what is left in the channels is dropped, and counted. */
 static void stop(eddy_manager *m)
 {
+    ed_resolver_close(m->resolver);
+    m->resolver = NULL;
     leave_channels(m);
     ed_manager_destroy(m->core);
     m->core = NULL;
@@ -89,7 +92,8 @@ static void copy_config(eddy_manager *m, const eddy_config *config)
     m->config.allocator = &m->allocator;
     m->config.entropy = &m->entropy;
     m->config.socket = &m->socket;
-    m->config.bind = NULL; // the caller's string; it has been used by the time it may go away
+    m->config.resolver = NULL; // as is the caller's, of which the resolver has a copy
+    m->config.bind = NULL;     // the caller's string; it has been used by the time it may go away
     m->log = (ed_log){.function = config->log,
                       .context = config->log_context,
                       .level = config->log_level,
@@ -119,7 +123,7 @@ static void drop_command(void *context, void *command)
     ed_reliable_type.drop_command(context, command);
 }
 
-static eddy_status create_parts(eddy_manager *m)
+static eddy_status create_parts(eddy_manager *m, const eddy_resolver *resolver)
 {
     const eddy_allocator *allocator = &m->allocator;
     uint32_t incoming_max = m->config.accept ? m->config.max_connections : 0;
@@ -139,10 +143,12 @@ static eddy_status create_parts(eddy_manager *m)
     if (m->slots != NULL)
         m->accounts =
             ed_alloc_array(allocator, (size_t)ed_slots_count(m->slots) + 1, sizeof(*m->accounts));
+    // Not of the program's memory: a look-up may outlast the manager.
+    m->resolver = ed_resolver_create(ed_alloc_default(), resolver, ed_api_resolved, m);
     return m->control_pool != NULL && m->notice_pool != NULL && m->event_pool != NULL &&
                    m->payload_pool != NULL && m->send_pool != NULL && m->receive_pool != NULL &&
                    m->commands != NULL && m->events != NULL && m->slots != NULL &&
-                   m->accounts != NULL
+                   m->accounts != NULL && m->resolver != NULL
                ? EDDY_OK
                : EDDY_ENOMEM;
 }
@@ -196,6 +202,7 @@ static bool wants_send(const eddy_manager *m)
 static uint64_t poll_core(eddy_manager *m, uint64_t now_ns)
 {
     ed_mutex_lock(&m->core_mutex);
+    m->polled_ns = now_ns;
     uint64_t next_ns = ed_manager_poll(m->core, now_ns);
     ed_mutex_unlock(&m->core_mutex);
 
@@ -258,7 +265,7 @@ eddy_status eddy_open(eddy_manager **manager, const eddy_config *config)
     }
     status = open_socket(m, config);
     if (status == EDDY_OK)
-        status = create_parts(m);
+        status = create_parts(m, config->resolver);
     if (status == EDDY_OK)
         status = create_core(m);
     if (status == EDDY_OK)
@@ -316,34 +323,16 @@ eddy_status ed_api_push(eddy_manager *m, const ed_reliable_command *command)
 
 uint64_t eddy_poll(eddy_manager *m, uint64_t now_ns)
 {
-    return m->config.pump ? ED_NEVER_NS : poll_core(m, now_ns);
+    if (m->config.pump)
+        return ED_NEVER_NS;
+    // Nobody but the next poll can tell that a name has been looked up since.
+    bool is_busy = ed_resolver_is_busy(m->resolver);
+    uint64_t next_ns = poll_core(m, now_ns);
+    return is_busy ? ed_min_u64(next_ns, ed_add_sat_u64(now_ns, RESOLVE_POLL_MS * ED_NS_PER_MS))
+                   : next_ns;
 }
 
 uint64_t eddy_now_ns(void)
 {
     return ed_clock_now_ns();
-}
-
-void *eddy_user_data(const eddy_manager *m)
-{
-    return m->config.user_data;
-}
-
-eddy_address eddy_local_address(const eddy_manager *m)
-{
-    return m->local;
-}
-
-void eddy_get_stats(eddy_manager *m, eddy_stats *stats)
-{
-    ed_mutex_lock(&m->mutex);
-    *stats = m->published;
-    ed_mutex_unlock(&m->mutex);
-}
-
-void eddy_get_socket_stats(eddy_manager *m, eddy_socket_stats *stats)
-{
-    ed_mutex_lock(&m->mutex);
-    *stats = m->published_socket;
-    ed_mutex_unlock(&m->mutex);
 }

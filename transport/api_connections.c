@@ -3,7 +3,10 @@
 
 #include "core/addr.h"
 #include "transport/api_state.h"
-#include "transport/resolve.h"
+
+enum {
+    HOST_SIZE = 256, /* a name of the DNS has at most 253 bytes */
+};
 
 /** Copies the payload into a block of the pool that is not the program's messages'. */
 static eddy_status payload_block(eddy_manager *m, const eddy_connect_options *options,
@@ -35,6 +38,8 @@ static eddy_status push_connect(eddy_manager *m, const eddy_address *remote, ed_
         .block = ed_event_reserve(m->event_pool, EDDY_DISCONNECTED),
         .payload = payload};
 
+    if (remote->family == EDDY_FAMILY_NONE)
+        command.head.remote.scope = ed_slot_of(handle); // a key of its own
     if (command.block == NULL)
         return EDDY_ENOMEM;
     eddy_status status = ed_api_push(m, &command);
@@ -44,8 +49,9 @@ static eddy_status push_connect(eddy_manager *m, const eddy_address *remote, ed_
 }
 
 /** Takes a slot and has the core dial. The payload is the caller's again on failure. */
-static eddy_status dial(eddy_manager *m, const eddy_address *remote, ed_block *payload,
-                        void *user_data, eddy_connection *connection)
+static eddy_status take_slot_and_dial(eddy_manager *m, const eddy_address *remote,
+                                      ed_block *payload, void *user_data,
+                                      eddy_connection *connection)
 {
     eddy_connection handle = ed_slots_take_outgoing(m->slots);
 
@@ -61,19 +67,27 @@ static eddy_status dial(eddy_manager *m, const eddy_address *remote, ed_block *p
     return EDDY_OK;
 }
 
-static eddy_status connect_to(eddy_manager *m, const eddy_address *remote,
-                              const eddy_connect_options *options, eddy_connection *connection)
+/** @param remote of the family NONE: its address is yet to be found. */
+static eddy_status dial(eddy_manager *m, const eddy_address *remote,
+                        const eddy_connect_options *options, eddy_connection *connection)
 {
     ed_block *payload = NULL;
-
-    if (!ed_addr_valid(remote) || remote->port == 0)
-        return EDDY_EINVAL;
     eddy_status status = payload_block(m, options, &payload);
+
     if (status == EDDY_OK)
-        status = dial(m, remote, payload, options == NULL ? NULL : options->user_data, connection);
+        status = take_slot_and_dial(m, remote, payload, options == NULL ? NULL : options->user_data,
+                                    connection);
     if (status != EDDY_OK)
         ed_pool_give(payload);
     return status;
+}
+
+static eddy_status connect_to(eddy_manager *m, const eddy_address *remote,
+                              const eddy_connect_options *options, eddy_connection *connection)
+{
+    if (!ed_addr_valid(remote) || remote->port == 0)
+        return EDDY_EINVAL;
+    return dial(m, remote, options, connection);
 }
 
 eddy_status eddy_connect_address(eddy_manager *m, const eddy_address *remote,
@@ -83,17 +97,48 @@ eddy_status eddy_connect_address(eddy_manager *m, const eddy_address *remote,
     return connect_to(m, remote, NULL, connection);
 }
 
+void ed_api_resolved(void *context, eddy_connection connection, const eddy_address *address)
+{
+    eddy_manager *m = context;
+    ed_reliable_command command = {.head = {.kind = ED_COMMAND_RESOLVED, .connection = connection}};
+
+    if (address != NULL)
+        command.head.remote = *address;
+    // Also during a shutdown: what has been accepted may still leave.
+    eddy_status status = ed_channel_push(m->commands, &command, 1);
+    (void)status; // without memory, or too late, the connection ends by its timeout
+}
+
+/** Begins with a connection that has no address yet, and with looking that up. */
+static eddy_status connect_name(eddy_manager *m, const char *host_port,
+                                const eddy_connect_options *options, eddy_connection *connection)
+{
+    char host[HOST_SIZE];
+    uint16_t port = 0;
+    eddy_address nobody = {.family = EDDY_FAMILY_NONE};
+
+    eddy_status status = ed_addr_split(host_port, host, sizeof(host), &port);
+    if (status != EDDY_OK || host[0] == '\0')
+        return EDDY_EADDRESS;
+    if (port == 0)
+        return EDDY_EINVAL;
+    status = dial(m, &nobody, options, connection);
+    if (status == EDDY_OK && ed_resolver_start(m->resolver, host_port, *connection) != EDDY_OK)
+        ed_api_resolved(m, *connection, NULL); // its handle is out: it ends as all do
+    return status;
+}
+
 eddy_status eddy_connect_with(eddy_manager *m, const char *host_port,
                               const eddy_connect_options *options, eddy_connection *connection)
 {
     eddy_address address;
-    size_t count = 0;
 
     *connection = 0;
     if (host_port == NULL)
         return EDDY_EINVAL;
-    eddy_status status = ed_resolve(host_port, &address, 1, &count);
-    return status == EDDY_OK ? connect_to(m, &address, options, connection) : status;
+    return eddy_address_parse(&address, host_port) == EDDY_OK
+               ? connect_to(m, &address, options, connection)
+               : connect_name(m, host_port, options, connection);
 }
 
 eddy_status eddy_connect(eddy_manager *m, const char *host_port, eddy_connection *connection)

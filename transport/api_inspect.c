@@ -1,5 +1,33 @@
-/** The calls of core/eddy.h that look at connections, between two polls. */
+/** The calls of core/eddy.h that look: at the manager, and at connections between two polls. */
 #include "transport/api_state.h"
+
+/* ----------------------------------------------------------------------------- the manager -- */
+
+void *eddy_user_data(const eddy_manager *m)
+{
+    return m->config.user_data;
+}
+
+eddy_address eddy_local_address(const eddy_manager *m)
+{
+    return m->local;
+}
+
+void eddy_get_stats(eddy_manager *m, eddy_stats *stats)
+{
+    ed_mutex_lock(&m->mutex);
+    *stats = m->published;
+    ed_mutex_unlock(&m->mutex);
+}
+
+void eddy_get_socket_stats(eddy_manager *m, eddy_socket_stats *stats)
+{
+    ed_mutex_lock(&m->mutex);
+    *stats = m->published_socket;
+    ed_mutex_unlock(&m->mutex);
+}
+
+/* ----------------------------------------------------------------------------- connections -- */
 
 /** Keeps polls away. @return the connection, or NULL: there is none, or the core has not made it.
  */
@@ -56,6 +84,7 @@ static eddy_state state_of(const ed_conn *conn)
     switch (conn->state) {
     case ED_CONN_ASKING:
         return EDDY_STATE_REQUESTED;
+    case ED_CONN_RESOLVING:
     case ED_CONN_GREETING:
     case ED_CONN_INITIATING:
     case ED_CONN_HALF_OPEN:
@@ -96,9 +125,13 @@ static eddy_status status_without(const eddy_manager *m, eddy_connection connect
 eddy_status eddy_peer_address(eddy_manager *m, eddy_connection connection, eddy_address *address)
 {
     const ed_conn *conn = begin_look(m, connection);
-    eddy_status status = conn == NULL ? status_without(m, connection) : EDDY_OK;
+    eddy_status status = EDDY_OK;
 
-    if (conn != NULL)
+    if (conn == NULL)
+        status = status_without(m, connection);
+    else if (ed_conn_path(conn)->remote.family == EDDY_FAMILY_NONE)
+        status = EDDY_EAGAIN;
+    else
         *address = ed_conn_path(conn)->remote;
     end_look(m);
     return status;
@@ -111,7 +144,22 @@ eddy_status eddy_get_connection_stats(eddy_manager *m, eddy_connection connectio
     eddy_status status = conn == NULL ? status_without(m, connection) : EDDY_OK;
 
     if (conn != NULL)
-        ed_conn_get_stats(conn, stats);
+        ed_conn_get_stats(conn, stats, m->polled_ns);
+    end_look(m);
+    return status;
+}
+
+eddy_status eddy_get_stream_stats(eddy_manager *m, eddy_connection connection,
+                                  eddy_guarantee guarantee, uint8_t stream,
+                                  eddy_stream_stats *stats)
+{
+    if ((unsigned)guarantee > EDDY_RELIABLE_SEQUENCED)
+        return EDDY_EINVAL;
+    const ed_conn *conn = begin_look(m, connection);
+    eddy_status status = conn == NULL ? status_without(m, connection) : EDDY_OK;
+
+    if (conn != NULL)
+        ed_conn_get_stream_stats(conn, (uint8_t)guarantee, stream, stats);
     end_look(m);
     return status;
 }

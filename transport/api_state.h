@@ -6,6 +6,7 @@
 
 #include "transport/pump.h"
 #include "transport/reliable.h"
+#include "transport/resolver.h"
 
 struct eddy_manager {
     eddy_config config; /* its pointers point at the copies below */
@@ -24,7 +25,9 @@ struct eddy_manager {
     ed_returns returns;
     ed_slots *slots;
     ed_account *accounts; /* of the slots, by number */
-    ed_mutex core_mutex;  /* held while the core is polled, or looked into */
+    ed_resolver *resolver;
+    ed_mutex core_mutex; /* held while the core is polled, or looked into */
+    uint64_t polled_ns;  /* the time of the last poll; of core_mutex, too */
     ed_manager *core;
     ed_reliable reliable;
     ed_log log;
@@ -37,6 +40,9 @@ struct eddy_manager {
     eddy_stats published;
     eddy_socket_stats published_socket;
 };
+
+/** Tells the core what became of a name: NULL: it has no address. `context` is the manager. */
+void ed_api_resolved(void *context, eddy_connection connection, const eddy_address *address);
 
 /** Hands a command to the core. @return EDDY_OK, EDDY_ECLOSED or EDDY_ENOMEM. Any thread. */
 EDDY_MUST_CHECK eddy_status ed_api_push(eddy_manager *m, const ed_reliable_command *command);

@@ -99,7 +99,8 @@ eddy_status ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared, edd
     eddy_status status = init(conn, shared, handle, last, now_ns);
     if (status != EDDY_OK)
         return status;
-    conn->state = ED_CONN_GREETING;
+    conn->state = remote->family == EDDY_FAMILY_NONE ? ED_CONN_RESOLVING : ED_CONN_GREETING;
+    conn->request_pending = conn->state == ED_CONN_GREETING;
     conn->is_client = true;
     ed_paths_init(&conn->paths, &(ed_path){.remote = *remote});
     entropy->fill(entropy->context, conn->nonce, sizeof(conn->nonce));
@@ -156,7 +157,8 @@ bool ed_conn_is_open(const ed_conn *conn)
 
 bool ed_conn_is_dialling(const ed_conn *conn)
 {
-    return conn->state == ED_CONN_GREETING || conn->state == ED_CONN_INITIATING;
+    return conn->state == ED_CONN_RESOLVING || conn->state == ED_CONN_GREETING ||
+           conn->state == ED_CONN_INITIATING;
 }
 
 bool ed_conn_is_ended(const ed_conn *conn)
@@ -291,6 +293,7 @@ static void enter(ed_conn *conn, const ed_conn_end *end, uint64_t now_ns)
         conn->close_elsewhere = false;
         report_end(conn, end != NULL ? end : &local, now_ns);
         return;
+    case ED_CONN_RESOLVING:
     case ED_CONN_GREETING:
     case ED_CONN_INITIATING:
     case ED_CONN_ASKING:

@@ -148,7 +148,8 @@ typedef struct ed_conn {
 } ed_conn;
 
 /**
- * A client's connection; it says HELLO at the first transmit. Initialises in place.
+ * A client's connection; it says HELLO at the first transmit, or if the family of `remote` is NONE,
+ * after ed_conn_resolved. Initialises in place.
  * @param last a block reserved for DISCONNECTED, taken over on success.
  * @return EDDY_OK; EDDY_ENOMEM, or EDDY_ELIMIT if there is no room for what it may receive: with
  * nothing to free. Its payload is the caller's to put in.
@@ -197,6 +198,10 @@ void ed_conn_update_credit(ed_conn *conn, uint64_t now_ns);
 void ed_conn_close(ed_conn *conn, uint32_t code, const char *reason, uint64_t flush_ns,
                    uint64_t now_ns);
 
+/** What became of the name: EDDY_OK with an address, or why there is none to use. */
+void ed_conn_resolved(ed_conn *conn, const eddy_address *remote, eddy_status status,
+                      uint64_t now_ns);
+
 /** Caps the rate, in bytes per second; 0: no cap. */
 void ed_conn_set_rate(ed_conn *conn, uint64_t rate_max, uint64_t now_ns);
 
@@ -243,7 +248,11 @@ bool ed_conn_is_over(const ed_conn *conn);
 bool ed_conn_is_ended(const ed_conn *conn);
 
 /** Everything that can be said about it. */
-void ed_conn_get_stats(const ed_conn *conn, eddy_connection_stats *stats);
+void ed_conn_get_stats(const ed_conn *conn, eddy_connection_stats *stats, uint64_t now_ns);
+
+/** What a stream of a guarantee has done; zeros if it was never used. */
+void ed_conn_get_stream_stats(const ed_conn *conn, uint8_t guarantee, uint8_t stream,
+                              eddy_stream_stats *stats);
 
 /** Whether the program has heard of it, or is about to, and has not heard of its end. */
 bool ed_conn_is_known(const ed_conn *conn);
@@ -324,6 +333,7 @@ void ed_conn_check_flushed(ed_conn *conn, uint64_t now_ns);
 
 /** Sets the deadline of what expires. */
 void ed_conn_update_expiry(ed_conn *conn);
+
 /** What the pacer may let go, in bytes per second: what the path can carry, up to the cap. */
 uint64_t ed_conn_rate(const ed_conn *conn);
 

@@ -30,10 +30,17 @@ static void expire_recovery(ed_conn *conn, uint64_t now_ns)
     ed_conn_update_recovery(conn);
 }
 
+/** What a handshake that took too long was waiting for. */
+static eddy_end end_of_handshake(const ed_conn *conn)
+{
+    return conn->state == ED_CONN_ASKING      ? EDDY_END_UNDECIDED
+           : conn->state == ED_CONN_RESOLVING ? EDDY_END_UNRESOLVED
+                                              : EDDY_END_NO_ANSWER;
+}
+
 static void expire_handshake(ed_conn *conn, uint64_t now_ns)
 {
-    bool is_undecided = conn->state == ED_CONN_ASKING;
-    ed_conn_end end = {.end = is_undecided ? EDDY_END_UNDECIDED : EDDY_END_NO_ANSWER};
+    ed_conn_end end = {.end = end_of_handshake(conn)};
 
     if (ed_timers_take(&conn->timers, ED_TIMER_RESEND, now_ns))
         conn->request_pending = true;

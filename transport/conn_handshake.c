@@ -4,6 +4,26 @@
 #include "transport/conn.h"
 #include "transport/packet.h"
 
+void ed_conn_resolved(ed_conn *conn, const eddy_address *remote, eddy_status status,
+                      uint64_t now_ns)
+{
+    ed_conn_end end = {.end = status == EDDY_EEXIST   ? EDDY_END_DUPLICATE
+                              : status == EDDY_ENOMEM ? EDDY_END_MEMORY
+                                                      : EDDY_END_UNRESOLVED};
+
+    if (conn->state != ED_CONN_RESOLVING)
+        return; // it has ended meanwhile
+    if (status != EDDY_OK) {
+        ed_conn_apply(conn, ED_INPUT_FAILED, &end, now_ns);
+        return;
+    }
+    ed_paths_init(&conn->paths, &(ed_path){.remote = *remote});
+    conn->request_pending = true;
+    ed_conn_apply(conn, ED_INPUT_RESOLVED, NULL, now_ns);
+    ed_timers_on_greeting(&conn->timers, conn->shared->config->handshake_timeout_ms * ED_NS_PER_MS,
+                          now_ns);
+}
+
 static void receive_retry(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns)
 {
     const eddy_entropy *entropy = conn->shared->entropy;

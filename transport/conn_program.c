@@ -23,7 +23,7 @@ static void refuse_message(ed_conn *conn, const ed_message *message)
     ed_pool_give(message->block);
 }
 
-static eddy_status accept_message(ed_conn *conn, const ed_message *message)
+static eddy_status accept_message(ed_conn *conn, const ed_message *message, uint64_t now_ns)
 {
     // FLUSHING too: another thread may have sent just before this one closed.
     bool accepts = ed_conn_is_dialling(conn) || ed_conn_is_open(conn) ||
@@ -33,12 +33,14 @@ static eddy_status accept_message(ed_conn *conn, const ed_message *message)
         return EDDY_ESTATE;
     if (conn->message_max != 0 && message->block->size > conn->message_max)
         return EDDY_ETOOBIG;
-    return ed_outbox_push(&conn->outbox, message);
+    ed_message taken = *message;
+    taken.queued_ns = now_ns;
+    return ed_outbox_push(&conn->outbox, &taken);
 }
 
 eddy_status ed_conn_send(ed_conn *conn, const ed_message *message, uint64_t now_ns)
 {
-    eddy_status status = accept_message(conn, message);
+    eddy_status status = accept_message(conn, message, now_ns);
 
     conn->shared->stats->messages_sent++;
     conn->counts.messages_sent++;
@@ -86,37 +88,6 @@ void ed_conn_update_credit(ed_conn *conn, uint64_t now_ns)
     // The peer may have to wait: what the program gives back must not wait, too.
     if (conn->shared->returns != NULL && ed_credit_is_short(&conn->inbox.credit))
         ed_returns_await(conn->shared->returns);
-}
-
-/* ------------------------------------------------------------------------------------- rate -- */
-
-static uint64_t path_rate(const ed_conn *conn)
-{
-    return conn->congestion_ops->pacing_rate(&conn->congestion, &conn->rtt);
-}
-
-bool ed_conn_is_capped(const ed_conn *conn)
-{
-    return conn->rate_max != 0 && conn->rate_max < path_rate(conn);
-}
-
-uint64_t ed_conn_rate(const ed_conn *conn)
-{
-    return ed_conn_is_capped(conn) ? conn->rate_max : path_rate(conn);
-}
-
-void ed_conn_update_rate(ed_conn *conn, uint64_t now_ns)
-{
-    ed_pacer_set_rate(&conn->pacer, ed_conn_rate(conn), now_ns);
-    // Something may go now that the pacer was not asked about, or must wait longer.
-    conn->timers.at_ns[ED_TIMER_PACE] = ED_NEVER_NS;
-}
-
-void ed_conn_set_rate(ed_conn *conn, uint64_t rate_max, uint64_t now_ns)
-{
-    ED_ASSERT(rate_max == 0 || rate_max >= EDDY_RATE_MIN);
-    conn->rate_max = rate_max;
-    ed_conn_update_rate(conn, now_ns);
 }
 
 /* ---------------------------------------------------------------------------------- closing -- */

@@ -66,12 +66,12 @@ static bool draft_limit(struct draft *d, size_t room)
     return true;
 }
 
-/** Brings the plaintext to its smallest size. Only where no message stands yet. */
+/** Brings the plaintext to its smallest size. Only where no message stands at its end. */
 static void draft_pad(struct draft *d, size_t plain_size)
 {
     size_t have = ed_writer_size(&d->w);
 
-    ED_ASSERT(d->message_count == 0);
+    ED_ASSERT(d->last_at == NULL);
     if (have < plain_size)
         ed_write_zeros(&d->w, plain_size - have);
 }
@@ -100,7 +100,7 @@ static size_t draft_finish(struct draft *d, ed_conn *conn, uint64_t now_ns)
 
     ED_ASSERT(ed_writer_size(&d->w) > 0); // whatever made us send it is in it
     draft_drop_length(d);
-    if (d->message_count == 0)
+    if (d->last_at == NULL)
         draft_pad(d, draft_plain_min(d));
     size_t size = d->packet.header_size + ed_writer_size(&d->w);
     ED_ASSERT(ed_writer_ok(&d->w) && size + ED_TAG_SIZE <= ED_DATAGRAM_SIZE);
@@ -303,7 +303,7 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
         conn->shared->stats->probes_sent++;
         conn->counts.probes_sent++;
     }
-    if (elicits && d.message_count == 0)
+    if (elicits && d.last_at == NULL)
         draft_pad_client(&d);
     return draft_finish(&d, conn, now_ns);
 }

@@ -4,6 +4,12 @@
 
 // clang-format off
 static const uint8_t next_state[ED_CONN_STATE_COUNT][ED_INPUT_COUNT] = {
+    [ED_CONN_RESOLVING] = {
+        [ED_INPUT_RESOLVED]     = ED_CONN_GREETING,
+        [ED_INPUT_CLOSE_LOCAL]  = ED_CONN_CLOSED,
+        [ED_INPUT_FAILED]       = ED_CONN_CLOSED,
+        [ED_INPUT_SILENCE]      = ED_CONN_CLOSED,
+    },
     [ED_CONN_GREETING] = {
         [ED_INPUT_RETRY]        = ED_CONN_INITIATING,
         [ED_INPUT_CLOSE_LOCAL]  = ED_CONN_CLOSED, // nobody is listening yet: nothing to drain

@@ -3,6 +3,9 @@
  *
  *   client                                   server
  *
+ *   RESOLVING, where it dialled a name
+ *       | resolved
+ *       v
  *   GREETING --retry--> INITIATING           (stateless until the cookie is proven)
  *                           |                     |
  *                           |                  ASKING --refuse--> REFUSING --drained--> CLOSED
@@ -24,6 +27,7 @@
 
 typedef enum ed_conn_state {
     ED_CONN_NO_STATE = 0,
+    ED_CONN_RESOLVING,  /* client: waits for the address of its peer */
     ED_CONN_GREETING,   /* client: HELLO sent, waits for RETRY */
     ED_CONN_INITIATING, /* client: INITIATE sent, waits for ACCEPT */
     ED_CONN_ASKING,     /* server: INITIATE came, waits for the program to decide */
@@ -38,6 +42,7 @@ typedef enum ed_conn_state {
 } ed_conn_state;
 
 typedef enum ed_conn_input {
+    ED_INPUT_RESOLVED,     /* the peer's address is known */
     ED_INPUT_RETRY,        /* an authentic RETRY came */
     ED_INPUT_ACCEPT,       /* an authentic ACCEPT came */
     ED_INPUT_REFUSED,      /* the peer refused */

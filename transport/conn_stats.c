@@ -32,10 +32,36 @@ static void add_counts(const ed_conn_counts *counts, eddy_connection_stats *stat
     stats->messages_duplicate = counts->messages_duplicate;
 }
 
-void ed_conn_get_stats(const ed_conn *conn, eddy_connection_stats *stats)
+static void add_queues(const ed_conn *conn, eddy_connection_stats *stats, uint64_t now_ns)
+{
+    const ed_outbox *outbox = &conn->outbox;
+    uint64_t since_ns = ed_outbox_waiting_since_ns(outbox);
+
+    stats->queued_size = outbox->queued_size;
+    stats->queue_ns = since_ns < now_ns ? now_ns - since_ns : 0;
+    stats->send_credit = outbox->credit_limit - outbox->credit_used;
+    stats->unreleased_size = conn->inbox.unreturned + conn->inbox.unreliable;
+}
+
+void ed_conn_get_stream_stats(const ed_conn *conn, uint8_t guarantee, uint8_t stream,
+                              eddy_stream_stats *stats)
+{
+    const ed_lane_out *out = ed_lanes_find(&conn->outbox.lanes, guarantee, stream);
+    const ed_lane_in *in = ed_lanes_find(&conn->inbox.lanes, guarantee, stream);
+
+    *stats = (eddy_stream_stats){.messages_delivered = in == NULL ? 0 : in->delivered};
+    if (out == NULL)
+        return;
+    stats->messages_sent = out->sent;
+    stats->messages_resent = out->resent;
+    stats->queued_size = out->queued_size;
+}
+
+void ed_conn_get_stats(const ed_conn *conn, eddy_connection_stats *stats, uint64_t now_ns)
 {
     *stats = (eddy_connection_stats){.packets_sent = conn->sent.next,
                                      .messages_shed = conn->outbox.shed_count};
     add_path(conn, stats);
     add_counts(&conn->counts, stats);
+    add_queues(conn, stats, now_ns);
 }

@@ -50,7 +50,7 @@ enum {
     ED_CREDIT_INITIAL_MIN = 5 << 10, /* or less, if there may be many connections */
     ED_UNRELIABLE_QUEUE_MAX =
         256 << 10,                    /* bytes waiting to be sent; above, the oldest is dropped */
-    ED_IDLE_RINGS_SIZE_MAX = 4 << 10, /* bytes of rings that a connection keeps for the next gap */
+    ED_KEPT_RINGS_SIZE_MAX = 4 << 10, /* bytes of rings that a connection keeps for the next gap */
     ED_PARTIAL_MAX = 8,               /* unreliable messages of a connection that wait for parts */
 
     /* recovery */

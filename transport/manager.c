@@ -128,6 +128,21 @@ ed_manager_slot *ed_manager_find_wire_id(const ed_manager *m, uint32_t id)
     return is_its ? slot : NULL;
 }
 
+eddy_status ed_manager_set_address(ed_manager *m, ed_manager_slot *slot, const eddy_address *remote)
+{
+    uint8_t key[ED_MANAGER_KEY_SIZE];
+
+    make_key(key, remote, slot->side);
+    if (memcmp(key, slot->key, sizeof(key)) == 0)
+        return EDDY_OK;
+    eddy_status status = ed_map_put(m->addresses, key, (uint32_t)(slot - m->slots));
+    if (status != EDDY_OK)
+        return status;
+    forget_address(m, slot);
+    memcpy(slot->key, key, sizeof(key));
+    return EDDY_OK;
+}
+
 /**
  * Whoever proves an address last owns it. The one that had it before keeps its connection, which
  * datagrams find by id, and gets an address again when it proves one: two clients behind one NAT
@@ -135,18 +150,12 @@ ed_manager_slot *ed_manager_find_wire_id(const ed_manager *m, uint32_t id)
  */
 void ed_manager_follow_connection(ed_manager *m, ed_manager_slot *slot)
 {
-    uint8_t key[ED_MANAGER_KEY_SIZE];
-
     ED_ASSERT(slot->connection != NULL);
     if (m->parts.type->remote == NULL)
         return;
     eddy_address remote = m->parts.type->remote(slot->connection);
-    make_key(key, &remote, slot->side);
-    if (memcmp(key, slot->key, sizeof(key)) == 0 ||
-        ed_map_put(m->addresses, key, (uint32_t)(slot - m->slots)) != EDDY_OK)
-        return;
-    forget_address(m, slot);
-    memcpy(slot->key, key, sizeof(key));
+    eddy_status status = ed_manager_set_address(m, slot, &remote);
+    (void)status; // tried again at the next datagram
 }
 
 void ed_manager_add_work(ed_manager *m, ed_manager_slot *slot)

@@ -75,6 +75,7 @@ typedef enum ed_command_kind {
     ED_COMMAND_TO_CONNECTION,
     ED_COMMAND_SHUTDOWN,
     ED_COMMAND_POKE, /* nothing but to poll now */
+    ED_COMMAND_RESOLVED, /* the address of a connection that was dialled without one */
 } ed_command_kind;
 
 /** How every item of the send channel begins. */
@@ -82,8 +83,10 @@ typedef struct ed_command {
     ed_command_kind kind;
     eddy_connection connection; /* CONNECT: taken by the caller with ed_slots_take_outgoing */
     union {
-        eddy_address remote; /* CONNECT */
-        uint64_t flush_ns;   /* SHUTDOWN */
+        /* CONNECT: without a family it is the key that no other connection has, until RESOLVED
+           brings the address; that has no family where there is none. */
+        eddy_address remote;
+        uint64_t flush_ns; /* SHUTDOWN */
     };
 } ed_command;
 
@@ -108,6 +111,10 @@ typedef struct ed_connection_type {
     eddy_status (*create)(void *context, void *connection, const ed_birth *birth, uint64_t now_ns);
     /** Takes a CONNECT's payload over and writes the event that says why there is no connection. */
     void (*fail_connect)(void *context, void *command, eddy_status why, void *event);
+    /** What became of a connection that was dialled without an address: EDDY_OK with the one that
+     * it has now, EDDY_ERESOLVE, EDDY_EEXIST or EDDY_ENOMEM. NULL: there are none such. */
+    void (*resolved)(void *connection, const eddy_address *remote, eddy_status status,
+                     uint64_t now_ns);
     void (*destroy)(void *connection);
     /** Whether an admitted datagram is of the handshake that made this connection. */
     bool (*continues)(const void *connection, const eddy_datagram *datagram);

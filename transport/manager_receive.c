@@ -95,6 +95,25 @@ void ed_manager_take_returns(ed_manager *m, uint64_t now_ns)
     }
 }
 
+/** A name has been looked up. Its address may be that of a connection which is here already. */
+static void resolve_out(ed_manager *m, const ed_command *command, uint64_t now_ns)
+{
+    ed_manager_slot *slot = ed_manager_find_handle(m, command->connection);
+    eddy_status status = EDDY_OK;
+
+    if (slot == NULL)
+        return; // it has ended meanwhile
+    ED_ASSERT(m->parts.type->resolved != NULL);
+    if (command->remote.family == EDDY_FAMILY_NONE)
+        status = EDDY_ERESOLVE;
+    else if (is_dialled(m, &command->remote, now_ns))
+        status = EDDY_EEXIST;
+    else
+        status = ed_manager_set_address(m, slot, &command->remote);
+    m->parts.type->resolved(slot->connection, &command->remote, status, now_ns);
+    ed_manager_add_work(m, slot);
+}
+
 static void handle_command(ed_manager *m, ed_command *command, uint64_t now_ns)
 {
     ed_manager_slot *slot = NULL;
@@ -105,6 +124,9 @@ static void handle_command(ed_manager *m, ed_command *command, uint64_t now_ns)
         return;
     case ED_COMMAND_CONNECT:
         connect_out(m, command, now_ns);
+        return;
+    case ED_COMMAND_RESOLVED:
+        resolve_out(m, command, now_ns);
         return;
     case ED_COMMAND_TO_CONNECTION:
         slot = ed_manager_find_handle(m, command->connection);

@@ -74,6 +74,12 @@ EDDY_MUST_CHECK eddy_status ed_manager_create_connection(ed_manager *m, const ed
 
 /** A datagram came to the connection: it may have another remote address by now. */
 void ed_manager_follow_connection(ed_manager *m, ed_manager_slot *slot);
+/**
+ * From now on the connection is found by that address instead, whoever was found by it before.
+ * @return EDDY_OK, or EDDY_ENOMEM with nothing changed.
+ */
+EDDY_MUST_CHECK eddy_status ed_manager_set_address(ed_manager *m, ed_manager_slot *slot,
+                                                   const eddy_address *remote);
 
 void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot);
 

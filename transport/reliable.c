@@ -138,6 +138,12 @@ static void fail_connect(void *context, void *item, eddy_status why, void *event
                                           command->block, &last, sizeof(last));
 }
 
+static void resolved(void *connection, const eddy_address *remote, eddy_status status,
+                     uint64_t now_ns)
+{
+    ed_conn_resolved(connection, remote, status, now_ns);
+}
+
 static void destroy(void *connection)
 {
     ed_conn_free(connection);
@@ -370,6 +376,7 @@ const ed_connection_type ed_reliable_type = {
     .admit = ed_admission_judge,
     .create = create,
     .fail_connect = fail_connect,
+    .resolved = resolved,
     .destroy = destroy,
     .continues = continues,
     .supersedes = supersedes,

@@ -172,29 +172,31 @@ static void unhold(ed_lane_in *lane, uint64_t sequence)
     lane->held_count--;
 }
 
-/** The ring is used again. */
-static void wake_ring(ed_inbox *inbox, ed_lane_in *lane)
+static void give_ring(ed_inbox *inbox, ed_lane_in *lane)
 {
-    if (!lane->is_ring_idle)
-        return;
-    lane->is_ring_idle = false;
-    inbox->idle_rings_size -= ed_block_charge(lane->ring);
-}
-
-/** Nothing is held in the ring: it is kept for the next gap, unless too many are. */
-static void rest_ring(ed_inbox *inbox, ed_lane_in *lane)
-{
-    if (lane->ring == NULL || lane->is_ring_idle)
-        return;
-    size_t size = ed_block_charge(lane->ring);
-    if (inbox->idle_rings_size + size <= ED_IDLE_RINGS_SIZE_MAX) {
-        lane->is_ring_idle = true;
-        inbox->idle_rings_size += size;
-        return;
-    }
+    if (lane->is_ring_kept)
+        inbox->kept_rings_size -= ed_block_charge(lane->ring);
     ed_pool_give(lane->ring);
     lane->ring = NULL;
     lane->ring_capacity = 0;
+    lane->is_ring_kept = false;
+}
+
+/**
+ * Nothing is held in the ring: it is kept for the next gap, unless too many are. It counts as kept
+ * as long as it is there, as the next gap may be far smaller than it is long.
+ */
+static void rest_ring(ed_inbox *inbox, ed_lane_in *lane)
+{
+    if (lane->ring == NULL || lane->is_ring_kept)
+        return;
+    size_t size = ed_block_charge(lane->ring);
+    if (inbox->kept_rings_size + size > ED_KEPT_RINGS_SIZE_MAX) {
+        give_ring(inbox, lane);
+        return;
+    }
+    lane->is_ring_kept = true;
+    inbox->kept_rings_size += size;
 }
 
 /** Makes the ring reach a sequence. @return false out of memory. */
@@ -202,7 +204,6 @@ static bool reach(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
 {
     uint32_t capacity = lane->ring_capacity == 0 ? RING_CAPACITY_MIN : lane->ring_capacity;
 
-    wake_ring(inbox, lane);
     while (sequence - lane->expected >= capacity)
         capacity *= 2;
     ED_ASSERT(capacity <= ED_LANE_WINDOW);
@@ -215,9 +216,10 @@ static bool reach(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
         return false;
     memset(wider.ring->data, 0, size);
     wider.ring_capacity = capacity;
+    wider.is_ring_kept = false;
     for (uint64_t s = lane->expected; s < lane->expected + lane->ring_capacity; s++)
         *ring_at(&wider, s) = *ring_at(lane, s);
-    ed_pool_give(lane->ring);
+    give_ring(inbox, lane);
     *lane = wider;
     return true;
 }
@@ -278,7 +280,7 @@ static void take(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name, ui
     bool is_stale = name->guarantee == ED_WIRE_RELIABLE_SEQUENCED && sequence < lane->newest;
 
     if (name->guarantee == ED_WIRE_RELIABLE_ORDERED && sequence != lane->expected) {
-        block->note = 0; // no assembly
+        ED_ASSERT(!is_assembly(block));
         hold(lane, sequence, block);
         return;
     }

@@ -19,7 +19,7 @@ typedef struct ed_lane_in {
     uint64_t newest;
     ed_block
         *ring; /* of ed_block pointers, from `expected` on: what has come, and what has begun */
-    bool is_ring_idle;      /* nothing is held in it, and it counts in idle_rings_size */
+    bool is_ring_kept; /* it counts in kept_rings_size, whether anything is held in it or not */
     uint32_t ring_capacity; /* a power of two, at most ED_LANE_WINDOW; 0: none */
     uint32_t held_count;
     uint32_t skipped; /* ordered: given up since the last that was delivered */
@@ -47,7 +47,7 @@ typedef struct ed_inbox {
     uint64_t unreturned; /* charge of the reliable messages that the program holds, or soon will */
     uint64_t unreliable; /* charge of the unreliable ones, incomplete ones included */
     uint64_t marks_owed; /* charge of marks in rings that is still to be kept back */
-    size_t idle_rings_size;      /* bytes of rings that are kept though nothing is held in them */
+    size_t kept_rings_size;      /* bytes of rings that outlive what was held in them */
     struct ed_partial *partials; /* ED_PARTIAL_MAX unreliable ones that wait for parts, or NULL */
     uint32_t partial_births;
 } ed_inbox;

@@ -81,6 +81,7 @@ static void refund(ed_outbox *outbox, const ed_out *out)
 
     ED_ASSERT(outbox->queued_size >= charge);
     outbox->queued_size -= charge;
+    out->lane->queued_size -= charge;
     *outbox->made_of.queued_size -= charge;
     if (own != NULL) // what was accepted before the stream was counted is not taken off it
         own->queued -= ed_min_u64(own->queued, charge);
@@ -262,8 +263,7 @@ uint64_t ed_outbox_expiry_ns(const ed_outbox *outbox)
     return outbox->deadlines == NULL ? ED_NEVER_NS : ed_deadlines_next_ns(outbox->deadlines);
 }
 
-/* ---------------------------------------------------------------------------------- too large --
- */
+/* --------------------------------------------------------------------------------- too large -- */
 
 uint64_t ed_outbox_drop_larger(ed_outbox *outbox, size_t size)
 {

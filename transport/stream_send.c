@@ -170,6 +170,25 @@ eddy_status ed_outbox_set_stream(ed_outbox *outbox, uint8_t stream,
     return EDDY_OK;
 }
 
+static uint64_t waiting_since_ns(const ed_list *turns)
+{
+    uint64_t since_ns = ED_NEVER_NS;
+
+    for (ed_list_node *node = ed_list_first(turns); node != NULL; node = ed_list_next(turns, node))
+        since_ns =
+            ed_min_u64(since_ns, out_of_node(ed_list_first(&lane_of_turn(node)->fresh))->queued_ns);
+    return since_ns;
+}
+
+uint64_t ed_outbox_waiting_since_ns(const ed_outbox *outbox)
+{
+    uint64_t since_ns = waiting_since_ns(&outbox->starved);
+
+    for (size_t i = 0; i < EDDY_PRIORITY_COUNT; i++)
+        since_ns = ed_min_u64(since_ns, waiting_since_ns(&outbox->turns[i]));
+    return since_ns;
+}
+
 bool ed_outbox_is_half_free(const ed_outbox *outbox, uint64_t budget)
 {
     if (outbox->queued_size > budget / 2)
@@ -227,6 +246,7 @@ static void count_in(ed_outbox *outbox, const ed_out *out)
 
     outbox->fresh_count++;
     outbox->queued_size += charge;
+    out->lane->queued_size += charge;
     *outbox->made_of.queued_size += charge;
     if (outbox->streams != NULL)
         outbox->streams[out->lane->stream].queued += charge;
@@ -253,6 +273,7 @@ eddy_status ed_outbox_push(ed_outbox *outbox, const ed_message *message)
                     .block = message->block,
                     .receipt = message->receipt,
                     .size = message->block->size,
+                    .queued_ns = message->queued_ns,
                     .now_or_never = message->now_or_never};
     ed_list_init(&out->parts);
     ed_list_push_back(&lane->fresh, &out->record.node);
@@ -547,7 +568,7 @@ static void sent_again(ed_outbox *outbox, ed_part *part, uint64_t packet)
     ed_list_remove(&part->record.node);
     part->is_lost = false;
     part->last_packet = packet;
-    part->out->lane->resent++;
+    part->out->lane->resent += part->out->is_skip ? 0 : 1;
 }
 
 bool ed_outbox_on_sent(ed_outbox *outbox, const ed_outgoing *next, uint64_t packet,

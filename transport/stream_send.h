@@ -19,6 +19,7 @@ typedef struct ed_message {
     ed_block *block;   /* owned */
     ed_block *receipt; /* holds an eddy_event_receipt; NULL: none is wanted. Owned */
     uint64_t expires_ns;
+    uint64_t queued_ns; /* when the connection took it */
     uint8_t guarantee;
     uint8_t stream;
     bool now_or_never;
@@ -36,19 +37,21 @@ typedef struct ed_lane_out {
     uint8_t stream;
     uint8_t priority;
     uint8_t weight;
+    uint64_t queued_size; /* charge of what is accepted and not settled */
     uint64_t sent;
     uint64_t resent;
 } ed_lane_out;
 
 /** One message on its way out. */
 typedef struct ed_out {
-    ed_record record;      /* its node: in its lane's fresh, until all of it has been sent */
-    ed_list_node place;    /* reliable: in its lane's begun; unreliable: in ed_outbox.waiting */
-    ed_list parts;         /* of ed_part.sibling: sent, and neither acknowledged nor given up */
-    ed_lane_out *lane;     /* NULL: unused */
-    ed_block *block;       /* owned; NULL: given up */
-    ed_block *receipt;     /* owned, until it is told */
-    uint64_t sequence;     /* once begun, if it has one */
+    ed_record record;   /* its node: in its lane's fresh, until all of it has been sent */
+    ed_list_node place; /* reliable: in its lane's begun; unreliable: in ed_outbox.waiting */
+    ed_list parts;      /* of ed_part.sibling: sent, and neither acknowledged nor given up */
+    ed_lane_out *lane;  /* NULL: unused */
+    ed_block *block;    /* owned; NULL: given up */
+    ed_block *receipt;  /* owned, until it is told */
+    uint64_t sequence;  /* once begun, if it has one */
+    uint64_t queued_ns;
     uint64_t first_packet; /* the one that carried it, or its first part, first */
     uint32_t size;
     uint32_t sent_size;
@@ -173,6 +176,9 @@ static inline bool ed_outbox_is_flushed(const ed_outbox *outbox)
 {
     return outbox->reliable_count == 0 && outbox->skip_count == 0 && outbox->fresh_count == 0;
 }
+
+/** When the message that waits longest to be sent was taken; ED_NEVER_NS: none waits. */
+uint64_t ed_outbox_waiting_since_ns(const ed_outbox *outbox);
 
 /** Whether half of `budget`, and of every stream's own, is free. */
 bool ed_outbox_is_half_free(const ed_outbox *outbox, uint64_t budget);

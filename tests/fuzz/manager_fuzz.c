@@ -74,7 +74,9 @@ struct run {
     bool is_proved[PEERS]; /* somebody has connected from there, or moved there */
     eddy_connection connections[CONNECTIONS_MAX]; /* the newest that were told, 0: none */
     size_t connection_next;
-    uint64_t connected_count, disconnected_count, dialled_count;
+    uint64_t connected_count, disconnected_count;
+    uint64_t known_count; /* connections that the program has heard of first, in whatever way */
+    bool asks;            /* the program decides about newcomers */
     eddy_event kept[EVENTS_KEPT];
     size_t kept_next;
     bool is_full; /* the socket has no room */
@@ -263,7 +265,8 @@ static void client_shakes(uint8_t index)
         ed_initiate initiate = {.version = ED_PROTOCOL_VERSION,
                                 .mode = ED_MODE_PLAIN,
                                 .suites = ED_SUITE_NULL_BIT,
-                                .datagram_size = ED_DATAGRAM_SIZE};
+                                .datagram_size = ED_DATAGRAM_SIZE,
+                                .payload = {.data = peer->nonce, .size = peer->nonce[0] % 16}};
         memcpy(initiate.nonce, peer->nonce, sizeof(initiate.nonce));
         memcpy(initiate.cookie, peer->cookie, sizeof(initiate.cookie));
         memcpy(initiate.ephemeral, peer->client_ephemeral, sizeof(initiate.ephemeral));
@@ -374,12 +377,16 @@ static void damage(uint8_t index, uint16_t at, uint8_t change, bool reseal)
 
 static void on_event(eddy_event *event)
 {
+    bool is_request = event->type == EDDY_CONNECT_REQUEST;
+
     if (event->type == EDDY_CONNECTED)
         run.is_proved[event->connected.remote.ip[3] - 1] = true;
     if (event->type == EDDY_MOVED)
         run.is_proved[event->moved.remote.ip[3] - 1] = true;
-    if (event->type == EDDY_CONNECTED) {
-        run.connected_count++;
+    run.connected_count += event->type == EDDY_CONNECTED ? 1 : 0;
+    ED_ASSERT(!is_request || run.asks);
+    if (is_request || (event->type == EDDY_CONNECTED && event->connected.incoming && !run.asks)) {
+        run.known_count++;
         run.connections[run.connection_next++ % CONNECTIONS_MAX] = event->connection;
     }
     run.disconnected_count += event->type == EDDY_DISCONNECTED ? 1 : 0;
@@ -388,7 +395,9 @@ static void on_event(eddy_event *event)
         eddy_event *kept = &run.kept[run.kept_next++ % EVENTS_KEPT];
         eddy_release(run.manager, kept);
         *kept = *event;
+        return;
     }
+    eddy_release(run.manager, event);
 }
 
 /** @return whether more may come. */
@@ -446,9 +455,35 @@ static void program_dials(uint8_t index)
     eddy_connection connection;
 
     if (eddy_connect_address(run.manager, &address, &connection) == EDDY_OK) {
-        run.dialled_count++;
+        run.known_count++;
         run.connections[run.connection_next++ % CONNECTIONS_MAX] = connection;
     }
+}
+
+static void program_answers(uint8_t who, uint8_t code)
+{
+    eddy_connection to = run.connections[who % CONNECTIONS_MAX];
+    eddy_status status = (who & 0x80) != 0 ? eddy_accept(run.manager, to)
+                                           : eddy_refuse(run.manager, to, code, "refused");
+
+    // Once is enough.
+    if (status == EDDY_OK)
+        ED_ASSERT(run.asks && eddy_accept(run.manager, to) == EDDY_ESTATE);
+}
+
+/** Whatever state they are in, they can be looked at. */
+static void program_looks(uint8_t who)
+{
+    eddy_connection to = run.connections[who % CONNECTIONS_MAX];
+    eddy_connection all[CONNECTIONS_MAX + 1];
+    eddy_connection_stats stats;
+    eddy_address address;
+    bool is_there = eddy_connection_state(run.manager, to) != EDDY_STATE_NONE;
+
+    ED_ASSERT(eddy_connections(run.manager, all, ED_COUNT(all)) <= ED_COUNT(all));
+    ED_ASSERT(!is_there || eddy_get_connection_stats(run.manager, to, &stats) != EDDY_ECONNECTION);
+    ED_ASSERT(!is_there || eddy_peer_address(run.manager, to, &address) != EDDY_ECONNECTION);
+    (void)eddy_set_rate(run.manager, to, (uint64_t)who << (who & 31));
 }
 
 /* ------------------------------------------------------------------------------- the orders -- */
@@ -469,6 +504,8 @@ enum order {
     ORDER_DISCONNECT,
     ORDER_DIAL,
     ORDER_ROOM,
+    ORDER_ANSWER,
+    ORDER_LOOK,
     ORDER_COUNT
 };
 
@@ -519,6 +556,10 @@ static void obey_program(enum order order, uint8_t who, ed_reader *r)
         program_dials(CLIENTS);
     if (order == ORDER_ROOM)
         run.is_full = (who & 1) != 0;
+    if (order == ORDER_ANSWER)
+        program_answers(who, value);
+    if (order == ORDER_LOOK)
+        program_looks(who);
 }
 
 static void obey(ed_reader *r)
@@ -538,7 +579,7 @@ static void obey(ed_reader *r)
     }
 }
 
-static void begin(void)
+static void begin(bool asks)
 {
     eddy_entropy entropy = {.fill = fill};
     eddy_socket socket = {.receive = socket_receive, .send = socket_send, .local = socket_local};
@@ -546,8 +587,10 @@ static void begin(void)
 
     memset(&run, 0, sizeof(run));
     run.now_ns = ED_NS_PER_S;
+    run.asks = asks;
     ed_counting_alloc_init(&run.memory, NULL);
     config.accept = true;
+    config.ask = asks;
     config.pump = false;
     config.max_connections = 3; /* one fewer than would come */
     config.max_half_open = 2;
@@ -583,9 +626,8 @@ static void end(void)
     eddy_get_stats(run.manager, &stats);
     ED_ASSERT(stats.connections_opened == stats.connections_closed);
     ED_ASSERT(stats.connections_opened == run.connected_count);
-    // One for each that was connected, and for each that was dialled in vain.
-    ED_ASSERT(run.disconnected_count >= run.connected_count);
-    ED_ASSERT(run.disconnected_count <= run.connected_count + run.dialled_count);
+    // One for each that was dialled, or came, or only asked to.
+    ED_ASSERT(run.disconnected_count == run.known_count);
     (void)eddy_close(run.manager, 0);
     ED_ASSERT(run.memory.live_count == 0);
 }
@@ -594,7 +636,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     ed_reader r = ed_reader_of(data, size);
 
-    begin();
+    begin(size > 0 && (data[size - 1] & 1) != 0);
     obey(&r);
     end();
     return 0;

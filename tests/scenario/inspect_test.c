@@ -318,6 +318,68 @@ static void statistics_of_a_blocked_path(void **state)
     ed_cluster_close(&cluster);
 }
 
+static eddy_stream_stats stream_of(const ed_node *node, eddy_connection connection,
+                                   eddy_guarantee guarantee, uint8_t stream)
+{
+    eddy_stream_stats stats;
+
+    CHECK_EQ(cluster.name,
+             eddy_get_stream_stats(node->manager, connection, guarantee, stream, &stats), EDDY_OK);
+    return stats;
+}
+
+/** A message waits until the connection stands, and then in nobody's hands for long. */
+static void streams_and_queues(void **state)
+{
+    enum { SIZE = 100, WAIT_MS = 700, CHARGE = SIZE + EDDY_MESSAGE_CHARGE };
+    static const uint8_t data[SIZE];
+    eddy_stream_stats none;
+
+    (void)state;
+    open_world("streams", false);
+    const ed_node *client = &cluster.nodes[1];
+    CHECK_EQ("cut", ed_world_block(cluster.world, NULL, NULL, true), EDDY_OK);
+    eddy_connection connection = dial(client);
+    CHECK_EQ("send", eddy_send(client->manager, connection, EDDY_RELIABLE_ORDERED, 3, data, SIZE),
+             EDDY_OK);
+    CHECK_EQ("send", eddy_send(client->manager, connection, EDDY_RELIABLE_UNORDERED, 3, data, SIZE),
+             EDDY_OK);
+    run_ms(1);
+    run_ms(WAIT_MS);
+    run_ms(1); // figures are as of the last poll
+    eddy_connection_stats got = stats_of(client, connection);
+    CHECK_EQ("queued", got.queued_size, 2 * CHARGE);
+    CHECK("waits", got.queue_ns > WAIT_MS / 2 * ED_NS_PER_MS);
+    CHECK("waits", got.queue_ns <= (WAIT_MS + 2) * ED_NS_PER_MS);
+    CHECK_EQ("no credit yet", got.send_credit, 0);
+    eddy_stream_stats ordered = stream_of(client, connection, EDDY_RELIABLE_ORDERED, 3);
+    CHECK_EQ("of the stream", ordered.queued_size, CHARGE);
+    CHECK_EQ("not sent", ordered.messages_sent, 0);
+
+    CHECK_EQ("mended", ed_world_block(cluster.world, NULL, NULL, false), EDDY_OK);
+    run_ms(5000);
+    got = stats_of(client, connection);
+    CHECK_EQ("settled", got.queued_size, 0);
+    CHECK_EQ("nothing waits", got.queue_ns, 0);
+    CHECK("credit", got.send_credit > CHARGE);
+    ordered = stream_of(client, connection, EDDY_RELIABLE_ORDERED, 3);
+    CHECK_EQ("sent", ordered.messages_sent, 1);
+    CHECK_EQ("settled", ordered.queued_size, 0);
+    eddy_connection at_server = take(server, EDDY_CONNECTED);
+    CHECK_EQ("unreleased", stats_of(server, at_server).unreleased_size, 2 * CHARGE);
+    CHECK_EQ("came", stream_of(server, at_server, EDDY_RELIABLE_ORDERED, 3).messages_delivered, 1);
+    (void)take(server, EDDY_MESSAGE);
+    run_ms(1);
+    CHECK_EQ("released", stats_of(server, at_server).unreleased_size, CHARGE);
+    CHECK_EQ("never used", stream_of(server, at_server, EDDY_UNRELIABLE, 9).messages_delivered, 0);
+    CHECK_EQ("guarantee",
+             eddy_get_stream_stats(client->manager, connection, (eddy_guarantee)5, 0, &none),
+             EDDY_EINVAL);
+    CHECK_EQ("nobody", eddy_get_stream_stats(client->manager, 0, EDDY_UNRELIABLE, 0, &none),
+             EDDY_ECONNECTION);
+    ed_cluster_close(&cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +390,7 @@ int main(void)
         cmocka_unit_test(statistics_of_nobody),
         cmocka_unit_test(statistics_add_up),
         cmocka_unit_test(statistics_of_a_blocked_path),
+        cmocka_unit_test(streams_and_queues),
     };
     return cmocka_run_group_tests_name("inspect", tests, NULL, NULL);
 }

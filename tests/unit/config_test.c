@@ -256,6 +256,7 @@ static void allocator_and_entropy_must_be_complete(void **state)
         {"no free", "allocator", {.allocate = whole.allocate}, *ed_entropy_system()},
         {"no fill", "entropy", whole, {.fill = NULL}},
     };
+    const eddy_resolver no_resolve = {.context = NULL};
 
     (void)state;
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
@@ -264,6 +265,9 @@ static void allocator_and_entropy_must_be_complete(void **state)
         config.entropy = &rows[i].entropy;
         check_config(rows[i].name, &config, rows[i].bad);
     }
+    eddy_config config = eddy_config_default();
+    config.resolver = &no_resolve;
+    check_config("no resolve", &config, "resolver");
 }
 
 int main(void)

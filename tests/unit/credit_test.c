@@ -422,8 +422,7 @@ static void orphans_take_room(void **state)
     pool.orphans = 0;
 }
 
-/* --------------------------------------------------------------------------------- the driver --
- */
+/* -------------------------------------------------------------------------------- the driver -- */
 
 /** A peer that sends large messages, one after the other, and small ones in between. */
 struct peer {

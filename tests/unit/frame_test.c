@@ -592,27 +592,27 @@ static void the_rules(void **state)
     static const struct {
         ed_frame_type type;
         const char *name;
-        const char *states; /* G I A H C F c D R x, '-' where it is not allowed */
+        const char *states; /* N G I A H C F c D R x, '-' where it is not allowed */
         bool ack_eliciting;
     } rows[] = {
-        {ED_FRAME_PADDING, "PADDING", "----CF----", false},
-        {ED_FRAME_PING, "PING", "----CF----", true},
-        {ED_FRAME_ACK, "ACK", "----CFc---", false},
-        {ED_FRAME_CREDIT, "CREDIT", "----CF----", true},
-        {ED_FRAME_SKIP, "SKIP", "----CF----", true},
-        {ED_FRAME_CLOSE, "CLOSE", "----CFcD--", false},
-        {ED_FRAME_PATH_CHALLENGE, "PATH_CHALLENGE", "----CF----", true},
-        {ED_FRAME_PATH_RESPONSE, "PATH_RESPONSE", "----CF----", true},
-        {ED_FRAME_NEW_ID, "NEW_ID", "----------", true},
-        {ED_FRAME_RETIRE_ID, "RETIRE_ID", "----------", true},
-        {ED_FRAME_TIME, "TIME", "----------", false},
-        {ED_FRAME_TICKET, "TICKET", "----------", true},
-        {ED_FRAME_MESSAGE, "MESSAGE", "----CF----", true},
+        {ED_FRAME_PADDING, "PADDING", "-----CF----", false},
+        {ED_FRAME_PING, "PING", "-----CF----", true},
+        {ED_FRAME_ACK, "ACK", "-----CFc---", false},
+        {ED_FRAME_CREDIT, "CREDIT", "-----CF----", true},
+        {ED_FRAME_SKIP, "SKIP", "-----CF----", true},
+        {ED_FRAME_CLOSE, "CLOSE", "-----CFcD--", false},
+        {ED_FRAME_PATH_CHALLENGE, "PATH_CHALLENGE", "-----CF----", true},
+        {ED_FRAME_PATH_RESPONSE, "PATH_RESPONSE", "-----CF----", true},
+        {ED_FRAME_NEW_ID, "NEW_ID", "-----------", true},
+        {ED_FRAME_RETIRE_ID, "RETIRE_ID", "-----------", true},
+        {ED_FRAME_TIME, "TIME", "-----------", false},
+        {ED_FRAME_TICKET, "TICKET", "-----------", true},
+        {ED_FRAME_MESSAGE, "MESSAGE", "-----CF----", true},
     };
     static const ed_conn_state order[] = {
-        ED_CONN_GREETING,  ED_CONN_INITIATING, ED_CONN_ASKING,  ED_CONN_HALF_OPEN,
-        ED_CONN_CONNECTED, ED_CONN_FLUSHING,   ED_CONN_CLOSING, ED_CONN_DRAINING,
-        ED_CONN_REFUSING,  ED_CONN_CLOSED,
+        ED_CONN_RESOLVING, ED_CONN_GREETING,  ED_CONN_INITIATING, ED_CONN_ASKING,
+        ED_CONN_HALF_OPEN, ED_CONN_CONNECTED, ED_CONN_FLUSHING,   ED_CONN_CLOSING,
+        ED_CONN_DRAINING,  ED_CONN_REFUSING,  ED_CONN_CLOSED,
     };
 
     (void)state;

@@ -52,8 +52,8 @@ static inline int rx_setup(void **state)
 /** What is held, but for the rings that are kept for the next gap. */
 static inline size_t rx_charged(void)
 {
-    CHECK("idle rings", rx.inbox.idle_rings_size <= ED_IDLE_RINGS_SIZE_MAX);
-    return ed_pool_charged(rx.pool) - rx.inbox.idle_rings_size;
+    CHECK("kept rings", rx.inbox.kept_rings_size <= ED_KEPT_RINGS_SIZE_MAX);
+    return ed_pool_charged(rx.pool) - rx.inbox.kept_rings_size;
 }
 
 /** Nothing may be left: no block, no memory, nothing reserved. */

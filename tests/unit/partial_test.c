@@ -199,8 +199,7 @@ static void sequenced_parts_go_forward(void **state)
     rx_expect_none("is older");
 }
 
-/* ------------------------------------------------------------------------------------- expiry --
- */
+/* ------------------------------------------------------------------------------------ expiry -- */
 
 static void what_is_not_completed_expires(void **state)
 {
@@ -229,8 +228,7 @@ static void what_is_not_completed_expires(void **state)
     CHECK_EQ("nothing to wait for", ed_inbox_expiry_ns(&rx.inbox), ED_NEVER_NS);
 }
 
-/* ------------------------------------------------------------------------------------ budgets --
- */
+/* ----------------------------------------------------------------------------------- budgets -- */
 
 /** What the program does not read is dropped, beyond a budget, newest first, and counted. */
 static void the_budget_of_a_connection(void **state)
@@ -292,8 +290,7 @@ static void the_largest(void **state)
     CHECK_EQ("too large", rx_part(U, 0, 4, LARGEST + 1, 0, 1024), EDDY_EPROTO);
 }
 
-/* ------------------------------------------------------------------------------------- memory --
- */
+/* ------------------------------------------------------------------------------------ memory -- */
 
 static void out_of_memory(void **state)
 {

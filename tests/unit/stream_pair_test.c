@@ -80,8 +80,7 @@ static bool chance(uint32_t percent)
     return draw(100) < percent;
 }
 
-/* ------------------------------------------------------------------------------------ sending --
- */
+/* ----------------------------------------------------------------------------------- sending -- */
 
 static uint32_t draw_size(uint8_t guarantee)
 {
@@ -200,8 +199,7 @@ static bool send_packet(void)
     return true;
 }
 
-/* ---------------------------------------------------------------------------------- receiving --
- */
+/* --------------------------------------------------------------------------------- receiving -- */
 
 /** Takes a packet's frames. @return whether it may be acknowledged. */
 static bool take_frames(const struct packet *packet)
@@ -301,8 +299,7 @@ static void take_messages(void)
     CHECK(pair.name, ed_credit_valid(&rx.inbox.credit));
 }
 
-/* --------------------------------------------------------------------------------------- steps --
- */
+/* ------------------------------------------------------------------------------------- steps -- */
 
 static void take_receipts(void)
 {
@@ -402,8 +399,7 @@ static void come_to_rest(void)
     fail_msg("%s: it never came to rest", pair.name);
 }
 
-/* ------------------------------------------------------------------------------------- verdict --
- */
+/* ----------------------------------------------------------------------------------- verdict -- */
 
 static void check_message(const struct model_message *message)
 {

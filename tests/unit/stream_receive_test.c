@@ -22,8 +22,7 @@ static eddy_status receive(uint64_t sequence)
     return rx_piece(RO, 0, sequence, 4);
 }
 
-/* ----------------------------------------------------------------------------------- in order --
- */
+/* ---------------------------------------------------------------------------------- in order -- */
 
 /** One inbox over all rows. */
 static void steps(void **state)
@@ -163,8 +162,7 @@ static void a_long_shuffled_life(void **state)
         }
 }
 
-/* ------------------------------------------------------------------------------- by guarantee --
- */
+/* ------------------------------------------------------------------------------ by guarantee -- */
 
 /** The same arrivals mean something else to each guarantee. */
 static void what_comes_of_arrivals(void **state)
@@ -281,8 +279,7 @@ static void what_may_not_be_sent(void **state)
         CHECK_EQ(rows[i].name, rx_frame(&rows[i].message), rows[i].want);
 }
 
-/* -------------------------------------------------------------------------------------- parts --
- */
+/* ------------------------------------------------------------------------------------- parts -- */
 
 enum { WHOLE = 5000 };
 
@@ -329,8 +326,7 @@ static void parts_that_disagree(void **state)
     CHECK_EQ("another lane is another message", rx_part(RU, 0, 1, WHOLE + 1, 0, 1024), EDDY_OK);
 }
 
-/* ------------------------------------------------------------------------------------- credit --
- */
+/* ------------------------------------------------------------------------------------ credit -- */
 
 /** Each row in an inbox of its own, with so much granted. */
 static void claims_end_where_the_grant_does(void **state)
@@ -416,8 +412,7 @@ static void what_is_held_at_the_end(void **state)
     CHECK("for the end of the test", ed_inbox_init(&rx.inbox, &rx.inbox.parts, 0));
 }
 
-/* --------------------------------------------------------------------------------------- SKIP --
- */
+/* -------------------------------------------------------------------------------------- SKIP -- */
 
 enum { CHARGE = 164 };
 
@@ -531,8 +526,7 @@ static void the_charge_of_a_skip(void **state)
     }
 }
 
-/* ------------------------------------------------------------------------------------- memory --
- */
+/* ------------------------------------------------------------------------------------ memory -- */
 
 /** Without memory a frame is as if it had not come, and comes again. */
 static void out_of_memory(void **state)
@@ -606,8 +600,27 @@ static void marks_are_charged(void **state)
         }
 }
 
-/* ----------------------------------------------------------------------------- a hostile peer --
+/** A ring that is kept for the next gap is as long as the last: few are, whatever is held in them.
  */
+static void long_rings_are_not_kept_by_small_gaps(void **state)
+{
+    enum { LENGTH = 256, LANES = 100 };
+
+    (void)state;
+    rx_grant(PLENTY);
+    for (uint8_t stream = 0; stream < LANES; stream++) {
+        for (uint32_t n = 1; n <= LENGTH; n++)
+            CHECK_EQ("all but the first", rx_piece(RU, stream, n % LENGTH, 0), EDDY_OK);
+        while (rx.inbox.first_ready != NULL)
+            rx_return(ed_inbox_next(&rx.inbox));
+        CHECK_EQ("a small gap", rx_piece(RU, stream, LENGTH + 1, 0), EDDY_OK);
+        rx_return(ed_inbox_next(&rx.inbox));
+        uint64_t outstanding = rx.inbox.credit.claimed - rx.inbox.credit.consumed;
+        CHECK("memory is charged for", rx_charged() <= outstanding * 3 / 2);
+    }
+}
+
+/* ---------------------------------------------------------------------------- a hostile peer -- */
 
 /** A sequence near the beginning of the lane's window, or anywhere in it. */
 static uint64_t any_sequence(uint8_t guarantee, uint8_t stream, uint64_t *seed)
@@ -690,6 +703,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_charge_of_a_skip, rx_setup, rx_teardown),
         cmocka_unit_test_setup_teardown(out_of_memory, rx_setup, rx_teardown),
         cmocka_unit_test_setup_teardown(marks_are_charged, rx_setup, rx_teardown),
+        cmocka_unit_test_setup_teardown(long_rings_are_not_kept_by_small_gaps, rx_setup,
+                                        rx_teardown),
         cmocka_unit_test_setup_teardown(memory_follows_what_is_charged, rx_setup, rx_teardown),
     };
     return cmocka_run_group_tests_name("stream_receive", tests, NULL, NULL);

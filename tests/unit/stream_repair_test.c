@@ -3,8 +3,7 @@
 
 #include "tests/support/splitmix.h"
 
-/* ------------------------------------------------------------------------------ lost and found --
- */
+/* ---------------------------------------------------------------------------- lost and found -- */
 
 static void lost_ones_go_first_by_age(void **state)
 {
@@ -226,8 +225,7 @@ static void a_crowd_is_lost(void **state)
     }
 }
 
-/* ----------------------------------------------------------------------------------- giving up --
- */
+/* --------------------------------------------------------------------------------- giving up -- */
 
 static void push_expiring(uint8_t guarantee, uint8_t stream, uint64_t expires_ns, size_t size)
 {
@@ -437,8 +435,7 @@ static void only_the_newest_is_sent_again(void **state)
     CHECK_EQ("nothing newer has left: not overtaken", bed.outbox.skip_count, 1);
 }
 
-/* ------------------------------------------------------------------------------------ receipts --
- */
+/* ---------------------------------------------------------------------------------- receipts -- */
 
 /** Takes all receipts. @return how many; the last in `*event`. */
 static size_t take_receipts(eddy_event_receipt *event)
@@ -598,8 +595,7 @@ static void receipts_stand_in_line(void **state)
     CHECK_EQ("the last", event.receipt, 2);
 }
 
-/* ----------------------------------------------------------------------------------- too large --
- */
+/* --------------------------------------------------------------------------------- too large -- */
 
 static void what_is_too_large_for_the_peer_is_dropped(void **state)
 {
@@ -629,8 +625,7 @@ static void what_is_too_large_for_the_peer_is_dropped(void **state)
         CHECK_EQ(rows[i].name, left[i], rows[i].stays);
 }
 
-/* ----------------------------------------------------------------------------------- long life --
- */
+/* --------------------------------------------------------------------------------- long life -- */
 
 /** Any order of sending, loss, late and repeated news: every message ends exactly once. */
 static void a_long_life(void **state)

@@ -305,6 +305,24 @@ static void at_most_two_are_under_way(void **state)
     }
 }
 
+/** What is urgent is measured by the one that was begun first. */
+static void after_the_second_another_may_be_begun(void **state)
+{
+    struct sent sent;
+
+    (void)state;
+    for (uint8_t s = 0; s < 3; s++)
+        set_stream(s, (uint8_t[]){7, 3, 5}[s], 0, 0);
+    push(RO, 0, 1, 50000);
+    (void)send_next();
+    push(RO, 1, 2, 3000);
+    while ((sent = send_next()).message.stream == 1)
+        continue;
+    CHECK_EQ("the first goes on", sent.message.stream, 0);
+    push(RO, 2, 3, 3000);
+    CHECK_EQ("one that is more urgent passes by", send_next().message.stream, 2);
+}
+
 /** A second large message must not need what the first was granted: neither would end. */
 static void a_second_is_begun_only_with_credit_for_all_of_it(void **state)
 {
@@ -559,8 +577,7 @@ static void now_or_never(void **state)
     CHECK_EQ("none is counted", bed.outbox.hasty_count, 0);
 }
 
-/* ------------------------------------------------------------------------------------ budgets --
- */
+/* ----------------------------------------------------------------------------------- budgets -- */
 
 static void half_of_every_budget_must_be_free(void **state)
 {
@@ -614,8 +631,7 @@ static void accounts_are_paid_when_it_is_settled(void **state)
     CHECK("nothing is", bed.queued_size == 0 && bed.account.used == 0);
 }
 
-/* ------------------------------------------------------------------------------------- memory --
- */
+/* ------------------------------------------------------------------------------------ memory -- */
 
 static void out_of_memory_accepts_nothing(void **state)
 {
@@ -690,6 +706,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_large_message_leaves_room_for_others, bed_setup,
                                         bed_teardown),
         cmocka_unit_test_setup_teardown(at_most_two_are_under_way, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(after_the_second_another_may_be_begun, bed_setup,
+                                        bed_teardown),
         cmocka_unit_test_setup_teardown(a_second_is_begun_only_with_credit_for_all_of_it, bed_setup,
                                         bed_teardown),
         cmocka_unit_test_setup_teardown(the_window_closes_and_reopens, bed_setup, bed_teardown),

@@ -1,0 +1,78 @@
+/** What a connection puts into its packets, where the size of them matters. */
+#include "tests/support/check.h"
+
+#include "core/addr.h"
+#include "core/base.h"
+#include "tests/support/conn_bed.h"
+
+enum { MS = 1000 * 1000 };
+
+static ed_conn_bed bed;
+static ed_conn client, server;
+static ed_pool *pool;
+static uint64_t now_ns;
+
+static int setup(void **state)
+{
+    ed_path to = {.remote = ed_addr_ipv4(10, 0, 0, 1, 1)};
+    ed_path from = {.remote = ed_addr_ipv4(10, 0, 0, 2, 2)};
+
+    (void)state;
+    ed_conn_bed_open(&bed, 2);
+    pool = ed_pool_create(bed.shared.allocator, 1 << 20);
+    now_ns = ED_NS_PER_S;
+    ed_conn_bed_connect(&bed, &client, &server, &to, &from, now_ns);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    ed_conn_free(&client);
+    ed_conn_free(&server);
+    ed_conn_bed_close(&bed);
+    ed_pool_destroy(pool);
+    return 0;
+}
+
+static size_t transmit(ed_conn *conn)
+{
+    uint8_t data[ED_DATAGRAM_SIZE];
+    ed_path path;
+
+    return ed_conn_transmit(conn, &path, data, now_ns);
+}
+
+/** Lets time pass on one end. @return the size of the next packet. */
+static size_t transmit_later(ed_conn *conn, unsigned ms)
+{
+    now_ns += (uint64_t)ms * MS;
+    ed_conn_expire(conn, now_ns);
+    return transmit(conn);
+}
+
+/** A client's packet that wants an answer and has no message is longer than a reset. */
+static void small_packets_of_a_client(void **state)
+{
+    ed_block *block = ed_pool_take(pool, 4);
+    ed_message message = {.block = block,
+                          .guarantee = ED_WIRE_RELIABLE_ORDERED,
+                          .expires_ns = now_ns + 10 * (uint64_t)MS};
+
+    (void)state;
+    memset(block->data, 0, 4);
+    CHECK_EQ("a PING", transmit(&client), ED_CLIENT_PACKET_SIZE_MIN);
+    CHECK_EQ("accepted", ed_conn_send(&client, &message, now_ns), EDDY_OK);
+    CHECK_EQ("a message may be shorter", transmit(&client), 7 + 3 + 4 + ED_TAG_SIZE);
+    CHECK_EQ("a SKIP", transmit_later(&client, 10), ED_CLIENT_PACKET_SIZE_MIN);
+    client.inbox.credit.pending = true;
+    CHECK_EQ("a CREDIT", transmit(&client), ED_CLIENT_PACKET_SIZE_MIN);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(small_packets_of_a_client, setup, teardown),
+    };
+    return cmocka_run_group_tests_name("conn_send", tests, NULL, NULL);
+}

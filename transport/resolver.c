@@ -1,0 +1,138 @@
+#include "transport/resolver.h"
+
+#include <string.h>
+
+#include "core/addr.h"
+#include "core/alloc.h"
+#include "core/base.h"
+#include "core/thread.h"
+#include "transport/resolve.h"
+
+struct ed_resolver {
+    eddy_allocator allocator;
+    eddy_resolver how;
+    ed_mutex mutex; /* of what follows */
+    size_t holders; /* look-ups that go on, and whoever has not closed it */
+    bool is_closed;
+    ed_resolver_done done;
+    void *done_context;
+};
+
+/** One look-up. */
+struct job {
+    ed_thread thread;
+    ed_resolver *resolver;
+    eddy_connection connection;
+    size_t size; /* of the whole job */
+    char host_port[];
+};
+
+static eddy_status ask_system(void *context, const char *host_port, eddy_address *address)
+{
+    size_t count = 0;
+
+    (void)context;
+    return ed_resolve(host_port, address, 1, &count);
+}
+
+ed_resolver *ed_resolver_create(const eddy_allocator *allocator, const eddy_resolver *how,
+                                ed_resolver_done done, void *done_context)
+{
+    ed_resolver *resolver = ed_alloc_zeroed(allocator, sizeof(*resolver));
+
+    if (resolver == NULL)
+        return NULL;
+    *resolver = (ed_resolver){.allocator = *allocator,
+                              .how = {.resolve = ask_system},
+                              .holders = 1,
+                              .done = done,
+                              .done_context = done_context};
+    if (how != NULL)
+        resolver->how = *how;
+    if (ed_mutex_init(&resolver->mutex) == EDDY_OK)
+        return resolver;
+    ed_alloc_free(allocator, resolver, sizeof(*resolver));
+    return NULL;
+}
+
+/** One holder leaves, with the mutex held; the last takes everything along. */
+static void leave_locked(ed_resolver *resolver)
+{
+    eddy_allocator allocator = resolver->allocator;
+
+    ED_ASSERT(resolver->holders > 0);
+    resolver->holders--;
+    bool is_last = resolver->holders == 0;
+    ed_mutex_unlock(&resolver->mutex);
+    if (!is_last)
+        return;
+    ed_mutex_destroy(&resolver->mutex);
+    ed_alloc_free(&allocator, resolver, sizeof(*resolver));
+}
+
+void ed_resolver_close(ed_resolver *resolver)
+{
+    if (resolver == NULL)
+        return;
+    ed_mutex_lock(&resolver->mutex);
+    ED_ASSERT(!resolver->is_closed);
+    resolver->is_closed = true;
+    leave_locked(resolver);
+}
+
+bool ed_resolver_is_busy(ed_resolver *resolver)
+{
+    ed_mutex_lock(&resolver->mutex);
+    bool is_busy = resolver->holders > 1;
+    ed_mutex_unlock(&resolver->mutex);
+    return is_busy;
+}
+
+/* -------------------------------------------------------------------------------- a look-up -- */
+
+/** Whether that is an address to connect to: an own resolver may say anything. */
+static bool is_good(eddy_status status, const eddy_address *address)
+{
+    return status == EDDY_OK && ed_addr_valid(address) && address->port != 0;
+}
+
+static void run_job(void *context)
+{
+    struct job *job = context;
+    ed_resolver *resolver = job->resolver;
+    eddy_allocator allocator = resolver->allocator;
+    eddy_address address = {0};
+    eddy_status status = resolver->how.resolve(resolver->how.context, job->host_port, &address);
+
+    ed_mutex_lock(&resolver->mutex);
+    if (!resolver->is_closed)
+        resolver->done(resolver->done_context, job->connection,
+                       is_good(status, &address) ? &address : NULL);
+    ed_alloc_free(&allocator, job, job->size);
+    leave_locked(resolver);
+}
+
+eddy_status ed_resolver_start(ed_resolver *resolver, const char *host_port,
+                              eddy_connection connection)
+{
+    size_t text_size = strlen(host_port) + 1;
+    struct job *job = ed_alloc_zeroed(&resolver->allocator, sizeof(*job) + text_size);
+
+    if (job == NULL)
+        return EDDY_ENOMEM;
+    job->resolver = resolver;
+    job->connection = connection;
+    job->size = sizeof(*job) + text_size;
+    memcpy(job->host_port, host_port, text_size);
+    ed_mutex_lock(&resolver->mutex);
+    ED_ASSERT(!resolver->is_closed);
+    resolver->holders++;
+    ed_mutex_unlock(&resolver->mutex);
+    eddy_status status = ed_thread_start_detached(&job->thread, "eddy-resolve", run_job, job);
+    if (status == EDDY_OK)
+        return EDDY_OK;
+    ed_alloc_free(&resolver->allocator, job, job->size);
+    ed_mutex_lock(&resolver->mutex);
+    leave_locked(resolver);
+    return status;
+}
