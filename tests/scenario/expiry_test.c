@@ -328,6 +328,102 @@ static void nothing_is_told_after_the_end(void **state)
     ed_cluster_close(&cluster);
 }
 
+/* -------------------------------------------------------------------------------------- budgets --
+ */
+
+/** How many messages are accepted while nothing gets away; then they do. */
+static size_t fill(ed_endpoint *endpoint)
+{
+    ed_parcel parcel = {.guarantee = EDDY_RELIABLE_ORDERED, .stream = 3, .size = 1000};
+    size_t count = 0;
+
+    cut(true);
+    while (ed_node_send_parcel(&cluster.nodes[1], endpoint, &parcel) == EDDY_OK)
+        count++;
+    run_ms(100);
+    cut(false);
+    ed_cluster_await_delivered(&cluster, LIMIT_S * ED_NS_PER_S);
+    run_ms(2000);
+    CHECK(cluster.name, !endpoint->awaits_writable);
+    return count;
+}
+
+/** Whatever becomes of a message, what it took of the budgets is free again. */
+static void budgets_are_whole_again(void **state)
+{
+    enum { BUDGET_SIZE = 64 * 1024 };
+    static const struct {
+        const char *name;
+        ed_parcel parcel;
+        bool is_cut;
+    } rows[] = {
+        {"small", {.guarantee = EDDY_RELIABLE_ORDERED, .size = 6}, false},
+        {"in parts", {.guarantee = EDDY_RELIABLE_UNORDERED, .size = 3001}, false},
+        {"unreliable", {.guarantee = EDDY_UNRELIABLE, .size = 1000}, false},
+        {"unreliable, in parts", {.guarantee = EDDY_UNRELIABLE, .size = 3001}, false},
+        {"sequenced", {.guarantee = EDDY_RELIABLE_SEQUENCED, .size = 700}, true},
+        {"expired", {.guarantee = EDDY_RELIABLE_ORDERED, .size = 700, .expire_ms = 50}, true},
+        {"expired, in parts",
+         {.guarantee = EDDY_RELIABLE_ORDERED, .size = 3001, .expire_ms = 50},
+         true},
+        {"expired, unreliable",
+         {.guarantee = EDDY_UNRELIABLE, .size = 3001, .expire_ms = 50},
+         true},
+        {"now or never", {.guarantee = EDDY_UNRELIABLE, .size = 3001, .now_or_never = true}, true},
+    };
+    eddy_config server = ed_cluster_server_config();
+    eddy_config client = ed_cluster_client_config();
+    eddy_stream_options own = {.budget = BUDGET_SIZE / 2};
+
+    (void)state;
+    client.max_message_size = 4000;
+    client.connection_send_budget = BUDGET_SIZE;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_cluster_open(&cluster, rows[i].name, 1);
+        ed_cluster_add_pair(&cluster, &server, &client);
+        set_link(0);
+        ed_endpoint *endpoint = &cluster.nodes[1].endpoints[0];
+        size_t whole = fill(endpoint);
+        ed_node_set_stream(&cluster.nodes[1], endpoint, 0, &own);
+        run_ms(10);
+        for (int again = 0; again < 10; again++) {
+            cut(rows[i].is_cut);
+            (void)ed_node_send_parcel(&cluster.nodes[1], endpoint, &rows[i].parcel);
+            send(&rows[i].parcel, 4);
+            run_ms(200);
+            cut(false);
+            run_ms(500);
+        }
+        CHECK_EQ(rows[i].name, whole, BUDGET_SIZE / (1000 + EDDY_MESSAGE_CHARGE));
+        CHECK_EQ(rows[i].name, fill(endpoint), whole);
+        finish();
+    }
+}
+
+/** Of a message in parts one is lost: it holds its place for a while, and no longer. */
+static void what_stays_incomplete_is_dropped(void **state)
+{
+    enum { COUNT = 5, LIFE_MAX_MS = 3000 };
+    ed_parcel parcel = {.guarantee = EDDY_UNRELIABLE, .size = 10 * 1000};
+    ed_link_config link = ed_link_config_default();
+
+    (void)state;
+    ed_endpoint *endpoint = open_pair("incomplete");
+    link.delay_ns = DELAY_MS * ED_NS_PER_MS;
+    link.loss_ppm = 300 * 1000;
+    CHECK_EQ(cluster.name, ed_world_set_link(cluster.world, NULL, NULL, &link), EDDY_OK);
+    send(&parcel, COUNT);
+    run_ms(200);
+    uint64_t came = book_of(endpoint, &parcel)->came;
+    CHECK("some are incomplete", came < COUNT);
+    CHECK_EQ("they are kept", ed_node_stats(&cluster.nodes[0]).messages_incomplete, 0);
+    run_ms(LIFE_MAX_MS);
+    CHECK_EQ("they are dropped", ed_node_stats(&cluster.nodes[0]).messages_incomplete,
+             COUNT - came);
+    set_link(0);
+    finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -340,6 +436,8 @@ int main(void)
         cmocka_unit_test(the_newest_overtakes),
         cmocka_unit_test(an_end_tells_all_receipts),
         cmocka_unit_test(nothing_is_told_after_the_end),
+        cmocka_unit_test(budgets_are_whole_again),
+        cmocka_unit_test(what_stays_incomplete_is_dropped),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
