@@ -33,8 +33,8 @@ static eddy_status refuse(eddy_manager *m, eddy_connection connection)
         .operation = ED_OPERATION_WANT_WRITABLE};
     ed_account *account = account_of(m, connection);
 
-    if (!atomic_exchange(&account->was_refused, true) && ed_api_push(m, &command) != EDDY_OK)
-        atomic_store(&account->was_refused, false);
+    if (ed_account_ask(account, connection) && ed_api_push(m, &command) != EDDY_OK)
+        ed_account_answered(account, connection);
     return EDDY_EAGAIN;
 }
 
