@@ -44,6 +44,16 @@ eddy_status ed_account_charge(ed_account *account, size_t budget, uint8_t stream
     return EDDY_EAGAIN;
 }
 
+bool ed_account_ask(ed_account *account, eddy_connection connection)
+{
+    return atomic_exchange(&account->refused, connection) != connection;
+}
+
+void ed_account_answered(ed_account *account, eddy_connection connection)
+{
+    (void)atomic_compare_exchange_strong(&account->refused, &connection, 0);
+}
+
 /** What was charged before the stream was counted at all is not taken off it. */
 static void refund_stream(ed_account_stream *own, size_t charge)
 {
@@ -84,7 +94,6 @@ void ed_account_reset(ed_account *account)
 {
     ed_account_stream *streams = atomic_load(&account->streams);
 
-    atomic_store(&account->was_refused, false);
     for (size_t i = 0; streams != NULL && i < EDDY_STREAM_COUNT; i++)
         atomic_store(&streams[i].budget, 0);
 }

@@ -458,6 +458,27 @@ static void the_send_budget(void **state)
     CHECK_EQ("exactly those accepted", arrived, accepted);
 }
 
+/** A message that there is no room for even once is refused to each, as eddy_send would have. */
+static void a_broadcast_without_room(void **state)
+{
+    static const uint8_t data[1000];
+    eddy_connection to[2] = {pair.dialled, 12345};
+    eddy_status statuses[2] = {EDDY_OK, EDDY_OK};
+
+    (void)state;
+    for (unsigned i = 0; i < 1000 && statuses[0] == EDDY_OK; i++)
+        (void)eddy_broadcast(pair.client.manager, to, 2, EDDY_RELIABLE_ORDERED, 3, data,
+                             sizeof(data), statuses);
+    CHECK_EQ("used up", statuses[0], EDDY_EAGAIN);
+    CHECK_EQ("nobody", statuses[1], EDDY_ECONNECTION);
+    run_for_ms(5000);
+    (void)take_event(&pair.client, EDDY_WRITABLE);
+    check_no_event(&pair.client, EDDY_EAGAIN);
+    eddy_shutdown(pair.client.manager, 0);
+    CHECK_EQ("none", eddy_broadcast(pair.client.manager, to, 2, EDDY_UNRELIABLE, 0, data, 1, NULL),
+             0);
+}
+
 /* ------------------------------------------------------------------------------- the events -- */
 
 static void a_message_and_its_release(void **state)
@@ -672,6 +693,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_last_word_needs_no_memory, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(sending_is_refused, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(the_send_budget, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(a_broadcast_without_room, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(a_message_and_its_release, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(batches, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(a_batch_has_no_largest_size, open_pair, close_pair),
