@@ -25,12 +25,14 @@ static ed_account *account_of(eddy_manager *m, eddy_connection connection)
 }
 
 /** There was no room: asks to be told when there is, unless that has been asked. */
-static eddy_status refuse(eddy_manager *m, eddy_connection connection)
+static eddy_status refuse(eddy_manager *m, eddy_connection connection, uint8_t stream, size_t size)
 {
     (void)atomic_fetch_add(&m->sends_refused, 1);
     ed_reliable_command command = {
         .head = {.kind = ED_COMMAND_TO_CONNECTION, .connection = connection},
-        .operation = ED_OPERATION_WANT_WRITABLE};
+        .operation = ED_OPERATION_WANT_WRITABLE,
+        .stream = stream,
+        .budget = ed_charge_of(size)};
     ed_account *account = account_of(m, connection);
 
     if (ed_account_ask(account, connection) && ed_api_push(m, &command) != EDDY_OK)
@@ -82,13 +84,13 @@ static eddy_status send_block(eddy_manager *m, eddy_connection connection, eddy_
         return EDDY_ECONNECTION;
     ed_account *account = account_of(m, connection);
     if (ed_account_charge(account, m->config.connection_send_budget, stream, charge) != EDDY_OK)
-        return refuse(m, connection);
+        return refuse(m, connection, stream, block->size);
     eddy_status status = push(m, connection, guarantee, stream, ed_pool_share(block), options);
     if (status == EDDY_OK)
         return EDDY_OK;
     ed_pool_give(block);
     ed_account_refund(account, stream, charge);
-    return status == EDDY_EAGAIN ? refuse(m, connection) : status;
+    return status == EDDY_EAGAIN ? refuse(m, connection, stream, block->size) : status;
 }
 
 static ed_block *make_block(eddy_manager *m, const void *data, size_t size)
@@ -101,11 +103,12 @@ static ed_block *make_block(eddy_manager *m, const void *data, size_t size)
 }
 
 /** There is no room even for one copy of the message. */
-static eddy_status refuse_if_live(eddy_manager *m, eddy_connection connection)
+static eddy_status refuse_if_live(eddy_manager *m, eddy_connection connection, uint8_t stream,
+                                  size_t size)
 {
     if (!ed_slots_live(m->slots, connection))
         return EDDY_ECONNECTION;
-    return atomic_load(&m->shutting_down) ? EDDY_ECLOSED : refuse(m, connection);
+    return atomic_load(&m->shutting_down) ? EDDY_ECLOSED : refuse(m, connection, stream, size);
 }
 
 eddy_status eddy_send_with(eddy_manager *m, eddy_connection connection, eddy_guarantee guarantee,
@@ -123,7 +126,7 @@ eddy_status eddy_send_with(eddy_manager *m, eddy_connection connection, eddy_gua
         return EDDY_ECLOSED;
     ed_block *block = make_block(m, data, size);
     if (block == NULL)
-        return refuse(m, connection);
+        return refuse(m, connection, stream, size);
     status = send_block(m, connection, guarantee, stream, block, options);
     ed_pool_give(block);
     return status;
@@ -145,7 +148,7 @@ size_t eddy_broadcast(eddy_manager *m, const eddy_connection *connections, size_
 
     for (size_t i = 0; i < count; i++) {
         eddy_status status = fate != EDDY_OK ? fate
-                             : block == NULL ? refuse_if_live(m, connections[i])
+                             : block == NULL ? refuse_if_live(m, connections[i], stream, size)
                                              : send_block(m, connections[i], guarantee, stream,
                                                           block, &plain_options);
         accepted += status == EDDY_OK ? 1 : 0;

@@ -116,6 +116,8 @@ typedef struct ed_conn {
     uint64_t rate_max; /* bytes per second that the pacer may let go; 0: no cap */
     uint32_t probes;   /* that must leave whatever the window says */
     bool ping_pending;
+    uint64_t wanted;            /* the charge of the message that was refused, */
+    uint8_t wanted_stream;      /* and its stream */
     bool wants_writable;        /* the program was refused, and waits */
     ed_list_node refused;       /* in ed_conn_shared.refused while it does, or a little longer */
     uint32_t message_max;       /* that the peer takes; 0: not known yet */
@@ -186,7 +188,7 @@ void ed_conn_set_stream(ed_conn *conn, uint8_t stream, const eddy_stream_options
                         uint64_t now_ns);
 
 /** The program was told EDDY_EAGAIN: it wants to know when there is room. */
-void ed_conn_want_writable(ed_conn *conn);
+void ed_conn_want_writable(ed_conn *conn, uint8_t stream, uint64_t charge);
 
 /** The program has given a message back. @return whether the peer is to be told. */
 bool ed_conn_returned(ed_conn *conn, bool reliable, size_t size, uint64_t now_ns);

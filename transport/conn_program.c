@@ -65,9 +65,11 @@ void ed_conn_set_stream(ed_conn *conn, uint8_t stream, const eddy_stream_options
         ed_conn_fail(conn, ED_CLOSE_MEMORY, now_ns);
 }
 
-void ed_conn_want_writable(ed_conn *conn)
+void ed_conn_want_writable(ed_conn *conn, uint8_t stream, uint64_t charge)
 {
     conn->wants_writable = true;
+    conn->wanted = charge;
+    conn->wanted_stream = stream;
     if (conn->shared->refused != NULL && !ed_list_linked(&conn->refused))
         ed_list_push_back(conn->shared->refused, &conn->refused);
 }

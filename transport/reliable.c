@@ -282,9 +282,8 @@ static void do_set_stream(ed_conn *conn, const ed_reliable_command *command, uin
 
 static void do_want_writable(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
 {
-    (void)command;
     (void)now_ns;
-    ed_conn_want_writable(conn);
+    ed_conn_want_writable(conn, command->stream, command->budget);
 }
 
 /** Each takes the command's blocks over. */

@@ -29,7 +29,7 @@ typedef struct ed_reliable_command {
         ed_block *receipt; /* SEND: see ed_message. Owned */
         ed_block *payload; /* CONNECT: or NULL. Owned */
         uint64_t flush_ns; /* CLOSE */
-        uint64_t budget;   /* SET_STREAM */
+        uint64_t budget;   /* SET_STREAM; WANT_WRITABLE: the charge of what was refused */
         uint64_t rate_max; /* SET_RATE: bytes per second */
     };
     union {

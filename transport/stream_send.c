@@ -171,6 +171,20 @@ bool ed_outbox_is_half_free(const ed_outbox *outbox, uint64_t budget)
     return true;
 }
 
+/** As ed_account_charge reckons: an empty account takes a message of any size. */
+static bool fits(uint64_t used, uint64_t budget, uint64_t charge)
+{
+    return used == 0 || (used <= budget && charge <= budget - used);
+}
+
+bool ed_outbox_has_room(const ed_outbox *outbox, uint64_t budget, uint8_t stream, uint64_t charge)
+{
+    const ed_stream_out *own = outbox->streams == NULL ? NULL : &outbox->streams[stream];
+
+    return fits(outbox->queued_size, budget, charge) &&
+           (own == NULL || own->budget == 0 || fits(own->queued, own->budget, charge));
+}
+
 /* -------------------------------------------------------------------------------- accepting -- */
 
 static void shed(ed_outbox *outbox, ed_out *out)

@@ -183,6 +183,9 @@ uint64_t ed_outbox_waiting_since_ns(const ed_outbox *outbox);
 /** Whether half of `budget`, and of every stream's own, is free. */
 bool ed_outbox_is_half_free(const ed_outbox *outbox, uint64_t budget);
 
+/** Whether a message of this charge would be accepted on the stream, as far as accounts go. */
+bool ed_outbox_has_room(const ed_outbox *outbox, uint64_t budget, uint8_t stream, uint64_t charge);
+
 /* stream_repair.c */
 
 /** Whether a newer message of its reliable sequenced lane makes it useless. */
