@@ -3,16 +3,21 @@
 #include "core/alloc.h"
 #include "core/base.h"
 
-/** One atomic step, so that of two callers at the limit one is refused. */
+/**
+ * One atomic step, so that of two callers at the limit one is refused. What is refused is never
+ * there, not even for a moment: a refund that stops at zero would take it for something charged,
+ * and taking it off then would wrap.
+ */
 static bool take(atomic_size_t *used, size_t budget, size_t charge)
 {
-    size_t before = atomic_fetch_add(used, charge);
+    size_t before = atomic_load(used);
 
-    // An empty account takes a message of any size that may be sent at all.
-    if (before == 0 || (before <= budget && charge <= budget - before))
-        return true;
-    (void)atomic_fetch_sub(used, charge);
-    return false;
+    do {
+        // An empty account takes a message of any size that may be sent at all.
+        if (before != 0 && (before > budget || charge > budget - before))
+            return false;
+    } while (!atomic_compare_exchange_weak(used, &before, before + charge));
+    return true;
 }
 
 static ed_account_stream *stream_of(const ed_account *account, uint8_t stream)
@@ -37,6 +42,16 @@ eddy_status ed_account_charge(ed_account *account, size_t budget, uint8_t stream
         return EDDY_OK;
     (void)atomic_fetch_sub(&account->used, charge);
     return EDDY_EAGAIN;
+}
+
+bool ed_account_ask(ed_account *account, eddy_connection connection)
+{
+    return atomic_exchange(&account->refused, connection) != connection;
+}
+
+void ed_account_answered(ed_account *account, eddy_connection connection)
+{
+    (void)atomic_compare_exchange_strong(&account->refused, &connection, 0);
 }
 
 /** What was charged before the stream was counted at all is not taken off it. */
@@ -79,7 +94,6 @@ void ed_account_reset(ed_account *account)
 {
     ed_account_stream *streams = atomic_load(&account->streams);
 
-    atomic_store(&account->was_refused, false);
     for (size_t i = 0; streams != NULL && i < EDDY_STREAM_COUNT; i++)
         atomic_store(&streams[i].budget, 0);
 }

@@ -16,13 +16,23 @@ typedef struct ed_account_stream {
 
 typedef struct ed_account {
     atomic_size_t used;
-    atomic_bool was_refused;              /* since EDDY_WRITABLE was last said, or never */
+    _Atomic eddy_connection refused;      /* who asked for EDDY_WRITABLE and has not taken it */
     _Atomic(ed_account_stream *) streams; /* EDDY_STREAM_COUNT of them, or NULL */
 } ed_account;
 
 /** @return EDDY_OK, or EDDY_EAGAIN with nothing charged. Any thread. */
 EDDY_MUST_CHECK eddy_status ed_account_charge(ed_account *account, size_t budget, uint8_t stream,
                                               size_t charge);
+
+/**
+ * A connection of this slot was refused. A call that was about to be refused when its connection
+ * ended must not keep the slot's next one from asking, so it is noted whose the question is.
+ * @return whether the manager is to be asked: nobody has for this connection. Any thread.
+ */
+EDDY_MUST_CHECK bool ed_account_ask(ed_account *account, eddy_connection connection);
+
+/** The question was answered, or could not be put: the next refusal asks again. Any thread. */
+void ed_account_answered(ed_account *account, eddy_connection connection);
 
 void ed_account_refund(ed_account *account, uint8_t stream, size_t charge);
 

@@ -45,7 +45,7 @@ static void open_item(eddy_manager *m, const ed_event_item *item, eddy_event *ev
     event->user_data = ed_slots_data(m->slots, item->connection);
     // Only now may another be asked for, so that no more than one waits to be taken.
     if (item->type == EDDY_WRITABLE)
-        atomic_store(&m->accounts[ed_slot_of(item->connection)].was_refused, false);
+        ed_account_answered(&m->accounts[ed_slot_of(item->connection)], item->connection);
     if (item->type == EDDY_DISCONNECTED)
         take_last(m, item);
     else if (item->type != EDDY_MESSAGE)

@@ -33,8 +33,8 @@ static eddy_status refuse(eddy_manager *m, eddy_connection connection)
         .operation = ED_OPERATION_WANT_WRITABLE};
     ed_account *account = account_of(m, connection);
 
-    if (!atomic_exchange(&account->was_refused, true) && ed_api_push(m, &command) != EDDY_OK)
-        atomic_store(&account->was_refused, false);
+    if (ed_account_ask(account, connection) && ed_api_push(m, &command) != EDDY_OK)
+        ed_account_answered(account, connection);
     return EDDY_EAGAIN;
 }
 
@@ -100,6 +100,14 @@ static ed_block *make_block(eddy_manager *m, const void *data, size_t size)
     return block;
 }
 
+/** There is no room even for one copy of the message. */
+static eddy_status refuse_if_live(eddy_manager *m, eddy_connection connection)
+{
+    if (!ed_slots_live(m->slots, connection))
+        return EDDY_ECONNECTION;
+    return atomic_load(&m->shutting_down) ? EDDY_ECLOSED : refuse(m, connection);
+}
+
 eddy_status eddy_send_with(eddy_manager *m, eddy_connection connection, eddy_guarantee guarantee,
                            uint8_t stream, const void *data, size_t size,
                            const eddy_send_options *options)
@@ -135,12 +143,11 @@ size_t eddy_broadcast(eddy_manager *m, const eddy_connection *connections, size_
     eddy_status fate = check(m, guarantee, data, size, &plain_options);
     ed_block *block = fate == EDDY_OK ? make_block(m, data, size) : NULL;
 
-    if (fate == EDDY_OK && block == NULL)
-        fate = EDDY_EAGAIN;
     for (size_t i = 0; i < count; i++) {
-        eddy_status status =
-            block == NULL ? fate
-                          : send_block(m, connections[i], guarantee, stream, block, &plain_options);
+        eddy_status status = fate != EDDY_OK ? fate
+                             : block == NULL ? refuse_if_live(m, connections[i])
+                                             : send_block(m, connections[i], guarantee, stream,
+                                                          block, &plain_options);
         accepted += status == EDDY_OK ? 1 : 0;
         if (statuses != NULL)
             statuses[i] = status;

@@ -266,6 +266,9 @@ static void enter(ed_conn *conn, const ed_conn_end *end, uint64_t now_ns)
 {
     ed_conn_end local = closed_locally(conn);
 
+    // It is granted nothing more, and must not keep those behind it waiting.
+    if (!ed_conn_is_open(conn))
+        ed_list_remove(&conn->inbox.credit.waiting);
     switch (conn->state) {
     case ED_CONN_CONNECTED:
         on_connected(conn, now_ns);

@@ -80,6 +80,7 @@ static ed_event_item disconnected_event(ed_conn *conn)
 
     conn->disconnected_pending = false;
     conn->disconnected_block = NULL;
+    conn->moved_pending = false; // if it waits for memory: nothing follows the last event
     conn->shared->stats->messages_undelivered += last.undelivered;
     memcpy(last.reason, conn->end.reason, sizeof(last.reason));
     return ed_event_of(conn->handle, EDDY_DISCONNECTED, block, &last, sizeof(last));

@@ -21,12 +21,13 @@ void ed_credit_pool_init(ed_credit_pool *pool, size_t budget, size_t max_message
     uint64_t share = windows / 2 / ed_max_u64(connections_max, 1);
 
     ED_ASSERT(budget / 2 > max_message_size && demands < room);
-    *pool = (ed_credit_pool){.windows_max = windows,
-                             .demands_max = demands,
-                             .unreliable_max =
-                                 budget / UNRELIABLE_SHARE / HEAP_NUMERATOR * HEAP_DENOMINATOR,
-                             .window_max = windows / WINDOW_SHARE,
-                             .connections_max = connections_max};
+    *pool = (ed_credit_pool){
+        .windows_max = windows,
+        .demands_max = demands,
+        .demand_max = ed_min_u64(demands, ED_STARTED_MAX * ed_charge_of(max_message_size)),
+        .unreliable_max = budget / UNRELIABLE_SHARE / HEAP_NUMERATOR * HEAP_DENOMINATOR,
+        .window_max = windows / WINDOW_SHARE,
+        .connections_max = connections_max};
     share = ed_min_u64(ed_max_u64(share, ED_CREDIT_INITIAL_MIN), ED_CREDIT_INITIAL);
     pool->window_initial = (uint32_t)share;
     pool->window_max = ed_max_u64(pool->window_max, share);
@@ -72,6 +73,16 @@ bool ed_credit_claim(ed_credit_in *credit, uint64_t charge)
 }
 
 /**
+ * What is to be granted for messages that arrive. A sender lacks credit for the two at most of
+ * which not all parts have been sent; of the others it has been charged all. A peer that begins
+ * more would otherwise wait for more room than there is, and all others behind it.
+ */
+static uint64_t demand_of(const ed_credit_in *credit)
+{
+    return ed_min_u64(credit->demand, credit->pool->demand_max);
+}
+
+/**
  * What is granted beyond the window stays reserved, and so does all that the messages which arrive
  * need, once it is there: small ones that are given back meanwhile do not eat it. A part of that is
  * given back like the rest: two that hold half each wait forever.
@@ -80,8 +91,8 @@ static void release(ed_credit_in *credit)
 {
     uint64_t granted = credit->limit - credit->consumed;
     uint64_t beyond = granted > credit->window ? granted - credit->window : 0;
-    bool has_all = credit->reserved >= credit->demand;
-    uint64_t needed = has_all ? ed_max_u64(beyond, credit->demand) : beyond;
+    bool has_all = credit->reserved >= demand_of(credit);
+    uint64_t needed = has_all ? ed_max_u64(beyond, demand_of(credit)) : beyond;
 
     ED_ASSERT(needed <= credit->reserved);
     credit->pool->demands -= credit->reserved - needed;
@@ -133,7 +144,7 @@ static void grow_window(ed_credit_in *credit, uint64_t smoothed_rtt_ns, uint64_t
 
 static uint64_t wanted_limit(const ed_credit_in *credit)
 {
-    return credit->consumed + credit->window + credit->demand;
+    return credit->consumed + credit->window + demand_of(credit);
 }
 
 /** Who waits longest gets what becomes free. */

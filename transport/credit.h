@@ -3,7 +3,8 @@
  * lacks room. All counts are cumulative bytes of charge over the life of a connection and a
  * direction:
  *
- *   consumed <= claimed <= used (by the sender) <= limit <= consumed + window + demand
+ *   consumed <= claimed <= used (by the sender) <= limit <= consumed + window + demand (at most
+ * demand_max of it)
  *
  * Used grows as messages are sent for the first time; claimed as they, or later ones, arrive;
  * consumed as the program gives them back. The limit is told in CREDIT frames and never falls.
@@ -43,6 +44,7 @@ static inline uint64_t ed_charge_of(size_t size)
 typedef struct ed_credit_pool {
     uint64_t windows_max; /* one part of it is for windows, */
     uint64_t demands_max; /* the other for large messages that have begun to arrive */
+    uint64_t demand_max;  /* of one connection: more than there may be is never waited for */
     uint64_t windows;
     uint64_t demands;
     uint64_t orphans;        /* held by the program, of connections that are over: of demands_max */

@@ -223,18 +223,19 @@ static bool check_done(ed_manager *m, uint64_t now_ns)
 
 uint64_t ed_manager_poll(ed_manager *m, uint64_t now_ns)
 {
-    if (m->parts.type->begin_poll != NULL)
-        m->parts.type->begin_poll(m->parts.type_context, now_ns);
     ed_manager_take_returns(m, now_ns);
+    if (m->parts.type->begin_poll != NULL)
+        m->parts.type->begin_poll(m->parts.type_context, now_ns); // with what came back in place
     (void)ed_manager_flush_out(m);
     bool more = ed_manager_take_datagrams(m, now_ns);
     more |= ed_manager_take_commands(m, now_ns);
     ed_manager_take_extra(m, now_ns);
     expire(m, now_ns);
+    m->is_touched = false; // until here they are served in this poll
     bool all_out = ed_manager_serve_all(m, now_ns);
     (void)ed_manager_flush_out(m);
     (void)ed_manager_flush_events(m);
-    more |= check_done(m, now_ns);
+    more |= check_done(m, now_ns) || m->is_touched;
     more |= m->parts.returns != NULL && ed_returns_came(m->parts.returns);
     if (more)
         return now_ns;
@@ -248,8 +249,10 @@ void ed_manager_touch(ed_manager *m, eddy_connection handle)
 {
     ed_manager_slot *slot = ed_manager_find_handle(m, handle);
 
-    if (slot != NULL)
-        ed_manager_add_work(m, slot);
+    if (slot == NULL)
+        return;
+    ed_manager_add_work(m, slot);
+    m->is_touched = true;
 }
 
 bool ed_manager_wants_send(const ed_manager *m)

@@ -74,7 +74,7 @@ typedef enum ed_command_kind {
     ED_COMMAND_CONNECT = 1,
     ED_COMMAND_TO_CONNECTION,
     ED_COMMAND_SHUTDOWN,
-    ED_COMMAND_POKE, /* nothing but to poll now */
+    ED_COMMAND_POKE,     /* nothing but to poll now */
     ED_COMMAND_RESOLVED, /* the address of a connection that was dialled without one */
 } ed_command_kind;
 

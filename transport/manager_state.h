@@ -43,6 +43,7 @@ struct ed_manager {
     uint64_t shutdown_until_ns;
     bool commands_ended; /* the channel is closed, and empty */
     bool is_done;
+    bool is_touched; /* a connection was, and it may have been served before in this poll */
     bool is_blocked; /* the socket had no room for all that was sent last */
 
     void *commands;  /* ED_MANAGER_BATCH items */

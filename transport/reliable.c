@@ -18,16 +18,22 @@ void ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared, uint6
     ed_cookie_init(&reliable->cookies, shared->entropy, now_ns);
 }
 
+/** Who waits longest for room to grant its peer more, or NULL. */
+static ed_conn *first_waiting(const ed_reliable *reliable)
+{
+    ed_list_node *first = ed_list_first(&reliable->room.waiting);
+
+    return first == NULL ? NULL : ED_CONTAINER(first, ed_conn, inbox.credit.waiting);
+}
+
 /** Room may have become free for those that wait to grant their peers more. */
 static void serve_waiting(ed_reliable *reliable, uint64_t now_ns)
 {
-    ed_list_node *first = NULL;
+    ed_conn *conn = NULL;
 
-    while ((first = ed_list_first(&reliable->room.waiting)) != NULL) {
-        ed_credit_in *credit = ED_CONTAINER(first, ed_credit_in, waiting);
-        ed_conn *conn = ED_CONTAINER(ED_CONTAINER(credit, ed_inbox, credit), ed_conn, inbox);
+    while ((conn = first_waiting(reliable)) != NULL) {
         ed_conn_update_credit(conn, now_ns);
-        if (ed_list_first(&reliable->room.waiting) == first) {
+        if (first_waiting(reliable) == conn) {
             ed_returns_await(reliable->shared.returns);
             return;
         }
@@ -65,7 +71,6 @@ static ed_reliable *reliable_of(const ed_conn *conn)
 static void begin_poll(void *context, uint64_t now_ns)
 {
     ed_reliable *reliable = context;
-    look_for_room(reliable); // a connection that ended may have made some
     ed_cookie_rotate(&reliable->cookies, reliable->shared.entropy, now_ns);
     serve_waiting(reliable, now_ns);
 }
@@ -146,7 +151,13 @@ static void resolved(void *connection, const eddy_address *remote, eddy_status s
 
 static void destroy(void *connection)
 {
+    ed_reliable *reliable = reliable_of(connection);
+
     ed_conn_free(connection);
+    look_for_room(reliable); // what it had queued is another's now, and so is what it had reserved
+    ed_conn *waiting = first_waiting(reliable);
+    if (waiting != NULL)
+        ed_manager_touch(reliable->manager, waiting->handle);
 }
 
 static bool continues(const void *connection, const eddy_datagram *datagram)
@@ -327,6 +338,7 @@ static bool transmit(void *connection, ed_output *output, uint64_t now_ns)
     ed_path path;
 
     output->datagram.size = ed_conn_transmit(conn, &path, output->datagram.data, now_ns);
+    look_for_room(reliable_of(conn)); // an unreliable message is settled when it leaves
     output->datagram.remote = path.remote;
     output->datagram.local = path.local;
     conn->counts.sent_datagrams += output->datagram.size > 0 ? 1 : 0;

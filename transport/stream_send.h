@@ -1,7 +1,7 @@
 /**
  * The messages a connection has accepted and not yet seen settled, and which of them leaves next:
- * first what was lost, then lanes by priority, and by weight among those of one. Split in two:
- * stream_send.c accepts and chooses, stream_repair.c hears what became of what was sent.
+ * first what was lost, then lanes by priority, and by weight among those of one. stream_send.c
+ * accepts, stream_choose.c chooses, stream_repair.c hears what became of what was sent.
  */
 #ifndef ED_STREAM_SEND_H
 #define ED_STREAM_SEND_H
@@ -209,7 +209,22 @@ void ed_outbox_end(ed_outbox *outbox);
 /** Takes a receipt that is to be told to the program; NULL: none. The block is the caller's. */
 ed_block *ed_outbox_next_receipt(ed_outbox *outbox);
 
-/* Between the two files. */
+/* Between the three files. */
+
+static inline ed_out *ed_out_of_node(ed_list_node *node)
+{
+    return node == NULL ? NULL : ED_CONTAINER(node, ed_out, record.node);
+}
+
+static inline ed_out *ed_out_of_place(ed_list_node *node)
+{
+    return node == NULL ? NULL : ED_CONTAINER(node, ed_out, place);
+}
+
+static inline ed_lane_out *ed_lane_of_turn(ed_list_node *turn)
+{
+    return ED_CONTAINER(turn, ed_lane_out, turn);
+}
 
 /** Gives the lane its turn if it has something that may leave, and takes it away if not. */
 void ed_outbox_update_turn(ed_outbox *outbox, ed_lane_out *lane);

@@ -31,7 +31,10 @@ enum {
     CONNECTIONS_MAX = 4,
     BUDGET_SIZE = 64 * 1024,
     MEMORY_MAX = 4 * 1024 * 1024,
-    EVENTS_KEPT = 8, /* messages that the program has not released */
+    EVENTS_KEPT = 8,             /* messages that the program has not released */
+    PEER_CREDIT = 20 * 1024,     /* that a peer grants at first, */
+    PEER_MESSAGE_MAX = 6 * 1024, /* and takes */
+    MESSAGE_MAX = 8 * 1024,      /* that the manager takes */
 };
 
 /** A scripted peer; its first address is that of its index. */
@@ -266,6 +269,8 @@ static void client_shakes(uint8_t index)
                                 .mode = ED_MODE_PLAIN,
                                 .suites = ED_SUITE_NULL_BIT,
                                 .datagram_size = ED_DATAGRAM_SIZE,
+                                .credit = PEER_CREDIT,
+                                .message_max = PEER_MESSAGE_MAX,
                                 .payload = {.data = peer->nonce, .size = peer->nonce[0] % 16}};
         memcpy(initiate.nonce, peer->nonce, sizeof(initiate.nonce));
         memcpy(initiate.cookie, peer->cookie, sizeof(initiate.cookie));
@@ -299,8 +304,12 @@ static void server_shakes(uint8_t index, bool accepts, uint8_t refusal)
         say(index, data, ED_RETRY_SIZE, 0, 0);
         return;
     }
-    ed_accept accept = {
-        .refusal = refusal, .suite = ED_SUITE_NULL, .id = 1, .datagram_size = ED_DATAGRAM_SIZE};
+    ed_accept accept = {.refusal = refusal,
+                        .suite = ED_SUITE_NULL,
+                        .id = 1,
+                        .datagram_size = ED_DATAGRAM_SIZE,
+                        .credit = PEER_CREDIT,
+                        .message_max = PEER_MESSAGE_MAX};
     ed_key key = ed_protect_accept_key(peer->nonce, peer->client_ephemeral);
     memcpy(accept.nonce, peer->nonce, sizeof(accept.nonce));
     memcpy(accept.ephemeral, peer->server_ephemeral, sizeof(accept.ephemeral));
@@ -391,7 +400,7 @@ static void on_event(eddy_event *event)
     }
     run.disconnected_count += event->type == EDDY_DISCONNECTED ? 1 : 0;
     if (event->type == EDDY_MESSAGE) {
-        ED_ASSERT(event->message.size <= EDDY_PIECE_SIZE_MAX);
+        ED_ASSERT(event->message.size <= EDDY_UNRELIABLE_SIZE_MAX);
         eddy_event *kept = &run.kept[run.kept_next++ % EVENTS_KEPT];
         eddy_release(run.manager, kept);
         *kept = *event;
@@ -442,11 +451,13 @@ static void advance(uint64_t duration_ns)
 
 static void program_sends(uint8_t what, uint8_t stream, uint16_t size)
 {
-    static const uint8_t data[EDDY_PIECE_SIZE_MAX];
+    static const uint8_t data[MESSAGE_MAX];
     eddy_connection to = run.connections[what % CONNECTIONS_MAX];
-    eddy_guarantee guarantee = (what & 0x80) != 0 ? EDDY_RELIABLE_ORDERED : EDDY_UNRELIABLE;
+    eddy_guarantee guarantee = (eddy_guarantee)((what >> 2) % (EDDY_RELIABLE_SEQUENCED + 1));
+    eddy_send_options options = {.expire_ms = (what & 0x80) != 0 ? stream : 0, .receipt = size};
 
-    (void)!eddy_send(run.manager, to, guarantee, stream, data, size % (sizeof(data) + 1));
+    (void)!eddy_send_with(run.manager, to, guarantee, stream, data, size % (sizeof(data) + 1),
+                          &options);
 }
 
 static void program_dials(uint8_t index)
@@ -504,7 +515,7 @@ enum order {
     ORDER_DISCONNECT,
     ORDER_DIAL,
     ORDER_ROOM,
-    ORDER_ANSWER,
+    ORDER_DECIDE,
     ORDER_LOOK,
     ORDER_COUNT
 };
@@ -556,7 +567,7 @@ static void obey_program(enum order order, uint8_t who, ed_reader *r)
         program_dials(CLIENTS);
     if (order == ORDER_ROOM)
         run.is_full = (who & 1) != 0;
-    if (order == ORDER_ANSWER)
+    if (order == ORDER_DECIDE)
         program_answers(who, value);
     if (order == ORDER_LOOK)
         program_looks(who);
@@ -595,7 +606,7 @@ static void begin(bool asks)
     config.max_connections = 3; /* one fewer than would come */
     config.max_half_open = 2;
     config.max_outgoing = 2;
-    config.max_message_size = EDDY_PIECE_SIZE_MAX;
+    config.max_message_size = MESSAGE_MAX;
     config.send_budget = BUDGET_SIZE;
     config.receive_budget = BUDGET_SIZE;
     config.unreliable_budget = BUDGET_SIZE;

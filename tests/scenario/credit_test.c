@@ -73,7 +73,7 @@ static void an_hour_unread_costs_the_budgets(void **state)
         {"in parts", 20 * KIB, 512 * KIB},
         {"the smallest budget", 1000, 64 * KIB},
     };
-    uint32_t hour_s = ed_seeds_slow_build() ? 180 : 3600;
+    uint32_t hour_s = ed_seeds_slow_build() ? 600 : 3600;
 
     (void)state;
     for (size_t i = 0; i < ED_COUNT(rows); i++) {

@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0x3b9a757b068df2fa)
+#define GOLDEN_TRACE UINT64_C(0x97c07a29a4c27fd0)
 
 enum {
     WORLDS = 8,

@@ -112,12 +112,28 @@ static void the_next_connection_has_no_budgets(void **state)
     (void)state;
     set_stream(3, 300);
     CHECK_EQ("charge", ed_account_charge(&account, BUDGET, 3, 300), EDDY_OK);
-    account.was_refused = true;
     ed_account_reset(&account);
-    CHECK("it was not refused", !account.was_refused);
     CHECK_EQ("no stream's budget", ed_account_charge(&account, BUDGET, 3, 300), EDDY_OK);
     ed_account_refund(&account, 3, 600);
     CHECK_EQ("late refunds are for the same account", account.used, 0);
+}
+
+/** A slot's connections come one after another; a call may still be about an earlier one. */
+static void each_connection_asks_once(void **state)
+{
+    enum { EARLIER = 1, NOW = 2 };
+
+    (void)state;
+    CHECK("first", ed_account_ask(&account, EARLIER));
+    CHECK("once", !ed_account_ask(&account, EARLIER));
+    ed_account_reset(&account);
+    CHECK("the next one's is its own", ed_account_ask(&account, NOW));
+    CHECK("late", ed_account_ask(&account, EARLIER));
+    CHECK("better twice than never", ed_account_ask(&account, NOW));
+    ed_account_answered(&account, EARLIER);
+    CHECK("another's answer", !ed_account_ask(&account, NOW));
+    ed_account_answered(&account, NOW);
+    CHECK("again", ed_account_ask(&account, NOW));
 }
 
 static void out_of_memory(void **state)
@@ -223,6 +239,42 @@ static void never_above_the_budget(void **state)
     CHECK_EQ("nothing is left", account.used, 0);
 }
 
+/** Asks for what the stream has no room for, again and again. */
+static atomic_bool is_asking;
+
+static void ask_for_too_much(void *context)
+{
+    struct caller *caller = context;
+
+    for (unsigned round = 0; round < 10 * ROUNDS; round++)
+        if (ed_account_charge(&account, SIZE_MAX, 1, 2 * BUDGET) == EDDY_OK) {
+            ed_account_refund(&account, 1, 2 * BUDGET);
+            caller->accepted++;
+        }
+    is_asking = false;
+}
+
+/** A refund of what was never counted on the stream meets a charge that is being refused. */
+static void late_refunds_never_wrap(void **state)
+{
+    struct caller caller = {.seed = 1};
+
+    (void)state;
+    set_stream(1, BUDGET);
+    is_asking = true;
+    CHECK_EQ("start", ed_thread_start(&caller.thread, "caller", ask_for_too_much, &caller),
+             EDDY_OK);
+    while (is_asking) {
+        size_t uncounted = 5 * BUDGET;
+        (void)atomic_fetch_add(&account.used, uncounted);
+        size_t charge = ed_account_charge(&account, SIZE_MAX, 1, 10) == EDDY_OK ? 10 : 0;
+        ed_account_refund(&account, 1, uncounted + charge);
+    }
+    ed_thread_join(&caller.thread);
+    CHECK_EQ("nothing is left", account.used, 0);
+    CHECK_EQ("nor on the stream", account.streams[1].used, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,9 +282,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_stream_has_its_own, setup, teardown),
         cmocka_unit_test_setup_teardown(a_budget_may_come_later, setup, teardown),
         cmocka_unit_test_setup_teardown(the_next_connection_has_no_budgets, setup, teardown),
+        cmocka_unit_test_setup_teardown(each_connection_asks_once, setup, teardown),
         cmocka_unit_test_setup_teardown(out_of_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(two_threads, setup, teardown),
         cmocka_unit_test_setup_teardown(never_above_the_budget, setup, teardown),
+        cmocka_unit_test_setup_teardown(late_refunds_never_wrap, setup, teardown),
     };
     return cmocka_run_group_tests_name("account", tests, NULL, NULL);
 }

@@ -458,6 +458,59 @@ static void the_send_budget(void **state)
     CHECK_EQ("exactly those accepted", arrived, accepted);
 }
 
+/** A message that there is no room for even once is refused to each, as eddy_send would have. */
+static void a_broadcast_without_room(void **state)
+{
+    static const uint8_t data[1000];
+    eddy_connection to[2] = {pair.dialled, 12345};
+    eddy_status statuses[2] = {EDDY_OK, EDDY_OK};
+
+    (void)state;
+    for (unsigned i = 0; i < 1000 && statuses[0] == EDDY_OK; i++)
+        (void)eddy_broadcast(pair.client.manager, to, 2, EDDY_RELIABLE_ORDERED, 3, data,
+                             sizeof(data), statuses);
+    CHECK_EQ("used up", statuses[0], EDDY_EAGAIN);
+    CHECK_EQ("nobody", statuses[1], EDDY_ECONNECTION);
+    run_for_ms(5000);
+    (void)take_event(&pair.client, EDDY_WRITABLE);
+    check_no_event(&pair.client, EDDY_EAGAIN);
+    eddy_shutdown(pair.client.manager, 0);
+    CHECK_EQ("none", eddy_broadcast(pair.client.manager, to, 2, EDDY_UNRELIABLE, 0, data, 1, NULL),
+             0);
+}
+
+/** What a connection that ends held of the budget is another's at once, though nothing else is due.
+ */
+static void room_of_one_that_ends(void **state)
+{
+    static const uint8_t data[1000];
+    struct side other = {0};
+    eddy_config config = config_without_pump();
+    eddy_connection second = 0;
+    eddy_status status = EDDY_OK;
+
+    (void)state;
+    config.accept = true;
+    config.max_connections = 1;
+    open_side(&other, config, 3);
+    CHECK_EQ("connect", eddy_connect_address(pair.client.manager, &other.address, &second),
+             EDDY_OK);
+    run_for_ms(200);
+    (void)take_event(&pair.client, EDDY_CONNECTED);
+    for (unsigned i = 0; status == EDDY_OK && i < 1000; i++)
+        status = eddy_send(pair.client.manager, pair.dialled, EDDY_RELIABLE_ORDERED, 3, data,
+                           sizeof(data));
+    CHECK_EQ("used up", status, EDDY_EAGAIN);
+    CHECK_EQ("for the other, too",
+             eddy_send(pair.client.manager, second, EDDY_RELIABLE_ORDERED, 3, data, sizeof(data)),
+             EDDY_EAGAIN);
+    CHECK_EQ("end", eddy_disconnect(pair.client.manager, pair.dialled, 0, NULL, 0), EDDY_OK);
+    run_for_ms(300);
+    (void)take_event(&pair.client, EDDY_DISCONNECTED);
+    CHECK_EQ("whose", take_event(&pair.client, EDDY_WRITABLE).connection, second);
+    close_side(&other);
+}
+
 /* ------------------------------------------------------------------------------- the events -- */
 
 static void a_message_and_its_release(void **state)
@@ -672,6 +725,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_last_word_needs_no_memory, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(sending_is_refused, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(the_send_budget, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(a_broadcast_without_room, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(room_of_one_that_ends, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(a_message_and_its_release, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(batches, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(a_batch_has_no_largest_size, open_pair, close_pair),

@@ -295,6 +295,56 @@ static void a_repeated_question_measures_nothing(void **state)
     CHECK("nothing is known", !server.rtt.sampled);
 }
 
+/** A move that there was no memory to tell of is not told after the last event. */
+static void nothing_follows_the_end(void **state)
+{
+    ed_block *taken = NULL;
+    ed_event_item item;
+
+    (void)state;
+    for (ed_block *block = ed_pool_take(bed.shared.notice_pool, 1); block != NULL;
+         block = ed_pool_take(bed.shared.notice_pool, 1)) {
+        block->next = taken;
+        taken = block;
+    }
+    server.moved_pending = true;
+    ed_conn_abandon(&server, EDDY_END_IDLE, now_ns);
+    do {
+        CHECK("an event", ed_conn_event(&server, &item));
+        ed_event_drop(&item);
+    } while (item.type != EDDY_DISCONNECTED);
+    for (ed_block *next = NULL; taken != NULL; taken = next) {
+        next = taken->next;
+        taken->next = NULL;
+        ed_pool_give(taken);
+    }
+    CHECK("it was the last", !ed_conn_event(&server, &item));
+    CHECK("it is over", ed_conn_is_over(&server));
+}
+
+/** A connection that ends is granted nothing more, and does not wait for it in the others' way. */
+static void who_ends_waits_for_no_room(void **state)
+{
+    static const struct {
+        const char *name;
+        bool is_peers; /* it is the peer that closes */
+    } rows[] = {{"closed here", false}, {"closed by the peer", true}};
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        CHECK_EQ(rows[i].name, open_both(NULL), 0);
+        settle(home());
+        ed_list_push_back(&bed.room.waiting, &server.inbox.credit.waiting);
+        ed_conn *closing = rows[i].is_peers ? &client : &server;
+        ed_conn_close(closing, 0, NULL, 0, now_ns);
+        ed_conn_expire(closing, now_ns);
+        settle(home());
+        CHECK(rows[i].name, !ed_conn_is_open(&server));
+        CHECK(rows[i].name, ed_list_empty(&bed.room.waiting));
+        (void)close_both(NULL);
+    }
+}
+
 /** A packet that was held up on a path which the client has left is no news. */
 static void an_old_packet_moves_nobody(void **state)
 {
@@ -427,6 +477,8 @@ int main(void)
         cmocka_unit_test(acks_of_the_old_path_say_nothing_of_the_new_one),
         cmocka_unit_test_setup_teardown(a_repeated_question_measures_nothing, open_both,
                                         close_both),
+        cmocka_unit_test_setup_teardown(nothing_follows_the_end, open_both, close_both),
+        cmocka_unit_test(who_ends_waits_for_no_room),
         cmocka_unit_test_setup_teardown(an_old_packet_moves_nobody, open_both, close_both),
         cmocka_unit_test_setup_teardown(a_challenge_waits_for_bytes, open_both, close_both),
         cmocka_unit_test_setup_teardown(the_answer_goes_where_the_challenge_came_from, open_both,

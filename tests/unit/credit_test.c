@@ -383,6 +383,26 @@ static void who_wants_no_more_does_not_wait(void **state)
         ed_credit_in_free(&many[i]);
 }
 
+/** Who begins more than there can ever be room for gets room for two, and is in nobody's way. */
+static void who_begins_too_much_keeps_nobody_out(void **state)
+{
+    ed_credit_in greedy, modest;
+
+    (void)state;
+    open_credit(&greedy);
+    for (unsigned i = 0; i < 5; i++)
+        begin_large(&greedy, LARGEST);
+    CHECK("more than there is", greedy.demand > pool.demands_max);
+    CHECK("it does not wait for that", !ed_list_linked(&greedy.waiting));
+    CHECK_EQ("reserved", pool.demands, 2 * ed_charge_of(LARGEST));
+    open_credit(&modest);
+    begin_large(&modest, 20000);
+    CHECK("another's turn", !ed_list_linked(&modest.waiting));
+    CHECK_EQ("granted whole", modest.limit, modest.window + ed_charge_of(20000));
+    ed_credit_in_free(&greedy);
+    ed_credit_in_free(&modest);
+}
+
 /** The window of who waits for room for a large message goes on. */
 static void who_waits_goes_on_with_its_window(void **state)
 {
@@ -571,6 +591,7 @@ int main(void)
         cmocka_unit_test_setup(what_is_reserved_stays_until_the_message_is_here, setup),
         cmocka_unit_test_setup(first_come_first_served, setup),
         cmocka_unit_test_setup(who_wants_no_more_does_not_wait, setup),
+        cmocka_unit_test_setup(who_begins_too_much_keeps_nobody_out, setup),
         cmocka_unit_test_setup(who_waits_goes_on_with_its_window, setup),
         cmocka_unit_test_setup(orphans_take_room, setup),
         cmocka_unit_test_setup(a_crowd_goes_on, setup),

@@ -1,0 +1,319 @@
+/** What leaves next, and that it has left: first what was lost, then the lanes in their turns. */
+#include "transport/packet.h"
+#include "transport/replay.h"
+#include "transport/stream_send.h"
+
+enum {
+    QUANTUM = 32, /* bytes for each unit of weight, in turn */
+    /* What a packet has room for if it has nothing else in it, and whatever its header is: more is
+       never used, or what was lost might not fit again. */
+    ROOM_MAX = ED_DATAGRAM_SIZE - ED_PACKET_HEADER_SIZE_MAX - ED_TAG_SIZE,
+};
+
+static void starve(ed_outbox *outbox, ed_lane_out *lane)
+{
+    ed_list_remove(&lane->turn);
+    ed_list_push_back(&outbox->starved, &lane->turn);
+}
+
+/* --------------------------------------------------------------------------------- choosing -- */
+
+static ed_message_frame frame_of(const ed_out *out, uint64_t sequence, uint32_t offset,
+                                 uint32_t size)
+{
+    bool in_parts = ed_is_in_parts(out->size);
+
+    static_assert((int)ED_LANE_WINDOW <= (int)ED_SEQUENCE_SHORT_OUTSTANDING,
+                  "two bytes of sequence are always enough");
+    ed_message_frame frame = {.guarantee = out->lane->guarantee,
+                              .stream = out->lane->stream,
+                              .fragment = in_parts,
+                              .data = {.data = out->block->data + offset, .size = size}};
+    if (ed_frame_has_sequence(frame.guarantee, in_parts)) {
+        frame.sequence_bits = 16;
+        frame.sequence = (uint16_t)sequence;
+    }
+    if (in_parts) {
+        frame.whole_size = out->size;
+        frame.fragment_index = offset / ED_FRAGMENT_UNIT;
+    }
+    return frame;
+}
+
+static bool frame_fits(const ed_message_frame *frame, size_t room)
+{
+    return ed_frame_message_overhead(frame) + frame->data.size <= room;
+}
+
+/** The first sending of a message, or of its next part. @return false if it does not fit. */
+static bool make_first(ed_out *out, size_t room, ed_outgoing *next)
+{
+    uint32_t left = out->size - out->sent_size;
+    uint64_t sequence = out->is_begun ? out->sequence : out->lane->next_sequence;
+
+    *next = (ed_outgoing){.out = out, .message = frame_of(out, sequence, out->sent_size, left)};
+    if (frame_fits(&next->message, room))
+        return true;
+    size_t overhead = ed_frame_message_overhead(&next->message);
+    if (!ed_is_in_parts(out->size) || room < overhead + ED_PART_SIZE_MIN)
+        return false;
+    // As much as fits, in whole units; what the length takes was reckoned for all that is left.
+    next->message.data.size = (room - overhead) / ED_FRAGMENT_UNIT * ED_FRAGMENT_UNIT;
+    return true;
+}
+
+bool ed_outbox_again(const ed_outbox *outbox, ed_part *part, size_t room, ed_outgoing *next)
+{
+    ed_out *out = part->out;
+
+    (void)outbox;
+    *next = (ed_outgoing){.out = out, .part = part, .is_skip = out->is_skip};
+    if (out->is_skip) {
+        next->skip = (ed_skip_frame){.guarantee = out->lane->guarantee,
+                                     .stream = out->lane->stream,
+                                     .sequence = (uint32_t)out->sequence,
+                                     .charge = ed_charge_upto(out->size, out->sent_size)};
+        return room >= ED_SKIP_SIZE_MAX;
+    }
+    next->message = frame_of(out, out->sequence, part->offset, part->size);
+    return frame_fits(&next->message, room);
+}
+
+/** What the next sending of a reliable message costs of the peer's credit. */
+static uint64_t cost_of(const ed_out *out, size_t size)
+{
+    uint64_t before = out->is_begun ? ed_charge_upto(out->size, out->sent_size) : 0;
+
+    return ed_charge_upto(out->size, out->sent_size + size) - before;
+}
+
+/**
+ * Whether one more large message may be begun: at most two; the second only if it is urgent, and
+ * there is credit for all of it: else neither might have enough to end.
+ */
+static bool may_start(const ed_outbox *outbox, const ed_out *out)
+{
+    if (!ed_is_in_parts(out->size) || out->is_begun || outbox->started_count == 0)
+        return true;
+    return outbox->started_count < ED_STARTED_MAX &&
+           out->lane->priority < outbox->started_priority &&
+           ed_charge_of(out->size) <= outbox->credit_limit - outbox->credit_used;
+}
+
+/** Whether credit lets the lane's next message, of which `size` bytes would leave, go. */
+static bool affords(ed_outbox *outbox, const ed_out *out, size_t size)
+{
+    if (!ed_lane_is_reliable(out->lane))
+        return true;
+    if (!may_start(outbox, out))
+        return false;
+    // Who is short first is served first: otherwise small messages would starve a large one.
+    outbox->is_short |= cost_of(out, size) > outbox->credit_limit - outbox->credit_used;
+    return !outbox->is_short;
+}
+
+/**
+ * Whether the packet may carry one more new message of the lane: with no more than
+ * ED_LANE_BURST_MAX a packet that comes as late as the replay window allows is still known by its
+ * sequences.
+ */
+static bool burst_allows(const ed_out *out, uint64_t packet)
+{
+    const ed_lane_out *lane = out->lane;
+
+    return !ed_lane_is_reliable(lane) || lane->burst_packet != packet ||
+           lane->burst_count < ED_LANE_BURST_MAX;
+}
+
+/** Whether the lane has its turn; if it has had its share, it is the next one's. */
+static bool has_turn(ed_outbox *outbox, ed_lane_out *lane)
+{
+    if (lane->allowance > 0)
+        return true;
+    lane->allowance += (int32_t)lane->weight * QUANTUM;
+    ed_list_remove(&lane->turn);
+    ed_list_push_back(&outbox->turns[lane->priority], &lane->turn);
+    return false;
+}
+
+/** What became of a lane that was looked at. */
+typedef enum choice {
+    CHOSEN,
+    NOT_NOW,   /* another lane may have something */
+    TURN_OVER, /* it has had its share, and went to the end of the queue */
+    FULL,      /* the packet is */
+} choice;
+
+static choice choose_of(ed_outbox *outbox, ed_lane_out *lane, size_t room, uint64_t packet,
+                        ed_outgoing *next)
+{
+    ed_out *out = ed_out_of_node(ed_list_first(&lane->fresh));
+
+    if (!burst_allows(out, packet))
+        return NOT_NOW;
+    if (!has_turn(outbox, lane))
+        return TURN_OVER;
+    if (!make_first(out, room, next))
+        return FULL;
+    if (affords(outbox, out, next->message.data.size))
+        return CHOSEN;
+    starve(outbox, lane);
+    return NOT_NOW;
+}
+
+static choice choose_in(ed_outbox *outbox, const ed_list *turns, size_t room, uint64_t packet,
+                        ed_outgoing *next)
+{
+    ed_list_node *node = ed_list_first(turns);
+
+    while (node != NULL) {
+        ed_list_node *behind = ed_list_next(turns, node);
+        choice got = choose_of(outbox, ed_lane_of_turn(node), room, packet, next);
+        if (got == CHOSEN || got == FULL)
+            return got;
+        if (got != TURN_OVER || behind != NULL)
+            node = behind; // else it is the only one left, and has its next turn
+    }
+    return NOT_NOW;
+}
+
+bool ed_outbox_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing *next)
+{
+    ed_list_node *lost = ed_list_first(&outbox->lost);
+
+    if (lost != NULL)
+        return ed_outbox_again(outbox, ED_CONTAINER(lost, ed_part, record.node), room, next);
+    room = ed_min_size(room, ROOM_MAX);
+    outbox->is_out_of_memory = outbox->fresh_count > 0 && !ed_records_reserve(&outbox->parts);
+    if (outbox->fresh_count == 0 || outbox->is_out_of_memory)
+        return false;
+    for (size_t i = 0; i < EDDY_PRIORITY_COUNT; i++) {
+        choice got = choose_in(outbox, &outbox->turns[i], room, packet, next);
+        if (got != NOT_NOW)
+            return got == CHOSEN;
+    }
+    return false;
+}
+
+bool ed_outbox_has_next(ed_outbox *outbox)
+{
+    ed_outgoing next;
+
+    return ed_outbox_next(outbox, ROOM_MAX, UINT64_MAX, &next);
+}
+
+/* ------------------------------------------------------------------------------------- sent -- */
+
+/** One more new message of the lane is in the packet. */
+static void count_burst(ed_lane_out *lane, uint64_t packet)
+{
+    static_assert((ED_REPLAY_WINDOW * ED_LANE_BURST_MAX) + 2 * ED_LANE_WINDOW <= 1 << 16,
+                  "two bytes of sequence tell the oldest acceptable message from the newest");
+    if (lane->burst_packet != packet)
+        lane->burst_count = 0;
+    lane->burst_packet = packet;
+    lane->burst_count++;
+    ED_ASSERT(lane->burst_count <= ED_LANE_BURST_MAX);
+}
+
+static void begin(ed_outbox *outbox, ed_out *out, uint64_t packet)
+{
+    ed_lane_out *lane = out->lane;
+
+    out->is_begun = true;
+    out->first_packet = packet;
+    if (ed_frame_has_sequence(lane->guarantee, ed_is_in_parts(out->size)))
+        out->sequence = lane->next_sequence++;
+    lane->sent++;
+    if (!ed_lane_is_reliable(lane))
+        return;
+    count_burst(lane, packet);
+    ed_list_push_back(&lane->begun, &out->place);
+    if (!ed_is_in_parts(out->size))
+        return;
+    if (outbox->started_count++ == 0)
+        outbox->started_priority = lane->priority;
+}
+
+static ed_part *make_part(ed_outbox *outbox, const ed_outgoing *next, uint64_t packet)
+{
+    ed_part *part = ed_records_take(&outbox->parts); // ed_outbox_next has reserved it
+
+    *part = (ed_part){.record = part->record,
+                      .out = next->out,
+                      .first_packet = packet,
+                      .last_packet = packet,
+                      .offset = next->out->sent_size,
+                      .size = (uint32_t)next->message.data.size};
+    ed_list_push_back(&next->out->parts, &part->sibling);
+    return part;
+}
+
+void ed_out_leave_fresh(ed_outbox *outbox, ed_out *out)
+{
+    bool is_started = ed_is_in_parts(out->size) && out->is_begun;
+
+    ED_ASSERT(outbox->fresh_count > 0 && ed_list_linked(&out->record.node));
+    outbox->fresh_count--;
+    ed_list_remove(&out->record.node);
+    if (!ed_lane_is_reliable(out->lane)) {
+        ed_list_remove(&out->place);
+        outbox->unreliable_size -= out->size;
+        outbox->hasty_count -= out->now_or_never ? 1 : 0;
+        return;
+    }
+    ED_ASSERT(!is_started || outbox->started_count > 0);
+    outbox->started_count -= is_started ? 1 : 0;
+    if (is_started || outbox->is_short)
+        ed_outbox_feed(outbox); // another may wait for its end, or behind it for credit
+}
+
+/** @return the part that stands for it in the packet, or NULL where none is wanted. */
+static ed_part *sent_first(ed_outbox *outbox, const ed_outgoing *next, uint64_t packet)
+{
+    ed_out *out = next->out;
+    ed_lane_out *lane = out->lane;
+    uint32_t size = (uint32_t)next->message.data.size;
+    bool is_heard_of = ed_lane_is_reliable(lane) || out->receipt != NULL;
+
+    if (ed_lane_is_reliable(lane))
+        outbox->credit_used += cost_of(out, size);
+    if (!out->is_begun)
+        begin(outbox, out, packet);
+    ed_part *part = is_heard_of ? make_part(outbox, next, packet) : NULL;
+    out->sent_size += size;
+    lane->allowance -= (int32_t)(size + ed_frame_message_overhead(&next->message));
+    if (out->sent_size < out->size)
+        return part;
+    ed_out_leave_fresh(outbox, out);
+    if (!is_heard_of)
+        ed_out_forget(outbox, out);
+    return part;
+}
+
+static void sent_again(ed_outbox *outbox, ed_part *part, uint64_t packet)
+{
+    if (outbox->lost_hint == &part->record.node)
+        outbox->lost_hint = NULL;
+    ed_list_remove(&part->record.node);
+    part->is_lost = false;
+    part->last_packet = packet;
+    part->out->lane->resent += part->out->is_skip ? 0 : 1;
+}
+
+bool ed_outbox_on_sent(ed_outbox *outbox, const ed_outgoing *next, uint64_t packet,
+                       ed_sent_ref *ref)
+{
+    ed_lane_out *lane = next->out->lane;
+    ed_part *part = next->part;
+
+    if (part != NULL)
+        sent_again(outbox, part, packet);
+    else
+        part = sent_first(outbox, next, packet);
+    ed_outbox_update_turn(outbox, lane);
+    if (part == NULL)
+        return false;
+    *ref = (ed_sent_ref){.slot = part->record.index, .generation = part->record.generation};
+    return true;
+}
