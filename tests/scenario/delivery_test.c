@@ -7,6 +7,7 @@
 
 #include "tests/support/check.h"
 #include "tests/support/seeds.h"
+#include "tests/support/seen.h"
 #include "tests/support/weather.h"
 
 enum {
@@ -23,7 +24,6 @@ enum {
     QUIET_LIMIT_S = 30,
     FLUSH_MS = 5000,
     SHUTDOWN_LIMIT_S = 15,
-    FOLLOWS_MOVES = 1, /* whether a connection survives that its client's address changes */
 };
 
 static const char *program;
@@ -37,21 +37,8 @@ static struct {
     uint64_t reads_ns[ED_CLUSTER_NODES_MAX]; /* when one that does not read does so again */
 } world;
 
-/** What happened over all seeds: a test that met no fault has tested nothing. */
-static struct {
-    eddy_stats stats;
-    ed_link_stats links;
-    uint64_t crashes;
-    uint64_t server_crashes;
-    uint64_t pauses;
-    uint64_t moves;
-    uint64_t ends[EDDY_END_DUPLICATE + 1];
-    uint64_t outcomes[EDDY_OUTCOME_EXPIRED + 1];
-    uint64_t writables;
-    uint64_t broadcasts;
-    uint64_t healed_max_ns;
-    uint64_t memory_max; /* per mille of what was allowed */
-} seen;
+/** What happened over all seeds. */
+static ed_seen seen;
 
 static ed_node *node_at(size_t i)
 {
@@ -69,8 +56,7 @@ static uint64_t draw_time_ns(uint64_t limit_ms)
     return now_ns() + (1 + ed_rng_below(&world.rng, limit_ms)) * ED_NS_PER_MS;
 }
 
-/* ------------------------------------------------------------------------------------- faults --
- */
+/* ----------------------------------------------------------------------------------- faults -- */
 
 static size_t draw_client(void)
 {
@@ -128,7 +114,7 @@ static void move(void)
 {
     ed_node *node = node_at(draw_client());
 
-    if (FOLLOWS_MOVES == 0 || node->manager == NULL)
+    if (node->manager == NULL)
         return;
     ed_node_rebind(node);
     seen.moves++;
@@ -180,8 +166,7 @@ static void (*const happenings[])(void) = {
     disconnect,   set_stream,   set_stream,   broadcast,    broadcast,
 };
 
-/* ------------------------------------------------------------------------------------ traffic --
- */
+/* ---------------------------------------------------------------------------------- traffic -- */
 
 /** What has crashed comes back, who does not read does again, and who is alone dials. */
 static void tend(size_t i)
@@ -244,8 +229,7 @@ static void talk(void)
         tick(true);
 }
 
-/* ------------------------------------------------------------------------------------ healing --
- */
+/* ---------------------------------------------------------------------------------- healing -- */
 
 /** Whether every client is connected to the server that runs, and each of the two knows it. */
 static bool all_connected(void)
@@ -314,109 +298,7 @@ static void await_quiet(void)
     } while (repairs() != before);
 }
 
-/* ------------------------------------------------------------------------------------ counting --
- */
-
-static void add_link(size_t from, size_t to)
-{
-    const ed_link *link =
-        ed_world_link(world.cluster.world, node_at(from)->host, node_at(to)->host);
-    if (link == NULL)
-        return;
-    ed_link_stats stats = ed_link_get_stats(link);
-
-    seen.links.lost += stats.lost;
-    seen.links.lost_burst += stats.lost_burst;
-    seen.links.duplicated += stats.duplicated;
-    seen.links.reordered += stats.reordered;
-    seen.links.corrupted += stats.corrupted;
-    seen.links.queue_dropped += stats.queue_dropped;
-    seen.links.partition_dropped += stats.partition_dropped;
-}
-
-static void add_endpoint(const ed_endpoint *endpoint)
-{
-    for (size_t i = 0; i < ED_COUNT(seen.outcomes); i++)
-        seen.outcomes[i] += endpoint->outcomes[i];
-    seen.ends[endpoint->end.end]++;
-    seen.writables += endpoint->writables;
-}
-
-static void add_counters(void)
-{
-    eddy_stats stats = ed_cluster_stats(&world.cluster);
-
-#define X(name, text) seen.stats.name += stats.name;
-    EDDY_STATS_MAP(X)
-#undef X
-    for (size_t n = 0; n < world.cluster.node_count; n++) {
-        for (size_t i = 0; i < node_at(n)->endpoint_count; i++)
-            add_endpoint(&node_at(n)->endpoints[i]);
-        if (n > 0) {
-            add_link(n, 0);
-            add_link(0, n);
-        }
-        uint64_t share = node_at(n)->memory.peak_size * 1000 / node_at(n)->memory_max;
-        seen.memory_max = ed_max_u64(seen.memory_max, share);
-    }
-}
-
-/** A run in which some mechanism never had to work says nothing about it. */
-static void check_all_happened(void)
-{
-    const struct {
-        const char *name;
-        uint64_t count;
-    } rows[] = {
-        {"lost on the way", seen.links.lost},
-        {"lost in a burst", seen.links.lost_burst},
-        {"duplicated", seen.links.duplicated},
-        {"reordered", seen.links.reordered},
-        {"corrupted", seen.links.corrupted},
-        {"dropped by a queue", seen.links.queue_dropped},
-        {"dropped by a partition", seen.links.partition_dropped},
-        {"crashes", seen.crashes},
-        {"of these, of servers", seen.server_crashes},
-        {"programs that did not read", seen.pauses},
-        {"rebinds", FOLLOWS_MOVES == 0 ? 1 : seen.moves},
-        {"broadcasts accepted", seen.broadcasts},
-        {"forged", seen.stats.dropped_forged},
-        {"replayed", seen.stats.dropped_replayed},
-        {"messages delivered", seen.stats.messages_delivered},
-        {"messages resent", seen.stats.messages_resent},
-        {"messages that came twice", seen.stats.messages_duplicate},
-        {"messages reassembled", seen.stats.messages_reassembled},
-        {"messages incomplete", seen.stats.messages_incomplete},
-        {"messages expired", seen.stats.messages_expired},
-        {"messages superseded", seen.stats.messages_superseded},
-        {"messages skipped", seen.stats.messages_skipped},
-        {"messages stale", seen.stats.messages_stale},
-        {"messages shed", seen.stats.messages_shed},
-        {"messages shed, received", seen.stats.messages_shed_received},
-        {"messages undelivered", seen.stats.messages_undelivered},
-        {"sends refused", seen.stats.sends_refused},
-        {"writable again", seen.writables},
-        {"credits", seen.stats.credits_sent},
-        {"packets lost", seen.stats.packets_lost},
-        {"packets lost by mistake", seen.stats.packets_spurious},
-        {"probes", seen.stats.probes_sent},
-        {"keepalives", seen.stats.keepalives_sent},
-        {"receipts: acknowledged", seen.outcomes[EDDY_OUTCOME_ACKED]},
-        {"receipts: lost", seen.outcomes[EDDY_OUTCOME_LOST]},
-        {"receipts: expired", seen.outcomes[EDDY_OUTCOME_EXPIRED]},
-        {"ends: closed", seen.ends[EDDY_END_CLOSED_REMOTE]},
-        {"ends: idle", seen.ends[EDDY_END_IDLE]},
-        {"ends: replaced", seen.ends[EDDY_END_REPLACED]},
-    };
-
-    for (size_t i = 0; i < ED_COUNT(rows); i++) {
-        (void)printf("%-28s %llu\n", rows[i].name, (unsigned long long)rows[i].count);
-        CHECK(rows[i].name, rows[i].count > 0);
-    }
-}
-
-/* ----------------------------------------------------------------------------------- one seed --
- */
+/* --------------------------------------------------------------------------------- one seed -- */
 
 static void open_world(uint64_t seed)
 {
@@ -468,7 +350,7 @@ static void run_seed(uint64_t seed)
     ed_cluster_shut_down(&world.cluster, FLUSH_MS, SHUTDOWN_LIMIT_S * ED_NS_PER_S);
     check_ends();
     check_last();
-    add_counters();
+    ed_seen_add(&seen, &world.cluster);
     ed_cluster_close(&world.cluster);
 }
 
@@ -485,7 +367,7 @@ static void all_is_delivered_in_every_world(void **state)
                  (unsigned long long)(seen.memory_max / 10),
                  (unsigned long long)(seen.memory_max % 10));
     if (seeds.count > 1)
-        check_all_happened();
+        ed_seen_check_all(&seen);
 }
 
 int main(int argc, char **argv)

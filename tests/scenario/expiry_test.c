@@ -71,8 +71,7 @@ static void finish(void)
     ed_cluster_close(&cluster);
 }
 
-/* ----------------------------------------------------------------------------------- deadlines --
- */
+/* -------------------------------------------------------------------------------- deadlines -- */
 
 /** What was sent into the void expires on time; what comes after it says how many are missing. */
 static void what_expires_is_skipped(void **state)
@@ -215,8 +214,7 @@ static void unreliable_ones_expire_in_the_queue(void **state)
     finish();
 }
 
-/* -------------------------------------------------------------------------------- now or never --
- */
+/* ----------------------------------------------------------------------------- now or never -- */
 
 static void now_or_never(void **state)
 {
@@ -251,8 +249,7 @@ static void now_or_never(void **state)
     }
 }
 
-/* ------------------------------------------------------------------------------------ overtaken --
- */
+/* -------------------------------------------------------------------------------- overtaken -- */
 
 /** Of many that are lost only the newest is sent again. */
 static void the_newest_overtakes(void **state)
@@ -280,8 +277,7 @@ static void the_newest_overtakes(void **state)
     finish();
 }
 
-/* ------------------------------------------------------------------------------------- receipts --
- */
+/* --------------------------------------------------------------------------------- receipts -- */
 
 /** Every message has one receipt, whatever becomes of the connection, and all before its end. */
 static void an_end_tells_all_receipts(void **state)
@@ -328,8 +324,7 @@ static void nothing_is_told_after_the_end(void **state)
     ed_cluster_close(&cluster);
 }
 
-/* -------------------------------------------------------------------------------------- budgets --
- */
+/* ---------------------------------------------------------------------------------- budgets -- */
 
 /** How many messages are accepted while nothing gets away; then they do. */
 static size_t fill(ed_endpoint *endpoint)

@@ -66,7 +66,7 @@ static void finish(void)
     ed_cluster_close(&cluster);
 }
 
-/* -------------------------------------------------------------------------------- priorities -- */
+/* ------------------------------------------------------------------------------- priorities -- */
 
 /** While the more important stream has anything to send, the other sends nothing new. */
 static void the_more_important_goes_first(void **state)
@@ -147,7 +147,7 @@ static void a_large_message_holds_nobody_up(void **state)
     }
 }
 
-/* ----------------------------------------------------------------------------------- weights -- */
+/* ---------------------------------------------------------------------------------- weights -- */
 
 /** Streams that always have something to send get bytes as their weights are. */
 static void weights_are_shares(void **state)

@@ -48,7 +48,7 @@ static void close_pair(void)
     ed_cluster_close(&cluster);
 }
 
-/* --------------------------------------------------------------------------------- what fits -- */
+/* -------------------------------------------------------------------------------- what fits -- */
 
 /** Sends both ways, one after another where the newest alone would be enough. */
 static void send_each(eddy_guarantee guarantee, size_t size)
@@ -135,8 +135,7 @@ static void the_largest_of_all_arrives(void **state)
     close_pair();
 }
 
-/* ------------------------------------------------------------------------------ what does not --
- */
+/* ---------------------------------------------------------------------------- what does not -- */
 
 static void what_is_too_large_is_refused(void **state)
 {

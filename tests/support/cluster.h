@@ -126,9 +126,6 @@ void ed_cluster_await_disconnected(ed_cluster *cluster, const ed_endpoint *endpo
 /** Whether an end is of a manager that runs, and has not ended. */
 bool ed_node_is_live(const ed_node *node, const ed_endpoint *endpoint);
 
-/** The endpoint's node. */
-ed_node *ed_cluster_node_of(ed_cluster *cluster, const ed_endpoint *endpoint);
-
 /** Whether every reliable message sent to an endpoint that is still connected has come. */
 bool ed_cluster_all_delivered(const ed_cluster *cluster);
 
@@ -146,6 +143,9 @@ void ed_cluster_check_settled(ed_cluster *cluster);
 
 /** Shuts everything down politely and checks that every connection has ended exactly once. */
 void ed_cluster_shut_down(ed_cluster *cluster, uint32_t flush_ms, uint64_t limit_ns);
+
+/** Adds one manager's counters to others. */
+void ed_stats_add(eddy_stats *total, const eddy_stats *stats);
 
 /** The sum over all nodes, managers that have crashed included. */
 eddy_stats ed_cluster_stats(const ed_cluster *cluster);

@@ -46,6 +46,12 @@ typedef struct ed_ledger {
     ed_book **books[ED_GUARANTEE_COUNT]; /* EDDY_STREAM_COUNT of them, or NULL */
 } ed_ledger;
 
+/** Whether each message of the guarantee must come by itself, unless it may expire. */
+static inline bool ed_guarantee_owes_each(eddy_guarantee guarantee)
+{
+    return guarantee == EDDY_RELIABLE_UNORDERED || guarantee == EDDY_RELIABLE_ORDERED;
+}
+
 void ed_ledger_free(ed_ledger *ledger);
 
 /** The lane, or NULL if it was never used. */

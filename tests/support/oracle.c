@@ -60,12 +60,6 @@ static bool is_sequenced(eddy_guarantee guarantee)
     return guarantee == EDDY_UNRELIABLE_SEQUENCED || guarantee == EDDY_RELIABLE_SEQUENCED;
 }
 
-/** Whether each message of the guarantee must come by itself, unless it may expire. */
-static bool is_each_owed(eddy_guarantee guarantee)
-{
-    return guarantee == EDDY_RELIABLE_UNORDERED || guarantee == EDDY_RELIABLE_ORDERED;
-}
-
 /* ----------------------------------------------------------------------------------- sending -- */
 
 static size_t draw_size(const ed_endpoint *endpoint, eddy_guarantee guarantee, uint8_t stream,
@@ -124,7 +118,7 @@ void ed_endpoint_on_sent(ed_endpoint *endpoint, eddy_guarantee guarantee, uint8_
     book->expires_unheard |= note->may_expire && !note->wants_receipt;
     if (ed_note_is_counted(note, guarantee))
         book->tiny_sent[note->size]++;
-    endpoint->owed += is_each_owed(guarantee) && !note->may_expire ? 1 : 0;
+    endpoint->owed += ed_guarantee_owes_each(guarantee) && !note->may_expire ? 1 : 0;
     endpoint->receipts_wanted += note->wants_receipt ? 1 : 0;
     *(is_reliable(guarantee) ? &endpoint->reliable_sent : &endpoint->unreliable_sent) += 1;
 }
@@ -148,7 +142,7 @@ static void take_counted(ed_endpoint *endpoint, ed_book *book, const eddy_event_
                                             &note, message->data));
     book->tiny_came[note.size]++;
     book->came++;
-    from->owed -= is_each_owed(message->guarantee) ? 1 : 0;
+    from->owed -= ed_guarantee_owes_each(message->guarantee) ? 1 : 0;
 }
 
 /** Which one it is. */
@@ -202,7 +196,7 @@ static void take_known(ed_endpoint *endpoint, ed_book *book, const eddy_event_me
           ed_ledger_matches(&from->ledger, guarantee, message->stream, note, message->data));
     CHECK(endpoint->name, !note->has_come);
     // Only what was never sent is lost for certain.
-    CHECK(endpoint->name, !is_each_owed(guarantee) || note->outcome != EDDY_OUTCOME_LOST);
+    CHECK(endpoint->name, !ed_guarantee_owes_each(guarantee) || note->outcome != EDDY_OUTCOME_LOST);
     if (guarantee == EDDY_RELIABLE_ORDERED || is_sequenced(guarantee))
         check_order(endpoint, book, index, guarantee);
     check_skipped(endpoint, book, index, message);
@@ -210,7 +204,7 @@ static void take_known(ed_endpoint *endpoint, ed_book *book, const eddy_event_me
     book->came++;
     book->skipped += message->skipped;
     book->next = index + 1;
-    from->owed -= is_each_owed(guarantee) && !note->may_expire ? 1 : 0;
+    from->owed -= ed_guarantee_owes_each(guarantee) && !note->may_expire ? 1 : 0;
 }
 
 static void take_from_peer(ed_endpoint *endpoint, const eddy_event_message *message)
@@ -316,8 +310,8 @@ static void take_receipt(ed_endpoint *endpoint, const eddy_event_receipt *receip
     CHECK_EQ(endpoint->name, note->outcome, 0); // it is told once
     CHECK(endpoint->name,
           receipt->outcome >= EDDY_OUTCOME_ACKED && receipt->outcome <= EDDY_OUTCOME_EXPIRED);
-    CHECK(endpoint->name,
-          receipt->outcome != EDDY_OUTCOME_LOST || !is_each_owed(guarantee) || !note->has_come);
+    CHECK(endpoint->name, receipt->outcome != EDDY_OUTCOME_LOST ||
+                              !ed_guarantee_owes_each(guarantee) || !note->has_come);
     note->outcome = (uint8_t)receipt->outcome;
     endpoint->receipts_told++;
     endpoint->outcomes[receipt->outcome]++;
@@ -375,77 +369,4 @@ void ed_endpoint_take(ed_endpoint *endpoint, const eddy_event *event, uint64_t n
         break;
     }
     fail_msg("%s: an event of type %d", endpoint->name, (int)event->type);
-}
-
-/* ------------------------------------------------------------------------------------- sums -- */
-
-/** Whether the newest message of a reliable sequenced lane has not come. */
-static bool owes_newest(const ed_book *book)
-{
-    if (book == NULL || book->count == 0)
-        return false;
-    const ed_note *newest = &book->notes[book->count - 1];
-    if (newest->size < ED_NOTE_HEADER_SIZE)
-        return book->tiny_came[newest->size] == 0;
-    return !newest->has_come && !newest->may_expire;
-}
-
-bool ed_endpoint_owes(const ed_endpoint *endpoint)
-{
-    ed_book *const *books = endpoint->ledger.books[EDDY_RELIABLE_SEQUENCED];
-
-    for (size_t i = 0; books != NULL && i < EDDY_STREAM_COUNT; i++)
-        if (owes_newest(books[i]))
-            return true;
-    return endpoint->owed > 0;
-}
-
-static void check_note(const ed_endpoint *endpoint, eddy_guarantee guarantee, const ed_note *note,
-                       ed_unheard *unheard)
-{
-    if (note->wants_receipt && note->outcome == 0)
-        fail_msg("%s: node %u never heard of its message %u of %u bytes, guarantee %d",
-                 endpoint->name, endpoint->node, note->number, note->size, (int)guarantee);
-    if (note->outcome != EDDY_OUTCOME_ACKED || note->has_come ||
-        ed_note_is_counted(note, guarantee))
-        return;
-    CHECK(endpoint->name, !is_each_owed(guarantee)); // it did arrive
-    *(is_reliable(guarantee) ? &unheard->sequenced : &unheard->unreliable) += 1;
-}
-
-static void check_book(const ed_endpoint *endpoint, eddy_guarantee guarantee, const ed_book *book,
-                       ed_unheard *unheard)
-{
-    uint32_t expired = 0;
-
-    for (uint32_t i = 0; i < book->count; i++) {
-        check_note(endpoint, guarantee, &book->notes[i], unheard);
-        expired += i < book->next && !book->notes[i].has_come &&
-                           book->notes[i].outcome == EDDY_OUTCOME_EXPIRED
-                       ? 1
-                       : 0;
-    }
-    if (guarantee == EDDY_RELIABLE_ORDERED && !book->expires_unheard)
-        CHECK_EQ(endpoint->name, book->skipped, expired);
-}
-
-void ed_endpoint_check_settled(const ed_endpoint *endpoint, ed_unheard *unheard)
-{
-    for (int g = 0; g < ED_GUARANTEE_COUNT; g++)
-        for (size_t i = 0; endpoint->ledger.books[g] != NULL && i < EDDY_STREAM_COUNT; i++)
-            if (endpoint->ledger.books[g][i] != NULL)
-                check_book(endpoint, (eddy_guarantee)g, endpoint->ledger.books[g][i], unheard);
-    CHECK_EQ(endpoint->name, endpoint->receipts_told, endpoint->receipts_wanted);
-    CHECK(endpoint->name, !endpoint->awaits_writable);
-    CHECK(endpoint->name, !ed_endpoint_owes(endpoint));
-}
-
-uint64_t ed_endpoint_sent(const ed_endpoint *endpoint)
-{
-    return endpoint->reliable_sent;
-}
-
-uint64_t ed_endpoint_received(const ed_endpoint *endpoint)
-{
-    return endpoint->reliable_received;
 }

@@ -24,7 +24,7 @@ static bool one_in(ed_rng *rng, uint32_t count)
     return ed_rng_below(rng, count) == 0;
 }
 
-/* ----------------------------------------------------------------------------- configuration -- */
+/* ---------------------------------------------------------------------------- configuration -- */
 
 ed_climate ed_draw_climate(ed_rng *rng)
 {
@@ -70,8 +70,7 @@ eddy_config ed_draw_node_config(ed_rng *rng, const ed_climate *climate, bool acc
     return config;
 }
 
-/* -------------------------------------------------------------------------------------- links --
- */
+/* ------------------------------------------------------------------------------------ links -- */
 
 static void draw_partitions(ed_rng *rng, ed_link_config *config, uint64_t now_ns)
 {
@@ -105,8 +104,7 @@ ed_link_config ed_draw_link(ed_rng *rng, uint64_t now_ns)
     return config;
 }
 
-/* ------------------------------------------------------------------------------------ traffic --
- */
+/* ---------------------------------------------------------------------------------- traffic -- */
 
 static size_t draw_size(ed_rng *rng, const ed_climate *climate)
 {
@@ -154,8 +152,7 @@ eddy_stream_options ed_draw_stream_options(ed_rng *rng)
     return options;
 }
 
-/* ------------------------------------------------------------------------------------- memory --
- */
+/* ----------------------------------------------------------------------------------- memory -- */
 
 /* What a manager needs besides its budgets. */
 enum {
