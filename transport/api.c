@@ -43,12 +43,12 @@ static void stop(eddy_manager *m)
  * A message that the program still holds keeps its pool: a leak, said in the log, is better than a
  * crash at the end or a pointer into nothing.
  */
-static void destroy_receive_pool(eddy_manager *m)
+static void destroy_message_pool(eddy_manager *m, ed_pool *pool)
 {
-    size_t held = m->receive_pool == NULL ? 0 : ed_pool_charged(m->receive_pool);
+    size_t held = pool == NULL ? 0 : ed_pool_charged(pool);
 
     if (held == 0)
-        ed_pool_destroy(m->receive_pool);
+        ed_pool_destroy(pool);
     else
         ed_log_line(&m->log, 0, EDDY_LOG_ERROR, EDDY_LOG_MANAGER,
                     "eddy_close: %zu bytes of messages were never released", held);
@@ -58,10 +58,11 @@ static void destroy_receive_pool(eddy_manager *m)
 static void destroy(eddy_manager *m)
 {
     stop(m);
+    ed_local_destroy(m->pairs);
     ed_slots_destroy(m->slots);
     ed_pool_destroy(m->control_pool);
-    ed_pool_destroy(m->send_pool);
-    destroy_receive_pool(m);
+    destroy_message_pool(m, m->send_pool); // a local pair's are held
+    destroy_message_pool(m, m->receive_pool);
     if (m->socket.close != NULL)
         m->socket.close(m->socket.context);
     ed_mutex_destroy(&m->mutex);
@@ -136,6 +137,9 @@ static eddy_status create_parts(eddy_manager *m, const eddy_resolver *resolver)
 
 static eddy_status create_core(eddy_manager *m)
 {
+    m->pairs = ed_local_create(&m->allocator, m->slots, m->send_pool, m->events);
+    if (m->pairs == NULL)
+        return EDDY_ENOMEM;
     ed_conn_shared shared = {.config = &m->config,
                              .allocator = &m->allocator,
                              .entropy = &m->entropy,
@@ -263,6 +267,7 @@ void eddy_shutdown(eddy_manager *m, uint32_t flush_ms)
     if (flush_ms == EDDY_FOREVER)
         command.head.flush_ns = UINT64_MAX;
     atomic_store(&m->shutting_down, true);
+    ed_local_shutdown(m->pairs);
     // Without memory for the command there is none for going on either: closing the channel says
     // the same, without time to flush.
     if (ed_channel_push(m->commands, &command, 1) == EDDY_ENOMEM)
@@ -304,6 +309,8 @@ eddy_status eddy_send(eddy_manager *m, eddy_connection connection, eddy_guarante
         return EDDY_EINVAL;
     if (size > EDDY_PIECE_SIZE_MAX)
         return EDDY_ETOOBIG;
+    if (ed_local_owns(m->pairs, connection))
+        return ed_local_send(m->pairs, connection, guarantee, stream, data, size);
     if (!ed_slots_live(m->slots, connection))
         return EDDY_ECONNECTION;
     ed_block *block = ed_pool_take(m->send_pool, size);

@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "transport/local.h"
 #include "transport/pump.h"
 #include "transport/reliable.h"
 #include "transport/resolver.h"
@@ -21,6 +22,7 @@ struct eddy_manager {
     ed_channel *events;   /* we hold the receiver's end */
     ed_slots *slots;
     ed_resolver *resolver;
+    ed_local *pairs;
     ed_mutex core_mutex; /* held while the core is polled, or looked into */
     ed_manager *core;
     ed_reliable reliable;

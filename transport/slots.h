@@ -25,7 +25,8 @@ eddy_connection ed_slots_take_outgoing(ed_slots *slots);
 /** Takes a slot for an incoming connection. @return its handle, 0: all are taken. */
 eddy_connection ed_slots_take_incoming(ed_slots *slots);
 
-/** Gives a slot back: its handle is stale from here on. The slot rests as long as possible. */
+/** Gives a slot back: its handle is stale from here on. The slot rests as long as possible. By whom
+ * it belongs to: the manager, or for a connection that never came there any thread. */
 void ed_slots_give(ed_slots *slots, eddy_connection handle);
 
 /** Whether the handle is that of a slot now taken. Any thread. */
