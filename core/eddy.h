@@ -470,6 +470,18 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_connect_address(eddy_manager *manager,
                                                           eddy_connection *connection);
 
 /**
+ * Makes two connections of this manager that are each other's peer, such as a host's own player and
+ * its server, without datagrams, handshake or encryption. Both get EDDY_CONNECTED: `*a` as the end
+ * that dialled, `*b` as the one that was, and of no remote address. What is sent on one comes out
+ * of eddy_next for the other at once, in order and whatever the guarantee, without a poll. It is
+ * charged to send_budget until it is released, and no EDDY_WRITABLE follows an EDDY_EAGAIN. Ending
+ * one ends both. Counters do not see them; what asks about the path says EDDY_ESUPPORT.
+ * @return EDDY_OK; EDDY_ELIMIT (two of max_outgoing), EDDY_ENOMEM or EDDY_ECLOSED, with both 0.
+ */
+EDDY_API EDDY_MUST_CHECK eddy_status eddy_connect_pair(eddy_manager *manager, eddy_connection *a,
+                                                       eddy_connection *b);
+
+/**
  * Lets the peer of an EDDY_CONNECT_REQUEST in: EDDY_CONNECTED follows when it answers, otherwise
  * EDDY_DISCONNECTED (EDDY_END_NO_ANSWER after 5 s). Messages may be sent at once.
  * @return EDDY_OK; EDDY_ECONNECTION; EDDY_ESTATE (not a request, or answered before); EDDY_ENOMEM

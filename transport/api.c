@@ -67,13 +67,14 @@ static void destroy_accounts(eddy_manager *m)
 static void destroy(eddy_manager *m)
 {
     stop(m);
+    ed_local_destroy(m->pairs);
     destroy_accounts(m);
     ed_returns_free(&m->returns);
     ed_slots_destroy(m->slots);
     ed_pool_destroy(m->control_pool);
     ed_pool_destroy(m->notice_pool);
     ed_pool_destroy(m->event_pool);
-    ed_pool_destroy(m->send_pool);
+    destroy_held(m, m->send_pool, "messages of pairs");
     destroy_held(m, m->payload_pool, "payloads");
     destroy_held(m, m->receive_pool, "messages");
     if (m->socket.close != NULL)
@@ -155,6 +156,9 @@ static eddy_status create_parts(eddy_manager *m, const eddy_resolver *resolver)
 
 static eddy_status create_core(eddy_manager *m)
 {
+    m->pairs = ed_local_create(&m->allocator, m->slots, m->event_pool, m->events);
+    if (m->pairs == NULL)
+        return EDDY_ENOMEM;
     ed_conn_shared shared = {.config = &m->config,
                              .allocator = &m->allocator,
                              .entropy = &m->entropy,
@@ -290,6 +294,7 @@ void eddy_shutdown(eddy_manager *m, uint32_t flush_ms)
     if (flush_ms == EDDY_FOREVER)
         command.head.flush_ns = UINT64_MAX;
     atomic_store(&m->shutting_down, true);
+    ed_local_shutdown(m->pairs);
     // Without memory for the command there is none for going on either: closing the channel says
     // the same, without time to flush.
     if (ed_channel_push(m->commands, &command, 1) == EDDY_ENOMEM)

@@ -146,6 +146,13 @@ eddy_status eddy_connect(eddy_manager *m, const char *host_port, eddy_connection
     return eddy_connect_with(m, host_port, NULL, connection);
 }
 
+eddy_status eddy_connect_pair(eddy_manager *m, eddy_connection *a, eddy_connection *b)
+{
+    *a = 0;
+    *b = 0;
+    return ed_local_connect(m->pairs, a, b);
+}
+
 /* ---------------------------------------------------------------------------------- ending -- */
 
 /** Puts the reason into the command as a block with its NUL, cut to what arrives. */
@@ -184,6 +191,8 @@ eddy_status eddy_disconnect(eddy_manager *m, eddy_connection connection, uint32_
         .code = code,
         .flush_ns = flush_ms == EDDY_FOREVER ? UINT64_MAX : flush_ms * ED_NS_PER_MS};
 
+    if (ed_local_owns(m->pairs, connection))
+        return ed_local_disconnect(m->pairs, connection, code, reason);
     if (!ed_slots_live(m->slots, connection))
         return EDDY_ECONNECTION;
     return push_with_reason(m, &command, reason);
@@ -237,6 +246,8 @@ eddy_status eddy_set_rate(eddy_manager *m, eddy_connection connection, uint64_t 
 
     if (rate_max != 0 && rate_max < EDDY_RATE_MIN)
         return EDDY_EINVAL;
+    if (ed_local_owns(m->pairs, connection))
+        return EDDY_ESUPPORT;
     if (!ed_slots_live(m->slots, connection))
         return EDDY_ECONNECTION;
     return ed_api_push(m, &command);

@@ -102,11 +102,13 @@ size_t eddy_next_batch(eddy_manager *m, eddy_event *events, size_t count)
 
 void eddy_release(eddy_manager *m, eddy_event *event)
 {
-    // A payload was not granted to the peer, so nobody waits for its memory.
-    if (event->block != NULL && event->type == EDDY_MESSAGE)
-        give_back(m, event->block);
+    ed_block *block = event->block;
+
+    // A payload, or a message of a pair, was not granted to a peer: nobody waits for its memory.
+    if (block != NULL && block->pool == m->receive_pool)
+        give_back(m, block);
     else
-        ed_pool_give(event->block);
+        ed_pool_give(block);
     *event = (eddy_event){0};
 }
 

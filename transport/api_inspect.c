@@ -110,6 +110,8 @@ eddy_state eddy_connection_state(eddy_manager *m, eddy_connection connection)
 
     if (conn != NULL)
         state = state_of(conn);
+    else if (ed_local_owns(m->pairs, connection))
+        state = EDDY_STATE_CONNECTED;
     else if (ed_slots_live(m->slots, connection))
         state = EDDY_STATE_CONNECTING;
     end_look(m);
@@ -119,6 +121,8 @@ eddy_state eddy_connection_state(eddy_manager *m, eddy_connection connection)
 /** Why there is no connection for a handle. */
 static eddy_status status_without(const eddy_manager *m, eddy_connection connection)
 {
+    if (ed_local_owns(m->pairs, connection))
+        return EDDY_ESUPPORT;
     return ed_slots_live(m->slots, connection) ? EDDY_EAGAIN : EDDY_ECONNECTION;
 }
 

@@ -74,12 +74,31 @@ static eddy_status push(eddy_manager *m, eddy_connection connection, eddy_guaran
     return status == EDDY_ENOMEM ? EDDY_EAGAIN : status;
 }
 
+/** To the other end of a pair, whose budget is the pool alone. */
+static eddy_status send_local(eddy_manager *m, eddy_connection connection, eddy_guarantee guarantee,
+                              uint8_t stream, ed_block *block, const eddy_send_options *options)
+{
+    ed_block *receipt = options->receipt == 0 ? NULL : make_receipt(m, options->receipt);
+
+    if (options->receipt != 0 && receipt == NULL)
+        return EDDY_EAGAIN;
+    eddy_status status =
+        ed_local_send(m->pairs, connection, guarantee, stream, ed_pool_share(block), receipt);
+    if (status == EDDY_OK)
+        return EDDY_OK;
+    ed_pool_give(block);
+    ed_pool_give(receipt);
+    return status;
+}
+
 /** Sends a block, which it shares, to one connection. */
 static eddy_status send_block(eddy_manager *m, eddy_connection connection, eddy_guarantee guarantee,
                               uint8_t stream, ed_block *block, const eddy_send_options *options)
 {
     size_t charge = (size_t)ed_charge_of(block->size);
 
+    if (ed_local_owns(m->pairs, connection))
+        return send_local(m, connection, guarantee, stream, block, options);
     if (!ed_slots_live(m->slots, connection))
         return EDDY_ECONNECTION;
     ed_account *account = account_of(m, connection);
@@ -164,6 +183,8 @@ eddy_status eddy_set_stream(eddy_manager *m, eddy_connection connection, uint8_t
 {
     if (options == NULL || options->priority >= EDDY_PRIORITY_COUNT)
         return EDDY_EINVAL;
+    if (ed_local_owns(m->pairs, connection))
+        return EDDY_ESUPPORT;
     if (!ed_slots_live(m->slots, connection))
         return EDDY_ECONNECTION;
     ed_reliable_command command = {

@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "transport/local.h"
 #include "transport/pump.h"
 #include "transport/reliable.h"
 #include "transport/resolver.h"
@@ -26,6 +27,7 @@ struct eddy_manager {
     ed_slots *slots;
     ed_account *accounts; /* of the slots, by number */
     ed_resolver *resolver;
+    ed_local *pairs;
     ed_mutex core_mutex; /* held while the core is polled, or looked into */
     uint64_t polled_ns;  /* the time of the last poll; of core_mutex, too */
     ed_manager *core;
