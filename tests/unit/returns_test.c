@@ -17,7 +17,7 @@ static int setup(void **state)
     (void)state;
     ed_counting_alloc_init(&counting, NULL);
     pool = ed_pool_create(&counting.allocator, 1 << 20);
-    returns = (ed_returns){0};
+    returns = (ed_returns){.newest = NULL};
     return pool != NULL ? 0 : -1;
 }
 
