@@ -43,9 +43,8 @@ static bool charge(ed_inbox *inbox, size_t size)
     return true;
 }
 
-static void end_partial(ed_inbox *inbox, struct ed_partial *partial)
+static void end_partial(struct ed_partial *partial)
 {
-    (void)inbox;
     ed_assembly_free(&partial->assembly);
     *partial = (struct ed_partial){.birth = 0};
 }
@@ -55,7 +54,7 @@ static void drop_partial(ed_inbox *inbox, struct ed_partial *partial)
 {
     inbox->parts.stats->messages_incomplete++;
     ed_inbox_returned(inbox, false, partial->assembly.size);
-    end_partial(inbox, partial);
+    end_partial(partial);
 }
 
 void ed_partials_free(ed_inbox *inbox)
@@ -185,7 +184,7 @@ static eddy_status receive_part(ed_inbox *inbox, ed_lane_in *lane, const ed_mess
         return EDDY_ENOMEM;
     }
     packet = partial->packet;
-    end_partial(inbox, partial); // the message keeps its charge
+    end_partial(partial); // the message keeps its charge
     inbox->parts.stats->messages_reassembled++;
     deliver(inbox, lane, part, whole, packet);
     return EDDY_OK;
