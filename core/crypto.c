@@ -8,6 +8,13 @@
 static_assert(ED_MAC_KEY_SIZE == crypto_shorthash_siphash24_KEYBYTES, "the key of SipHash");
 static_assert(ED_MAC_KEY_SIZE == crypto_shorthash_siphashx24_KEYBYTES, "the key of SipHash");
 static_assert(ED_MAC_SIZE == crypto_shorthash_siphashx24_BYTES, "the long result of SipHash");
+static_assert(ED_KEY_SIZE == crypto_aead_chacha20poly1305_ietf_KEYBYTES, "a cipher's key");
+static_assert(ED_KEY_SIZE == crypto_aead_aes256gcm_KEYBYTES, "a cipher's key");
+static_assert(ED_KEY_SIZE == crypto_scalarmult_curve25519_BYTES, "a key of X25519");
+static_assert(ED_AEAD_NONCE_SIZE == crypto_aead_chacha20poly1305_ietf_NPUBBYTES, "its nonce");
+static_assert(ED_AEAD_NONCE_SIZE == crypto_aead_aes256gcm_NPUBBYTES, "its nonce");
+static_assert(ED_AEAD_TAG_SIZE == crypto_aead_chacha20poly1305_ietf_ABYTES, "its tag");
+static_assert(ED_XNONCE_SIZE == crypto_aead_xchacha20poly1305_ietf_NPUBBYTES, "the long nonce");
 
 eddy_status ed_crypto_init(void)
 {
@@ -39,6 +46,83 @@ void ed_blake2b(uint8_t *out, size_t out_size, const void *data, size_t size, co
 
     int result = crypto_generichash_blake2b(out, out_size, data, size, key, key_size);
     ED_ASSERT(result == 0); // it refuses wrong sizes alone
+}
+
+void ed_blake2b_two(uint8_t *out, size_t out_size, const void *first, size_t first_size,
+                    const void *second, size_t second_size)
+{
+    crypto_generichash_blake2b_state state;
+
+    int result = crypto_generichash_blake2b_init(&state, NULL, 0, out_size);
+    ED_ASSERT(result == 0);
+    (void)crypto_generichash_blake2b_update(&state, first, first_size);
+    (void)crypto_generichash_blake2b_update(&state, second, second_size);
+    (void)crypto_generichash_blake2b_final(&state, out, out_size);
+    ed_wipe(&state, sizeof(state));
+}
+
+bool ed_aead_available(ed_aead aead)
+{
+    return aead == ED_AEAD_CHACHA20 ||
+           (aead == ED_AEAD_AES256 && crypto_aead_aes256gcm_is_available() == 1);
+}
+
+// The key schedule of AES takes 40 ns: not worth 512 bytes of every connection to keep.
+void ed_aead_seal(ed_aead aead, const uint8_t key[ED_KEY_SIZE],
+                  const uint8_t nonce[ED_AEAD_NONCE_SIZE], const void *header, size_t header_size,
+                  uint8_t *data, size_t size)
+{
+    int result = aead == ED_AEAD_AES256
+                     ? crypto_aead_aes256gcm_encrypt(data, NULL, data, size, header, header_size,
+                                                     NULL, nonce, key)
+                     : crypto_aead_chacha20poly1305_ietf_encrypt(data, NULL, data, size, header,
+                                                                 header_size, NULL, nonce, key);
+
+    ED_ASSERT(ed_aead_available(aead) && result == 0);
+}
+
+bool ed_aead_open(ed_aead aead, const uint8_t key[ED_KEY_SIZE],
+                  const uint8_t nonce[ED_AEAD_NONCE_SIZE], const void *header, size_t header_size,
+                  uint8_t *data, size_t size)
+{
+    if (size < ED_AEAD_TAG_SIZE)
+        return false;
+    int result = aead == ED_AEAD_AES256
+                     ? crypto_aead_aes256gcm_decrypt(data, NULL, NULL, data, size, header,
+                                                     header_size, nonce, key)
+                     : crypto_aead_chacha20poly1305_ietf_decrypt(data, NULL, NULL, data, size,
+                                                                 header, header_size, nonce, key);
+    return result == 0;
+}
+
+void ed_xaead_seal(const uint8_t key[ED_KEY_SIZE], const uint8_t nonce[ED_XNONCE_SIZE],
+                   const void *header, size_t header_size, uint8_t *data, size_t size)
+{
+    int result = crypto_aead_xchacha20poly1305_ietf_encrypt(data, NULL, data, size, header,
+                                                            header_size, NULL, nonce, key);
+
+    ED_ASSERT(result == 0);
+}
+
+bool ed_xaead_open(const uint8_t key[ED_KEY_SIZE], const uint8_t nonce[ED_XNONCE_SIZE],
+                   const void *header, size_t header_size, uint8_t *data, size_t size)
+{
+    return size >= ED_AEAD_TAG_SIZE &&
+           crypto_aead_xchacha20poly1305_ietf_decrypt(data, NULL, NULL, data, size, header,
+                                                      header_size, nonce, key) == 0;
+}
+
+bool ed_x25519(uint8_t shared[ED_KEY_SIZE], const uint8_t secret[ED_KEY_SIZE],
+               const uint8_t public_key[ED_KEY_SIZE])
+{
+    return crypto_scalarmult_curve25519(shared, secret, public_key) == 0;
+}
+
+void ed_x25519_public(uint8_t public_key[ED_KEY_SIZE], const uint8_t secret[ED_KEY_SIZE])
+{
+    int result = crypto_scalarmult_curve25519_base(public_key, secret);
+
+    ED_ASSERT(result == 0);
 }
 
 bool ed_equal_secret(const void *a, const void *b, size_t size)

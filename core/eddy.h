@@ -1,9 +1,9 @@
 /**
  * eddy: a reliable-UDP connection manager for games.
  *
- * This header is the whole public contract. It needs nothing but the C library, and compiles as C11
- * and as C++17. Times named `_ns` are nanoseconds of a monotonic clock; `_ms` are milliseconds;
- * sizes are bytes.
+ * This header, with the three that it includes, is the whole public contract. It needs nothing but
+ * the C library, and compiles as C11 and as C++17. Times named `_ns` are nanoseconds of a monotonic
+ * clock; `_ms` are milliseconds; sizes are bytes.
  *
  * Threads: every function may be called from any thread at any time unless its comment says
  * otherwise. Nothing here prints, and nothing here blocks unless its comment says so.
@@ -11,117 +11,13 @@
 #ifndef EDDY_H
 #define EDDY_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#if defined(__GNUC__)
-#define EDDY_API __attribute__((visibility("default")))
-#define EDDY_MUST_CHECK __attribute__((warn_unused_result))
-#else
-#define EDDY_API
-#define EDDY_MUST_CHECK
-#endif
+#include "eddy_base.h"
+#include "eddy_keys.h"
+#include "eddy_stats.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/* ---------------------------------------------------------------------------------- versions -- */
-
-#define EDDY_VERSION_MAJOR 0
-#define EDDY_VERSION_MINOR 1
-#define EDDY_VERSION_PATCH 0
-
-/** The version of the library that the program runs with, such as "0.1.0". */
-EDDY_API const char *eddy_version(void);
-
-/* ------------------------------------------------------------------------------------ status -- */
-
-/** Every status, once: name, value, text. The value is part of the ABI and never reused. */
-#define EDDY_STATUS_MAP(X)                                                                         \
-    X(EDDY_OK, 0, "success")                                                                       \
-    X(EDDY_EINVAL, -1, "an argument is wrong")                                                     \
-    X(EDDY_ECONFIG, -2, "a field of the configuration is wrong")                                   \
-    X(EDDY_ENOMEM, -3, "out of memory")                                                            \
-    X(EDDY_EAGAIN, -4, "nothing to do now, or no room now: try again later")                       \
-    X(EDDY_ESTATE, -5, "not possible in this state")                                               \
-    X(EDDY_ETRUNCATED, -6, "datagram ends before its contents do")                                 \
-    X(EDDY_EPROTO, -7, "datagram breaks the protocol")                                             \
-    X(EDDY_EAUTH, -8, "datagram is not authentic")                                                 \
-    X(EDDY_ECONNECTION, -9, "no such connection: the handle is stale or was never valid")          \
-    X(EDDY_ETOOBIG, -10, "message is larger than a message may be")                                \
-    X(EDDY_ECLOSED, -11, "closed: nothing more will come")                                         \
-    X(EDDY_EEXIST, -12, "there is a connection to that address already")                           \
-    X(EDDY_ELIMIT, -13, "a limit of the configuration is reached")                                 \
-    X(EDDY_EADDRESS, -14, "not an address: expected HOST:PORT, such as 127.0.0.1:4242")            \
-    X(EDDY_ERESOLVE, -15, "the host name has no address")                                          \
-    X(EDDY_EINUSE, -16, "the address is in use by another program")                                \
-    X(EDDY_EPERM, -17, "no permission for that address or port")                                   \
-    X(EDDY_ENOADDR, -18, "this machine does not have that address")                                \
-    X(EDDY_ESYSTEM, -19, "the operating system refused")                                           \
-    X(EDDY_ESUPPORT, -20, "not supported here")
-
-typedef enum eddy_status {
-#define X(name, value, text) name = (value),
-    EDDY_STATUS_MAP(X)
-#undef X
-} eddy_status;
-
-/** The text of a status; "unknown status" for a value that is none. Never NULL; static. */
-EDDY_API const char *eddy_status_text(eddy_status status);
-
-/** The name of a status, such as "EDDY_EAGAIN". Never NULL; static. */
-EDDY_API const char *eddy_status_name(eddy_status status);
-
-/* ----------------------------------------------------------------------------------- address -- */
-
-typedef enum eddy_family {
-    EDDY_FAMILY_NONE = 0,
-    EDDY_FAMILY_IPV4 = 4,
-    EDDY_FAMILY_IPV6 = 6,
-} eddy_family;
-
-/**
- * An IP address and port. IPv4 uses the first four bytes of `ip`, the rest are zero; an IPv4
- * address mapped into IPv6 is always held as IPv4. Two addresses are equal when their bytes are.
- */
-typedef struct eddy_address {
-    uint8_t ip[16];   /* network order */
-    uint32_t scope;   /* IPv6 interface index of a link-local address, otherwise 0 */
-    uint16_t port;    /* host order */
-    uint8_t family;   /* eddy_family */
-    uint8_t reserved; /* 0 */
-} eddy_address;
-
-#define EDDY_ADDRESS_TEXT_SIZE 72 /* "[" 45 "%" 10 "]:" 5 and NUL, rounded up */
-
-/**
- * Reads "127.0.0.1:4242", "[::1]:4242" or "[fe80::1%2]:4242": digits only, no names.
- * @return EDDY_OK, or EDDY_EADDRESS with `*address` untouched.
- */
-EDDY_API EDDY_MUST_CHECK eddy_status eddy_address_parse(eddy_address *address, const char *text);
-
-/** Writes the form that eddy_address_parse reads. @return `text`. */
-EDDY_API const char *eddy_address_print(const eddy_address *address,
-                                        char text[EDDY_ADDRESS_TEXT_SIZE]);
-
-EDDY_API bool eddy_address_equal(const eddy_address *a, const eddy_address *b);
-
-/* ------------------------------------------------------------------------- what may be replaced */
-
-/** Where eddy takes its memory. `free` gets back the size that was asked for; NULL never. */
-typedef struct eddy_allocator {
-    void *context;
-    void *(*allocate)(void *context, size_t size); /* aligned to 16 bytes; NULL: out of memory */
-    void (*free)(void *context, void *memory, size_t size);
-} eddy_allocator;
-
-/** Where eddy takes unpredictable bytes. Called only inside eddy_open and eddy_poll. */
-typedef struct eddy_entropy {
-    void *context;
-    void (*fill)(void *context, void *data, size_t size);
-} eddy_entropy;
 
 /** One datagram on its way in or out. */
 typedef struct eddy_datagram {
@@ -131,26 +27,6 @@ typedef struct eddy_datagram {
     size_t size;
     uint8_t ecn; /* the two ECN bits of RFC 3168 */
 } eddy_datagram;
-
-/** What a socket has done since it was opened. */
-typedef struct eddy_socket_stats {
-    uint64_t sent_datagrams;
-    uint64_t sent_bytes;
-    uint64_t sent_calls; /* system calls, so sent_datagrams / sent_calls is the batch size */
-    uint64_t received_datagrams;
-    uint64_t received_bytes;
-    uint64_t received_calls;
-    uint64_t refused;     /* ECONNREFUSED and other news of an unreachable peer */
-    uint64_t no_buffers;  /* ENOBUFS: the datagram was dropped */
-    uint64_t too_big;     /* EMSGSIZE: the datagram was dropped */
-    uint64_t would_block; /* the kernel's buffer was full; the datagram was kept */
-    uint64_t other_errors;
-    uint64_t segment_retries; /* segmentation offload failed; sent again one by one */
-    uint64_t truncated;       /* longer than any eddy datagram may be */
-    bool segmentation;        /* UDP_SEGMENT is in use */
-    bool coalescing;          /* UDP_GRO is in use */
-    bool batching;            /* sendmmsg and recvmmsg are in use */
-} eddy_socket_stats;
 
 /** A datagram socket, as calls over batches. It belongs to one manager; calls never overlap. */
 typedef struct eddy_socket {
@@ -663,93 +539,8 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_peer_address(eddy_manager *manager,
 
 /* -------------------------------------------------------------------------------- statistics -- */
 
-/** What a manager has seen. Counters only grow. */
-#define EDDY_STATS_MAP(X)                                                                          \
-    X(received_datagrams, "datagrams that arrived")                                                \
-    X(received_bytes, "bytes in them")                                                             \
-    X(sent_datagrams, "datagrams handed to the socket")                                            \
-    X(sent_bytes, "bytes in them")                                                                 \
-    X(dropped_unknown, "datagrams of no known kind, or for no known connection")                   \
-    X(dropped_malformed, "datagrams that do not parse")                                            \
-    X(dropped_forged, "datagrams whose tag is wrong")                                              \
-    X(dropped_replayed, "packets that had come before, or too long ago")                           \
-    X(dropped_cookie, "requests whose cookie is wrong or too old")                                 \
-    X(dropped_limit, "newcomers above a limit")                                                    \
-    X(dropped_memory, "packets that there was no memory to keep")                                  \
-    X(replied_stateless, "replies to strangers")                                                   \
-    X(refused, "newcomers told that they may not connect")                                         \
-    X(connections_opened, "connections that reached EDDY_CONNECTED")                               \
-    X(connections_closed, "connections that ended after that")                                     \
-    X(messages_sent, "messages accepted from the program")                                         \
-    X(messages_delivered, "messages given to the program")                                         \
-    X(messages_resent, "copies of reliable messages sent again")                                   \
-    X(messages_duplicate, "reliable messages that arrived again")                                  \
-    X(messages_undelivered,                                                                        \
-      "reliable messages whose connection ended before they were acknowledged")                    \
-    X(messages_shed, "unreliable messages dropped at the sender, oldest first")                    \
-    X(messages_shed_received, "unreliable messages dropped because the program does not read")     \
-    X(messages_stale, "sequenced messages that came after a newer one")                            \
-    X(messages_incomplete, "unreliable messages of which not all parts came")                      \
-    X(messages_expired, "messages whose time was over before they were acknowledged")              \
-    X(messages_superseded, "reliable sequenced messages lost, and not sent again for a newer one") \
-    X(messages_skipped, "reliable messages that the peer gave up")                                 \
-    X(messages_reassembled, "messages put together of several parts")                              \
-    X(sends_refused, "sends that were told EDDY_EAGAIN")                                           \
-    X(credits_sent, "grants of credit to the peer")                                                \
-    X(packets_lost, "packets declared lost")                                                       \
-    X(packets_spurious, "packets declared lost that were acknowledged later")                      \
-    X(probes_sent, "packets sent to ask for an acknowledgement")                                   \
-    X(keepalives_sent, "pings sent because nothing was heard")                                     \
-    X(paths_challenged, "addresses that a peer's packets came from, asked whether it is there")    \
-    X(paths_validated, "of these, the ones where it is: the connection has moved")                 \
-    X(paths_refused, "of these, the ones where it is not, or that did not answer")                 \
-    X(paths_ignored, "packets from further addresses, and challenges, above a limit")              \
-    X(commands_stale, "sends and disconnects for a connection that had ended")
-
-typedef struct eddy_stats {
-#define X(name, text) uint64_t name;
-    EDDY_STATS_MAP(X)
-#undef X
-} eddy_stats;
-
 /** Copies the counters as of the last poll. */
 EDDY_API void eddy_get_stats(eddy_manager *manager, eddy_stats *stats);
-
-/** What one connection has seen. Times and sizes are as of now; counters only grow. */
-#define EDDY_CONNECTION_STATS_MAP(X)                                                               \
-    /* the path; times are 0 before the first sample */                                            \
-    X(rtt_smoothed_ns, "round trip, smoothed, without the peer's waiting")                         \
-    X(rtt_latest_ns, "the newest sample")                                                          \
-    X(rtt_min_ns, "the least sample")                                                              \
-    X(rtt_variation_ns, "mean deviation of the samples")                                           \
-    X(window, "bytes that may be in flight")                                                       \
-    X(in_flight, "bytes sent and neither acknowledged nor lost")                                   \
-    X(pacing_rate, "bytes per second that may leave")                                              \
-    /* sending */                                                                                  \
-    X(sent_datagrams, "datagrams sent, the handshake's too")                                       \
-    X(sent_bytes, "bytes in them")                                                                 \
-    X(packets_sent, "packets sent")                                                                \
-    X(packets_lost, "of these, declared lost")                                                     \
-    X(packets_spurious, "of these, acknowledged later")                                            \
-    X(probes_sent, "packets sent to ask for an acknowledgement")                                   \
-    X(messages_sent, "messages accepted from the program")                                         \
-    X(messages_resent, "copies of reliable messages sent again")                                   \
-    X(messages_shed, "unreliable messages dropped at the sender, oldest first")                    \
-    X(queued_size, "bytes accepted and not settled, each message with EDDY_MESSAGE_CHARGE")        \
-    X(queue_ns, "how long the message that waits longest to be sent has waited")                   \
-    X(send_credit, "bytes of reliable messages that the peer has room for now")                    \
-    /* receiving */                                                                                \
-    X(received_datagrams, "datagrams that came for it")                                            \
-    X(received_bytes, "bytes in them")                                                             \
-    X(messages_delivered, "messages given to the program")                                         \
-    X(messages_duplicate, "reliable messages that arrived again")                                  \
-    X(unreleased_size, "bytes given to the program and not released, charged like queued_size")
-
-typedef struct eddy_connection_stats {
-#define X(name, text) uint64_t name;
-    EDDY_CONNECTION_STATS_MAP(X)
-#undef X
-} eddy_connection_stats;
 
 /**
  * Copies the figures of a connection. May wait for the end of a poll, as eddy_connections does.
@@ -760,19 +551,6 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_get_connection_stats(eddy_manager *man
                                                                eddy_connection connection,
                                                                eddy_connection_stats *stats);
 
-/** What the streams of one guarantee and number have done, in both directions. */
-#define EDDY_STREAM_STATS_MAP(X)                                                                   \
-    X(messages_sent, "messages of which at least a part has left")                                 \
-    X(messages_resent, "copies sent again, of parts each")                                         \
-    X(queued_size, "bytes accepted and not settled, each message with EDDY_MESSAGE_CHARGE")        \
-    X(messages_delivered, "messages given to the program")
-
-typedef struct eddy_stream_stats {
-#define X(name, text) uint64_t name;
-    EDDY_STREAM_STATS_MAP(X)
-#undef X
-} eddy_stream_stats;
-
 /**
  * Copies the figures of a stream, zeros if it was never used. May wait for the end of a poll.
  * @return as eddy_get_connection_stats; EDDY_EINVAL (guarantee).
@@ -781,6 +559,12 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_get_stream_stats(eddy_manager *manager
                                                            eddy_connection connection,
                                                            eddy_guarantee guarantee, uint8_t stream,
                                                            eddy_stream_stats *stats);
+
+/** Copies how often each check of EDDY_CHECK_MAP has refused something, as of the last poll. */
+EDDY_API void eddy_get_refusals(eddy_manager *manager, uint64_t counts[EDDY_CHECK_COUNT]);
+
+/** What a check demands; "unknown check" for a value that is none. Never NULL; static. */
+EDDY_API const char *eddy_check_text(eddy_check check);
 
 /** Copies the socket's counters as of the last poll. */
 EDDY_API void eddy_get_socket_stats(eddy_manager *manager, eddy_socket_stats *stats);

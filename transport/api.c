@@ -207,12 +207,15 @@ static uint64_t poll_core(eddy_manager *m, uint64_t now_ns)
 {
     ed_mutex_lock(&m->core_mutex);
     m->polled_ns = now_ns;
+    ed_check_count_in(m->refusals);
     uint64_t next_ns = ed_manager_poll(m->core, now_ns);
+    ed_check_count_in(NULL);
     ed_mutex_unlock(&m->core_mutex);
 
     m->live.sends_refused = atomic_load(&m->sends_refused);
     ed_mutex_lock(&m->mutex);
     m->published = m->live;
+    memcpy(m->published_refusals, m->refusals, sizeof(m->refusals));
     if (m->socket.stats != NULL)
         m->socket.stats(m->socket.context, &m->published_socket);
     ed_mutex_unlock(&m->mutex);

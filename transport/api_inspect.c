@@ -1,4 +1,6 @@
 /** The calls of core/eddy.h that look: at the manager, and at connections between two polls. */
+#include <string.h>
+
 #include "transport/api_state.h"
 
 /* ----------------------------------------------------------------------------- the manager -- */
@@ -11,6 +13,13 @@ void *eddy_user_data(const eddy_manager *m)
 eddy_address eddy_local_address(const eddy_manager *m)
 {
     return m->local;
+}
+
+void eddy_get_refusals(eddy_manager *m, uint64_t counts[EDDY_CHECK_COUNT])
+{
+    ed_mutex_lock(&m->mutex);
+    memcpy(counts, m->published_refusals, sizeof(m->published_refusals));
+    ed_mutex_unlock(&m->mutex);
 }
 
 void eddy_get_stats(eddy_manager *m, eddy_stats *stats)

@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "transport/check.h"
 #include "transport/local.h"
 #include "transport/pump.h"
 #include "transport/reliable.h"
@@ -38,8 +39,10 @@ struct eddy_manager {
     atomic_uint_fast64_t sends_refused;
 
     eddy_stats live; /* the manager's own */
-    ed_mutex mutex;  /* of what follows */
+    uint64_t refusals[EDDY_CHECK_COUNT];
+    ed_mutex mutex; /* of what follows */
     eddy_stats published;
+    uint64_t published_refusals[EDDY_CHECK_COUNT];
     eddy_socket_stats published_socket;
 };
 

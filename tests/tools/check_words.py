@@ -20,7 +20,7 @@ def every_command_explains_itself_with_an_example_within_79_columns():
 
 @check
 def status_lists_every_status_of_the_header():
-    with open(os.path.join(TOP, 'core', 'eddy.h'), encoding='utf-8') as header:
+    with open(os.path.join(TOP, 'core', 'eddy_base.h'), encoding='utf-8') as header:
         rows = re.findall(r'X\((EDDY_\w+), (-\d+|0), "(.*)"\)', header.read())
     listed = [tuple(line.split(None, 2)) for line in run('status')[0].splitlines()]
     expect('the list', listed, [(value, name, text) for name, value, text in rows])
@@ -30,7 +30,7 @@ def status_lists_every_status_of_the_header():
 
 @check
 def version_is_that_of_the_header():
-    with open(os.path.join(TOP, 'core', 'eddy.h'), encoding='utf-8') as header:
+    with open(os.path.join(TOP, 'core', 'eddy_base.h'), encoding='utf-8') as header:
         parts = re.findall(r'EDDY_VERSION_\w+ (\d+)', header.read())
     expect('the version', run('version')[0], 'eddy %s\n' % '.'.join(parts))
     expect('the object', json.loads(run('version', '--json')[0]), {'version': '.'.join(parts)})

@@ -55,7 +55,7 @@ def install_eddy(env):
     """Installs the libraries, the public header and eddy.pc."""
     pc = env.Command('eddy.pc', '#tools/eddy.pc.in', Action(write_pc, 'write   $TARGET'))
     env.Depends(pc, env.Value([env['prefix'], env['version'], env['link_private']]))
-    put(env, 'include', '#core/eddy.h')
+    put(env, 'include', env.Glob('#core/eddy*.h'))
     put(env, 'lib/pkgconfig', pc)
     put(env, 'lib', env.get('libeddy', []))
     if 'libeddy_shared' not in env:

@@ -1,0 +1,167 @@
+/** Counters and figures: of a manager, a connection, a stream. Part of <eddy.h>. */
+#ifndef EDDY_STATS_H
+#define EDDY_STATS_H
+
+#include "eddy_base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What a socket has done since it was opened. */
+typedef struct eddy_socket_stats {
+    uint64_t sent_datagrams;
+    uint64_t sent_bytes;
+    uint64_t sent_calls; /* system calls, so sent_datagrams / sent_calls is the batch size */
+    uint64_t received_datagrams;
+    uint64_t received_bytes;
+    uint64_t received_calls;
+    uint64_t refused;     /* ECONNREFUSED and other news of an unreachable peer */
+    uint64_t no_buffers;  /* ENOBUFS: the datagram was dropped */
+    uint64_t too_big;     /* EMSGSIZE: the datagram was dropped */
+    uint64_t would_block; /* the kernel's buffer was full; the datagram was kept */
+    uint64_t other_errors;
+    uint64_t segment_retries; /* segmentation offload failed; sent again one by one */
+    uint64_t truncated;       /* longer than any eddy datagram may be */
+    bool segmentation;        /* UDP_SEGMENT is in use */
+    bool coalescing;          /* UDP_GRO is in use */
+    bool batching;            /* sendmmsg and recvmmsg are in use */
+} eddy_socket_stats;
+
+/** What a manager has seen. Counters only grow. */
+#define EDDY_STATS_MAP(X)                                                                          \
+    X(received_datagrams, "datagrams that arrived")                                                \
+    X(received_bytes, "bytes in them")                                                             \
+    X(sent_datagrams, "datagrams handed to the socket")                                            \
+    X(sent_bytes, "bytes in them")                                                                 \
+    X(dropped_unknown, "datagrams of no known kind, or for no known connection")                   \
+    X(dropped_malformed, "datagrams that do not parse")                                            \
+    X(dropped_forged, "datagrams whose tag is wrong")                                              \
+    X(dropped_replayed, "packets that had come before, or too long ago")                           \
+    X(dropped_cookie, "requests whose cookie is wrong or too old")                                 \
+    X(dropped_limit, "newcomers above a limit")                                                    \
+    X(dropped_memory, "packets that there was no memory to keep")                                  \
+    X(replied_stateless, "replies to strangers")                                                   \
+    X(refused, "newcomers told that they may not connect")                                         \
+    X(connections_opened, "connections that reached EDDY_CONNECTED")                               \
+    X(connections_closed, "connections that ended after that")                                     \
+    X(messages_sent, "messages accepted from the program")                                         \
+    X(messages_delivered, "messages given to the program")                                         \
+    X(messages_resent, "copies of reliable messages sent again")                                   \
+    X(messages_duplicate, "reliable messages that arrived again")                                  \
+    X(messages_undelivered,                                                                        \
+      "reliable messages whose connection ended before they were acknowledged")                    \
+    X(messages_shed, "unreliable messages dropped at the sender, oldest first")                    \
+    X(messages_shed_received, "unreliable messages dropped because the program does not read")     \
+    X(messages_stale, "sequenced messages that came after a newer one")                            \
+    X(messages_incomplete, "unreliable messages of which not all parts came")                      \
+    X(messages_expired, "messages whose time was over before they were acknowledged")              \
+    X(messages_superseded, "reliable sequenced messages lost, and not sent again for a newer one") \
+    X(messages_skipped, "reliable messages that the peer gave up")                                 \
+    X(messages_reassembled, "messages put together of several parts")                              \
+    X(sends_refused, "sends that were told EDDY_EAGAIN")                                           \
+    X(credits_sent, "grants of credit to the peer")                                                \
+    X(packets_lost, "packets declared lost")                                                       \
+    X(packets_spurious, "packets declared lost that were acknowledged later")                      \
+    X(probes_sent, "packets sent to ask for an acknowledgement")                                   \
+    X(keepalives_sent, "pings sent because nothing was heard")                                     \
+    X(paths_challenged, "addresses that a peer's packets came from, asked whether it is there")    \
+    X(paths_validated, "of these, the ones where it is: the connection has moved")                 \
+    X(paths_refused, "of these, the ones where it is not, or that did not answer")                 \
+    X(paths_ignored, "packets from further addresses, and challenges, above a limit")              \
+    X(commands_stale, "sends and disconnects for a connection that had ended")
+
+typedef struct eddy_stats {
+#define X(name, text) uint64_t name;
+    EDDY_STATS_MAP(X)
+#undef X
+} eddy_stats;
+
+/**
+ * Every check of what the network says, once: name, number, what it demands. A datagram that does
+ * not pass is refused, and counted under the check. Numbers are never used again.
+ */
+#define EDDY_CHECK_MAP(X)                                                                          \
+    /* handshake */                                                                                \
+    X(EDDY_CHECK_HELLO_SIZE, 1, "HELLO has its size")                                              \
+    X(EDDY_CHECK_HELLO_FORM, 2, "HELLO has its form")                                              \
+    X(EDDY_CHECK_HELLO_MAC, 3, "HELLO knows the server's key")                                     \
+    X(EDDY_CHECK_GAME, 4, "the protocol id is this game's")                                        \
+    X(EDDY_CHECK_MODE, 5, "the mode is one that the server accepts")                               \
+    X(EDDY_CHECK_RETRY_FORM, 6, "RETRY has its size and form")                                     \
+    X(EDDY_CHECK_RETRY_NONCE, 7, "RETRY echoes the nonce")                                         \
+    X(EDDY_CHECK_INITIATE_FORM, 8, "INITIATE has its size and form")                               \
+    X(EDDY_CHECK_COOKIE, 9, "the cookie is ours, for this address, and young")                     \
+    X(EDDY_CHECK_INITIATE_SEAL, 10, "INITIATE is authentic")                                       \
+    X(EDDY_CHECK_INITIATE_FIELDS, 11, "what INITIATE seals makes sense")                           \
+    X(EDDY_CHECK_ACCEPT_FORM, 12, "ACCEPT has its size and form")                                  \
+    X(EDDY_CHECK_ACCEPT_NONCE, 13, "ACCEPT echoes the nonce")                                      \
+    X(EDDY_CHECK_ACCEPT_SEAL, 14, "ACCEPT is authentic")                                           \
+    X(EDDY_CHECK_ACCEPT_FIELDS, 15, "what ACCEPT seals makes sense")                               \
+    /* packets */                                                                                  \
+    X(EDDY_CHECK_PACKET_FORM, 30, "the packet has its form")                                       \
+    X(EDDY_CHECK_PACKET_REPLAY, 31, "the packet has not come before, nor too late")                \
+    X(EDDY_CHECK_PACKET_SEAL, 32, "the packet is authentic")
+
+#define EDDY_CHECK_COUNT 128 /* of numbers; most are of no check yet */
+
+typedef enum eddy_check {
+#define X(name, number, text) name = (number),
+    EDDY_CHECK_MAP(X)
+#undef X
+} eddy_check;
+
+/** What one connection has seen. Times and sizes are as of now; counters only grow. */
+#define EDDY_CONNECTION_STATS_MAP(X)                                                               \
+    /* the path; times are 0 before the first sample */                                            \
+    X(rtt_smoothed_ns, "round trip, smoothed, without the peer's waiting")                         \
+    X(rtt_latest_ns, "the newest sample")                                                          \
+    X(rtt_min_ns, "the least sample")                                                              \
+    X(rtt_variation_ns, "mean deviation of the samples")                                           \
+    X(window, "bytes that may be in flight")                                                       \
+    X(in_flight, "bytes sent and neither acknowledged nor lost")                                   \
+    X(pacing_rate, "bytes per second that may leave")                                              \
+    /* sending */                                                                                  \
+    X(sent_datagrams, "datagrams sent, the handshake's too")                                       \
+    X(sent_bytes, "bytes in them")                                                                 \
+    X(packets_sent, "packets sent")                                                                \
+    X(packets_lost, "of these, declared lost")                                                     \
+    X(packets_spurious, "of these, acknowledged later")                                            \
+    X(probes_sent, "packets sent to ask for an acknowledgement")                                   \
+    X(messages_sent, "messages accepted from the program")                                         \
+    X(messages_resent, "copies of reliable messages sent again")                                   \
+    X(messages_shed, "unreliable messages dropped at the sender, oldest first")                    \
+    X(queued_size, "bytes accepted and not settled, each message with EDDY_MESSAGE_CHARGE")        \
+    X(queue_ns, "how long the message that waits longest to be sent has waited")                   \
+    X(send_credit, "bytes of reliable messages that the peer has room for now")                    \
+    /* receiving */                                                                                \
+    X(received_datagrams, "datagrams that came for it")                                            \
+    X(received_bytes, "bytes in them")                                                             \
+    X(messages_delivered, "messages given to the program")                                         \
+    X(messages_duplicate, "reliable messages that arrived again")                                  \
+    X(unreleased_size, "bytes given to the program and not released, charged like queued_size")
+
+typedef struct eddy_connection_stats {
+#define X(name, text) uint64_t name;
+    EDDY_CONNECTION_STATS_MAP(X)
+#undef X
+} eddy_connection_stats;
+
+/** What the streams of one guarantee and number have done, in both directions. */
+#define EDDY_STREAM_STATS_MAP(X)                                                                   \
+    X(messages_sent, "messages of which at least a part has left")                                 \
+    X(messages_resent, "copies sent again, of parts each")                                         \
+    X(queued_size, "bytes accepted and not settled, each message with EDDY_MESSAGE_CHARGE")        \
+    X(messages_delivered, "messages given to the program")
+
+typedef struct eddy_stream_stats {
+#define X(name, text) uint64_t name;
+    EDDY_STREAM_STATS_MAP(X)
+#undef X
+} eddy_stream_stats;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
