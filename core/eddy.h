@@ -389,7 +389,7 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_send(eddy_manager *manager, eddy_conne
 /** How one message is sent. Zeroed: as eddy_send does. */
 typedef struct eddy_send_options {
     uint32_t expire_ms; /* from the next poll on; then it is not sent any more. 0: never */
-    bool now_or_never;  /* unreliable only: dropped unless it leaves in the next poll */
+    bool now_or_never;  /* unreliable only: dropped unless the next poll puts it in a datagram */
     uint64_t receipt;   /* not 0: an EDDY_RECEIPT with this number says what became of it */
 } eddy_send_options;
 
