@@ -251,11 +251,16 @@ typedef struct eddy_event_message {
     uint32_t skipped;
 } eddy_event_message;
 
-/** What became of a message, as far as its sender knows. */
+/**
+ * What became of a message, as far as its sender knows. Of an unreliable one that is not all: one
+ * that is ACKED may have been dropped there as the program does not read, and one that is LOST may
+ * have come, if what was lost is the word that it has.
+ */
 typedef enum eddy_outcome {
     EDDY_OUTCOME_ACKED = 1,   /* it arrived: the peer has said so */
     EDDY_OUTCOME_LOST = 2,    /* it was dropped here, or on its way, and will not be sent again */
     EDDY_OUTCOME_EXPIRED = 3, /* its time was over, or its connection; whether it came is unknown */
+    EDDY_OUTCOME_TOO_BIG = 4, /* it is larger than the peer takes, and was not sent */
 } eddy_outcome;
 
 /** EDDY_RECEIPT. */
