@@ -135,6 +135,10 @@ bool ed_base64_read(void *data, size_t capacity, size_t *size, const char *text,
 {
     size_t read = 0;
 
+    // libsodium 1.0.18 takes some bytes above 127 for letters where char has a sign.
+    for (size_t i = 0; i < text_size; i++)
+        if ((uint8_t)text[i] > 127)
+            return false;
     if (sodium_base642bin(data, capacity, text, text_size, NULL, &read, NULL,
                           sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
         return false;

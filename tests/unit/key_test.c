@@ -192,6 +192,24 @@ static void base64_is_as_published(void **state)
     CHECK_EQ("untouched", size, 99);
 }
 
+/** Every byte as the first of two letters, the second of which is zero. */
+static void base64_has_64_letters(void **state)
+{
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+    (void)state;
+    for (int value = 0; value < 256; value++) {
+        char text[] = {(char)value, 'A'};
+        uint8_t byte = 0;
+        size_t size = 0;
+        const char *at = value == 0 ? NULL : strchr(letters, (char)value);
+        CHECK_EQ("letter", ed_base64_read(&byte, 1, &size, text, 2), at != NULL);
+        if (at != NULL)
+            CHECK_EQ("value", byte, (at - letters) << 2);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +221,7 @@ int main(void)
         cmocka_unit_test(each_server_has_a_token_key_of_its_own),
         cmocka_unit_test(keys_are_drawn_apart_and_wiped),
         cmocka_unit_test(base64_is_as_published),
+        cmocka_unit_test(base64_has_64_letters),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
