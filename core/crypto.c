@@ -125,6 +125,27 @@ void ed_x25519_public(uint8_t public_key[ED_KEY_SIZE], const uint8_t secret[ED_K
     ED_ASSERT(result == 0);
 }
 
+void ed_base64_write(char *text, const void *data, size_t size)
+{
+    (void)sodium_bin2base64(text, ED_BASE64_SIZE(size), data, size,
+                            sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+}
+
+bool ed_base64_read(void *data, size_t capacity, size_t *size, const char *text, size_t text_size)
+{
+    size_t read = 0;
+
+    // libsodium 1.0.18 takes some bytes above 127 for letters where char has a sign.
+    for (size_t i = 0; i < text_size; i++)
+        if ((uint8_t)text[i] > 127)
+            return false;
+    if (sodium_base642bin(data, capacity, text, text_size, NULL, &read, NULL,
+                          sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
+        return false;
+    *size = read;
+    return true;
+}
+
 bool ed_equal_secret(const void *a, const void *b, size_t size)
 {
     return sodium_memcmp(a, b, size) == 0;
