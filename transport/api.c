@@ -166,6 +166,7 @@ static eddy_status create_core(eddy_manager *m)
                              .receive_pool = m->receive_pool,
                              .payload_pool = m->payload_pool,
                              .accounts = m->accounts,
+                             .asks = &m->asks,
                              .notice_pool = m->notice_pool,
                              .event_pool = m->event_pool,
                              .returns = &m->returns,
