@@ -27,6 +27,7 @@ struct eddy_manager {
     ed_returns returns;
     ed_slots *slots;
     ed_account *accounts; /* of the slots, by number */
+    ed_asks asks;
     ed_resolver *resolver;
     ed_local *pairs;
     ed_mutex core_mutex; /* held while the core is polled, or looked into */
