@@ -4,6 +4,7 @@
 
 #include "core/base.h"
 #include "core/writer.h"
+#include "transport/nonce.h"
 
 /** What a message consists of, in this order, before its payload (section 7.1). */
 typedef enum token {
@@ -134,6 +135,7 @@ static void seal(ed_noise *noise, uint8_t *data, size_t size)
     uint8_t nonce[ED_AEAD_NONCE_SIZE];
 
     ED_ASSERT(noise->has_key);
+    ed_nonce_used(noise->key, noise->number, data, size);
     nonce_of(nonce, noise->number++);
     ed_aead_seal(ED_AEAD_CHACHA20, noise->key, nonce, noise->hash, sizeof(noise->hash), data, size);
     mix_hash(noise, data, size + ED_AEAD_TAG_SIZE);

@@ -412,8 +412,8 @@ static size_t make_initiate(uint8_t *data, ed_rng *rng)
     memset(data, 0, 16);
     data[0] = ED_FORM_INITIATE;
     data[1] = ED_PROTOCOL_VERSION;
-    data[5] = ED_MODE_PLAIN;
-    data[6] = 1 << 7;
+    data[5] = ED_MODE_PINNED;
+    data[6] = 1 << ED_AEAD_CHACHA20;
     return ED_INITIATE_SIZE;
 }
 

@@ -3,6 +3,7 @@
 
 #include "core/base.h"
 #include "core/eddy.h"
+#include "tests/support/keys.h"
 
 enum { LOOKS = 2000, LIMIT_MS = 30000, RATE = 50 * 1000 * 1000 };
 
@@ -45,7 +46,8 @@ static void looking_at_what_runs(void **state)
     int data[2] = {0};
 
     (void)state;
-    CHECK_EQ("connect", eddy_connect_address(client, &address, &dialled), EDDY_OK);
+    CHECK_EQ("connect", eddy_connect_address(client, &address, ed_test_options(), &dialled),
+             EDDY_OK);
     CHECK_EQ("asked", eddy_await(server, EDDY_CONNECT_REQUEST, &event, LIMIT_MS), EDDY_OK);
     eddy_connection taken = event.connection;
     CHECK_EQ("accept", eddy_accept(server, taken), EDDY_OK);
