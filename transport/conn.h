@@ -59,15 +59,6 @@ typedef struct ed_dial {
 /** Wipes the block and gives it back. NULL is fine. */
 void ed_dial_drop(ed_block *dial);
 
-/** What a newcomer has shown of itself, for the first event of its connection. In a block. */
-typedef struct ed_newcomer {
-    eddy_key key;       /* mode MUTUAL: the client's */
-    uint64_t client_id; /* mode TOKEN */
-    uint16_t payload_size;
-    uint16_t data_size;
-    uint8_t payload[]; /* and behind it the token's data */
-} ed_newcomer;
-
 /** An INITIATE that was let in: what a connection is made of. */
 typedef struct ed_admitted {
     ed_initiate initiate;

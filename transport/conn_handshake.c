@@ -256,7 +256,7 @@ static bool prepare_accept(ed_conn *conn, uint64_t now_ns)
 
     conn->accept = ed_alloc_zeroed(conn->shared->allocator, ED_ACCEPT_SIZE_MAX);
     if (conn->accept == NULL)
-        return false; // the client asks again
+        return false;                      // the client asks again
     ed_noise noise = conn->secrets->noise; // whose place the keys take
     entropy->fill(entropy->context, ephemeral, sizeof(ephemeral));
     bool ok = ed_accept_write(conn->accept, &accept, &noise, (ed_mode)conn->mode, ephemeral);

@@ -308,7 +308,8 @@ static void take_reset(ed_conn *conn, const eddy_datagram *datagram, uint64_t no
                    ed_equal_secret(datagram->data + datagram->size - ED_RESET_TOKEN_SIZE,
                                    conn->reset_token, ED_RESET_TOKEN_SIZE)))
         return;
-    ed_conn_apply(conn, ED_INPUT_SILENCE, &end, now_ns);
+    // What we close ourselves is closed by us.
+    ed_conn_apply(conn, ED_INPUT_SILENCE, conn->state == ED_CONN_CLOSING ? NULL : &end, now_ns);
 }
 
 /** So many were not authentic that one might be (RFC 9001 section 6.6). */

@@ -8,7 +8,6 @@ static_assert(sizeof(void *) < 8 || sizeof(ed_event_item) == 24, "an event that 
 
 enum {
     UNION_OFFSET = offsetof(eddy_event, connected), /* where all that it may hold begins */
-    NEWCOMER_SIZE = 64, /* and what else is known of the one who connects */
     UNION_SIZE = offsetof(eddy_event, block) - UNION_OFFSET,
 };
 
@@ -28,7 +27,7 @@ size_t ed_event_charge(bool asks)
 
 size_t ed_event_payload_charge(void)
 {
-    return ed_pool_charge(EDDY_CONNECT_PAYLOAD_MAX + NEWCOMER_SIZE + EDDY_TOKEN_DATA_MAX);
+    return ed_pool_charge(sizeof(ed_newcomer) + EDDY_CONNECT_PAYLOAD_MAX + EDDY_TOKEN_DATA_MAX);
 }
 
 ed_block *ed_event_reserve(ed_pool *pool, eddy_event_type type)

@@ -65,7 +65,7 @@ static void an_ended_connection_does_not_block_the_next(void **state)
         {"the server closes", server_closes, EDDY_END_CLOSED_REMOTE},
         {"the client closes", client_closes, EDDY_END_CLOSED_LOCAL},
         {"both close", both_close, EDDY_END_CLOSED_LOCAL},
-        {"the server crashes", server_crashes, EDDY_END_IDLE},
+        {"the server crashes", server_crashes, EDDY_END_FORGOTTEN},
     };
     eddy_config config = ed_cluster_client_config();
 

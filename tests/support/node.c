@@ -10,6 +10,7 @@ eddy_config ed_cluster_client_config(void)
     eddy_config config = eddy_config_default();
 
     config.pump = false;
+    config.cipher = EDDY_CIPHER_CHACHA20; // the same on every machine
     return config;
 }
 

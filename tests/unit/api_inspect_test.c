@@ -15,6 +15,7 @@ static eddy_manager *open_manager(bool accept)
     config.bind = "127.0.0.1:0";
     config.accept = accept;
     config.ask = accept;
+    config.secret_key = ed_test_secret();
     CHECK_EQ("open", eddy_open(&manager, &config), EDDY_OK);
     return manager;
 }

@@ -34,6 +34,7 @@ static void open_peer(struct peer *peer, bool accept)
     config.allocator = &peer->memory.allocator;
     config.bind = "127.0.0.1:0";
     config.accept = accept;
+    config.secret_key = ed_test_secret();
     CHECK_EQ("open", eddy_open(&peer->manager, &config), EDDY_OK);
 }
 
