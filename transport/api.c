@@ -103,12 +103,13 @@ static void copy_config(eddy_manager *m, const eddy_config *config)
 
 static eddy_status open_socket(eddy_manager *m, const eddy_config *config)
 {
+    const ed_udp_options options = {.split = config->accept};
     eddy_status status = EDDY_OK;
 
     if (config->socket != NULL)
         m->socket = *config->socket;
     else
-        status = ed_udp_open(&m->socket, &m->allocator, config->bind, NULL);
+        status = ed_udp_open(&m->socket, &m->allocator, config->bind, &options);
     if (status == EDDY_OK)
         m->local = m->socket.local(m->socket.context);
     return status;
