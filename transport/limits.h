@@ -27,6 +27,7 @@ enum {
     ED_NONCE_SIZE = 16,
     ED_COOKIE_SIZE = 24,
     ED_EPHEMERAL_SIZE = 32,
+    ED_CAPSULE_SIZE = 356, /* what a connect token has for one server */
     ED_VERSIONS_MAX = 8,
     ED_COOKIE_TICKS_PER_S = 16,
     ED_COOKIE_AGE_MAX_S = 10,
@@ -62,6 +63,14 @@ enum {
     ED_PATH_DOUBLINGS_MAX = 3,  /* so often */
     ED_PATH_HOLD_MS = 100,      /* between one candidate and the next, at least */
     ED_PATH_DEBTS_MAX = 2,      /* challenges of the peer that wait for their answer */
+
+    /* tokens */
+    ED_TOKEN_VERSION = 1,
+    ED_TOKEN_HEADER_SIZE = 72,
+    ED_TOKEN_ENTRY_SIZE = 60 + ED_CAPSULE_SIZE, /* for one server */
+    ED_TOKEN_SIZE_MAX = ED_TOKEN_HEADER_SIZE + EDDY_TOKEN_SERVERS_MAX * ED_TOKEN_ENTRY_SIZE,
+    ED_TOKEN_CLOCK_S = 5, /* the issuer's clock may be so far ahead of the server's */
+    ED_USED_MAX = 65536,  /* tokens that a server remembers until they expire */
 
     /* close */
     ED_CLOSE_COPIES = 3,
