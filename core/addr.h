@@ -22,4 +22,7 @@ bool ed_addr_valid(const eddy_address *address);
 /** Whether nobody from elsewhere can have it: loopback, link-local, or private (RFC 1918, 4193). */
 bool ed_addr_is_private(const eddy_address *address);
 
+/** Whether it means something only on one link (fe80::/10), with the scope that names it. */
+bool ed_addr_is_link_local(const eddy_address *address);
+
 #endif

@@ -85,14 +85,13 @@ bool ed_aead_open(ed_aead aead, const uint8_t key[ED_KEY_SIZE],
                   const uint8_t nonce[ED_AEAD_NONCE_SIZE], const void *header, size_t header_size,
                   uint8_t *data, size_t size)
 {
-    if (size < ED_AEAD_TAG_SIZE)
-        return false;
     int result = aead == ED_AEAD_AES256
                      ? crypto_aead_aes256gcm_decrypt(data, NULL, NULL, data, size, header,
                                                      header_size, nonce, key)
                      : crypto_aead_chacha20poly1305_ietf_decrypt(data, NULL, NULL, data, size,
                                                                  header, header_size, nonce, key);
-    return result == 0;
+
+    return result == 0; // nor if there is no whole tag
 }
 
 void ed_xaead_seal(const uint8_t key[ED_KEY_SIZE], const uint8_t nonce[ED_XNONCE_SIZE],
@@ -107,8 +106,7 @@ void ed_xaead_seal(const uint8_t key[ED_KEY_SIZE], const uint8_t nonce[ED_XNONCE
 bool ed_xaead_open(const uint8_t key[ED_KEY_SIZE], const uint8_t nonce[ED_XNONCE_SIZE],
                    const void *header, size_t header_size, uint8_t *data, size_t size)
 {
-    return size >= ED_AEAD_TAG_SIZE &&
-           crypto_aead_xchacha20poly1305_ietf_decrypt(data, NULL, NULL, data, size, header,
+    return crypto_aead_xchacha20poly1305_ietf_decrypt(data, NULL, NULL, data, size, header,
                                                       header_size, nonce, key) == 0;
 }
 

@@ -303,11 +303,16 @@ typedef struct eddy_event_message {
     uint32_t skipped;
 } eddy_event_message;
 
-/** What became of a message, as far as its sender knows. */
+/**
+ * What became of a message, as far as its sender knows. Of an unreliable one that is not all: one
+ * that is ACKED may have been dropped there as the program does not read, and one that is LOST may
+ * have come, if what was lost is the word that it has.
+ */
 typedef enum eddy_outcome {
     EDDY_OUTCOME_ACKED = 1,   /* it arrived: the peer has said so */
     EDDY_OUTCOME_LOST = 2,    /* it was dropped here, or on its way, and will not be sent again */
     EDDY_OUTCOME_EXPIRED = 3, /* its time was over, or its connection; whether it came is unknown */
+    EDDY_OUTCOME_TOO_BIG = 4, /* it is larger than the peer takes, and was not sent */
 } eddy_outcome;
 
 /** EDDY_RECEIPT. */
@@ -454,7 +459,7 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_send(eddy_manager *manager, eddy_conne
 /** How one message is sent. Zeroed: as eddy_send does. */
 typedef struct eddy_send_options {
     uint32_t expire_ms; /* from the next poll on; then it is not sent any more. 0: never */
-    bool now_or_never;  /* unreliable only: dropped unless it leaves in the next poll */
+    bool now_or_never;  /* unreliable only: dropped unless the next poll puts it in a datagram */
     uint64_t receipt;   /* not 0: an EDDY_RECEIPT with this number says what became of it */
 } eddy_send_options;
 

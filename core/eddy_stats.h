@@ -26,6 +26,7 @@ typedef struct eddy_socket_stats {
     bool segmentation;        /* UDP_SEGMENT is in use */
     bool coalescing;          /* UDP_GRO is in use */
     bool batching;            /* sendmmsg and recvmmsg are in use */
+    bool split;               /* handshakes have a queue of their own */
 } eddy_socket_stats;
 
 /** What a manager has seen. Counters only grow. */

@@ -112,12 +112,13 @@ static void copy_config(eddy_manager *m, const eddy_config *config)
 
 static eddy_status open_socket(eddy_manager *m, const eddy_config *config)
 {
+    const ed_udp_options options = {.split = config->accept};
     eddy_status status = EDDY_OK;
 
     if (config->socket != NULL)
         m->socket = *config->socket;
     else
-        status = ed_udp_open(&m->socket, &m->allocator, config->bind, NULL);
+        status = ed_udp_open(&m->socket, &m->allocator, config->bind, &options);
     if (status == EDDY_OK)
         m->local = m->socket.local(m->socket.context);
     return status;
@@ -191,6 +192,7 @@ static eddy_status create_core(eddy_manager *m)
                              .receive_pool = m->receive_pool,
                              .payload_pool = m->payload_pool,
                              .accounts = m->accounts,
+                             .asks = &m->asks,
                              .notice_pool = m->notice_pool,
                              .event_pool = m->event_pool,
                              .returns = &m->returns,

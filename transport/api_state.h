@@ -30,6 +30,7 @@ struct eddy_manager {
     eddy_key *client_keys; /* a copy; NULL: there is no list */
     ed_identity *identity;
     ed_account *accounts; /* of the slots, by number */
+    ed_asks asks;
     ed_resolver *resolver;
     ed_local *pairs;
     ed_mutex core_mutex; /* held while the core is polled, or looked into */

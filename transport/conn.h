@@ -37,6 +37,7 @@ typedef struct ed_conn_shared {
     ed_slots *slots;
     ed_credit_pool *room;  /* for what is received */
     ed_account *accounts;  /* of the slots; NULL: there are none */
+    ed_asks *asks;         /* of these, the ones that ask for room; NULL: none does */
     uint64_t *queued_size; /* charge of what all connections have accepted and not settled */
     ed_list *refused;      /* of ed_conn.refused: who waits for room in the send budget, or NULL */
     ed_returns *returns;   /* to say that released messages are awaited; NULL: none are */
@@ -258,6 +259,9 @@ void ed_conn_expire(ed_conn *conn, uint64_t now_ns);
  * @param data ED_DATAGRAM_SIZE bytes. @return its size, 0: none.
  */
 size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns);
+
+/** Nothing more leaves in this poll: what was to leave now or never is dropped. */
+void ed_conn_drop_hasty(ed_conn *conn, uint64_t now_ns);
 
 /** Takes the next event; its block is the caller's. False: none. */
 bool ed_conn_event(ed_conn *conn, ed_event_item *item);

@@ -446,13 +446,12 @@ static void ask_if_starved(ed_conn *conn)
         ed_min_u64(*ask_ns, ed_add_sat_u64(conn->loss.last_ack_eliciting_sent_ns, interval_ns));
 }
 
-/** What was to leave now or never is gone; a flushing connection may have waited for that alone. */
-static void drop_hasty(ed_conn *conn, uint64_t now_ns)
+void ed_conn_drop_hasty(ed_conn *conn, uint64_t now_ns)
 {
     if (conn->outbox.hasty_count == 0)
         return;
     ed_outbox_drop_hasty(&conn->outbox);
-    ed_conn_check_flushed(conn, now_ns);
+    ed_conn_check_flushed(conn, now_ns); // it may have waited for that alone
 }
 
 size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns)
@@ -465,7 +464,7 @@ size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t no
         return size;
     size = transmit_any(conn, data, now_ns);
     if (size == 0)
-        drop_hasty(conn, now_ns);
+        ed_conn_drop_hasty(conn, now_ns);
     if (ed_conn_is_open(conn))
         conn->timers.at_ns[ED_TIMER_ACK] = conn->ack.deadline_ns;
     if (size == 0 && ed_conn_is_open(conn))

@@ -70,6 +70,14 @@ enum {
     ED_PATH_HOLD_MS = 100,      /* between one candidate and the next, at least */
     ED_PATH_DEBTS_MAX = 2,      /* challenges of the peer that wait for their answer */
 
+    /* tokens */
+    ED_TOKEN_VERSION = 1,
+    ED_TOKEN_HEADER_SIZE = 72,
+    ED_TOKEN_ENTRY_SIZE = 60 + ED_CAPSULE_SIZE, /* for one server */
+    ED_TOKEN_SIZE_MAX = ED_TOKEN_HEADER_SIZE + EDDY_TOKEN_SERVERS_MAX * ED_TOKEN_ENTRY_SIZE,
+    ED_TOKEN_CLOCK_S = 5, /* the issuer's clock may be so far ahead of the server's */
+    ED_USED_MAX = 65536,  /* tokens that a server remembers until they expire */
+
     /* close */
     ED_CLOSE_COPIES = 3,
 };

@@ -76,7 +76,6 @@ typedef enum ed_command_kind {
     ED_COMMAND_CONNECT = 1,
     ED_COMMAND_TO_CONNECTION,
     ED_COMMAND_SHUTDOWN,
-    ED_COMMAND_POKE,     /* nothing but to poll now */
     ED_COMMAND_RESOLVED, /* the address of a connection that was dialled without one */
 } ed_command_kind;
 
@@ -130,6 +129,8 @@ typedef struct ed_connection_type {
     void (*replace)(void *connection, uint64_t now_ns); /* the peer began anew: end this one */
     void (*expire)(void *connection, uint64_t now_ns);
     bool (*transmit)(void *connection, ed_output *output, uint64_t now_ns);
+    /** The socket has no room for what it may have to transmit in this poll. NULL: so be it. */
+    void (*held_back)(void *connection, uint64_t now_ns);
     bool (*event)(void *connection, void *event);
     uint64_t (*next_ns)(const void *connection);
     ed_phase (*phase)(const void *connection);
@@ -140,6 +141,7 @@ typedef struct ed_connection_type {
     bool (*is_known)(const void *connection);
     eddy_address (*remote)(const void *connection);     /* NULL: it never changes */
     void (*begin_poll)(void *context, uint64_t now_ns); /* NULL: nothing to do */
+    void (*end_commands)(void *context); /* all that waited were taken. NULL: nothing to do */
     /**
      * The program is done with a message: takes its block over. Needed where there are returns.
      * @param connection whose it was; NULL: it is gone.

@@ -138,8 +138,6 @@ static void handle_command(ed_manager *m, ed_command *command, uint64_t now_ns)
         m->parts.type->send(slot->connection, command, now_ns);
         ed_manager_add_work(m, slot);
         return;
-    case ED_COMMAND_POKE:
-        return;
     }
 }
 

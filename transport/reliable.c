@@ -74,6 +74,34 @@ static void begin_poll(void *context, uint64_t now_ns)
     serve_waiting(reliable, now_ns);
 }
 
+/** Somebody was refused, and wants to know when there is room. */
+static void take_ask(const ed_reliable *reliable, ed_account *account)
+{
+    ed_ask ask = ed_account_take_ask(account);
+    ed_conn *conn = ed_manager_connection(reliable->manager, ask.connection);
+
+    if (conn != NULL) {
+        ed_conn_want_writable(conn, ask.stream, ask.charge);
+        ed_manager_touch(reliable->manager, ask.connection);
+    } else if (ed_slots_live(reliable->shared.slots, ask.connection)) {
+        ed_account_ask_again(account, reliable->shared.asks); // its CONNECT is on its way
+    }
+}
+
+/** What was sent before a refusal has come by now: it is known how much room there is. */
+static void end_commands(void *context)
+{
+    const ed_reliable *reliable = context;
+    ed_asks *asks = reliable->shared.asks;
+    ed_account *next = NULL;
+
+    for (ed_account *account = asks == NULL ? NULL : ed_asks_take(asks); account != NULL;
+         account = next) {
+        next = account->next;
+        take_ask(reliable, account);
+    }
+}
+
 static bool returned(void *context, void *connection, ed_block *block, uint64_t now_ns)
 {
     ed_reliable *reliable = context;
@@ -254,23 +282,13 @@ static void do_set_stream(ed_conn *conn, const ed_reliable_command *command, uin
     ed_conn_set_stream(conn, command->stream, &options, now_ns);
 }
 
-static void do_want_writable(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
-{
-    (void)now_ns;
-    ed_conn_want_writable(conn, command->stream, command->budget);
-}
-
 /** Each takes the command's blocks over. */
 static void (*const operations[ED_OPERATION_COUNT])(ed_conn *conn,
                                                     const ed_reliable_command *command,
                                                     uint64_t now_ns) = {
-    [ED_OPERATION_SEND] = do_send,
-    [ED_OPERATION_CLOSE] = do_close,
-    [ED_OPERATION_ADMIT] = do_admit,
-    [ED_OPERATION_REFUSE] = do_refuse,
-    [ED_OPERATION_SET_RATE] = do_set_rate,
-    [ED_OPERATION_SET_STREAM] = do_set_stream,
-    [ED_OPERATION_WANT_WRITABLE] = do_want_writable,
+    [ED_OPERATION_SEND] = do_send,         [ED_OPERATION_CLOSE] = do_close,
+    [ED_OPERATION_ADMIT] = do_admit,       [ED_OPERATION_REFUSE] = do_refuse,
+    [ED_OPERATION_SET_RATE] = do_set_rate, [ED_OPERATION_SET_STREAM] = do_set_stream,
 };
 
 static void send_command(void *connection, void *item, uint64_t now_ns)
@@ -317,6 +335,12 @@ static bool transmit(void *connection, ed_output *output, uint64_t now_ns)
     conn->counts.sent_datagrams += output->datagram.size > 0 ? 1 : 0;
     conn->counts.sent_bytes += output->datagram.size;
     return output->datagram.size > 0;
+}
+
+static void held_back(void *connection, uint64_t now_ns)
+{
+    ed_conn_drop_hasty(connection, now_ns);
+    look_for_room(reliable_of(connection));
 }
 
 static eddy_address remote_of(const void *connection)
@@ -370,12 +394,14 @@ const ed_connection_type ed_reliable_type = {
     .replace = replace,
     .expire = expire,
     .transmit = transmit,
+    .held_back = held_back,
     .event = next_event,
     .next_ns = next_ns,
     .phase = phase,
     .is_known = is_known,
     .remote = remote_of,
     .begin_poll = begin_poll,
+    .end_commands = end_commands,
     .returned = returned,
     .drop_command = drop_command,
     .drop_event = drop_event,

@@ -14,7 +14,6 @@ typedef enum ed_operation {
     ED_OPERATION_REFUSE,
     ED_OPERATION_SET_RATE,
     ED_OPERATION_SET_STREAM,
-    ED_OPERATION_WANT_WRITABLE,
     ED_OPERATION_COUNT
 } ed_operation;
 
@@ -28,7 +27,7 @@ typedef struct ed_reliable_command {
         ed_block *receipt; /* SEND: see ed_message. Owned */
         ed_block *dial;    /* CONNECT: ed_dial. Owned */
         uint64_t flush_ns; /* CLOSE */
-        uint64_t budget;   /* SET_STREAM; WANT_WRITABLE: the charge of what was refused */
+        uint64_t budget;   /* SET_STREAM */
         uint64_t rate_max; /* SET_RATE: bytes per second */
     };
     union {
