@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0xc2233afd3d2563ca)
+#define GOLDEN_TRACE UINT64_C(0xad37e0fab713563a)
 
 enum {
     WORLDS = 8,
