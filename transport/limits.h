@@ -18,16 +18,22 @@ enum {
     ED_PACKET_HEADER_SIZE_MAX = 1 + ED_PACKET_ID_SIZE + ED_PACKET_NUMBER_SIZE_MAX,
     ED_PACKET_PLAIN_SIZE_MIN = 3,   /* so that header protection has 16 bytes to sample */
     ED_CLIENT_PACKET_SIZE_MIN = 44, /* a client's packet without messages is padded to this */
+    ED_MASK_SAMPLE_AT = 4,          /* from where the number begins */
+    ED_RESET_SIZE_MIN = 38, /* so that it may be a packet: 21, rounded up against guessing */
+    ED_RESET_SIZE_MAX = ED_CLIENT_PACKET_SIZE_MIN - 1,
 
     /* PROTOCOL.md 3: handshake */
     ED_HELLO_SIZE = ED_DATAGRAM_SIZE,
     ED_RETRY_SIZE = 48,
     ED_INITIATE_SIZE = ED_DATAGRAM_SIZE,
+    ED_REJECT_SIZE = 48,
     ED_ACCEPT_SIZE = 204,
+    ED_ACCEPT_SIZE_MAX = ED_ACCEPT_SIZE + 48, /* in mode OPEN it carries the server's key */
     ED_NONCE_SIZE = 16,
     ED_COOKIE_SIZE = 24,
     ED_EPHEMERAL_SIZE = 32,
     ED_CAPSULE_SIZE = 356, /* what a connect token has for one server */
+    ED_RESET_TOKEN_SIZE = 16,
     ED_VERSIONS_MAX = 8,
     ED_COOKIE_TICKS_PER_S = 16,
     ED_COOKIE_AGE_MAX_S = 10,
@@ -77,6 +83,10 @@ enum {
 };
 
 #define ED_PACKET_NUMBER_LAST ((UINT64_C(1) << 60) - 1) /* the connection ends before it */
+#define ED_KEY_PACKETS (UINT64_C(1) << 22)     /* sent with one key; then it is time for the next */
+#define ED_KEY_PACKETS_MAX (UINT64_C(1) << 23) /* for AES-GCM, RFC 9001 section 6.6 */
+#define ED_KEY_LIFE_NS (600 * ED_NS_PER_S)     /* and so is after this time */
+#define ED_FORGED_MAX (UINT64_C(1) << 35)      /* packets that are not authentic: then it ends */
 #define ED_ACK_DELAY_NS (25 * ED_NS_PER_MS)
 #define ED_HANDSHAKE_RESEND_NS (250 * ED_NS_PER_MS) /* doubles from here */
 #define ED_HALF_OPEN_NS (5 * ED_NS_PER_S)

@@ -15,6 +15,7 @@
 #include "core/base.h"
 #include "core/reader.h"
 #include "core/seq.h"
+#include "tests/support/keys.h"
 #include "transport/frame.h"
 #include "transport/handshake.h"
 #include "transport/packet.h"
@@ -465,7 +466,7 @@ static void program_dials(uint8_t index)
     eddy_address address = address_of(index);
     eddy_connection connection;
 
-    if (eddy_connect_address(run.manager, &address, &connection) == EDDY_OK) {
+    if (eddy_connect_address(run.manager, &address, ed_test_options(), &connection) == EDDY_OK) {
         run.known_count++;
         run.connections[run.connection_next++ % CONNECTIONS_MAX] = connection;
     }
@@ -601,6 +602,7 @@ static void begin(bool asks)
     run.asks = asks;
     ed_counting_alloc_init(&run.memory, NULL);
     config.accept = true;
+    config.secret_key = ed_test_secret();
     config.ask = asks;
     config.pump = false;
     config.max_connections = 3; /* one fewer than would come */

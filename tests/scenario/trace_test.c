@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0x97c07a29a4c27fd0)
+#define GOLDEN_TRACE UINT64_C(0x1561f0c1fede8473)
 
 enum {
     WORLDS = 8,
