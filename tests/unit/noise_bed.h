@@ -5,7 +5,7 @@
 #include "tests/support/hex.h"
 #include "tests/unit/noise_vectors.h"
 
-enum { NOISE_ROOM = 256 };
+enum { NOISE_ROOM = 1200 };
 
 /** All that the two ends know, before they begin. */
 struct noise_secrets {
