@@ -53,7 +53,7 @@ static ed_admission drop(uint64_t *counter)
 static bool may_reply(const struct visit *v)
 {
     return SEC_CHECK(EDDY_CHECK_PORT, !ed_port_is_blocked(v->datagram->remote.port)) &&
-           SEC_CHECK(EDDY_CHECK_REPLIES, ed_budget_take(&v->reliable->replies, v->now_ns));
+           SEC_CHECK(EDDY_CHECK_REPLIES, ed_bucket_take(&v->reliable->replies, v->now_ns));
 }
 
 static ed_admission give_cookie(const struct visit *v, const ed_hello *hello)
@@ -244,7 +244,7 @@ static ed_admission judge_sealed(const struct visit *v)
         stats->dropped_forged++;
         return reject(v, ED_MODE_TOKEN, admitted->initiate.nonce, EDDY_REFUSED_TOKEN);
     }
-    if (!SEC_CHECK(EDDY_CHECK_WORK, ed_budget_take(&reliable->handshakes, v->now_ns)))
+    if (!SEC_CHECK(EDDY_CHECK_WORK, ed_bucket_take(&reliable->handshakes, v->now_ns)))
         return drop(&stats->dropped_limit);
     eddy_status status = open_initiate(v);
     if (status != EDDY_OK)
@@ -296,7 +296,7 @@ static ed_admission reset(const struct visit *v)
     if (!reliable->accepts || size < ED_RESET_SIZE_MIN ||
         ed_packet_peek_id(v->datagram->data, v->datagram->size, &from_client, &id) != EDDY_OK ||
         !SEC_CHECK(EDDY_CHECK_PORT, !ed_port_is_blocked(v->datagram->remote.port)) ||
-        !ed_budget_take(&v->reliable->resets, v->now_ns))
+        !ed_bucket_take(&v->reliable->resets, v->now_ns))
         return ED_ADMIT_NO;
     entropy->fill(entropy->context, reply, size - ED_RESET_TOKEN_SIZE);
     ed_packet_disguise(reply);

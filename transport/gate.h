@@ -8,7 +8,7 @@
 
 #include "core/crypto.h"
 #include "core/prefix.h"
-#include "transport/budget.h"
+#include "transport/bucket.h"
 
 enum {
     ED_GATE_CAPACITY_MAX = 65535, /* addresses; 24 bytes each */

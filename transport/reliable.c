@@ -32,9 +32,9 @@ static eddy_status init_server(ed_reliable *reliable)
     return status;
 }
 
-static void init_budget(ed_budget *budget, uint32_t per_second)
+static void init_budget(ed_bucket *budget, uint32_t per_second)
 {
-    ed_budget_init(budget, per_second, per_second / BURSTS_PER_S + 1);
+    ed_bucket_init(budget, per_second, per_second / BURSTS_PER_S + 1);
 }
 
 eddy_status ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared)

@@ -50,9 +50,9 @@ typedef struct ed_reliable {
     ed_admitted admitted; /* who was let in last, until there is a connection */
     ed_gate gate;         /* this and the next: only where others may connect */
     ed_used used;         /* connect tokens */
-    ed_budget replies;    /* to strangers */
-    ed_budget handshakes; /* that are reckoned through */
-    ed_budget resets;
+    ed_bucket replies;    /* to strangers */
+    ed_bucket handshakes; /* that are reckoned through */
+    ed_bucket resets;
     uint64_t now_s; /* the time of day, as of this poll */
     ed_credit_pool room;
     uint64_t queued_size;
