@@ -14,7 +14,7 @@
 #include "transport/congestion.h"
 #include "transport/conn_state.h"
 #include "transport/event.h"
-#include "transport/handshake.h"
+#include "transport/identity.h"
 #include "transport/loss.h"
 #include "transport/pacer.h"
 #include "transport/path.h"
@@ -31,6 +31,7 @@ typedef struct ed_conn_shared {
     const eddy_config *config;
     const eddy_allocator *allocator;
     const eddy_entropy *entropy;
+    ed_identity *identity;
     ed_pool *receive_pool;
     ed_pool *payload_pool; /* has room for ed_event_payload_charge() of every incoming slot */
     ed_slots *slots;
@@ -45,6 +46,27 @@ typedef struct ed_conn_shared {
     eddy_stats *stats;
     ed_log *log;
 } ed_conn_shared;
+
+/** How a client connects. In a block; the keys in it that are secret are wiped once taken. */
+typedef struct ed_dial {
+    uint8_t mode;
+    uint16_t payload_size;
+    uint8_t server_key[ED_KEY_SIZE]; /* OPEN: zeros, and once connected what was told */
+    uint8_t shared[ED_KEY_SIZE];     /* the room's key, or the token's */
+    uint8_t capsule[ED_CAPSULE_SIZE];
+    uint8_t payload[EDDY_CONNECT_PAYLOAD_MAX];
+} ed_dial;
+
+/** Wipes the block and gives it back. NULL is fine. */
+void ed_dial_drop(ed_block *dial);
+
+/** An INITIATE that was let in: what a connection is made of. */
+typedef struct ed_admitted {
+    ed_initiate initiate;
+    ed_noise noise;
+    uint64_t client_id; /* mode TOKEN, */
+    ed_span data;       /* and what the token carries */
+} ed_admitted;
 
 /** How a connection ended, for its DISCONNECTED event. */
 typedef struct ed_conn_end {
@@ -85,14 +107,19 @@ typedef struct ed_conn {
     /* handshake */
     uint32_t id;          /* in the client's packets; given by the server */
     bool request_pending; /* HELLO, INITIATE or ACCEPT is to be sent */
+    uint8_t mode;         /* ed_mode */
+    uint8_t suite;        /* ed_aead; server: chosen */
+    uint8_t rejected;     /* client: eddy_refusal that a REJECT gave as a hint */
     uint8_t nonce[ED_NONCE_SIZE];
     uint8_t cookie[ED_COOKIE_SIZE];
-    uint8_t client_ephemeral[ED_EPHEMERAL_SIZE];
-    uint8_t server_ephemeral[ED_EPHEMERAL_SIZE];
+    uint8_t client_ephemeral[ED_EPHEMERAL_SIZE]; /* server: the public key in INITIATE */
+    uint8_t reset_token[ED_RESET_TOKEN_SIZE];    /* client: what a server without state shows */
     uint64_t started_ns;
     uint64_t client_time_us; /* server: when, by the client's clock, its INITIATE was made */
-    ed_block *payload;       /* of INITIATE: client: to be sent; server: to be told. Or NULL */
-    ed_keys keys;
+    ed_block *dial;          /* client: ed_dial, until CONNECTED is told */
+    ed_block *newcomer;      /* server: ed_newcomer, until the first event is told; or NULL */
+    uint8_t *accept;         /* server: what it answered, until the client confirms; or NULL */
+    ed_secrets *secrets;
 
     /* where the peer is */
     ed_paths paths;
@@ -153,22 +180,23 @@ typedef struct ed_conn {
 /**
  * A client's connection; it says HELLO at the first transmit, or if the family of `remote` is NONE,
  * after ed_conn_resolved. Initialises in place.
- * @param last a block reserved for DISCONNECTED, taken over on success.
+ * @param dial a block with an ed_dial, @param last one reserved for DISCONNECTED; both are taken
+ * over on success.
  * @return EDDY_OK; EDDY_ENOMEM, or EDDY_ELIMIT if there is no room for what it may receive: with
  * nothing to free. Its payload is the caller's to put in.
  */
 EDDY_MUST_CHECK eddy_status ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared,
                                                 eddy_connection handle, const eddy_address *remote,
-                                                ed_block *last, uint64_t now_ns);
+                                                ed_block *dial, ed_block *last, uint64_t now_ns);
 
 /**
- * A server's, for an INITIATE whose cookie is proven; it answers at the first transmit, or with
- * config.ask when the program has decided. Its payload is the caller's to put in.
+ * A server's, for an INITIATE that was let in; it answers at the first transmit, or with
+ * config.ask when the program has decided.
  */
 EDDY_MUST_CHECK eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared,
                                                 eddy_connection handle, uint32_t id,
                                                 const eddy_datagram *datagram,
-                                                const ed_initiate *initiate, uint64_t now_ns);
+                                                const ed_admitted *admitted, uint64_t now_ns);
 
 /** Gives back all memory that it holds, but not itself. */
 void ed_conn_free(ed_conn *conn);
@@ -289,8 +317,11 @@ void ed_conn_apply(ed_conn *conn, ed_conn_input input, const ed_conn_end *end, u
 /** The peer broke the protocol, or memory ran out: says CLOSE, if anyone is listening. */
 void ed_conn_fail(ed_conn *conn, ed_close_cause cause, uint64_t now_ns);
 
-/** RETRY, ACCEPT or INITIATE. */
+/** RETRY, REJECT, ACCEPT or INITIATE. */
 void ed_conn_receive_handshake(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns);
+
+/** ACCEPT need not be repeated any more. */
+void ed_conn_drop_accept(ed_conn *conn);
 
 /** HELLO, INITIATE or ACCEPT, if one is to be sent. @return its size, 0: none. */
 size_t ed_conn_transmit_handshake(ed_conn *conn, uint8_t *data, uint64_t now_ns);

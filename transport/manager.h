@@ -32,6 +32,7 @@ typedef struct ed_route {
     enum {
         ED_ROUTE_NOWHERE = 0,
         ED_ROUTE_ID,           /* to the incoming connection with this wire id */
+        ED_ROUTE_ID_OR_NEW,    /* the same; if there is none, it asks for admission */
         ED_ROUTE_KNOWN,        /* to the connection with its remote address, on `side` */
         ED_ROUTE_KNOWN_OR_NEW, /* the same; a stranger's asks for admission */
         ED_ROUTE_NEW,          /* it asks for admission, whoever sent it */
@@ -42,8 +43,9 @@ typedef struct ed_route {
 
 typedef enum ed_admission {
     ED_ADMIT_NO = 0,
-    ED_ADMIT_REPLY,  /* not yet: answer, and remember nothing */
-    ED_ADMIT_CREATE, /* make a connection, or go on with the one of the same handshake */
+    ED_ADMIT_REPLY,    /* not yet: answer, and remember nothing */
+    ED_ADMIT_CREATE,   /* make a connection */
+    ED_ADMIT_CONTINUE, /* it is for the connection that its address has already */
 } ed_admission;
 
 typedef enum ed_phase {
@@ -55,10 +57,10 @@ typedef enum ed_phase {
 
 /** What admission may go by. */
 typedef struct ed_load {
-    bool may_create;     /* there is a slot, and the half-open ones are below their cap */
-    bool is_full;        /* no slot for an incoming connection is free */
-    bool shutting_down;  /* nobody is admitted */
-    bool has_connection; /* there is an incoming connection of this address already */
+    bool may_create;      /* there is a slot, and the half-open ones are below their cap */
+    bool is_full;         /* no slot for an incoming connection is free */
+    bool shutting_down;   /* nobody is admitted */
+    const void *existing; /* the incoming connection of this address, or NULL */
 } ed_load;
 
 typedef struct ed_birth {
@@ -115,9 +117,8 @@ typedef struct ed_connection_type {
     void (*resolved)(void *connection, const eddy_address *remote, eddy_status status,
                      uint64_t now_ns);
     void (*destroy)(void *connection);
-    /** Whether an admitted datagram is of the handshake that made this connection. */
-    bool (*continues)(const void *connection, const eddy_datagram *datagram);
-    /** Whether its handshake, another one, began no sooner than the connection's. NULL: always. */
+    /** Whether the handshake of an admitted datagram began no sooner than that of the connection
+     * which its address has. NULL: always. */
     bool (*supersedes)(const void *connection, const eddy_datagram *datagram);
     void (*receive)(void *connection, const eddy_datagram *datagram, uint64_t now_ns);
     /** The same for a datagram of the connection's own socket. NULL: it has none. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base.h"
+#include "transport/nonce.h"
 
 /** What a message consists of, in this order, before its payload (section 7.1). */
 typedef enum token {
@@ -128,6 +129,7 @@ static void spend_key(ed_noise *noise)
 static void seal(ed_noise *noise, uint8_t *data, size_t size)
 {
     spend_key(noise);
+    ed_nonce_used(noise->key, 0, data, size);
     ed_aead_seal(ED_AEAD_CHACHA20, noise->key, first_nonce, noise->hash, sizeof(noise->hash), data,
                  size);
     mix_hash(noise, data, size + ED_AEAD_TAG_SIZE);

@@ -4,7 +4,7 @@
 
 #include "transport/admission.h"
 
-void ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared, uint64_t now_ns)
+void ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared)
 {
     const eddy_config *config = shared->config;
 
@@ -15,7 +15,6 @@ void ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared, uint6
     ed_list_init(&reliable->refused);
     ed_credit_pool_init(&reliable->room, config->receive_budget, config->max_message_size,
                         config->max_outgoing + (config->accept ? config->max_connections : 0));
-    ed_cookie_init(&reliable->cookies, shared->entropy, now_ns);
 }
 
 /** Who waits longest for room to grant its peer more, or NULL. */
@@ -71,7 +70,7 @@ static ed_reliable *reliable_of(const ed_conn *conn)
 static void begin_poll(void *context, uint64_t now_ns)
 {
     ed_reliable *reliable = context;
-    ed_cookie_rotate(&reliable->cookies, reliable->shared.entropy, now_ns);
+    ed_cookie_rotate(&reliable->shared.identity->cookies, reliable->shared.entropy, now_ns);
     serve_waiting(reliable, now_ns);
 }
 
@@ -122,33 +121,18 @@ static eddy_status create_outgoing(const ed_reliable *reliable, ed_conn *conn,
                                    const ed_birth *birth, uint64_t now_ns)
 {
     const ed_reliable_command *command = birth->command;
-    eddy_status status = ed_conn_init_client(conn, &reliable->shared, birth->handle, &birth->remote,
-                                             command->block, now_ns);
 
-    if (status == EDDY_OK)
-        conn->payload = command->payload;
-    return status;
+    return ed_conn_init_client(conn, &reliable->shared, birth->handle, &birth->remote,
+                               command->dial, command->block, now_ns);
 }
 
-static eddy_status create_incoming(const ed_reliable *reliable, ed_conn *conn,
-                                   const ed_birth *birth, uint64_t now_ns)
+static eddy_status create_incoming(ed_reliable *reliable, ed_conn *conn, const ed_birth *birth,
+                                   uint64_t now_ns)
 {
-    ed_initiate initiate;
-    ed_block *payload = NULL;
-
-    ed_initiate_read_opened(&initiate, birth->datagram->data, birth->datagram->size);
-    if (initiate.payload.size > 0) {
-        payload = ed_pool_take(reliable->shared.payload_pool, initiate.payload.size);
-        if (payload == NULL)
-            return EDDY_ENOMEM;
-        memcpy(payload->data, initiate.payload.data, initiate.payload.size);
-    }
     eddy_status status = ed_conn_init_server(conn, &reliable->shared, birth->handle, birth->wire_id,
-                                             birth->datagram, &initiate, now_ns);
-    if (status == EDDY_OK)
-        conn->payload = payload;
-    else
-        ed_pool_give(payload);
+                                             birth->datagram, &reliable->admitted, now_ns);
+
+    ed_wipe(&reliable->admitted, sizeof(reliable->admitted));
     return status;
 }
 
@@ -166,7 +150,7 @@ static void fail_connect(void *context, void *item, eddy_status why, void *event
                                            : why == EDDY_ECLOSED ? EDDY_END_CLOSED_LOCAL
                                                                  : EDDY_END_MEMORY};
 
-    ed_pool_give(command->payload);
+    ed_dial_drop(command->dial);
     *(ed_event_item *)event = ed_event_of(command->head.connection, EDDY_DISCONNECTED,
                                           command->block, &last, sizeof(last));
 }
@@ -188,16 +172,6 @@ static void destroy(void *connection)
         ed_manager_touch(reliable->manager, waiting->handle);
 }
 
-static bool continues(const void *connection, const eddy_datagram *datagram)
-{
-    const ed_conn *conn = connection;
-    ed_initiate initiate;
-
-    return ed_initiate_parse(&initiate, datagram->data, datagram->size) == EDDY_OK &&
-           ed_equal_secret(initiate.nonce, conn->nonce, ED_NONCE_SIZE) &&
-           ed_equal_secret(initiate.ephemeral, conn->client_ephemeral, ED_EPHEMERAL_SIZE);
-}
-
 /**
  * Within one handshake the client's clock says which INITIATE is the newer one; between two,
  * perhaps of two clocks, the server's own in the cookies does.
@@ -207,7 +181,7 @@ static bool supersedes(const void *connection, const eddy_datagram *datagram)
     const ed_conn *conn = connection;
     ed_initiate initiate;
 
-    ed_initiate_read_opened(&initiate, datagram->data, datagram->size);
+    ed_initiate_read_opened(&initiate, datagram->data);
     if (ed_equal_secret(initiate.nonce, conn->nonce, ED_NONCE_SIZE))
         return initiate.client_time_us >= conn->client_time_us;
     return !ed_cookie_is_older(initiate.cookie, conn->cookie);
@@ -245,7 +219,7 @@ static void drop_command(void *context, void *item)
         ed_pool_give(command->receipt); // the end of its connection has been told
     }
     if (command->head.kind == ED_COMMAND_CONNECT)
-        ed_pool_give(command->payload);
+        ed_dial_drop(command->dial);
     ed_pool_give(command->block);
 }
 
@@ -413,7 +387,6 @@ const ed_connection_type ed_reliable_type = {
     .fail_connect = fail_connect,
     .resolved = resolved,
     .destroy = destroy,
-    .continues = continues,
     .supersedes = supersedes,
     .receive = receive,
     .send = send_command,

@@ -3,7 +3,6 @@
 #define ED_RELIABLE_H
 
 #include "transport/conn.h"
-#include "transport/cookie.h"
 #include "transport/manager.h"
 
 /** What a command says to a connection. */
@@ -26,7 +25,7 @@ typedef struct ed_reliable_command {
     ed_block *block;
     union {
         ed_block *receipt; /* SEND: see ed_message. Owned */
-        ed_block *payload; /* CONNECT: or NULL. Owned */
+        ed_block *dial;    /* CONNECT: ed_dial. Owned */
         uint64_t flush_ns; /* CLOSE */
         uint64_t budget;   /* SET_STREAM */
         uint64_t rate_max; /* SET_RATE: bytes per second */
@@ -46,7 +45,7 @@ typedef struct ed_reliable_command {
 /** The context of the type: what all connections of one manager share. */
 typedef struct ed_reliable {
     ed_conn_shared shared;
-    ed_cookie_jar cookies;
+    ed_admitted admitted; /* who was let in last, until there is a connection */
     ed_credit_pool room;
     uint64_t queued_size;
     ed_list refused;     /* of ed_conn.refused */
@@ -55,7 +54,7 @@ typedef struct ed_reliable {
     bool accepts;
 } ed_reliable;
 
-void ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared, uint64_t now_ns);
+void ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared);
 
 extern const ed_connection_type ed_reliable_type;
 

@@ -12,6 +12,7 @@
 #include "core/alloc.h"
 #include "core/base.h"
 #include "core/reader.h"
+#include "tests/support/keys.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -386,7 +387,8 @@ static void begin(void)
         open_end(&run.ends[i]);
     eddy_address server = address_of(&run.ends[1]);
     eddy_connection connection;
-    eddy_status status = eddy_connect_address(run.ends[0].manager, &server, &connection);
+    eddy_status status =
+        eddy_connect_address(run.ends[0].manager, &server, ed_test_options(), &connection);
     ED_ASSERT(status == EDDY_OK);
     for (size_t i = 0; i < ENDS; i++)
         poll_end(&run.ends[i]);

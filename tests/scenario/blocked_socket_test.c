@@ -2,6 +2,7 @@
 #include "core/addr.h"
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
+#include "tests/support/keys.h"
 #include "transport/manager.h"
 
 enum {
@@ -82,7 +83,8 @@ static void dial(uint32_t count)
     eddy_connection handle = 0;
 
     for (uint32_t i = 0; i < count; i++, to.port++)
-        CHECK_EQ("dial", eddy_connect_address(node.manager, &to, &handle), EDDY_OK);
+        CHECK_EQ("dial", eddy_connect_address(node.manager, &to, ed_test_options(), &handle),
+                 EDDY_OK);
 }
 
 /** Takes what has come, which must be ends of that kind. @return how many. */
@@ -191,7 +193,8 @@ static eddy_connection open_connected(const char *name)
     whole = &behind;
     is_blocked = false;
     ed_world_attach(cluster.world, host, run, &node);
-    CHECK_EQ(name, eddy_connect_address(node.manager, &server->address, &handle), EDDY_OK);
+    CHECK_EQ(name, eddy_connect_address(node.manager, &server->address, ed_test_options(), &handle),
+             EDDY_OK);
     ed_cluster_run_for(&cluster, ED_NS_PER_S);
     CHECK_EQ(name, eddy_next(node.manager, &event, 0), EDDY_OK);
     CHECK_EQ(name, event.type, EDDY_CONNECTED);
