@@ -91,7 +91,8 @@ typedef struct worker {
     ed_thread thread;
     atomic_bool stops;
     _Atomic uint64_t count; /* HELLOs sent or answered */
-    eddy_address to;        /* the flood: where it goes */
+    eddy_address to;        /* the flood: where it goes, */
+    eddy_key key;           /* and the public key of who is there */
     int fd;                 /* the bare loop's socket */
     eddy_manager *eddy;     /* the echo's */
 } worker;
@@ -107,15 +108,17 @@ static void stop(worker *w)
     ed_thread_join(&w->thread);
 }
 
-static void write_hello(uint8_t data[ED_HELLO_SIZE], uint32_t number)
+/** One that the server has to answer: whoever floods knows its public key, as players do. */
+static void write_hello(uint8_t data[ED_HELLO_SIZE], const eddy_key *server_key, uint32_t number)
 {
     ed_hello hello = {.version = ED_PROTOCOL_VERSION,
-                      .mode = ED_MODE_PLAIN,
+                      .mode = ED_MODE_PINNED,
                       .version_count = 1,
                       .versions = {ED_PROTOCOL_VERSION}};
 
     memcpy(hello.nonce, &number, sizeof(number));
-    ed_hello_write(data, &hello); // whoever floods for long knows the server's key, too
+    ed_greeting_key greeting = ed_greeting_key_of(server_key->bytes);
+    ed_hello_write(data, &hello, &greeting);
 }
 
 static int bound_socket(eddy_address *address)
@@ -146,7 +149,7 @@ static void run_flood(void *context)
 
     for (uint32_t i = 0; i < RUNS; i++) {
         for (uint32_t n = 0; n < RUN; n++)
-            write_hello(data[i][n], i * RUN + n);
+            write_hello(data[i][n], &w->key, i * RUN + n);
         parts[i] = (struct iovec){.iov_base = data[i], .iov_len = sizeof(data[i])};
         messages[i].msg_hdr = (struct msghdr){
             .msg_name = &to, .msg_namelen = size, .msg_iov = &parts[i], .msg_iovlen = 1};
@@ -237,13 +240,18 @@ static struct player {
     eddy_connection connection;
 } players[PLAYERS_MAX];
 
-static void connect_players(eddy_address server)
+static void connect_players(const eddy_manager *server)
 {
+    const eddy_address address = eddy_local_address(server);
+    const eddy_key key = eddy_public_key(server);
+    const eddy_connect_options with_key = {.server_key = &key};
+
     for (size_t i = 0; i < settings.players; i++) {
         struct player *p = &players[i];
         eddy_event event;
         require(eddy_open(&p->eddy, NULL) == EDDY_OK, "a player");
-        require(eddy_connect_address(p->eddy, &server, &p->connection) == EDDY_OK, "connecting");
+        require(eddy_connect_address(p->eddy, &address, &with_key, &p->connection) == EDDY_OK,
+                "connecting");
         require(eddy_await(p->eddy, EDDY_CONNECTED, &event, PATIENCE_MS) == EDDY_OK, "a handshake");
         eddy_release(p->eddy, &event);
     }
@@ -328,6 +336,8 @@ static void measure(const struct row *row, size_t round, eddy_manager *server, c
     uint64_t sent = 0;
 
     latency = (ed_latency){0};
+    if (!row->bare)
+        flood.key = eddy_public_key(server);
     if (row->flood)
         start(&flood, "flood", run_flood);
     uint64_t begin_ns = ed_clock_now_ns();
@@ -357,7 +367,7 @@ static void run_against_server(const struct row *row, size_t round)
 
     start(&echo, "echo", run_echo);
     if (row->players)
-        connect_players(eddy_local_address(echo.eddy));
+        connect_players(echo.eddy);
     measure(row, round, echo.eddy, NULL);
     if (row->players)
         close_players();
