@@ -1,5 +1,6 @@
 #include "core/addr.h"
 #include "core/base.h"
+#include "core/budget.h"
 #include "core/eddy.h"
 
 enum {
@@ -80,6 +81,14 @@ static const char *bad_time(const eddy_config *c)
     return NULL;
 }
 
+/** Whether every connection that there may be has a window of what it receives. */
+static bool is_enough(const eddy_config *c)
+{
+    uint32_t connections = c->max_outgoing + (c->accept ? c->max_connections : 0);
+
+    return ed_budget_share(c->receive_budget, c->max_message_size, connections).is_enough;
+}
+
 static const char *bad_budget(const eddy_config *c)
 {
     if (c->rate_max != 0 && c->rate_max < EDDY_RATE_MIN)
@@ -92,7 +101,7 @@ static const char *bad_budget(const eddy_config *c)
     if (c->connection_send_budget < c->max_message_size + EDDY_MESSAGE_CHARGE)
         return "connection_send_budget";
     if (c->receive_budget < BUDGET_SIZE_MIN ||
-        c->receive_budget / RECEIVE_BUDGET_MESSAGES_MIN < c->max_message_size)
+        c->receive_budget / RECEIVE_BUDGET_MESSAGES_MIN < c->max_message_size || !is_enough(c))
         return "receive_budget";
     if (c->unreliable_budget < UNRELIABLE_BUDGET_SIZE_MIN ||
         c->unreliable_budget > c->receive_budget)

@@ -123,7 +123,9 @@ typedef struct eddy_config {
     size_t max_message_size;       /* bytes; both ways: larger ones are neither sent nor taken */
     size_t send_budget;            /* bytes accepted by eddy_send and not yet acknowledged */
     size_t connection_send_budget; /* the same, of one connection */
-    size_t receive_budget;         /* bytes received and not yet released by the program */
+    size_t receive_budget;         /* bytes received and not yet released by the program: enough are
+                                      64 KiB, 4 x max_message_size and 25,000 for each connection
+                                      that there may be */
     size_t unreliable_budget;      /* of these, unreliable ones of one connection; beyond, shed */
     uint32_t modes;                /* eddy_mode bits that are accepted */
     bool open_to_public;           /* EDDY_MODE_OPEN also for addresses that are not private */

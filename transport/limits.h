@@ -3,6 +3,7 @@
 #define ED_LIMITS_H
 
 #include "core/base.h"
+#include "core/budget.h"
 #include "core/eddy.h"
 
 enum {
@@ -52,13 +53,14 @@ enum {
     ED_PART_SIZE_MIN = 1024, /* a smaller part than this leaves only as a message's last */
     ED_PAGE_UNITS = 9,       /* what memory for a message in parts is taken and charged by */
     ED_PAGE_SIZE = ED_PAGE_UNITS * ED_FRAGMENT_UNIT,
-    ED_STARTED_MAX = 2,              /* reliable messages of which some parts have been sent */
-    ED_CREDIT_INITIAL = 16 << 10,    /* bytes of reliable messages granted in the handshake, */
-    ED_CREDIT_INITIAL_MIN = 5 << 10, /* or less, if there may be many connections */
+    ED_STARTED_MAX = 2,           /* reliable messages of which some parts have been sent */
+    ED_CREDIT_INITIAL = 16 << 10, /* bytes of reliable messages granted in the handshake, */
+    ED_CREDIT_INITIAL_MIN = ED_BUDGET_WINDOW_MIN, /* or less, if there may be many connections */
     ED_UNRELIABLE_QUEUE_MAX =
-        256 << 10,                    /* bytes waiting to be sent; above, the oldest is dropped */
-    ED_KEPT_RINGS_SIZE_MAX = 4 << 10, /* bytes of rings that a connection keeps for the next gap */
-    ED_PARTIAL_MAX = 8,               /* unreliable messages of a connection that wait for parts */
+        256 << 10, /* bytes waiting to be sent; above, the oldest is dropped */
+    ED_KEPT_RINGS_SIZE_MAX =
+        ED_BUDGET_RINGS, /* bytes of rings that a connection keeps for the next gap */
+    ED_PARTIAL_MAX = 8,  /* unreliable messages of a connection that wait for parts */
 
     /* recovery */
     ED_ACK_ELICITING_MAX = 2, /* this many unacknowledged packets are acknowledged at once */

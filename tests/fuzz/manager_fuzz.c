@@ -31,6 +31,7 @@ enum {
     POLLS_MAX = 200,  /* at one point in time; more is a spin */
     CONNECTIONS_MAX = 4,
     BUDGET_SIZE = 64 * 1024,
+    RECEIVE_SIZE = 160 * 1024, /* no more than five connections ask for */
     MEMORY_MAX = 4 * 1024 * 1024,
     EVENTS_KEPT = 8,             /* messages that the program has not released */
     PEER_CREDIT = 20 * 1024,     /* that a peer grants at first, */
@@ -610,7 +611,7 @@ static void begin(bool asks)
     config.max_outgoing = 2;
     config.max_message_size = MESSAGE_MAX;
     config.send_budget = BUDGET_SIZE;
-    config.receive_budget = BUDGET_SIZE;
+    config.receive_budget = RECEIVE_SIZE;
     config.unreliable_budget = BUDGET_SIZE;
     config.allocator = &run.memory.allocator;
     config.entropy = &entropy;

@@ -115,6 +115,8 @@ static void shrink_receive_budget(eddy_config *config)
     config->max_message_size = EDDY_PIECE_SIZE_MAX;
     config->receive_budget = BUDGET_SIZE;
     config->unreliable_budget = BUDGET_SIZE;
+    config->max_connections = 1;
+    config->max_outgoing = 0;
 }
 
 /** Sends until the budget is used up. @return how many were accepted. */

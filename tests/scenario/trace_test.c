@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0x1561f0c1fede8473)
+#define GOLDEN_TRACE UINT64_C(0xad37e0fab713563a)
 
 enum {
     WORLDS = 8,

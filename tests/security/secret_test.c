@@ -20,7 +20,9 @@
 #include "core/addr.h"
 #include "core/base.h"
 #include "tests/unit/noise_bed.h"
+#include "transport/capsule.h"
 #include "transport/cookie.h"
+#include "transport/identity.h"
 
 #define COMES_BY(type, name, ...)                                                                  \
     type __real_##name(__VA_ARGS__);                                                               \
@@ -31,6 +33,9 @@ COMES_BY(void, ed_mac, uint8_t *, const uint8_t *, const void *, size_t)
 COMES_BY(bool, ed_x25519, uint8_t *, const uint8_t *, const uint8_t *)
 COMES_BY(bool, ed_aead_open, ed_aead, const uint8_t *, const uint8_t *, const void *, size_t,
          uint8_t *, size_t)
+
+COMES_BY(bool, ed_xaead_open, const uint8_t *, const uint8_t *, const void *, size_t, uint8_t *,
+         size_t)
 
 /* ----------------------------------------------------------------------------- what comes by -- */
 
@@ -80,6 +85,18 @@ bool __wrap_ed_aead_open(ed_aead aead, const uint8_t *key, const uint8_t *nonce,
     return answer(is_good);
 }
 
+/** The same of a capsule: what it says is then no secret, but for the key that stands in it. */
+bool __wrap_ed_xaead_open(const uint8_t *key, const uint8_t *nonce, const void *header,
+                          size_t header_size, uint8_t *data, size_t size)
+{
+    VALGRIND_DISABLE_ERROR_REPORTING;
+    bool is_good = __real_ed_xaead_open(key, nonce, header, header_size, data, size);
+    VALGRIND_ENABLE_ERROR_REPORTING;
+    VALGRIND_MAKE_MEM_DEFINED(data, size);
+    VALGRIND_MAKE_MEM_UNDEFINED(data + 8 + 8, ED_KEY_SIZE);
+    return answer(is_good);
+}
+
 /* ------------------------------------------------------------------------------------ probes -- */
 
 #define HONEST SIZE_MAX
@@ -92,7 +109,7 @@ static void fill(void *context, void *data, size_t size)
 
 static ed_hello hello_of_somebody(void)
 {
-    return (ed_hello){.version = 1, .mode = ED_MODE_PLAIN, .version_count = 1, .nonce = {3}};
+    return (ed_hello){.version = 1, .mode = ED_MODE_PINNED, .version_count = 1, .nonce = {3}};
 }
 
 /** Offers a cookie of which one byte of the tag is wrong, or none. */
@@ -117,14 +134,51 @@ static bool cookie_is_taken(size_t wrong)
 /** The same with the MAC of a HELLO, which stands behind 64 bytes. */
 static bool hello_is_taken(size_t wrong)
 {
+    static const uint8_t public_key[ED_KEY_SIZE] = {5};
     uint8_t data[ED_HELLO_SIZE];
+    ed_greeting_key key = ed_greeting_key_of(public_key);
     ed_hello hello = hello_of_somebody();
 
-    ed_hello_write(data, &hello);
+    ed_hello_write(data, &hello, &key);
     VALGRIND_MAKE_MEM_DEFINED(data, sizeof(data));
     if (wrong != HONEST)
         data[64 + wrong] ^= 1;
-    return ed_hello_parse(&hello, data, sizeof(data)) == EDDY_OK;
+    VALGRIND_MAKE_MEM_UNDEFINED(&key, sizeof(key));
+    return ed_hello_parse(&hello, data, sizeof(data)) == EDDY_OK &&
+           ed_hello_is_authentic(data, &key);
+}
+
+/** And with the token of a reset, as a client compares it. */
+static bool reset_is_taken(size_t wrong)
+{
+    static const eddy_entropy entropy = {.fill = fill};
+    eddy_config config = eddy_config_default();
+    ed_identity *identity = ed_identity_create(&config, &entropy, 0, 0);
+    eddy_address remote = ed_addr_ipv4(192, 0, 2, 7, 4242);
+    uint8_t sent[ED_RESET_TOKEN_SIZE], again[ED_RESET_TOKEN_SIZE];
+
+    CHECK("memory", identity != NULL);
+    ed_identity_reset_token(identity, sent, 1, &remote);
+    if (wrong != HONEST)
+        sent[wrong] ^= 1;
+    VALGRIND_MAKE_MEM_UNDEFINED(identity->reset, sizeof(identity->reset));
+    ed_identity_reset_token(identity, again, 1, &remote);
+    ed_identity_destroy(identity);
+    return ed_equal_secret(sent, again, sizeof(sent));
+}
+
+/** And with the tag of a capsule, which a server opens with its token key. */
+static bool capsule_is_taken(size_t wrong)
+{
+    ed_capsule_place here = {.protocol_id = 1, .server_id = 2};
+    ed_capsule capsule = {.id = {4}, .issued_s = 1, .expires_s = 2, .psk = {5}};
+    uint8_t key[ED_KEY_SIZE] = {6}, bytes[ED_CAPSULE_SIZE];
+
+    ed_capsule_seal(bytes, &capsule, &here, key);
+    if (wrong != HONEST)
+        bytes[ED_CAPSULE_SIZE - ED_AEAD_TAG_SIZE + wrong] ^= 1;
+    VALGRIND_MAKE_MEM_UNDEFINED(key, sizeof(key));
+    return ed_capsule_open(&capsule, bytes, &here, key) == EDDY_OK;
 }
 
 /** And with the tag of a first message of Noise, which is answered if it is good. */
@@ -167,8 +221,9 @@ static const struct {
     const char *name;
     bool (*is_taken)(size_t wrong);
 } probes[] = {
-    {"cookie", cookie_is_taken}, {"mac1", hello_is_taken},    {"NKpsk0", nkpsk0_is_taken},
-    {"IKpsk1", ikpsk1_is_taken}, {"NXpsk2", nxpsk2_is_taken},
+    {"cookie", cookie_is_taken},   {"mac1", hello_is_taken},    {"reset", reset_is_taken},
+    {"capsule", capsule_is_taken}, {"NKpsk0", nkpsk0_is_taken}, {"IKpsk1", ikpsk1_is_taken},
+    {"NXpsk2", nxpsk2_is_taken},
 };
 
 static const size_t wrong_bytes[] = {HONEST, 0, ED_MAC_SIZE - 1};
