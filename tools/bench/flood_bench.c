@@ -229,6 +229,7 @@ static eddy_manager *open_server(bool split)
     socket.stats(socket.context, &stats);
     require(stats.split == split, "a queue of its own");
     config.accept = true;
+    config.reply_rate = 0; // it is the machine that is measured
     config.socket = &socket;
     require(eddy_open(&server, &config) == EDDY_OK, "the server");
     return server;
