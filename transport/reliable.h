@@ -47,7 +47,7 @@ typedef struct ed_reliable {
     ed_conn_shared shared;
     ed_admitted admitted; /* who was let in last, until there is a connection */
     ed_credit_pool room;
-    uint64_t queued_size;
+    uint64_t queued_cost;
     ed_list refused;     /* of ed_conn.refused */
     bool was_crowded;    /* more than half of the send budget was used when it was looked at last */
     ed_manager *manager; /* set once there is one */
