@@ -57,35 +57,6 @@ bool ed_addr_valid(const eddy_address *address)
     return address->scope == 0 || link_local(ip);
 }
 
-static const struct prefix {
-    uint8_t family;
-    uint8_t bits;
-    uint8_t ip[16];
-} private_prefixes[] = {
-    {EDDY_FAMILY_IPV4, 8, {10}},          {EDDY_FAMILY_IPV4, 8, {127}},
-    {EDDY_FAMILY_IPV4, 12, {172, 16}},    {EDDY_FAMILY_IPV4, 16, {192, 168}},
-    {EDDY_FAMILY_IPV4, 16, {169, 254}},   {EDDY_FAMILY_IPV6, 7, {0xfc}},
-    {EDDY_FAMILY_IPV6, 10, {0xfe, 0x80}}, {EDDY_FAMILY_IPV6, 128, {[15] = 1}},
-};
-
-static bool has_prefix(const eddy_address *address, const struct prefix *prefix)
-{
-    size_t whole = prefix->bits / 8;
-    unsigned rest = prefix->bits % 8u;
-
-    if (address->family != prefix->family || memcmp(address->ip, prefix->ip, whole) != 0)
-        return false;
-    return rest == 0 || ((address->ip[whole] ^ prefix->ip[whole]) >> (8 - rest)) == 0;
-}
-
-bool ed_addr_is_private(const eddy_address *address)
-{
-    for (size_t i = 0; i < ED_COUNT(private_prefixes); i++)
-        if (has_prefix(address, &private_prefixes[i]))
-            return true;
-    return false;
-}
-
 bool ed_addr_is_link_local(const eddy_address *address)
 {
     return address->family == EDDY_FAMILY_IPV6 && link_local(address->ip);

@@ -1,7 +1,7 @@
 #include "core/addr.h"
 #include "core/base.h"
 #include "core/budget.h"
-#include "core/eddy.h"
+#include "core/prefix.h"
 
 enum {
     CONNECTIONS_MAX = 65000, /* incoming and outgoing together */
@@ -13,6 +13,8 @@ enum {
     /* Of the largest message: two that arrive in parts, and as much that the program holds. */
     RECEIVE_BUDGET_MESSAGES_MIN = 4,
     CLIENT_KEYS_MAX = 65536,
+    CONNECT_BURST_MAX = 65535,
+    TRUSTED_MAX = 1024,
     MODES_ALL = EDDY_MODE_OPEN | EDDY_MODE_PINNED | EDDY_MODE_MUTUAL | EDDY_MODE_TOKEN,
     HOST_SIZE = 256, /* a name of the DNS has at most 253 bytes */
 };
@@ -33,6 +35,11 @@ eddy_config eddy_config_default(void)
         .receive_budget = 64 * 1024 * 1024,
         .unreliable_budget = 256 * 1024,
         .modes = EDDY_MODE_PINNED,
+        .connect_rate = 20,
+        .connect_burst = 40,
+        .max_per_address = 64,
+        .reply_rate = 50 * 1000,
+        .handshake_rate = 2 * 1000,
         .congestion = EDDY_CONGESTION_NEW_RENO,
         .log_level = EDDY_LOG_WARN,
         .log_topics = EDDY_LOG_ALL_TOPICS,
@@ -128,6 +135,20 @@ static const char *bad_security(const eddy_config *c)
     return NULL;
 }
 
+static const char *bad_gate(const eddy_config *c)
+{
+    if (c->connect_burst < 1 || c->connect_burst > CONNECT_BURST_MAX)
+        return "connect_burst";
+    if (c->trusted_count > TRUSTED_MAX)
+        return "trusted_count";
+    if (c->trusted == NULL && c->trusted_count > 0)
+        return "trusted";
+    for (size_t i = 0; i < c->trusted_count; i++)
+        if (!ed_prefix_valid(&c->trusted[i]))
+            return "trusted";
+    return NULL;
+}
+
 static const char *bad_choice(const eddy_config *c)
 {
     if (c->congestion != EDDY_CONGESTION_NEW_RENO)
@@ -163,7 +184,7 @@ static const char *bad_table(const eddy_config *c)
 
 /** In the order of the fields. */
 static const char *(*const checks[])(const eddy_config *c) = {
-    bad_bind, bad_limit, bad_time, bad_budget, bad_security, bad_choice, bad_table,
+    bad_bind, bad_limit, bad_time, bad_budget, bad_security, bad_gate, bad_choice, bad_table,
 };
 
 eddy_status eddy_config_check(const eddy_config *config, const char **field)

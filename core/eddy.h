@@ -140,6 +140,15 @@ typedef struct eddy_config {
     const eddy_key *client_keys; /* EDDY_MODE_MUTUAL: public keys of who may come; NULL: `ask`
                                     must be set, and the program looks at the key. Copied */
     size_t client_key_count;     /* at most 65,536 */
+    uint32_t connect_rate;       /* handshakes that one address may begin a second, after it has
+                                    proved to be there; 0: no limit. An IPv6 /64 is one address */
+    uint32_t connect_burst;      /* of these at once, 1-65,535 */
+    uint32_t max_per_address;    /* incoming connections of one address; 0: no limit */
+    const eddy_prefix *trusted;  /* networks without these three limits: proxies, cafes. Copied;
+                                    the loopback addresses need not be in it */
+    size_t trusted_count;        /* at most 1,024 */
+    uint32_t reply_rate;         /* replies to strangers a second, of all; 0: no limit */
+    uint32_t handshake_rate;     /* handshakes a second that are reckoned through; 0: no limit */
     eddy_congestion congestion;
     eddy_log_level log_level;
     uint32_t log_topics;   /* eddy_log_topic bits */

@@ -109,6 +109,8 @@ typedef struct eddy_stats {
     X(EDDY_CHECK_RATE, 22, "an address does not ask too often")                                    \
     X(EDDY_CHECK_CAP, 23, "an address has not too many connections")                               \
     X(EDDY_CHECK_WORK, 24, "there is time for another Diffie-Hellman")                             \
+    X(EDDY_CHECK_PORT, 25, "the source port is of no service that would answer")                   \
+    X(EDDY_CHECK_REPLIES, 26, "there is time for another reply to a stranger")                     \
     /* packets */                                                                                  \
     X(EDDY_CHECK_PACKET_FORM, 30, "the packet has its form")                                       \
     X(EDDY_CHECK_PACKET_REPLAY, 31, "the packet has not come before, nor too late")                \

@@ -1,8 +1,9 @@
 #include "transport/admission.h"
 
-#include "core/addr.h"
+#include "core/prefix.h"
 #include "transport/check.h"
 #include "transport/packet.h"
+#include "transport/ports.h"
 
 /** One datagram of a stranger, and where the answer to it goes. */
 struct visit {
@@ -48,11 +49,20 @@ static ed_admission drop(uint64_t *counter)
     return ED_ADMIT_NO;
 }
 
+/** Whether an answer may leave to a stranger, who may not be where he says he is. */
+static bool may_reply(const struct visit *v)
+{
+    return SEC_CHECK(EDDY_CHECK_PORT, !ed_port_is_blocked(v->datagram->remote.port)) &&
+           SEC_CHECK(EDDY_CHECK_REPLIES, ed_bucket_take(&v->reliable->replies, v->now_ns));
+}
+
 static ed_admission give_cookie(const struct visit *v, const ed_hello *hello)
 {
     const ed_identity *identity = v->reliable->shared.identity;
     ed_retry retry = {.version = hello->version};
 
+    if (!may_reply(v))
+        return drop(&v->reliable->shared.stats->dropped_limit);
     ed_cookie_make(&identity->cookies, retry.cookie, hello, &v->datagram->remote, v->now_ns);
     ed_retry_write(v->reply, &retry, hello->nonce, ed_identity_greeting(identity, hello->mode));
     *v->reply_size = ED_RETRY_SIZE;
@@ -65,6 +75,8 @@ static ed_admission reject(const struct visit *v, uint8_t mode, const uint8_t *n
 {
     ed_reject hint = {.version = ED_PROTOCOL_VERSION, .refusal = (uint8_t)refusal};
 
+    if (!may_reply(v))
+        return drop(&v->reliable->shared.stats->dropped_limit);
     ed_reject_write(v->reply, &hint, nonce,
                     ed_identity_greeting(v->reliable->shared.identity, mode));
     *v->reply_size = ED_REJECT_SIZE;
@@ -164,17 +176,19 @@ static bool knows_client(const ed_reliable *reliable, const uint8_t key[ED_KEY_S
 }
 
 /** Opens it, at the price of a Diffie-Hellman or three. */
-static eddy_status open_initiate(const struct visit *v, const uint8_t *shared)
+static eddy_status open_initiate(const struct visit *v)
 {
     ed_admitted *admitted = &v->reliable->admitted;
     const ed_identity *identity = v->reliable->shared.identity;
-    ed_noise_keys keys = {.own = &identity->pair, .shared = shared};
+    bool has_token = admitted->initiate.mode == ED_MODE_TOKEN;
+    ed_noise_keys keys = {.own = &identity->pair,
+                          .shared = has_token ? admitted->capsule.psk : identity->room};
 
     return ed_initiate_open(&admitted->initiate, &admitted->noise, v->datagram->data, &keys);
 }
 
-/** What is left to ask of one that is authentic. */
-static ed_admission judge_newcomer(const struct visit *v)
+/** What is left to ask of one that is authentic. `verdict` is what the gate said. */
+static ed_admission judge_newcomer(const struct visit *v, ed_gate_verdict verdict)
 {
     const ed_reliable *reliable = v->reliable;
     const ed_admitted *admitted = &reliable->admitted;
@@ -182,19 +196,60 @@ static ed_admission judge_newcomer(const struct visit *v)
     if (admitted->initiate.mode == ED_MODE_MUTUAL &&
         !SEC_CHECK(EDDY_CHECK_CLIENT_KEY, knows_client(reliable, admitted->noise.peer)))
         return refuse(v, EDDY_REFUSED_KEY);
+    if (v->load->existing == NULL && !SEC_CHECK(EDDY_CHECK_CAP, verdict != ED_GATE_CAP))
+        return refuse(v, EDDY_REFUSED_LIMIT);
     if (v->load->is_full && !v->load->may_create && v->load->existing == NULL)
         return refuse(v, EDDY_REFUSED_FULL);
     return ED_ADMIT_CREATE;
 }
 
+/** Tells the holder of a token, who has proved to be that, why it is of no use any more. */
+static ed_admission judge_token(const struct visit *v, ed_gate_verdict verdict)
+{
+    const ed_admitted *admitted = &v->reliable->admitted;
+    ed_used_token token = ed_admitted_token(admitted);
+    uint64_t now_s = v->reliable->now_s;
+
+    if (!SEC_CHECK(EDDY_CHECK_TOKEN_TIME, ed_capsule_judge(&admitted->capsule, now_s) == EDDY_OK))
+        return refuse(v, EDDY_REFUSED_EXPIRED);
+    ed_used_verdict used = ed_used_look(&v->reliable->used, &token, now_s);
+    if (!SEC_CHECK(EDDY_CHECK_TOKEN_USED, used != ED_USED_TAKEN))
+        return refuse(v, EDDY_REFUSED_USED);
+    return used == ED_USED_FULL ? refuse(v, EDDY_REFUSED_LIMIT) : judge_newcomer(v, verdict);
+}
+
+/** Opens the capsule: far cheaper than what follows, and only its issuer can make one. */
+static bool open_capsule(const ed_reliable *reliable, ed_admitted *admitted)
+{
+    ed_capsule_place place = {.protocol_id = reliable->shared.config->protocol_id,
+                              .server_id = reliable->shared.config->server_id};
+
+    return SEC_CHECK(EDDY_CHECK_TOKEN,
+                     ed_capsule_open(&admitted->capsule, admitted->initiate.capsule, &place,
+                                     reliable->shared.identity->token) == EDDY_OK);
+}
+
+/** Its address is proved: from here on it is counted. The cheapest question comes first. */
 static ed_admission judge_sealed(const struct visit *v)
 {
-    eddy_stats *stats = v->reliable->shared.stats;
+    ed_reliable *reliable = v->reliable;
+    ed_admitted *admitted = &reliable->admitted;
+    eddy_stats *stats = reliable->shared.stats;
+    bool has_token = admitted->initiate.mode == ED_MODE_TOKEN;
 
-    eddy_status status = open_initiate(v, v->reliable->shared.identity->room);
-    if (status == EDDY_OK)
-        return judge_newcomer(v);
-    return drop(status == EDDY_EAUTH ? &stats->dropped_forged : &stats->dropped_malformed);
+    ed_gate_verdict verdict = ed_gate_admits(&reliable->gate, &v->datagram->remote, v->now_ns);
+    if (!SEC_CHECK(EDDY_CHECK_RATE, verdict != ED_GATE_RATE))
+        return drop(&stats->dropped_limit);
+    if (has_token && !open_capsule(reliable, admitted)) {
+        stats->dropped_forged++;
+        return reject(v, ED_MODE_TOKEN, admitted->initiate.nonce, EDDY_REFUSED_TOKEN);
+    }
+    if (!SEC_CHECK(EDDY_CHECK_WORK, ed_bucket_take(&reliable->handshakes, v->now_ns)))
+        return drop(&stats->dropped_limit);
+    eddy_status status = open_initiate(v);
+    if (status != EDDY_OK)
+        return drop(status == EDDY_EAUTH ? &stats->dropped_forged : &stats->dropped_malformed);
+    return has_token ? judge_token(v, verdict) : judge_newcomer(v, verdict);
 }
 
 static ed_admission judge_initiate(const struct visit *v)
@@ -204,6 +259,7 @@ static ed_admission judge_initiate(const struct visit *v)
     const eddy_config *config = reliable->shared.config;
     ed_initiate *initiate = &reliable->admitted.initiate;
 
+    reliable->admitted.capsule = (ed_capsule){0};
     if (ed_initiate_parse(initiate, v->datagram->data, v->datagram->size) != EDDY_OK)
         return drop(&stats->dropped_malformed);
     if (initiate->version != ED_PROTOCOL_VERSION ||
@@ -238,7 +294,9 @@ static ed_admission reset(const struct visit *v)
 
     reliable->shared.stats->dropped_unknown++;
     if (!reliable->accepts || size < ED_RESET_SIZE_MIN ||
-        ed_packet_peek_id(v->datagram->data, v->datagram->size, &from_client, &id) != EDDY_OK)
+        ed_packet_peek_id(v->datagram->data, v->datagram->size, &from_client, &id) != EDDY_OK ||
+        !SEC_CHECK(EDDY_CHECK_PORT, !ed_port_is_blocked(v->datagram->remote.port)) ||
+        !ed_bucket_take(&v->reliable->resets, v->now_ns))
         return ED_ADMIT_NO;
     entropy->fill(entropy->context, reply, size - ED_RESET_TOKEN_SIZE);
     ed_packet_disguise(reply);

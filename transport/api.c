@@ -67,6 +67,7 @@ static void destroy_accounts(eddy_manager *m)
 static void destroy(eddy_manager *m)
 {
     stop(m);
+    ed_reliable_free(&m->reliable);
     ed_local_destroy(m->pairs);
     destroy_accounts(m);
     ed_returns_free(&m->returns);
@@ -102,6 +103,7 @@ static void copy_config(eddy_manager *m, const eddy_config *config)
     m->config.room_key = NULL;
     m->config.token_key = NULL;
     m->config.client_keys = NULL;
+    m->config.trusted = config->trusted; // until the gate has copied it
     m->config.socket = &m->socket;
     m->config.resolver = NULL; // as is the caller's, of which the resolver has a copy
     m->config.bind = NULL;     // the caller's string; it has been used by the time it may go away
@@ -204,7 +206,9 @@ static eddy_status create_core(eddy_manager *m)
                              .slots = m->slots,
                              .stats = &m->live,
                              .log = &m->log};
-    ed_reliable_init(&m->reliable, &shared);
+    if (ed_reliable_init(&m->reliable, &shared) != EDDY_OK)
+        return EDDY_ENOMEM;
+    m->config.trusted = NULL; // the caller's: the gate has a copy
     ed_manager_parts parts = {.type = &ed_reliable_type,
                               .type_context = &m->reliable,
                               .allocator = &m->allocator,

@@ -3,6 +3,7 @@
 
 #include "core/addr.h"
 #include "transport/api_state.h"
+#include "transport/token.h"
 
 enum {
     HOST_SIZE = 256, /* a name of the DNS has at most 253 bytes */
@@ -47,6 +48,23 @@ static eddy_status check_key(const uint8_t key[ED_KEY_SIZE])
     return ed_x25519(shared, any, key) ? EDDY_OK : EDDY_EKEY;
 }
 
+/** Takes out of the token what one of its servers is to be shown. */
+static eddy_status use_pass(const eddy_manager *m, ed_dial *dial, const eddy_connect_options *o)
+{
+    ed_pass pass;
+    eddy_status status = ed_token_pick(&pass, o->token, o->token_server);
+
+    if (status == EDDY_OK && pass.protocol_id != m->config.protocol_id)
+        status = EDDY_ETOKEN; // it is of another game
+    if (status == EDDY_OK) {
+        memcpy(dial->server_key, pass.public_key, ED_KEY_SIZE);
+        memcpy(dial->shared, pass.psk, ED_KEY_SIZE);
+        memcpy(dial->capsule, pass.capsule, ED_CAPSULE_SIZE);
+    }
+    ed_wipe(&pass, sizeof(pass));
+    return status;
+}
+
 static eddy_status fill_dial(const eddy_manager *m, ed_dial *dial, const eddy_connect_options *o)
 {
     eddy_status status = find_mode(o, &dial->mode);
@@ -54,11 +72,11 @@ static eddy_status fill_dial(const eddy_manager *m, ed_dial *dial, const eddy_co
     if (status != EDDY_OK)
         return status;
     if (dial->mode == ED_MODE_TOKEN)
-        status = EDDY_ESUPPORT;
-    else if (dial->mode != ED_MODE_OPEN)
-        memcpy(dial->server_key, o->server_key->bytes, ED_KEY_SIZE);
-    if (dial->mode != ED_MODE_TOKEN)
+        status = use_pass(m, dial, o);
+    else
         memcpy(dial->shared, m->identity->room, ED_KEY_SIZE);
+    if (dial->mode == ED_MODE_PINNED || dial->mode == ED_MODE_MUTUAL)
+        memcpy(dial->server_key, o->server_key->bytes, ED_KEY_SIZE);
     if (status == EDDY_OK && dial->mode != ED_MODE_OPEN)
         status = check_key(dial->server_key);
     dial->payload_size = (uint16_t)o->payload_size;
@@ -189,12 +207,28 @@ static eddy_status connect_name(eddy_manager *m, const char *host_port,
     return status;
 }
 
+/** To the address in the token. */
+static eddy_status connect_by_token(eddy_manager *m, const eddy_connect_options *options,
+                                    eddy_connection *connection)
+{
+    ed_pass pass;
+    eddy_status status = ed_token_pick(&pass, options->token, options->token_server);
+
+    if (status != EDDY_OK)
+        return status;
+    eddy_address address = pass.address;
+    ed_wipe(&pass, sizeof(pass));
+    return connect_to(m, &address, options, connection);
+}
+
 eddy_status eddy_connect_with(eddy_manager *m, const char *host_port,
                               const eddy_connect_options *options, eddy_connection *connection)
 {
     eddy_address address;
 
     *connection = 0;
+    if (host_port == NULL && options != NULL && options->token != NULL)
+        return connect_by_token(m, options, connection);
     if (host_port == NULL)
         return EDDY_EINVAL;
     return eddy_address_parse(&address, host_port) == EDDY_OK

@@ -128,6 +128,7 @@ static eddy_status note_newcomer(const ed_conn_shared *shared, const ed_admitted
                                  ed_block **block)
 {
     ed_span payload = admitted->initiate.payload;
+    const ed_capsule *capsule = &admitted->capsule;
     bool has_key = admitted->initiate.mode == ED_MODE_MUTUAL;
     bool has_token = admitted->initiate.mode == ED_MODE_TOKEN;
 
@@ -135,19 +136,18 @@ static eddy_status note_newcomer(const ed_conn_shared *shared, const ed_admitted
     if (payload.size == 0 && !has_key && !has_token)
         return EDDY_OK;
     *block = ed_pool_take(shared->payload_pool,
-                          sizeof(ed_newcomer) + payload.size + admitted->data.size);
+                          sizeof(ed_newcomer) + payload.size + capsule->user_data_size);
     if (*block == NULL)
         return EDDY_ENOMEM;
     ed_newcomer *newcomer = (void *)(*block)->data;
-    *newcomer = (ed_newcomer){.client_id = admitted->client_id,
+    *newcomer = (ed_newcomer){.client_id = capsule->client_id,
                               .payload_size = (uint16_t)payload.size,
-                              .data_size = (uint16_t)admitted->data.size};
+                              .data_size = capsule->user_data_size};
     if (has_key)
         memcpy(newcomer->key.bytes, admitted->noise.peer, ED_KEY_SIZE);
     if (payload.size > 0)
         memcpy(newcomer->payload, payload.data, payload.size);
-    if (admitted->data.size > 0)
-        memcpy(newcomer->payload + payload.size, admitted->data.data, admitted->data.size);
+    memcpy(newcomer->payload + payload.size, capsule->user_data, capsule->user_data_size);
     return EDDY_OK;
 }
 
@@ -167,6 +167,7 @@ eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, edd
     }
     conn->newcomer = newcomer;
     conn->mode = initiate->mode;
+    conn->admitted_from = datagram->remote;
     conn->suite = ed_suite_choose(shared->config, initiate->suites);
     conn->secrets->noise = admitted->noise;
     conn->state = conn->is_asked ? ED_CONN_ASKING : ED_CONN_HALF_OPEN;

@@ -11,6 +11,7 @@
 
 #include "core/log.h"
 #include "transport/ack.h"
+#include "transport/capsule.h"
 #include "transport/congestion.h"
 #include "transport/conn_state.h"
 #include "transport/event.h"
@@ -64,8 +65,7 @@ void ed_dial_drop(ed_block *dial);
 typedef struct ed_admitted {
     ed_initiate initiate;
     ed_noise noise;
-    uint64_t client_id; /* mode TOKEN, */
-    ed_span data;       /* and what the token carries */
+    ed_capsule capsule; /* mode TOKEN; otherwise zeros */
 } ed_admitted;
 
 /** How a connection ended, for its DISCONNECTED event. */
@@ -114,6 +114,7 @@ typedef struct ed_conn {
     uint8_t cookie[ED_COOKIE_SIZE];
     uint8_t client_ephemeral[ED_EPHEMERAL_SIZE]; /* server: the public key in INITIATE */
     uint8_t reset_token[ED_RESET_TOKEN_SIZE];    /* client: what a server without state shows */
+    eddy_address admitted_from;                  /* server: where INITIATE came from */
     uint64_t started_ns;
     uint64_t client_time_us; /* server: when, by the client's clock, its INITIATE was made */
     ed_block *dial;          /* client: ed_dial, until CONNECTED is told */

@@ -10,7 +10,6 @@
  */
 enum {
     IPV4_BITS = 32,
-    IPV6_BITS = 128,
     NET_SIZE = 8, /* bytes of a /64 */
 };
 
@@ -28,33 +27,10 @@ static_assert(sizeof(entry) == 24, "gate.h promises it");
 
 /* --------------------------------------------------------------------------------- prefixes -- */
 
-static size_t family_bits(uint8_t family)
-{
-    if (family == EDDY_FAMILY_IPV4)
-        return IPV4_BITS;
-    return family == EDDY_FAMILY_IPV6 ? IPV6_BITS : 0;
-}
-
-bool ed_prefix_valid(const ed_prefix *prefix)
-{
-    size_t bits = family_bits(prefix->address.family);
-
-    return bits > 0 && prefix->bits <= bits;
-}
-
-bool ed_prefix_contains(const ed_prefix *prefix, const eddy_address *address)
-{
-    size_t whole = prefix->bits / 8;
-    unsigned shift = 8 - prefix->bits % 8u;
-
-    if (prefix->address.family != address->family ||
-        memcmp(prefix->address.ip, address->ip, whole) != 0)
-        return false;
-    return shift == 8 || prefix->address.ip[whole] >> shift == address->ip[whole] >> shift;
-}
-
 static bool is_trusted(const ed_gate *gate, const eddy_address *address)
 {
+    if (ed_addr_is_loopback(address))
+        return true;
     for (size_t i = 0; i < gate->trusted_count; i++)
         if (ed_prefix_contains(&gate->trusted[i], address))
             return true;
@@ -158,7 +134,7 @@ eddy_status ed_gate_init(ed_gate *gate, const eddy_allocator *allocator,
         .entries = ed_alloc_array(allocator, limits->capacity, sizeof(entry)),
     };
     if (gate->trusted_count > 0)
-        gate->trusted = ed_alloc_array(allocator, gate->trusted_count, sizeof(ed_prefix));
+        gate->trusted = ed_alloc_array(allocator, gate->trusted_count, sizeof(eddy_prefix));
     if (gate->entries == NULL || (gate->trusted == NULL && gate->trusted_count > 0)) {
         ed_gate_free(gate);
         return EDDY_ENOMEM;
@@ -175,7 +151,7 @@ void ed_gate_free(ed_gate *gate)
 {
     if (gate->allocator != NULL) {
         ed_alloc_free(gate->allocator, gate->entries, gate->capacity * sizeof(entry));
-        ed_alloc_free(gate->allocator, gate->trusted, gate->trusted_count * sizeof(ed_prefix));
+        ed_alloc_free(gate->allocator, gate->trusted, gate->trusted_count * sizeof(eddy_prefix));
     }
     ed_wipe(gate, sizeof(*gate));
 }

@@ -7,30 +7,20 @@
 #define ED_GATE_H
 
 #include "core/crypto.h"
-#include "transport/budget.h"
+#include "core/prefix.h"
+#include "transport/bucket.h"
 
 enum {
     ED_GATE_CAPACITY_MAX = 65535, /* addresses; 24 bytes each */
     ED_GATE_SAMPLE = 32,          /* strangers of which one makes room for a newcomer */
 };
 
-/** A network. */
-typedef struct ed_prefix {
-    eddy_address address; /* its port and scope, and the bits behind the prefix, do not matter */
-    uint8_t bits;         /* 0-32 of IPv4, 0-128 of IPv6 */
-} ed_prefix;
-
-/** Whether the family is known and has so many bits. */
-bool ed_prefix_valid(const ed_prefix *prefix);
-
-bool ed_prefix_contains(const ed_prefix *prefix, const eddy_address *address);
-
 typedef struct ed_gate_limits {
-    uint32_t capacity;        /* 1 to ED_GATE_CAPACITY_MAX; more than may have connections */
-    uint32_t rate;            /* handshakes of one address a second; 0: no limit */
-    uint32_t burst;           /* of these at once, at least 1 */
-    uint32_t connections_max; /* of one address; 0: no limit */
-    const ed_prefix *trusted; /* networks without limits and not counted; copied */
+    uint32_t capacity;          /* 1 to ED_GATE_CAPACITY_MAX; more than may have connections */
+    uint32_t rate;              /* handshakes of one address a second; 0: no limit */
+    uint32_t burst;             /* of these at once, at least 1 */
+    uint32_t connections_max;   /* of one address; 0: no limit */
+    const eddy_prefix *trusted; /* networks without limits and not counted; copied */
     size_t trusted_count;
 } ed_gate_limits;
 
@@ -50,7 +40,7 @@ typedef struct ed_gate {
     uint32_t capacity;
     uint32_t count; /* of entries in use */
     uint32_t hand;  /* where the search for one to replace goes on */
-    ed_prefix *trusted;
+    eddy_prefix *trusted;
     size_t trusted_count;
     struct ed_gate_entry *entries; /* capacity */
     uint8_t key[ED_MAC_KEY_SIZE];

@@ -3,7 +3,9 @@
 #define ED_RELIABLE_H
 
 #include "transport/conn.h"
+#include "transport/gate.h"
 #include "transport/manager.h"
+#include "transport/used.h"
 
 /** What a command says to a connection. */
 typedef enum ed_operation {
@@ -46,6 +48,12 @@ typedef struct ed_reliable_command {
 typedef struct ed_reliable {
     ed_conn_shared shared;
     ed_admitted admitted; /* who was let in last, until there is a connection */
+    ed_gate gate;         /* this and the next: only where others may connect */
+    ed_used used;         /* connect tokens */
+    ed_bucket replies;    /* to strangers */
+    ed_bucket handshakes; /* that are reckoned through */
+    ed_bucket resets;
+    uint64_t now_s; /* the time of day, as of this poll */
     ed_credit_pool room;
     uint64_t queued_cost;
     ed_list refused;     /* of ed_conn.refused */
@@ -54,7 +62,18 @@ typedef struct ed_reliable {
     bool accepts;
 } ed_reliable;
 
-void ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared);
+/** The token of one who was let in by it. */
+static inline ed_used_token ed_admitted_token(const ed_admitted *admitted)
+{
+    return (ed_used_token){.id = admitted->capsule.id,
+                           .ephemeral = admitted->initiate.ephemeral,
+                           .expires_s = admitted->capsule.expires_s};
+}
+
+/** @return EDDY_OK, or EDDY_ENOMEM with something that ed_reliable_free takes. */
+EDDY_MUST_CHECK eddy_status ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared);
+
+void ed_reliable_free(ed_reliable *reliable); /* after its manager; zeroed is fine */
 
 extern const ed_connection_type ed_reliable_type;
 

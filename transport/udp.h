@@ -5,7 +5,8 @@
  * A server's is two sockets on one port where the kernel can steer: what strangers send to connect
  * waits in a queue of its own, so that a flood of it fills that one, and packets come through. A
  * call of `receive` takes packets first, and then handshakes: half as many, or a quarter of the
- * call where there were none. Packets leave a quarter of the call to them, too.
+ * call where there were none. Packets leave a quarter of the call to them, too. After so many
+ * handshakes a call says 0 although more wait, so that those who play are served; `wait` knows.
  */
 #ifndef ED_UDP_H
 #define ED_UDP_H
@@ -21,6 +22,7 @@ enum {
     ED_UDP_SEND_PARTS = 512,         /* datagrams in all of them */
     ED_UDP_SEGMENTS_MAX = 64,        /* datagrams of one message; older kernels take no more */
     ED_UDP_SHARE = 4,                /* one in so many of a call is for handshakes */
+    ED_UDP_TURN = 128,               /* handshakes, and then it says once that nothing has come */
     ED_UDP_RETRIES = 4,              /* of a call that met old news of a datagram sent before */
     ED_UDP_ERRORS_PER_DRAIN = 256,   /* pieces of news taken at once */
 };

@@ -197,6 +197,10 @@ size_t ed_udp_receive(void *context, eddy_datagram *datagrams, size_t count)
     size_t packets = receive_from(udp, ED_UDP_PACKETS, datagrams, count - count / ED_UDP_SHARE);
     size_t handshakes_max =
         packets > 0 ? packets / 2 + 1 : (count + ED_UDP_SHARE - 1) / ED_UDP_SHARE;
-    return packets + receive_from(udp, ED_UDP_HANDSHAKES, datagrams + packets,
-                                  ed_min_size(count - packets, handshakes_max));
+    if (packets == 0 && udp->turn >= ED_UDP_TURN)
+        handshakes_max = 0; // and so 0 in all: what came before is to be served first
+    size_t handshakes = receive_from(udp, ED_UDP_HANDSHAKES, datagrams + packets,
+                                     ed_min_size(count - packets, handshakes_max));
+    udp->turn = packets + handshakes > 0 ? udp->turn + handshakes : 0;
+    return packets + handshakes;
 }

@@ -62,6 +62,7 @@ typedef enum ed_udp_queue {
 typedef struct ed_udp {
     int fds[ED_UDP_QUEUE_COUNT]; /* by queue; the first sends; -1: there is none */
     bool ipv6;                   /* the sockets' own family; they may carry both */
+    size_t turn;                 /* handshakes handed out since a call of `receive` returned 0 */
     eddy_address local;
     eddy_allocator allocator;
     eddy_socket_stats stats;

@@ -476,7 +476,7 @@ static void strangers_cost_no_memory_and_amplify_nothing(void **state)
     for (uint32_t i = 0; i < SPOOFED; i++) {
         uint8_t data[ED_HELLO_SIZE];
         eddy_datagram datagram = {.remote = server->address, .data = data, .size = sizeof(data)};
-        at = ed_addr_ipv4(172, 16, (uint8_t)(i >> 8), (uint8_t)i, (uint16_t)(1024 + i));
+        at = ed_addr_ipv4(172, 16, (uint8_t)(i >> 8), (uint8_t)i, (uint16_t)(30000 + i));
         CHECK_EQ("move", ed_world_move(cluster.world, host, &at), EDDY_OK);
         hello.nonce[0] = (uint8_t)i;
         ed_hello_write(data, &hello, &greeting);

@@ -146,18 +146,18 @@ static void prefixes_have_bits(void **state)
     };
     (void)state;
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
-        ed_prefix prefix = {.address = parse(rows[i].prefix), .bits = rows[i].bits};
+        eddy_prefix prefix = {.address = parse(rows[i].prefix), .bits = rows[i].bits};
         eddy_address address = parse(rows[i].address);
         CHECK_EQ(rows[i].prefix, ed_prefix_valid(&prefix), rows[i].is_valid);
         if (rows[i].is_valid)
             CHECK_EQ(rows[i].address, ed_prefix_contains(&prefix, &address), rows[i].contains);
     }
-    CHECK("no family", !ed_prefix_valid(&(ed_prefix){0}));
+    CHECK("no family", !ed_prefix_valid(&(eddy_prefix){0}));
 }
 
 static void trusts_whom_it_is_told(void **state)
 {
-    const ed_prefix trusted[] = {{.address = parse("203.0.113.0:0"), .bits = 24},
+    const eddy_prefix trusted[] = {{.address = parse("203.0.113.0:0"), .bits = 24},
                                  {.address = parse("[2001:db8:7::]:0"), .bits = 48}};
     ed_gate_limits limits = defaults;
     eddy_address cafe = parse("203.0.113.200:1"), proxy = parse("[2001:db8:7::5]:1");
@@ -363,7 +363,7 @@ static void has_room_for_every_connection(void **state)
 
 static void takes_all_memory_at_the_start(void **state)
 {
-    const ed_prefix trusted = {.address = parse("10.0.0.0:0"), .bits = 8};
+    const eddy_prefix trusted = {.address = parse("10.0.0.0:0"), .bits = 8};
     ed_gate_limits limits = defaults;
 
     (void)state;

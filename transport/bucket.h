@@ -1,6 +1,6 @@
 /** Token buckets: so many of something a second, and a few at once. Integers, 8 bytes a bucket. */
-#ifndef ED_BUDGET_H
-#define ED_BUDGET_H
+#ifndef ED_BUCKET_H
+#define ED_BUCKET_H
 
 #include "core/base.h"
 #include "core/eddy_base.h"
@@ -25,14 +25,14 @@ ed_rate ed_rate_of(uint32_t per_second, uint32_t burst);
 EDDY_MUST_CHECK bool ed_rate_take(const ed_rate *rate, uint64_t *full_ns, uint64_t now_ns);
 
 /** A bucket with its own rate. */
-typedef struct ed_budget {
+typedef struct ed_bucket {
     ed_rate rate;
     uint64_t full_ns;
-} ed_budget;
+} ed_bucket;
 
 /** As ed_rate_of; the bucket is full. */
-void ed_budget_init(ed_budget *budget, uint32_t per_second, uint32_t burst);
+void ed_bucket_init(ed_bucket *budget, uint32_t per_second, uint32_t burst);
 
-EDDY_MUST_CHECK bool ed_budget_take(ed_budget *budget, uint64_t now_ns);
+EDDY_MUST_CHECK bool ed_bucket_take(ed_bucket *budget, uint64_t now_ns);
 
 #endif

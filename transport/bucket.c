@@ -1,4 +1,4 @@
-#include "transport/budget.h"
+#include "transport/bucket.h"
 
 ed_rate ed_rate_of(uint32_t per_second, uint32_t burst)
 {
@@ -20,12 +20,12 @@ bool ed_rate_take(const ed_rate *rate, uint64_t *full_ns, uint64_t now_ns)
     return true;
 }
 
-void ed_budget_init(ed_budget *budget, uint32_t per_second, uint32_t burst)
+void ed_bucket_init(ed_bucket *budget, uint32_t per_second, uint32_t burst)
 {
-    *budget = (ed_budget){.rate = ed_rate_of(per_second, burst)};
+    *budget = (ed_bucket){.rate = ed_rate_of(per_second, burst)};
 }
 
-bool ed_budget_take(ed_budget *budget, uint64_t now_ns)
+bool ed_bucket_take(ed_bucket *budget, uint64_t now_ns)
 {
     return ed_rate_take(&budget->rate, &budget->full_ns, now_ns);
 }

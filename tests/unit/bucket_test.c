@@ -1,6 +1,6 @@
 #include "tests/support/check.h"
 
-#include "transport/budget.h"
+#include "transport/bucket.h"
 
 /** Takes at `at_us`, as often as it succeeds; the bucket goes on from row to row. */
 static void gives_what_its_rate_says(void **state)
@@ -23,13 +23,13 @@ static void gives_what_its_rate_says(void **state)
         {"full again", 600000, 5},
         {"fuller it does not get", 60 * 1000000, 5},
     };
-    ed_budget budget;
+    ed_bucket budget;
 
     (void)state;
-    ed_budget_init(&budget, RATE, BURST);
+    ed_bucket_init(&budget, RATE, BURST);
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
         size_t got = 0;
-        while (ed_budget_take(&budget, rows[i].at_us * ED_NS_PER_US))
+        while (ed_bucket_take(&budget, rows[i].at_us * ED_NS_PER_US))
             got++;
         CHECK_EQ(rows[i].name, got, rows[i].want);
     }
@@ -52,11 +52,11 @@ static void keeps_to_every_rate(void **state)
     };
     (void)state;
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
-        ed_budget budget;
+        ed_bucket budget;
         uint64_t got = 0;
-        ed_budget_init(&budget, rows[i].per_second, rows[i].burst);
+        ed_bucket_init(&budget, rows[i].per_second, rows[i].burst);
         for (uint64_t now_ns = 0; now_ns < 10 * ED_NS_PER_S; now_ns += 10 * ED_NS_PER_US)
-            while (ed_budget_take(&budget, now_ns))
+            while (ed_bucket_take(&budget, now_ns))
                 got++;
         CHECK_EQ(rows[i].name, got, rows[i].want);
     }
@@ -64,27 +64,27 @@ static void keeps_to_every_rate(void **state)
 
 static void a_rate_of_none_has_no_limit(void **state)
 {
-    ed_budget budget;
+    ed_bucket budget;
 
     (void)state;
-    ed_budget_init(&budget, 0, 1);
+    ed_bucket_init(&budget, 0, 1);
     for (size_t i = 0; i < 100000; i++)
-        CHECK("no limit", ed_budget_take(&budget, 77));
-    CHECK("at the end of time", ed_budget_take(&budget, UINT64_MAX));
+        CHECK("no limit", ed_bucket_take(&budget, 77));
+    CHECK("at the end of time", ed_bucket_take(&budget, UINT64_MAX));
 }
 
 static void no_number_wraps(void **state)
 {
-    ed_budget budget;
+    ed_bucket budget;
 
     (void)state;
-    ed_budget_init(&budget, 1, UINT32_MAX); // a bucket for 136 years
-    CHECK("first", ed_budget_take(&budget, UINT64_MAX - 1));
-    CHECK("second", ed_budget_take(&budget, UINT64_MAX - 1));
-    ed_budget_init(&budget, UINT32_MAX, 1); // more than one in a nanosecond: rounded to it
-    CHECK("now", ed_budget_take(&budget, 5));
-    CHECK("once", !ed_budget_take(&budget, 5));
-    CHECK("a nanosecond later", ed_budget_take(&budget, 6));
+    ed_bucket_init(&budget, 1, UINT32_MAX); // a bucket for 136 years
+    CHECK("first", ed_bucket_take(&budget, UINT64_MAX - 1));
+    CHECK("second", ed_bucket_take(&budget, UINT64_MAX - 1));
+    ed_bucket_init(&budget, UINT32_MAX, 1); // more than one in a nanosecond: rounded to it
+    CHECK("now", ed_bucket_take(&budget, 5));
+    CHECK("once", !ed_bucket_take(&budget, 5));
+    CHECK("a nanosecond later", ed_bucket_take(&budget, 6));
 }
 
 int main(void)
