@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0xad37e0fab713563a)
+#define GOLDEN_TRACE UINT64_C(0x18ff1270826c60b9)
 
 enum {
     WORLDS = 8,

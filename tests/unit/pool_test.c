@@ -269,11 +269,11 @@ static void holders_are_charged(void **state)
     enum { BASE = 100, SIZE = 1000 };
     size_t block = ed_pool_charge(SIZE);
     size_t holder = BASE + SIZE / ED_POOL_HOLDER_SHARE;
-    ed_counting_alloc counting;
+    ed_counting_alloc memory;
 
     (void)state;
-    ed_counting_alloc_init(&counting, NULL);
-    ed_pool *pool = ed_pool_create(&counting.allocator, block + 3 * holder);
+    ed_counting_alloc_init(&memory, NULL);
+    ed_pool *pool = ed_pool_create(&memory.allocator, block + 3 * holder);
     CHECK("pool", pool != NULL);
     ed_pool_charge_holders(pool, BASE);
     for (unsigned round = 0; round < 2; round++) {
@@ -289,7 +289,7 @@ static void holders_are_charged(void **state)
         ed_pool_give(one);
         ed_pool_give(one);
         CHECK_EQ("none", ed_pool_charged(pool), 0);
-        CHECK_EQ("the block is kept", counting.live_size >= block, true);
+        CHECK_EQ("the block is kept", memory.live_size >= block, true);
     }
     // What is kept gives way to what is charged.
     ed_block *small[3] = {ed_pool_take(pool, 0), ed_pool_take(pool, 0), ed_pool_take(pool, 0)};
@@ -298,7 +298,7 @@ static void holders_are_charged(void **state)
         ed_pool_give(small[i]);
     }
     ed_pool_destroy(pool);
-    CHECK_EQ("all is back", counting.live_count, 0);
+    CHECK_EQ("all is back", memory.live_count, 0);
 }
 
 int main(void)
