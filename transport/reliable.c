@@ -46,7 +46,7 @@ eddy_status ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared
     *reliable = (ed_reliable){.shared = *shared, .accepts = config->accept};
     reliable->shared.room = &reliable->room;
     reliable->shared.purse = &reliable->purse;
-    reliable->shared.queued_size = &reliable->queued_size;
+    reliable->shared.queued_cost = &reliable->queued_cost;
     reliable->shared.refused = &reliable->refused;
     ed_list_init(&reliable->refused);
     ed_credit_pool_init(&reliable->room, config->receive_budget, config->max_message_size,
@@ -93,7 +93,7 @@ static void serve_waiting(ed_reliable *reliable, uint64_t now_ns)
  */
 static void look_for_room(ed_reliable *reliable)
 {
-    bool is_crowded = reliable->queued_size > reliable->shared.config->send_budget / 2;
+    bool is_crowded = reliable->queued_cost > reliable->shared.config->send_budget / 2;
     ed_list_node *next = NULL;
 
     if (reliable->was_crowded && !is_crowded) {

@@ -56,7 +56,7 @@ typedef struct ed_reliable {
     uint64_t now_s; /* the time of day, as of this poll */
     ed_purse purse;
     ed_credit_pool room;
-    uint64_t queued_size;
+    uint64_t queued_cost;
     ed_list refused;     /* of ed_conn.refused */
     bool was_crowded;    /* more than half of the send budget was used when it was looked at last */
     ed_manager *manager; /* set once there is one */
