@@ -14,6 +14,7 @@ enum {
 typedef enum verdict {
     TAKEN,
     UNKEPT,     /* there is no room for it: the packet must not be acknowledged */
+    NO_ROOM,    /* nor will there be: the connection cannot go on */
     VIOLATION,  /* the peer may not say this */
     LAST_FRAME, /* the connection is ending: what follows does not matter */
 } verdict;
@@ -162,6 +163,8 @@ static verdict judge(ed_conn *conn, eddy_status status, bool reliable)
         stats->dropped_memory++;
         return reliable ? UNKEPT : TAKEN;
     }
+    if (status == EDDY_ELIMIT)
+        return NO_ROOM;
     stats->messages_duplicate += status == EDDY_EEXIST ? 1 : 0;
     conn->counts.messages_duplicate += status == EDDY_EEXIST ? 1 : 0;
     return status == EDDY_OK || status == EDDY_EEXIST ? TAKEN : VIOLATION;
@@ -345,6 +348,8 @@ static void receive_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_
     verdict got = handle_frames(conn, plain, &eliciting, now_ns);
     if (got == VIOLATION)
         ed_conn_fail(conn, ED_CLOSE_PROTOCOL, now_ns);
+    if (got == NO_ROOM)
+        ed_conn_fail(conn, ED_CLOSE_MEMORY, now_ns);
     if (got == UNKEPT)
         show_life(conn, now_ns);
     if (got == TAKEN && ed_conn_is_open(conn))

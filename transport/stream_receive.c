@@ -30,6 +30,24 @@ bool ed_inbox_init(ed_inbox *inbox, const ed_inbox_parts *parts, uint64_t now_ns
     return ed_credit_in_init(&inbox->credit, parts->room, now_ns);
 }
 
+eddy_status ed_inbox_get_lane(ed_inbox *inbox, uint8_t guarantee, uint8_t stream, ed_lane_in **lane)
+{
+    size_t cost = ed_lanes_cost(&inbox->lanes, guarantee, stream);
+    size_t size = inbox->lanes_size + cost;
+    size_t beyond = size > ED_BUDGET_LANES ? size - ED_BUDGET_LANES : 0;
+    bool made = false;
+
+    if (beyond > inbox->lanes_taken) {
+        if (!ed_credit_take_lanes(inbox->parts.room, beyond - inbox->lanes_taken))
+            return EDDY_ELIMIT;
+        inbox->lanes_taken = beyond; // also if there is no memory: the next one that comes needs it
+    }
+    *lane = ed_lanes_get(&inbox->lanes, guarantee, stream, &made);
+    // Of what a lane stands in, a part may be here although there was no memory for the rest.
+    inbox->lanes_size += cost - ed_lanes_cost(&inbox->lanes, guarantee, stream);
+    return *lane == NULL ? EDDY_ENOMEM : EDDY_OK;
+}
+
 static bool is_assembly(const ed_block *held)
 {
     return held->note == ASSEMBLY_NOTE;
@@ -79,6 +97,7 @@ void ed_inbox_free(ed_inbox *inbox)
     ed_partials_free(inbox);
     ed_lanes_free(&inbox->lanes, clear_lane, NULL);
     inbox->parts.room->orphans += inbox->unreturned;
+    inbox->parts.room->lanes -= inbox->lanes_taken;
     ed_credit_in_free(&inbox->credit);
 }
 
@@ -482,13 +501,12 @@ bool ed_inbox_is_overdue(ed_inbox *inbox, uint64_t now_ns)
 static eddy_status receive_reliable(ed_inbox *inbox, const ed_message_frame *message)
 {
     ed_lane_name name = {.guarantee = message->guarantee, .stream = message->stream};
-    bool made = false;
     uint64_t sequence = 0;
-    ed_lane_in *lane = ed_lanes_get(&inbox->lanes, name.guarantee, name.stream, &made);
+    ed_lane_in *lane = NULL;
 
-    if (lane == NULL)
-        return EDDY_ENOMEM;
-    eddy_status status = expand(lane, message->sequence, message->sequence_bits, &sequence);
+    eddy_status status = ed_inbox_get_lane(inbox, name.guarantee, name.stream, &lane);
+    if (status == EDDY_OK)
+        status = expand(lane, message->sequence, message->sequence_bits, &sequence);
     if (status != EDDY_OK)
         return status;
     if (!claim_sequence(inbox, lane, sequence))
@@ -514,14 +532,13 @@ eddy_status ed_inbox_receive(ed_inbox *inbox, const ed_message_frame *message, u
 eddy_status ed_inbox_skip(ed_inbox *inbox, const ed_skip_frame *skip)
 {
     ed_lane_name name = {.guarantee = skip->guarantee, .stream = skip->stream};
-    bool made = false;
     uint64_t sequence = 0;
     uint64_t claimed = EDDY_MESSAGE_CHARGE;
-    ed_lane_in *lane = ed_lanes_get(&inbox->lanes, name.guarantee, name.stream, &made);
+    ed_lane_in *lane = NULL;
 
-    if (lane == NULL)
-        return EDDY_ENOMEM;
-    eddy_status status = expand(lane, skip->sequence, 32, &sequence);
+    eddy_status status = ed_inbox_get_lane(inbox, name.guarantee, name.stream, &lane);
+    if (status == EDDY_OK)
+        status = expand(lane, skip->sequence, 32, &sequence);
     if (status != EDDY_OK)
         return status;
     if (!claim_sequence(inbox, lane, sequence))
