@@ -1,5 +1,7 @@
 #include "transport/lane.h"
 
+#include <string.h>
+
 #include "core/alloc.h"
 
 void ed_lanes_init(ed_lanes *lanes, const eddy_allocator *allocator, size_t lane_size)
@@ -23,11 +25,12 @@ void ed_lanes_free(ed_lanes *lanes, void (*clear)(void *context, void *lane), vo
         lanes->stream_0[g] = NULL;
         if (lanes->others[g] == NULL)
             continue;
-        for (size_t stream = 1; stream < ED_STREAM_COUNT; stream++)
+        for (size_t stream = 1; stream < lanes->end[g]; stream++)
             free_lane(lanes, lanes->others[g][stream], clear, context);
         ed_alloc_free(lanes->allocator, lanes->others[g], ED_STREAM_COUNT * sizeof(void *));
         lanes->others[g] = NULL;
     }
+    memset(lanes->end, 0, sizeof(lanes->end));
 }
 
 void *ed_lanes_find(const ed_lanes *lanes, uint8_t guarantee, uint8_t stream)
@@ -53,6 +56,8 @@ void *ed_lanes_get(ed_lanes *lanes, uint8_t guarantee, uint8_t stream, bool *mad
     if (*place == NULL) {
         *place = ed_alloc_zeroed(lanes->allocator, lanes->lane_size);
         *made = *place != NULL;
+        if (*made && stream >= lanes->end[guarantee])
+            lanes->end[guarantee] = (uint16_t)(stream + 1u);
     }
     return *place;
 }
