@@ -12,35 +12,25 @@
 #include "core/alloc.h"
 #include "core/base.h"
 #include "core/reader.h"
+#include "tests/support/talk.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {
-    ENDS = 2, /* 0 is the client */
-    STREAMS = 2,
+    ENDS = 2,        /* 0 is the client */
     FLIGHT_MAX = 64, /* datagrams on their way in one direction */
     ORDERS_MAX = 300,
-    MESSAGES_MAX = 256, /* of each end */
     HELD_MAX = 4,
     POLLS_MAX = 500, /* at one point in time; more is a spin */
-    SIZE_MAX_SENT = 20000,
     DATAGRAM_MAX = 1200,
     CALM_MS = 60 * 1000,
     FLUSH_MS = 1000,
-    GUARANTEES = EDDY_RELIABLE_SEQUENCED + 1,
     BUDGET = 256 * 1024,
 };
 
 struct flying {
     uint8_t data[DATAGRAM_MAX];
     size_t size;
-};
-
-struct message {
-    uint16_t size;
-    uint8_t guarantee, stream;
-    bool expires;
-    bool is_delivered;
 };
 
 struct end {
@@ -52,10 +42,7 @@ struct end {
     size_t flight_count;
     struct flying taken; /* what its socket was given last, as it may be written to */
     bool has_taken;
-    struct message sent[MESSAGES_MAX];
-    uint32_t sent_count;
-    /** Above the newest message that it was given, by its number. */
-    uint32_t newest_end[GUARANTEES][STREAMS];
+    ed_talk talk; /* what it says */
     eddy_event held[HELD_MAX];
 };
 
@@ -133,35 +120,20 @@ static void remove_flying(struct end *to, size_t i)
 /* ------------------------------------------------------------------------------- the programs --
  */
 
-/** What a message of that number is made of: its number, and from it all that follows. */
-static void write_message(uint8_t *data, size_t size, uint32_t number)
-{
-    for (size_t i = 0; i < size; i++)
-        data[i] = (uint8_t)((number >> (i % 2 * 8)) + (i / 2 * 7));
-}
-
 static void send_message(struct end *end, uint8_t what, uint16_t size)
 {
-    static uint8_t data[SIZE_MAX_SENT];
-    struct message message = {.guarantee = what % GUARANTEES,
-                              .stream = what / GUARANTEES % STREAMS,
-                              .expires = (what & 0x40) != 0};
-    bool reliable = message.guarantee >= EDDY_RELIABLE_UNORDERED;
-    eddy_send_options options = {.expire_ms = message.expires ? 1 + size % 300u : 0,
-                                 .now_or_never = !reliable && (what & 0x80) != 0};
+    static uint8_t data[ED_TALK_SIZE_MAX];
+    eddy_send_options options;
+    ed_said said = ed_talk_choose(what, size, &options);
 
-    message.size =
-        (uint16_t)(2 + size % (reliable ? SIZE_MAX_SENT - 2 : EDDY_UNRELIABLE_SIZE_MAX - 2));
-    if ((size & 3) != 0) // most are small
-        message.size = (uint16_t)(2 + message.size % 200);
-    if (end->connection == 0 || end->sent_count == MESSAGES_MAX)
+    if (end->connection == 0 || !ed_talk_has_room(&end->talk))
         return;
-    write_message(data, message.size, end->sent_count);
+    ed_talk_write(&end->talk, &said, data);
     eddy_status status =
-        eddy_send_with(end->manager, end->connection, (eddy_guarantee)message.guarantee,
-                       message.stream, data, message.size, &options);
+        eddy_send_with(end->manager, end->connection, (eddy_guarantee)said.guarantee, said.stream,
+                       data, said.size, &options);
     if (status == EDDY_OK)
-        end->sent[end->sent_count++] = message;
+        ed_talk_on_sent(&end->talk, &said);
 }
 
 static void set_stream(struct end *end, uint8_t what)
@@ -170,27 +142,6 @@ static void set_stream(struct end *end, uint8_t what)
 
     if (end->connection != 0)
         (void)!eddy_set_stream(end->manager, end->connection, what >> 7, &options);
-}
-
-static void check_message(struct end *end, const eddy_event_message *event)
-{
-    struct end *from = other_of(end);
-    uint8_t want[SIZE_MAX_SENT];
-
-    ED_ASSERT(event->size >= 2 && event->size <= sizeof(want));
-    uint32_t number = (uint32_t)event->data[0] | (uint32_t)event->data[1] << 8;
-    ED_ASSERT(number < from->sent_count);
-    struct message *message = &from->sent[number];
-    ED_ASSERT(event->size == message->size && event->guarantee == message->guarantee);
-    ED_ASSERT(event->stream == message->stream && !message->is_delivered);
-    write_message(want, event->size, number);
-    ED_ASSERT(memcmp(want, event->data, event->size) == 0);
-    message->is_delivered = true;
-    uint32_t *newest_end = &end->newest_end[message->guarantee][message->stream];
-    if (message->guarantee != EDDY_UNRELIABLE && message->guarantee != EDDY_RELIABLE_UNORDERED)
-        ED_ASSERT(number >= *newest_end);
-    ED_ASSERT(event->skipped == 0 || message->guarantee == EDDY_RELIABLE_ORDERED);
-    *newest_end = number + 1;
 }
 
 static void on_event(struct end *end, eddy_event *event, uint8_t place)
@@ -207,7 +158,7 @@ static void on_event(struct end *end, eddy_event *event, uint8_t place)
         eddy_release(end->manager, event);
         return;
     }
-    check_message(end, &event->message);
+    ed_talk_on_heard(&other_of(end)->talk, &event->message);
     eddy_event *held = &end->held[place % HELD_MAX];
     eddy_release(end->manager, held);
     *held = *event;
@@ -396,30 +347,6 @@ static void begin(void)
     ED_ASSERT(run.ends[0].connection != 0 && run.ends[1].connection != 0);
 }
 
-/** Whether it must arrive: nothing may have kept it back for good. */
-static bool is_promised(const struct end *from, uint32_t number)
-{
-    const struct message *message = &from->sent[number];
-
-    if (message->guarantee < EDDY_RELIABLE_UNORDERED || message->expires)
-        return false;
-    if (message->guarantee != EDDY_RELIABLE_SEQUENCED)
-        return true;
-    for (uint32_t i = number + 1; i < from->sent_count; i++)
-        if (from->sent[i].guarantee == message->guarantee &&
-            from->sent[i].stream == message->stream)
-            return false; // there is a newer one
-    return true;
-}
-
-static bool has_all(const struct end *from)
-{
-    for (uint32_t i = 0; i < from->sent_count; i++)
-        if (!from->sent[i].is_delivered && is_promised(from, i))
-            return false;
-    return true;
-}
-
 /** The network calms down, and the programs read. */
 static void come_to_rest(void)
 {
@@ -435,7 +362,7 @@ static void come_to_rest(void)
             poll_end(&run.ends[i]);
             is_over |= run.ends[i].is_over;
         }
-        if (is_over || (has_all(&run.ends[0]) && has_all(&run.ends[1])))
+        if (is_over || ed_talk_missing(&run.ends[0].talk) + ed_talk_missing(&run.ends[1].talk) == 0)
             return;
         advance(until_ns);
     }

@@ -9,16 +9,24 @@ enum {
 
 void ed_conn_bed_open(ed_conn_bed *bed, uint32_t connections_max)
 {
-    const eddy_allocator *allocator = ed_alloc_default();
+    eddy_config config = eddy_config_default();
+
+    ed_conn_bed_open_with(bed, connections_max, &config);
+}
+
+void ed_conn_bed_open_with(ed_conn_bed *bed, uint32_t connections_max, const eddy_config *config)
+{
+    const eddy_allocator *allocator =
+        config->allocator != NULL ? config->allocator : ed_alloc_default();
 
     CHECK_EQ("crypto", ed_crypto_init(), EDDY_OK);
-    *bed = (ed_conn_bed){.config = eddy_config_default()};
+    *bed = (ed_conn_bed){.config = *config};
     ed_credit_pool_init(&bed->room, bed->config.receive_budget, bed->config.max_message_size,
                         connections_max);
     bed->shared = (ed_conn_shared){
         .config = &bed->config,
         .allocator = allocator,
-        .entropy = ed_entropy_system(),
+        .entropy = config->entropy != NULL ? config->entropy : ed_entropy_system(),
         .receive_pool = ed_pool_create(allocator, bed->config.receive_budget),
         .event_pool = ed_pool_create(allocator, connections_max * ed_event_charge(true)),
         .notice_pool = ed_pool_create(allocator, NOTICE_BUDGET),
