@@ -57,6 +57,11 @@ bool ed_addr_valid(const eddy_address *address)
     return address->scope == 0 || link_local(ip);
 }
 
+bool ed_addr_is_link_local(const eddy_address *address)
+{
+    return address->family == EDDY_FAMILY_IPV6 && link_local(address->ip);
+}
+
 bool eddy_address_equal(const eddy_address *a, const eddy_address *b)
 {
     return memcmp(a, b, sizeof(*a)) == 0;

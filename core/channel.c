@@ -37,6 +37,7 @@ struct ed_channel {
     size_t receivers;
     size_t sleepers; /* threads that wait on `arrived` */
     bool closed;     /* nothing more is accepted */
+    bool is_nudged;  /* the descriptor is readable until the next pull */
     bool has_wake;
     bool wake_is_set;
     ed_wake wake;
@@ -59,10 +60,11 @@ static bool channel_valid(const ed_channel *channel)
            (channel->receivers > 0 || (channel->closed && channel->length == 0));
 }
 
-/** Makes the descriptor say what a pull would; costs a system call only where that changes. */
+/** Makes the descriptor say what a pull would, or a nudge did; costs a system call only where that
+ * changes. */
 static void update_wake(ed_channel *channel)
 {
-    bool readable = channel->length > 0 || channel->closed;
+    bool readable = channel->length > 0 || channel->closed || channel->is_nudged;
 
     ED_ASSERT(channel_valid(channel));
     ED_CHECKED(chunks_valid(channel));
@@ -337,6 +339,14 @@ eddy_status ed_channel_push(ed_channel *channel, const void *items, size_t count
     return status;
 }
 
+void ed_channel_nudge(ed_channel *channel)
+{
+    ed_mutex_lock(&channel->mutex);
+    channel->is_nudged = true;
+    update_wake(channel);
+    ed_mutex_unlock(&channel->mutex);
+}
+
 /** Sleeps until there is an item, or there will be none. @return whether the time is not up. */
 static bool wait_locked(ed_channel *channel, uint64_t deadline_ns)
 {
@@ -358,6 +368,8 @@ static eddy_status pull_locked(ed_channel *channel, void *items, size_t capacity
 {
     ED_ASSERT(channel->receivers > 0);
     *count = 0;
+    channel->is_nudged = false;
+    update_wake(channel);
     if (!wait_locked(channel, deadline_ns))
         return EDDY_EAGAIN;
     if (channel->length == 0)

@@ -42,6 +42,12 @@ void ed_channel_close(ed_channel *channel);
 EDDY_MUST_CHECK eddy_status ed_channel_push(ed_channel *channel, const void *items, size_t count);
 
 /**
+ * Makes the descriptor readable until the next pull, though there may be nothing to pull: for news
+ * that comes another way. Needs no memory; no sleeper of a pull wakes.
+ */
+void ed_channel_nudge(ed_channel *channel);
+
+/**
  * Takes up to `capacity` items, in order, as soon as there is one.
  * @param deadline_ns of ed_clock_now_ns(); 0: do not wait; UINT64_MAX: no limit.
  * @return EDDY_OK with `*count` above 0; EDDY_EAGAIN or EDDY_ECLOSED with `*count` 0.
@@ -56,8 +62,9 @@ size_t ed_channel_length(ed_channel *channel);
 size_t ed_channel_high_water(ed_channel *channel);
 
 /**
- * A descriptor that is readable while a pull would not say EDDY_EAGAIN. Made on first use; before
- * that, pushing costs no system call unless somebody sleeps in a pull. -1: the system refused.
+ * A descriptor that is readable while a pull would not say EDDY_EAGAIN, or after a nudge. Made on
+ * first use; before that, pushing costs no system call unless somebody sleeps in a pull. -1: the
+ * system refused.
  */
 int ed_channel_fd(ed_channel *channel);
 

@@ -13,3 +13,20 @@ uint64_t ed_clock_now_ns(void)
     ED_ASSERT(now.tv_sec >= 0 && now.tv_nsec >= 0);
     return (uint64_t)now.tv_sec * ED_NS_PER_S + (uint64_t)now.tv_nsec;
 }
+
+static uint64_t system_unix_s(void *context)
+{
+    struct timespec now;
+    int failed = clock_gettime(CLOCK_REALTIME, &now);
+
+    (void)context;
+    ED_ASSERT(failed == 0 && now.tv_sec >= 0);
+    return (uint64_t)now.tv_sec;
+}
+
+const eddy_calendar *ed_calendar_system(void)
+{
+    static const eddy_calendar calendar = {.unix_s = system_unix_s};
+
+    return &calendar;
+}

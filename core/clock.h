@@ -4,7 +4,12 @@
 
 #include <stdint.h>
 
+#include "core/eddy.h"
+
 /** Monotonic time in ns. */
 uint64_t ed_clock_now_ns(void);
+
+/** The time of day. */
+const eddy_calendar *ed_calendar_system(void);
 
 #endif

@@ -1,6 +1,7 @@
 #include "core/addr.h"
 #include "core/base.h"
-#include "core/eddy.h"
+#include "core/budget.h"
+#include "core/prefix.h"
 
 enum {
     CONNECTIONS_MAX = 65000, /* incoming and outgoing together */
@@ -11,6 +12,10 @@ enum {
     UNRELIABLE_BUDGET_SIZE_MIN = 2 * (EDDY_UNRELIABLE_SIZE_MAX + EDDY_MESSAGE_CHARGE),
     /* Of the largest message: two that arrive in parts, and as much that the program holds. */
     RECEIVE_BUDGET_MESSAGES_MIN = 4,
+    CLIENT_KEYS_MAX = 65536,
+    CONNECT_BURST_MAX = 65535,
+    TRUSTED_MAX = 1024,
+    MODES_ALL = EDDY_MODE_OPEN | EDDY_MODE_PINNED | EDDY_MODE_MUTUAL | EDDY_MODE_TOKEN,
     HOST_SIZE = 256, /* a name of the DNS has at most 253 bytes */
 };
 
@@ -29,6 +34,12 @@ eddy_config eddy_config_default(void)
         .connection_send_budget = 4 * 1024 * 1024,
         .receive_budget = 64 * 1024 * 1024,
         .unreliable_budget = 256 * 1024,
+        .modes = EDDY_MODE_PINNED,
+        .connect_rate = 20,
+        .connect_burst = 40,
+        .max_per_address = 64,
+        .reply_rate = 50 * 1000,
+        .handshake_rate = 2 * 1000,
         .congestion = EDDY_CONGESTION_NEW_RENO,
         .log_level = EDDY_LOG_WARN,
         .log_topics = EDDY_LOG_ALL_TOPICS,
@@ -77,6 +88,14 @@ static const char *bad_time(const eddy_config *c)
     return NULL;
 }
 
+/** Whether every connection that there may be has a window of what it receives. */
+static bool is_enough(const eddy_config *c)
+{
+    uint32_t connections = c->max_outgoing + (c->accept ? c->max_connections : 0);
+
+    return ed_budget_share(c->receive_budget, c->max_message_size, connections).is_enough;
+}
+
 static const char *bad_budget(const eddy_config *c)
 {
     if (c->rate_max != 0 && c->rate_max < EDDY_RATE_MIN)
@@ -89,11 +108,44 @@ static const char *bad_budget(const eddy_config *c)
     if (c->connection_send_budget < c->max_message_size + EDDY_MESSAGE_CHARGE)
         return "connection_send_budget";
     if (c->receive_budget < BUDGET_SIZE_MIN ||
-        c->receive_budget / RECEIVE_BUDGET_MESSAGES_MIN < c->max_message_size)
+        c->receive_budget / RECEIVE_BUDGET_MESSAGES_MIN < c->max_message_size || !is_enough(c))
         return "receive_budget";
     if (c->unreliable_budget < UNRELIABLE_BUDGET_SIZE_MIN ||
         c->unreliable_budget > c->receive_budget)
         return "unreliable_budget";
+    return NULL;
+}
+
+/** Each mode has what it needs to decide who may come. */
+static const char *bad_security(const eddy_config *c)
+{
+    bool accepts_mutual = c->accept && (c->modes & EDDY_MODE_MUTUAL) != 0;
+
+    if ((c->modes & ~(uint32_t)MODES_ALL) != 0 || (c->accept && c->modes == 0))
+        return "modes";
+    if (c->cipher < EDDY_CIPHER_BEST || c->cipher > EDDY_CIPHER_AES256)
+        return "cipher";
+    if (c->accept && (c->modes & EDDY_MODE_TOKEN) != 0 && c->token_key == NULL)
+        return "token_key";
+    if (accepts_mutual && c->client_keys == NULL && !c->ask)
+        return "client_keys";
+    if (c->client_key_count > CLIENT_KEYS_MAX ||
+        (c->client_keys == NULL && c->client_key_count > 0))
+        return "client_key_count";
+    return NULL;
+}
+
+static const char *bad_gate(const eddy_config *c)
+{
+    if (c->connect_burst < 1 || c->connect_burst > CONNECT_BURST_MAX)
+        return "connect_burst";
+    if (c->trusted_count > TRUSTED_MAX)
+        return "trusted_count";
+    if (c->trusted == NULL && c->trusted_count > 0)
+        return "trusted";
+    for (size_t i = 0; i < c->trusted_count; i++)
+        if (!ed_prefix_valid(&c->trusted[i]))
+            return "trusted";
     return NULL;
 }
 
@@ -121,6 +173,8 @@ static const char *bad_table(const eddy_config *c)
         return "allocator";
     if (c->entropy != NULL && c->entropy->fill == NULL)
         return "entropy";
+    if (c->calendar != NULL && c->calendar->unix_s == NULL)
+        return "calendar";
     if (c->socket != NULL && !socket_complete(c->socket, c->pump))
         return "socket";
     if (c->resolver != NULL && c->resolver->resolve == NULL)
@@ -130,7 +184,7 @@ static const char *bad_table(const eddy_config *c)
 
 /** In the order of the fields. */
 static const char *(*const checks[])(const eddy_config *c) = {
-    bad_bind, bad_limit, bad_time, bad_budget, bad_choice, bad_table,
+    bad_bind, bad_limit, bad_time, bad_budget, bad_security, bad_gate, bad_choice, bad_table,
 };
 
 eddy_status eddy_config_check(const eddy_config *config, const char **field)

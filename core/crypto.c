@@ -85,14 +85,13 @@ bool ed_aead_open(ed_aead aead, const uint8_t key[ED_KEY_SIZE],
                   const uint8_t nonce[ED_AEAD_NONCE_SIZE], const void *header, size_t header_size,
                   uint8_t *data, size_t size)
 {
-    if (size < ED_AEAD_TAG_SIZE)
-        return false;
     int result = aead == ED_AEAD_AES256
                      ? crypto_aead_aes256gcm_decrypt(data, NULL, NULL, data, size, header,
                                                      header_size, nonce, key)
                      : crypto_aead_chacha20poly1305_ietf_decrypt(data, NULL, NULL, data, size,
                                                                  header, header_size, nonce, key);
-    return result == 0;
+
+    return result == 0; // nor if there is no whole tag
 }
 
 void ed_xaead_seal(const uint8_t key[ED_KEY_SIZE], const uint8_t nonce[ED_XNONCE_SIZE],
@@ -107,8 +106,7 @@ void ed_xaead_seal(const uint8_t key[ED_KEY_SIZE], const uint8_t nonce[ED_XNONCE
 bool ed_xaead_open(const uint8_t key[ED_KEY_SIZE], const uint8_t nonce[ED_XNONCE_SIZE],
                    const void *header, size_t header_size, uint8_t *data, size_t size)
 {
-    return size >= ED_AEAD_TAG_SIZE &&
-           crypto_aead_xchacha20poly1305_ietf_decrypt(data, NULL, NULL, data, size, header,
+    return crypto_aead_xchacha20poly1305_ietf_decrypt(data, NULL, NULL, data, size, header,
                                                       header_size, nonce, key) == 0;
 }
 
@@ -123,6 +121,27 @@ void ed_x25519_public(uint8_t public_key[ED_KEY_SIZE], const uint8_t secret[ED_K
     int result = crypto_scalarmult_curve25519_base(public_key, secret);
 
     ED_ASSERT(result == 0);
+}
+
+void ed_base64_write(char *text, const void *data, size_t size)
+{
+    (void)sodium_bin2base64(text, ED_BASE64_SIZE(size), data, size,
+                            sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+}
+
+bool ed_base64_read(void *data, size_t capacity, size_t *size, const char *text, size_t text_size)
+{
+    size_t read = 0;
+
+    // libsodium 1.0.18 takes some bytes above 127 for letters where char has a sign.
+    for (size_t i = 0; i < text_size; i++)
+        if ((uint8_t)text[i] > 127)
+            return false;
+    if (sodium_base642bin(data, capacity, text, text_size, NULL, &read, NULL,
+                          sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
+        return false;
+    *size = read;
+    return true;
 }
 
 bool ed_equal_secret(const void *a, const void *b, size_t size)

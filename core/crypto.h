@@ -67,6 +67,19 @@ EDDY_MUST_CHECK bool ed_x25519(uint8_t shared[ED_KEY_SIZE], const uint8_t secret
 /** The public key of a secret one. */
 void ed_x25519_public(uint8_t public_key[ED_KEY_SIZE], const uint8_t secret[ED_KEY_SIZE]);
 
+/** The size of bytes as base64url without padding (RFC 4648 section 5), and a NUL. */
+#define ED_BASE64_SIZE(SIZE) (((SIZE)*4 + 2) / 3 + 1)
+
+/** Writes that form; `text` has room for ED_BASE64_SIZE(size). */
+void ed_base64_write(char *text, const void *data, size_t size);
+
+/**
+ * Reads it. @return whether all of `text` is of that form, in the one spelling that its bytes have,
+ * and they fit `capacity`; otherwise `data` holds anything, and `*size` is untouched.
+ */
+EDDY_MUST_CHECK bool ed_base64_read(void *data, size_t capacity, size_t *size, const char *text,
+                                    size_t text_size);
+
 /** Whether the bytes are equal, in a time that does not depend on them. */
 bool ed_equal_secret(const void *a, const void *b, size_t size);
 

@@ -90,6 +90,21 @@ typedef enum eddy_congestion {
     EDDY_CONGESTION_NEW_RENO = 0, /* RFC 9002 section 7 */
 } eddy_congestion;
 
+/** How the two ends prove who they are. All is encrypted, with fresh keys, in each of them. */
+typedef enum eddy_mode {
+    EDDY_MODE_OPEN = 1,   /* the client knows nothing of the server: for a LAN, and development */
+    EDDY_MODE_PINNED = 2, /* the client knows the server's public key */
+    EDDY_MODE_MUTUAL = 4, /* and the server knows the client's */
+    EDDY_MODE_TOKEN = 8,  /* the client has a connect token of a backend that the server trusts */
+} eddy_mode;
+
+/** How packets are sealed. */
+typedef enum eddy_cipher {
+    EDDY_CIPHER_BEST = 0,     /* AES-256-GCM where both ends have it in hardware, else the other */
+    EDDY_CIPHER_CHACHA20 = 1, /* ChaCha20-Poly1305 */
+    EDDY_CIPHER_AES256 = 2,   /* AES-256-GCM, or no connection */
+} eddy_cipher;
+
 #define EDDY_FOREVER UINT32_MAX /* as a timeout in milliseconds: wait without limit */
 
 typedef struct eddy_config {
@@ -108,8 +123,30 @@ typedef struct eddy_config {
     size_t max_message_size;       /* bytes; both ways: larger ones are neither sent nor taken */
     size_t send_budget;            /* bytes accepted by eddy_send and not yet acknowledged */
     size_t connection_send_budget; /* the same, of one connection */
-    size_t receive_budget;         /* bytes received and not yet released by the program */
+    size_t receive_budget;         /* bytes received and not yet released by the program: enough are
+                                      64 KiB, 4 x max_message_size and 25,000 for each connection
+                                      that there may be */
     size_t unreliable_budget;      /* of these, unreliable ones of one connection; beyond, shed */
+    uint32_t modes;                /* eddy_mode bits that are accepted */
+    bool open_to_public;           /* EDDY_MODE_OPEN also for addresses that are not private */
+    eddy_cipher cipher;
+    uint64_t server_id;          /* EDDY_MODE_TOKEN: the backend's number of this server */
+    const eddy_key *secret_key;  /* of a server; of a client in EDDY_MODE_MUTUAL. NULL: one that
+                                    lasts as long as the manager. This and the next: copied */
+    const eddy_key *room_key;    /* that both ends must have, but for EDDY_MODE_TOKEN; or NULL */
+    const eddy_key *token_key;   /* EDDY_MODE_TOKEN: see eddy_key_token */
+    const eddy_key *client_keys; /* EDDY_MODE_MUTUAL: public keys of who may come; NULL: `ask`
+                                    must be set, and the program looks at the key. Copied */
+    size_t client_key_count;     /* at most 65,536 */
+    uint32_t connect_rate;       /* handshakes that one address may begin a second, after it has
+                                    proved to be there; 0: no limit. An IPv6 /64 is one address */
+    uint32_t connect_burst;      /* of these at once, 1-65,535 */
+    uint32_t max_per_address;    /* incoming connections of one address; 0: no limit */
+    const eddy_prefix *trusted;  /* networks without these three limits: proxies, cafes. Copied;
+                                    the loopback addresses need not be in it */
+    size_t trusted_count;        /* at most 1,024 */
+    uint32_t reply_rate;         /* replies to strangers a second, of all; 0: no limit */
+    uint32_t handshake_rate;     /* handshakes a second that are reckoned through; 0: no limit */
     eddy_congestion congestion;
     eddy_log_level log_level;
     uint32_t log_topics;   /* eddy_log_topic bits */
@@ -118,12 +155,13 @@ typedef struct eddy_config {
     const eddy_allocator *allocator; /* NULL: mimalloc, private to eddy. Copied. Not for looking up
                                         names, which may outlast the manager */
     const eddy_entropy *entropy;     /* NULL: the operating system's. Copied */
+    const eddy_calendar *calendar;   /* NULL: the operating system's. Copied */
     const eddy_socket *socket;       /* NULL: UDP. Copied; once open, closed by eddy_close */
     const eddy_resolver *resolver;   /* NULL: the operating system's. Copied */
     void *user_data;                 /* the program's own: what eddy_user_data returns */
 } eddy_config;
 
-/** A client's configuration: any port, accepts nobody, with a pump thread. */
+/** A client's configuration: any port, accepts nobody, with a pump thread; modes: PINNED. */
 EDDY_API eddy_config eddy_config_default(void);
 
 /**
@@ -172,14 +210,17 @@ typedef enum eddy_guarantee {
     X(EDDY_END_CLOSED_LOCAL, 1, "closed by this end")  /* eddy_disconnect, eddy_shutdown */        \
     X(EDDY_END_CLOSED_REMOTE, 2, "closed by the peer") /* `code` and `reason` are what it gave */  \
     X(EDDY_END_IDLE, 3, "nothing was heard from the peer") /* for idle_timeout_ms */               \
-    X(EDDY_END_NO_ANSWER, 4, "the peer did not answer")    /* for handshake_timeout_ms */          \
-    X(EDDY_END_REFUSED, 5, "refused by the peer")          /* `refusal` says why */                \
-    X(EDDY_END_PROTOCOL, 6, "the protocol was broken")     /* by the peer, or it says by us */     \
-    X(EDDY_END_MEMORY, 7, "out of memory")                 /* here or there */                     \
+    /* For handshake_timeout_ms. A server is silent to who has not its key; otherwise `refusal` */ \
+    /* may say why, as a hint that is not signed. */                                               \
+    X(EDDY_END_NO_ANSWER, 4, "the peer did not answer: is it there, and is its key right?")        \
+    X(EDDY_END_REFUSED, 5, "refused by the peer")      /* `refusal` says why */                    \
+    X(EDDY_END_PROTOCOL, 6, "the protocol was broken") /* by the peer, or it says by us */         \
+    X(EDDY_END_MEMORY, 7, "out of memory")             /* here or there */                         \
     X(EDDY_END_REPLACED, 8, "the peer lost its state and connected anew")                          \
     X(EDDY_END_DUPLICATE, 9, "there is a connection to that address already")                      \
     X(EDDY_END_UNDECIDED, 10, "the request to connect was not answered in time") /* by us */       \
-    X(EDDY_END_UNRESOLVED, 11, "the host name has no address")
+    X(EDDY_END_UNRESOLVED, 11, "the host name has no address")                                     \
+    X(EDDY_END_FORGOTTEN, 12, "the peer has lost its state, and does not know us any more")
 
 typedef enum eddy_end {
 #define X(name, value, text) name = (value),
@@ -195,7 +236,16 @@ typedef enum eddy_refusal {
     EDDY_NOT_REFUSED = 0,
     EDDY_REFUSED_FULL = 1,       /* all its places are taken */
     EDDY_REFUSED_BY_PROGRAM = 2, /* `code` and `reason` are what its eddy_refuse gave */
+    EDDY_REFUSED_MODE = 3,       /* it does not accept the mode */
+    EDDY_REFUSED_KEY = 4,        /* it does not know the client's key */
+    EDDY_REFUSED_TOKEN = 5,      /* the connect token was altered, or is for another server */
+    EDDY_REFUSED_EXPIRED = 6,    /* the connect token has expired */
+    EDDY_REFUSED_USED = 7,       /* the connect token was used before */
+    EDDY_REFUSED_LIMIT = 8,      /* too many, or too fast, from that address */
 } eddy_refusal;
+
+/** The text of a refusal; "unknown refusal" for a value that is none. Never NULL; static. */
+EDDY_API const char *eddy_refusal_text(eddy_refusal refusal);
 
 typedef enum eddy_event_type {
     EDDY_EVENT_NONE = 0,
@@ -213,10 +263,22 @@ typedef enum eddy_event_type {
 
 #define EDDY_CONNECT_PAYLOAD_MAX 256 /* bytes that may go with a request to connect */
 
-/** EDDY_CONNECTED. */
+/** What the other end has proved. */
+typedef struct eddy_peer {
+    eddy_mode mode;      /* that was used */
+    eddy_key key;        /* of a server; of a client in EDDY_MODE_MUTUAL, otherwise zeros. In
+                            EDDY_MODE_OPEN a server's is worth what the program makes of it: compare
+                            it with that of the time before */
+    uint64_t client_id;  /* EDDY_MODE_TOKEN, at the server: what the backend gave, */
+    const uint8_t *data; /* and its user data. NULL: none; else valid until eddy_release */
+    size_t data_size;
+} eddy_peer;
+
+/** EDDY_CONNECTED. Of an incoming connection that was asked about, `peer` came with the request. */
 typedef struct eddy_event_connected {
     eddy_address remote;
     bool incoming;
+    eddy_peer peer;
     /** What came with the request, if the event is the first of it: incoming, and not `ask`. */
     const uint8_t *payload; /* NULL: none; else valid until eddy_release */
     size_t payload_size;
@@ -228,6 +290,7 @@ typedef struct eddy_event_connected {
  */
 typedef struct eddy_event_request {
     eddy_address remote;
+    eddy_peer peer;
     const uint8_t *payload; /* NULL: none; else valid until eddy_release */
     size_t payload_size;
 } eddy_event_request;
@@ -251,11 +314,16 @@ typedef struct eddy_event_message {
     uint32_t skipped;
 } eddy_event_message;
 
-/** What became of a message, as far as its sender knows. */
+/**
+ * What became of a message, as far as its sender knows. Of an unreliable one that is not all: one
+ * that is ACKED may have been dropped there as the program does not read, and one that is LOST may
+ * have come, if what was lost is the word that it has.
+ */
 typedef enum eddy_outcome {
     EDDY_OUTCOME_ACKED = 1,   /* it arrived: the peer has said so */
     EDDY_OUTCOME_LOST = 2,    /* it was dropped here, or on its way, and will not be sent again */
     EDDY_OUTCOME_EXPIRED = 3, /* its time was over, or its connection; whether it came is unknown */
+    EDDY_OUTCOME_TOO_BIG = 4, /* it is larger than the peer takes, and was not sent */
 } eddy_outcome;
 
 /** EDDY_RECEIPT. */
@@ -314,36 +382,49 @@ EDDY_API eddy_status eddy_close(eddy_manager *manager, uint32_t flush_ms);
 EDDY_API void eddy_shutdown(eddy_manager *manager, uint32_t flush_ms);
 
 /**
- * Begins to connect to "HOST:PORT". Messages may be sent at once; they leave when the connection
- * stands. Ends in EDDY_CONNECTED or in EDDY_DISCONNECTED. Never blocks: a host name is looked up on
- * a thread of its own, and its first address is tried. Where it has none, or none within
- * handshake_timeout_ms, that is EDDY_END_UNRESOLVED; then the handshake has as much time again.
- * @return EDDY_OK; EDDY_EADDRESS, EDDY_EINVAL (no text, or port 0), EDDY_ELIMIT (max_outgoing),
- * EDDY_ENOMEM or EDDY_ECLOSED, with `*connection` 0.
+ * Begins to connect to "HOST:PORT" in EDDY_MODE_PINNED. Messages may be sent at once; they leave
+ * when the connection stands. Ends in EDDY_CONNECTED or in EDDY_DISCONNECTED. Never blocks: a host
+ * name is looked up on a thread of its own, and its first address is tried. Where it has none, or
+ * none within handshake_timeout_ms, that is EDDY_END_UNRESOLVED; then the handshake has as much
+ * time again.
+ * @param server_key the text of the server's public key, as its program prints it.
+ * @return EDDY_OK; EDDY_EADDRESS, EDDY_EKEY, EDDY_EINVAL (no text, or port 0), EDDY_ELIMIT
+ * (max_outgoing), EDDY_ENOMEM or EDDY_ECLOSED, with `*connection` 0.
  */
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_connect(eddy_manager *manager, const char *host_port,
+                                                  const char *server_key,
                                                   eddy_connection *connection);
 
-/** How to connect. Zeroed: as eddy_connect does. */
+/** How to connect. Zeroed: nothing is known of the server, so `mode` must say that this is meant.
+ */
 typedef struct eddy_connect_options {
-    const void *payload; /* for the other end's program to judge by. Copied */
-    size_t payload_size; /* at most EDDY_CONNECT_PAYLOAD_MAX */
-    void *user_data;     /* as eddy_set_connection_data does, before the first event */
+    eddy_mode mode;             /* 0: TOKEN with a token, PINNED with a server's key */
+    const eddy_key *server_key; /* PINNED, MUTUAL: its public key. MUTUAL shows config.secret_key */
+    const char *token;          /* TOKEN: its text, as the backend gave it */
+    size_t token_server;        /* which of the token's servers to try, 0: the first */
+    const void *payload;        /* for the other end's program to judge by. Copied */
+    size_t payload_size;        /* at most EDDY_CONNECT_PAYLOAD_MAX */
+    void *user_data;            /* as eddy_set_connection_data does, before the first event */
 } eddy_connect_options;
 
 /**
  * As eddy_connect.
- * @param options NULL: none.
- * @return also EDDY_ETOOBIG (payload) and EDDY_EINVAL (a size and no payload).
+ * @param host_port NULL with a token: the address in that.
+ * @return also EDDY_ETOOBIG (payload), EDDY_ETOKEN, and EDDY_EINVAL (no mode, or one without what
+ * it needs; a size and no payload).
  */
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_connect_with(eddy_manager *manager, const char *host_port,
                                                        const eddy_connect_options *options,
                                                        eddy_connection *connection);
 
-/** As eddy_connect, to an address at hand. */
+/** As eddy_connect_with, to an address at hand. */
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_connect_address(eddy_manager *manager,
                                                           const eddy_address *remote,
+                                                          const eddy_connect_options *options,
                                                           eddy_connection *connection);
+
+/** The public key that clients need: of config.secret_key, or of the one that was made. */
+EDDY_API eddy_key eddy_public_key(const eddy_manager *manager);
 
 /**
  * Makes two connections of this manager that are each other's peer, such as a host's own player and
@@ -389,7 +470,7 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_send(eddy_manager *manager, eddy_conne
 /** How one message is sent. Zeroed: as eddy_send does. */
 typedef struct eddy_send_options {
     uint32_t expire_ms; /* from the next poll on; then it is not sent any more. 0: never */
-    bool now_or_never;  /* unreliable only: dropped unless it leaves in the next poll */
+    bool now_or_never;  /* unreliable only: dropped unless the next poll puts it in a datagram */
     uint64_t receipt;   /* not 0: an EDDY_RECEIPT with this number says what became of it */
 } eddy_send_options;
 

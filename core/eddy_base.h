@@ -108,6 +108,12 @@ EDDY_API const char *eddy_address_print(const eddy_address *address,
 
 EDDY_API bool eddy_address_equal(const eddy_address *a, const eddy_address *b);
 
+/** A network: an address and how many of its bits count; port and scope do not matter. */
+typedef struct eddy_prefix {
+    eddy_address address;
+    uint8_t bits; /* 0-32 of IPv4, 0-128 of IPv6 */
+} eddy_prefix;
+
 /* ------------------------------------------------------------------------- what may be replaced */
 
 /** Where eddy takes its memory. `free` gets back the size that was asked for; NULL never. */

@@ -80,12 +80,12 @@ enum {
     EDDY_TOKEN_SERVERS_MAX = 16,
     EDDY_TOKEN_DATA_MAX = 232,    /* bytes of the program's own that a token carries */
     EDDY_TOKEN_LIFE_S_MAX = 3600, /* 60-120 are plenty: it has to last until the client dials */
-    EDDY_TOKEN_TEXT_MAX = 8832,   /* of a token's text, with its NUL */
+    EDDY_TOKEN_TEXT_MAX = 8972,   /* of a token's text, with its NUL */
 };
 
-/** A server that a token is good for. */
+/** A server that a token is good for, once. One with two addresses may stand there twice. */
 typedef struct eddy_token_server {
-    eddy_address address; /* where the client finds it */
+    eddy_address address; /* where the client finds it; not a link-local one */
     eddy_key public_key;
     uint64_t server_id; /* as in eddy_key_token */
 } eddy_token_server;

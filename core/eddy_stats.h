@@ -26,6 +26,7 @@ typedef struct eddy_socket_stats {
     bool segmentation;        /* UDP_SEGMENT is in use */
     bool coalescing;          /* UDP_GRO is in use */
     bool batching;            /* sendmmsg and recvmmsg are in use */
+    bool split;               /* handshakes have a queue of their own */
 } eddy_socket_stats;
 
 /** What a manager has seen. Counters only grow. */
@@ -42,6 +43,7 @@ typedef struct eddy_socket_stats {
     X(dropped_limit, "newcomers above a limit")                                                    \
     X(dropped_memory, "packets that there was no memory to keep")                                  \
     X(replied_stateless, "replies to strangers")                                                   \
+    X(resets_sent, "packets of forgotten connections answered by a reset")                         \
     X(refused, "newcomers told that they may not connect")                                         \
     X(connections_opened, "connections that reached EDDY_CONNECTED")                               \
     X(connections_closed, "connections that ended after that")                                     \
@@ -88,8 +90,8 @@ typedef struct eddy_stats {
     X(EDDY_CHECK_HELLO_MAC, 3, "HELLO knows the server's key")                                     \
     X(EDDY_CHECK_GAME, 4, "the protocol id is this game's")                                        \
     X(EDDY_CHECK_MODE, 5, "the mode is one that the server accepts")                               \
-    X(EDDY_CHECK_RETRY_FORM, 6, "RETRY has its size and form")                                     \
-    X(EDDY_CHECK_RETRY_NONCE, 7, "RETRY echoes the nonce")                                         \
+    X(EDDY_CHECK_ANSWER_FORM, 6, "RETRY or REJECT has its size")                                   \
+    X(EDDY_CHECK_ANSWER_MAC, 7, "RETRY or REJECT answers us, by who knows the key")                \
     X(EDDY_CHECK_INITIATE_FORM, 8, "INITIATE has its size and form")                               \
     X(EDDY_CHECK_COOKIE, 9, "the cookie is ours, for this address, and young")                     \
     X(EDDY_CHECK_INITIATE_SEAL, 10, "INITIATE is authentic")                                       \
@@ -98,10 +100,22 @@ typedef struct eddy_stats {
     X(EDDY_CHECK_ACCEPT_NONCE, 13, "ACCEPT echoes the nonce")                                      \
     X(EDDY_CHECK_ACCEPT_SEAL, 14, "ACCEPT is authentic")                                           \
     X(EDDY_CHECK_ACCEPT_FIELDS, 15, "what ACCEPT seals makes sense")                               \
+    X(EDDY_CHECK_OPEN_PRIVATE, 16, "mode OPEN is for private addresses")                           \
+    X(EDDY_CHECK_SUITE, 17, "a cipher suite that both have")                                       \
+    X(EDDY_CHECK_CLIENT_KEY, 18, "the client's key is on the list")                                \
+    X(EDDY_CHECK_TOKEN, 19, "the connect token is for this server, and not altered")               \
+    X(EDDY_CHECK_TOKEN_TIME, 20, "the connect token has not expired")                              \
+    X(EDDY_CHECK_TOKEN_USED, 21, "the connect token is used for the first time")                   \
+    X(EDDY_CHECK_RATE, 22, "an address does not ask too often")                                    \
+    X(EDDY_CHECK_CAP, 23, "an address has not too many connections")                               \
+    X(EDDY_CHECK_WORK, 24, "there is time for another Diffie-Hellman")                             \
+    X(EDDY_CHECK_PORT, 25, "the source port is of no service that would answer")                   \
+    X(EDDY_CHECK_REPLIES, 26, "there is time for another reply to a stranger")                     \
     /* packets */                                                                                  \
     X(EDDY_CHECK_PACKET_FORM, 30, "the packet has its form")                                       \
     X(EDDY_CHECK_PACKET_REPLAY, 31, "the packet has not come before, nor too late")                \
-    X(EDDY_CHECK_PACKET_SEAL, 32, "the packet is authentic")
+    X(EDDY_CHECK_PACKET_SEAL, 32, "the packet is authentic")                                       \
+    X(EDDY_CHECK_RESET, 33, "a stateless reset has the token")
 
 #define EDDY_CHECK_COUNT 128 /* of numbers; most are of no check yet */
 

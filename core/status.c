@@ -39,6 +39,31 @@ const char *eddy_status_name(eddy_status status)
     return row_of(status)->name;
 }
 
+const char *eddy_refusal_text(eddy_refusal refusal)
+{
+    switch (refusal) {
+    case EDDY_NOT_REFUSED:
+        return "not refused";
+    case EDDY_REFUSED_FULL:
+        return "all its places are taken";
+    case EDDY_REFUSED_BY_PROGRAM:
+        return "its program said no";
+    case EDDY_REFUSED_MODE:
+        return "it does not accept this way to connect";
+    case EDDY_REFUSED_KEY:
+        return "it does not know the client's key";
+    case EDDY_REFUSED_TOKEN:
+        return "the connect token was altered, or is for another server";
+    case EDDY_REFUSED_EXPIRED:
+        return "the connect token has expired";
+    case EDDY_REFUSED_USED:
+        return "the connect token was used before";
+    case EDDY_REFUSED_LIMIT:
+        return "too many, or too fast, from this address";
+    }
+    return "unknown refusal";
+}
+
 const char *eddy_end_text(eddy_end end)
 {
     switch (end) {

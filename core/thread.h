@@ -10,6 +10,12 @@ typedef struct ed_mutex {
     pthread_mutex_t os;
 } ed_mutex;
 
+/** One that needs no ed_mutex_init. */
+#define ED_MUTEX_STATIC                                                                            \
+    {                                                                                              \
+        PTHREAD_MUTEX_INITIALIZER                                                                  \
+    }
+
 /** A condition that waits by the monotonic clock. */
 typedef struct ed_condition {
     pthread_cond_t os;

@@ -9,6 +9,7 @@
 
 typedef struct ed_client_options {
     const char *host_port;
+    const char *server_key; /* its text */
     ed_mix mix;
     uint64_t rate;
     uint64_t size;

@@ -53,11 +53,14 @@ static int judge(const ed_client *c, bool was_cut)
 
 static int run(ed_client *c)
 {
-    eddy_status status = eddy_connect(c->eddy, c->options->host_port, &c->connection);
+    eddy_status status =
+        eddy_connect(c->eddy, c->options->host_port, c->options->server_key, &c->connection);
     if (status != EDDY_OK) {
         ed_fail("connect", "cannot connect to %s: %s", c->options->host_port,
                 eddy_status_text(status));
-        return status == EDDY_EADDRESS || status == EDDY_EINVAL ? ED_EXIT_USAGE : ED_EXIT_FAILED;
+        return status == EDDY_EADDRESS || status == EDDY_EINVAL || status == EDDY_EKEY
+                   ? ED_EXIT_USAGE
+                   : ED_EXIT_FAILED;
     }
     c->start_ns = eddy_now_ns();
     c->stop_ns = c->start_ns;
@@ -129,6 +132,7 @@ int cmd_connect(int argc, char **argv)
         .rate = 60, .size = 64, .duration_ms = 10 * ED_MS_PER_S, .network.seed = 1};
     const char *guarantees = "all";
     const ed_option options[] = {
+        ED_TEXT("server-key", "KEY", &o.server_key, "the server's public key, as it prints it"),
         ED_MIX_OPTION(&guarantees),
         ED_NUMBER("rate", "HZ", &o.rate, ED_PER_ONE, 1, RATE_MAX, "messages a second"),
         ED_NUMBER("size", "BYTES", &o.size, ED_PER_ONE, ED_STAMP_SIZE, EDDY_MESSAGE_SIZE_LIMIT,
@@ -150,7 +154,8 @@ int cmd_connect(int argc, char **argv)
             "beside the others, reliable ordered, at the lowest priority; the server answers\n"
             "with its checksum, and has to allow that size (eddy serve --max-message).\n"
             "--loss to --reorder put a bad network before the client's socket.\n\n" ED_MIX_HELP,
-        .example = "  eddy connect 127.0.0.1:4242 --large 1000000 --loss 5 --rtt 50\n",
+        .example =
+            "  eddy connect 127.0.0.1:4242 --server-key KEY --large 1000000 --loss 5 --rtt 50\n",
         .options = options,
         .option_count = ED_COUNT(options),
         .operand_name = "HOST:PORT",

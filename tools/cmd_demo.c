@@ -60,7 +60,7 @@ static eddy_status start_server(ed_demo *d)
     return ed_child_start(&d->children[ED_DEMO_SERVER], line.words);
 }
 
-static eddy_status start_client(ed_demo *d, size_t index, const char *address)
+static eddy_status start_client(ed_demo *d, size_t index, const char *address, const char *key)
 {
     const ed_demo_options *o = d->options;
     const ed_network *n = &o->network;
@@ -69,6 +69,8 @@ static eddy_status start_client(ed_demo *d, size_t index, const char *address)
     add_word(&line, d->program);
     add_word(&line, "connect");
     add_word(&line, address);
+    add_word(&line, "--server-key");
+    add_word(&line, key);
     add_number(&line, "--rate", o->rate, ED_PER_ONE);
     add_number(&line, "--size", o->size, ED_PER_ONE);
     add_word(&line, "--guarantee");
@@ -100,12 +102,14 @@ static bool await_server(ed_demo *d)
 static bool start_all(ed_demo *d)
 {
     char address[EDDY_ADDRESS_TEXT_SIZE];
+    char key[EDDY_KEY_TEXT_SIZE];
 
     if (start_server(d) != EDDY_OK || !await_server(d))
         return false;
     (void)eddy_address_print(&d->children[ED_DEMO_SERVER].latest.address, address);
+    (void)eddy_key_print(&d->children[ED_DEMO_SERVER].latest.public_key, EDDY_KEY_PUBLIC, key);
     for (size_t i = ED_DEMO_SERVER + 1; i < d->count; i++)
-        if (start_client(d, i, address) != EDDY_OK)
+        if (start_client(d, i, address, key) != EDDY_OK)
             return false;
     return true;
 }

@@ -219,6 +219,7 @@ static int serve(const server_options *options, const char *bind)
     uint64_t now_ns = eddy_now_ns();
     server s = {.options = options, .start_ns = now_ns, .shown_ns = now_ns};
     char address[EDDY_ADDRESS_TEXT_SIZE];
+    char key[EDDY_KEY_TEXT_SIZE];
 
     config.bind = bind;
     config.accept = true;
@@ -233,10 +234,12 @@ static int serve(const server_options *options, const char *bind)
         return ed_fail("serve", "cannot listen on %s: %s", bind, eddy_status_text(status));
     ed_echo_init(&s.echo, s.eddy);
     s.report.address = eddy_local_address(s.eddy);
+    s.report.public_key = eddy_public_key(s.eddy);
     s.line = ed_line_make(options->json || options->report_fd != 0, now_ns);
     if (options->report_fd == 0) {
         FILE *out = options->json ? stderr : stdout;
         fprintf(out, "listening on %s\n", eddy_address_print(&s.report.address, address));
+        fprintf(out, "server key %s\n", eddy_key_print(&s.report.public_key, EDDY_KEY_PUBLIC, key));
         fflush(out);
     }
     run(&s);

@@ -13,6 +13,7 @@
 
 typedef struct ed_report {
     eddy_address address;              /* a server's own, a client's peer */
+    eddy_key public_key;               /* a server's own */
     uint64_t duration_ns;              /* of the traffic */
     uint64_t connections;              /* that stand now */
     uint64_t undelivered;              /* reliable messages, accepted, not known to have arrived */

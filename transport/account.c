@@ -44,9 +44,42 @@ eddy_status ed_account_charge(ed_account *account, size_t budget, uint8_t stream
     return EDDY_EAGAIN;
 }
 
-bool ed_account_ask(ed_account *account, eddy_connection connection)
+static void push(ed_asks *asks, ed_account *account)
 {
-    return atomic_exchange(&account->refused, connection) != connection;
+    account->next = atomic_load(&asks->newest);
+    while (!atomic_compare_exchange_weak(&asks->newest, &account->next, account))
+        continue;
+}
+
+void ed_account_ask_again(ed_account *account, ed_asks *asks)
+{
+    // Who is on the way already asks for whoever was refused last.
+    if (!atomic_exchange(&account->is_asking, true))
+        push(asks, account);
+}
+
+bool ed_account_ask(ed_account *account, ed_asks *asks, const ed_ask *ask)
+{
+    if (atomic_exchange(&account->refused, ask->connection) == ask->connection)
+        return false;
+    atomic_store(&account->wanted, ask->charge);
+    atomic_store(&account->wanted_stream, ask->stream);
+    ed_account_ask_again(account, asks);
+    return true;
+}
+
+ed_account *ed_asks_take(ed_asks *asks)
+{
+    return atomic_exchange(&asks->newest, NULL);
+}
+
+ed_ask ed_account_take_ask(ed_account *account)
+{
+    // First: whoever is refused from here on comes again.
+    atomic_store(&account->is_asking, false);
+    return (ed_ask){.connection = atomic_load(&account->refused),
+                    .charge = atomic_load(&account->wanted),
+                    .stream = atomic_load(&account->wanted_stream)};
 }
 
 void ed_account_answered(ed_account *account, eddy_connection connection)

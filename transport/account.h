@@ -1,6 +1,7 @@
 /**
  * What eddy_send goes by before it accepts a message: bytes of charge that a connection, and a
- * stream of it, have accepted and not settled. Any thread charges; the manager's refunds.
+ * stream of it, have accepted and not settled. Any thread charges; the manager's refunds. Who was
+ * refused asks for EDDY_WRITABLE, which needs no memory: there may be none.
  */
 #ifndef ED_ACCOUNT_H
 #define ED_ACCOUNT_H
@@ -18,7 +19,23 @@ typedef struct ed_account {
     atomic_size_t used;
     _Atomic eddy_connection refused;      /* who asked for EDDY_WRITABLE and has not taken it */
     _Atomic(ed_account_stream *) streams; /* EDDY_STREAM_COUNT of them, or NULL */
+    struct ed_account *next;              /* in ed_asks */
+    atomic_bool is_asking;                /* it is there */
+    atomic_size_t wanted;                 /* the charge of what was refused, */
+    atomic_uchar wanted_stream;           /* and its stream */
 } ed_account;
+
+/** The accounts that ask, on their way to the manager. Zeroed: none. */
+typedef struct ed_asks {
+    _Atomic(ed_account *) newest; /* the others are linked behind it by `next` */
+} ed_asks;
+
+/** Who wants to know when there is room, and for what. */
+typedef struct ed_ask {
+    eddy_connection connection;
+    size_t charge;
+    uint8_t stream;
+} ed_ask;
 
 /** @return EDDY_OK, or EDDY_EAGAIN with nothing charged. Any thread. */
 EDDY_MUST_CHECK eddy_status ed_account_charge(ed_account *account, size_t budget, uint8_t stream,
@@ -27,11 +44,20 @@ EDDY_MUST_CHECK eddy_status ed_account_charge(ed_account *account, size_t budget
 /**
  * A connection of this slot was refused. A call that was about to be refused when its connection
  * ended must not keep the slot's next one from asking, so it is noted whose the question is.
- * @return whether the manager is to be asked: nobody has for this connection. Any thread.
+ * @return whether the manager is to be woken: nobody has asked for this connection. Any thread.
  */
-EDDY_MUST_CHECK bool ed_account_ask(ed_account *account, eddy_connection connection);
+EDDY_MUST_CHECK bool ed_account_ask(ed_account *account, ed_asks *asks, const ed_ask *ask);
 
-/** The question was answered, or could not be put: the next refusal asks again. Any thread. */
+/** The manager: takes the accounts that ask, linked by `next`, newest first. NULL: none does. */
+ed_account *ed_asks_take(ed_asks *asks);
+
+/** The manager: takes what one of them asks. Its `next` is another's from here on. */
+ed_ask ed_account_take_ask(ed_account *account);
+
+/** The manager: the question cannot be answered yet. It comes again. */
+void ed_account_ask_again(ed_account *account, ed_asks *asks);
+
+/** The question was answered: the next refusal asks again. Any thread. */
 void ed_account_answered(ed_account *account, eddy_connection connection);
 
 void ed_account_refund(ed_account *account, uint8_t stream, size_t charge);

@@ -1,6 +1,19 @@
 #include "transport/admission.h"
 
+#include "core/prefix.h"
+#include "transport/check.h"
 #include "transport/packet.h"
+#include "transport/ports.h"
+
+/** One datagram of a stranger, and where the answer to it goes. */
+struct visit {
+    ed_reliable *reliable;
+    const eddy_datagram *datagram;
+    const ed_load *load;
+    uint8_t *reply;
+    size_t *reply_size;
+    uint64_t now_ns;
+};
 
 ed_route ed_admission_route(void *context, const eddy_datagram *datagram)
 {
@@ -12,10 +25,11 @@ ed_route ed_admission_route(void *context, const eddy_datagram *datagram)
     case ED_FORM_PACKET:
         if (ed_packet_peek_id(datagram->data, datagram->size, &from_client, &id) != EDDY_OK)
             return (ed_route){.kind = ED_ROUTE_NOWHERE};
-        return from_client ? (ed_route){.kind = ED_ROUTE_ID, .id = id}
+        return from_client ? (ed_route){.kind = ED_ROUTE_ID_OR_NEW, .id = id}
                            : (ed_route){.kind = ED_ROUTE_KNOWN, .side = ED_SIDE_OUTGOING};
     case ED_FORM_RETRY:
     case ED_FORM_ACCEPT:
+    case ED_FORM_REJECT:
         return (ed_route){.kind = ED_ROUTE_KNOWN, .side = ED_SIDE_OUTGOING};
     case ED_FORM_HELLO:
     case ED_FORM_INITIATE:
@@ -26,103 +40,295 @@ ed_route ed_admission_route(void *context, const eddy_datagram *datagram)
     return (ed_route){.kind = ED_ROUTE_NOWHERE};
 }
 
-/** Whether a stranger speaks our version and mode of our game. */
-static bool is_ours(const ed_reliable *reliable, uint32_t version, uint8_t mode,
-                    uint64_t protocol_id)
+/* ------------------------------------------------------------------------------------ answers --
+ */
+
+static ed_admission drop(uint64_t *counter)
 {
-    return version == ED_PROTOCOL_VERSION && mode == ED_MODE_PLAIN &&
-           protocol_id == reliable->shared.config->protocol_id;
+    (*counter)++;
+    return ED_ADMIT_NO;
 }
 
-static ed_admission give_cookie(const ed_reliable *reliable, const ed_hello *hello,
-                                const eddy_address *remote, uint8_t *reply, size_t *reply_size,
-                                uint64_t now_ns)
+/** Whether an answer may leave to a stranger, who may not be where he says he is. */
+static bool may_reply(const struct visit *v)
 {
+    return SEC_CHECK(EDDY_CHECK_PORT, !ed_port_is_blocked(v->datagram->remote.port)) &&
+           SEC_CHECK(EDDY_CHECK_REPLIES, ed_bucket_take(&v->reliable->replies, v->now_ns));
+}
+
+static ed_admission give_cookie(const struct visit *v, const ed_hello *hello)
+{
+    const ed_identity *identity = v->reliable->shared.identity;
     ed_retry retry = {.version = hello->version};
 
-    memcpy(retry.nonce, hello->nonce, ED_NONCE_SIZE);
-    ed_cookie_make(&reliable->cookies, retry.cookie, hello, remote, now_ns);
-    ed_retry_write(reply, &retry);
-    *reply_size = ED_RETRY_SIZE;
+    if (!may_reply(v))
+        return drop(&v->reliable->shared.stats->dropped_limit);
+    ed_cookie_make(&identity->cookies, retry.cookie, hello, &v->datagram->remote, v->now_ns);
+    ed_retry_write(v->reply, &retry, hello->nonce, ed_identity_greeting(identity, hello->mode));
+    *v->reply_size = ED_RETRY_SIZE;
     return ED_ADMIT_REPLY;
 }
 
-static ed_admission admit_hello(const ed_reliable *reliable, const eddy_datagram *datagram,
-                                uint8_t *reply, size_t *reply_size, uint64_t now_ns)
+/** Says why, where there are no keys to seal it with. */
+static ed_admission reject(const struct visit *v, uint8_t mode, const uint8_t *nonce,
+                           eddy_refusal refusal)
 {
+    ed_reject hint = {.version = ED_PROTOCOL_VERSION, .refusal = (uint8_t)refusal};
+
+    if (!may_reply(v))
+        return drop(&v->reliable->shared.stats->dropped_limit);
+    ed_reject_write(v->reply, &hint, nonce,
+                    ed_identity_greeting(v->reliable->shared.identity, mode));
+    *v->reply_size = ED_REJECT_SIZE;
+    v->reliable->shared.stats->refused++;
+    return ED_ADMIT_REPLY;
+}
+
+/** Tells a newcomer whose INITIATE is authentic why it may not connect. */
+static ed_admission refuse(const struct visit *v, eddy_refusal refusal)
+{
+    const eddy_entropy *entropy = v->reliable->shared.entropy;
+    ed_admitted *admitted = &v->reliable->admitted;
+    ed_mode mode = (ed_mode)admitted->initiate.mode;
+    ed_accept accept = {.refusal = (uint8_t)refusal};
+    uint8_t ephemeral[ED_KEY_SIZE];
+
+    memcpy(accept.nonce, admitted->initiate.nonce, ED_NONCE_SIZE);
+    entropy->fill(entropy->context, ephemeral, sizeof(ephemeral));
+    bool ok = ed_accept_write(v->reply, &accept, &admitted->noise, mode, ephemeral);
+    ed_wipe(ephemeral, sizeof(ephemeral));
+    if (!ok)
+        return drop(&v->reliable->shared.stats->dropped_forged);
+    *v->reply_size = ed_accept_size(mode);
+    v->reliable->shared.stats->refused++;
+    return ED_ADMIT_REPLY;
+}
+
+/* -------------------------------------------------------------------------------------- HELLO --
+ */
+
+/** Whether strangers at that address may come in that mode. */
+static bool accepts_mode(const ed_reliable *reliable, uint8_t mode, const eddy_address *remote)
+{
+    const eddy_config *config = reliable->shared.config;
+
+    if (!SEC_CHECK(EDDY_CHECK_MODE, mode < ED_MODE_COUNT && (config->modes >> mode & 1) != 0))
+        return false;
+    return SEC_CHECK(EDDY_CHECK_OPEN_PRIVATE,
+                     mode != ED_MODE_OPEN || config->open_to_public || ed_addr_is_private(remote));
+}
+
+static ed_admission judge_hello(const struct visit *v)
+{
+    const ed_reliable *reliable = v->reliable;
     eddy_stats *stats = reliable->shared.stats;
     ed_hello hello;
-    eddy_status status = ed_hello_parse(&hello, datagram->data, datagram->size);
 
-    if (status != EDDY_OK) {
-        *(status == EDDY_EAUTH ? &stats->dropped_forged : &stats->dropped_malformed) += 1;
-        return ED_ADMIT_NO;
-    }
-    if (!is_ours(reliable, hello.version, hello.mode, hello.protocol_id)) {
+    if (ed_hello_parse(&hello, v->datagram->data, v->datagram->size) != EDDY_OK)
+        return drop(&stats->dropped_malformed);
+    // To who does not know our key we are silent.
+    if (!SEC_CHECK(
+            EDDY_CHECK_HELLO_MAC,
+            ed_hello_is_authentic(v->datagram->data,
+                                  ed_identity_greeting(reliable->shared.identity, hello.mode))))
+        return drop(&stats->dropped_forged);
+    if (hello.version != ED_PROTOCOL_VERSION ||
+        !SEC_CHECK(EDDY_CHECK_GAME, hello.protocol_id == reliable->shared.config->protocol_id))
+        return drop(&stats->dropped_unknown);
+    if (!accepts_mode(reliable, hello.mode, &v->datagram->remote)) {
         stats->dropped_unknown++;
-        return ED_ADMIT_NO;
+        return hello.mode == ED_MODE_OPEN ? ED_ADMIT_NO
+                                          : reject(v, hello.mode, hello.nonce, EDDY_REFUSED_MODE);
     }
-    return give_cookie(reliable, &hello, &datagram->remote, reply, reply_size, now_ns);
+    return give_cookie(v, &hello);
 }
 
-/** Tells a newcomer that has proved its address why it may not connect. */
-static ed_admission refuse(const ed_reliable *reliable, const ed_initiate *initiate,
-                           uint8_t refusal, uint8_t *reply, size_t *reply_size)
-{
-    const eddy_entropy *entropy = reliable->shared.entropy;
-    ed_key key = ed_protect_accept_key(initiate->nonce, initiate->ephemeral);
-    ed_accept accept = {.refusal = refusal, .suite = ED_SUITE_NULL};
+/* ----------------------------------------------------------------------------------- INITIATE --
+ */
 
-    memcpy(accept.nonce, initiate->nonce, ED_NONCE_SIZE);
-    entropy->fill(entropy->context, accept.ephemeral, ED_EPHEMERAL_SIZE);
-    ed_accept_write(reply, &accept, &key);
-    *reply_size = ED_ACCEPT_SIZE;
-    reliable->shared.stats->refused++;
-    return ED_ADMIT_REPLY;
+/** A cookie may just have grown old: it gets a new one. */
+static ed_admission renew_cookie(const struct visit *v, const ed_initiate *initiate)
+{
+    ed_hello hello = {
+        .version = initiate->version, .mode = initiate->mode, .protocol_id = initiate->protocol_id};
+
+    memcpy(hello.nonce, initiate->nonce, ED_NONCE_SIZE);
+    v->reliable->shared.stats->dropped_cookie++;
+    return give_cookie(v, &hello);
 }
 
-static ed_admission admit_initiate(const ed_reliable *reliable, const eddy_datagram *datagram,
-                                   const ed_load *load, uint8_t *reply, size_t *reply_size,
-                                   uint64_t now_ns)
+/** Whether it is of the handshake that made the connection which its address has now. */
+static bool continues(const ed_conn *conn, const ed_initiate *initiate)
 {
-    eddy_stats *stats = reliable->shared.stats;
-    ed_initiate initiate;
+    return conn != NULL && ed_equal_secret(initiate->nonce, conn->nonce, ED_NONCE_SIZE) &&
+           ed_equal_secret(initiate->ephemeral, conn->client_ephemeral, ED_EPHEMERAL_SIZE);
+}
 
-    if (ed_initiate_parse(&initiate, datagram->data, datagram->size) != EDDY_OK) {
-        stats->dropped_malformed++;
-        return ED_ADMIT_NO;
-    }
-    if (!is_ours(reliable, initiate.version, initiate.mode, initiate.protocol_id) ||
-        (initiate.suites & ED_SUITE_NULL_BIT) == 0) {
-        stats->dropped_unknown++;
-        return ED_ADMIT_NO;
-    }
-    if (!ed_cookie_check(&reliable->cookies, &initiate, &datagram->remote, now_ns)) {
-        // Its cookie may just have grown old: it gets a new one.
-        ed_hello hello = {.version = initiate.version,
-                          .mode = initiate.mode,
-                          .protocol_id = initiate.protocol_id};
-        memcpy(hello.nonce, initiate.nonce, ED_NONCE_SIZE);
-        stats->dropped_cookie++;
-        return give_cookie(reliable, &hello, &datagram->remote, reply, reply_size, now_ns);
-    }
-    if (ed_initiate_open(&initiate, datagram->data, datagram->size) != EDDY_OK) {
-        stats->dropped_forged++;
-        return ED_ADMIT_NO;
-    }
-    if (load->is_full && !load->may_create && !load->has_connection)
-        return refuse(reliable, &initiate, EDDY_REFUSED_FULL, reply, reply_size);
+/** Whether the list of clients has the key. Without a list the program is asked. */
+static bool knows_client(const ed_reliable *reliable, const uint8_t key[ED_KEY_SIZE])
+{
+    const eddy_config *config = reliable->shared.config;
+    bool found = config->client_keys == NULL;
+
+    for (size_t i = 0; i < config->client_key_count; i++)
+        found |= ed_equal_secret(config->client_keys[i].bytes, key, ED_KEY_SIZE);
+    return found;
+}
+
+/** Opens it, at the price of a Diffie-Hellman or three. */
+static eddy_status open_initiate(const struct visit *v)
+{
+    ed_admitted *admitted = &v->reliable->admitted;
+    const ed_identity *identity = v->reliable->shared.identity;
+    bool has_token = admitted->initiate.mode == ED_MODE_TOKEN;
+    ed_noise_keys keys = {.own = &identity->pair,
+                          .shared = has_token ? admitted->capsule.psk : identity->room};
+
+    return ed_initiate_open(&admitted->initiate, &admitted->noise, v->datagram->data, &keys);
+}
+
+/** What is left to ask of one that is authentic. `verdict` is what the gate said. */
+static ed_admission judge_newcomer(const struct visit *v, ed_gate_verdict verdict)
+{
+    const ed_reliable *reliable = v->reliable;
+    const ed_admitted *admitted = &reliable->admitted;
+
+    if (admitted->initiate.mode == ED_MODE_MUTUAL &&
+        !SEC_CHECK(EDDY_CHECK_CLIENT_KEY, knows_client(reliable, admitted->noise.peer)))
+        return refuse(v, EDDY_REFUSED_KEY);
+    if (v->load->existing == NULL && !SEC_CHECK(EDDY_CHECK_CAP, verdict != ED_GATE_CAP))
+        return refuse(v, EDDY_REFUSED_LIMIT);
+    if (v->load->is_full && !v->load->may_create && v->load->existing == NULL)
+        return refuse(v, EDDY_REFUSED_FULL);
     return ED_ADMIT_CREATE;
+}
+
+/** Tells the holder of a token, who has proved to be that, why it is of no use any more. */
+static ed_admission judge_token(const struct visit *v, ed_gate_verdict verdict)
+{
+    const ed_admitted *admitted = &v->reliable->admitted;
+    ed_used_token token = ed_admitted_token(admitted);
+    uint64_t now_s = v->reliable->now_s;
+
+    if (!SEC_CHECK(EDDY_CHECK_TOKEN_TIME, ed_capsule_judge(&admitted->capsule, now_s) == EDDY_OK))
+        return refuse(v, EDDY_REFUSED_EXPIRED);
+    ed_used_verdict used = ed_used_look(&v->reliable->used, &token, now_s);
+    if (!SEC_CHECK(EDDY_CHECK_TOKEN_USED, used != ED_USED_TAKEN))
+        return refuse(v, EDDY_REFUSED_USED);
+    return used == ED_USED_FULL ? refuse(v, EDDY_REFUSED_LIMIT) : judge_newcomer(v, verdict);
+}
+
+/** Opens the capsule: far cheaper than what follows, and only its issuer can make one. */
+static bool open_capsule(const ed_reliable *reliable, ed_admitted *admitted)
+{
+    ed_capsule_place place = {.protocol_id = reliable->shared.config->protocol_id,
+                              .server_id = reliable->shared.config->server_id};
+
+    return SEC_CHECK(EDDY_CHECK_TOKEN,
+                     ed_capsule_open(&admitted->capsule, admitted->initiate.capsule, &place,
+                                     reliable->shared.identity->token) == EDDY_OK);
+}
+
+/** Its address is proved: from here on it is counted. The cheapest question comes first. */
+static ed_admission judge_sealed(const struct visit *v)
+{
+    ed_reliable *reliable = v->reliable;
+    ed_admitted *admitted = &reliable->admitted;
+    eddy_stats *stats = reliable->shared.stats;
+    bool has_token = admitted->initiate.mode == ED_MODE_TOKEN;
+
+    ed_gate_verdict verdict = ed_gate_admits(&reliable->gate, &v->datagram->remote, v->now_ns);
+    if (!SEC_CHECK(EDDY_CHECK_RATE, verdict != ED_GATE_RATE))
+        return drop(&stats->dropped_limit);
+    if (has_token && !open_capsule(reliable, admitted)) {
+        stats->dropped_forged++;
+        return reject(v, ED_MODE_TOKEN, admitted->initiate.nonce, EDDY_REFUSED_TOKEN);
+    }
+    if (!SEC_CHECK(EDDY_CHECK_WORK, ed_bucket_take(&reliable->handshakes, v->now_ns)))
+        return drop(&stats->dropped_limit);
+    eddy_status status = open_initiate(v);
+    if (status != EDDY_OK)
+        return drop(status == EDDY_EAUTH ? &stats->dropped_forged : &stats->dropped_malformed);
+    return has_token ? judge_token(v, verdict) : judge_newcomer(v, verdict);
+}
+
+static ed_admission judge_initiate(const struct visit *v)
+{
+    ed_reliable *reliable = v->reliable;
+    eddy_stats *stats = reliable->shared.stats;
+    const eddy_config *config = reliable->shared.config;
+    ed_initiate *initiate = &reliable->admitted.initiate;
+
+    reliable->admitted.capsule = (ed_capsule){0};
+    if (ed_initiate_parse(initiate, v->datagram->data, v->datagram->size) != EDDY_OK)
+        return drop(&stats->dropped_malformed);
+    if (initiate->version != ED_PROTOCOL_VERSION ||
+        !SEC_CHECK(EDDY_CHECK_GAME, initiate->protocol_id == config->protocol_id) ||
+        !accepts_mode(reliable, initiate->mode, &v->datagram->remote) ||
+        !SEC_CHECK(EDDY_CHECK_SUITE, ed_suite_choose(config, initiate->suites) != 0))
+        return drop(&stats->dropped_unknown);
+    if (!SEC_CHECK(EDDY_CHECK_COOKIE, ed_cookie_check(&reliable->shared.identity->cookies, initiate,
+                                                      &v->datagram->remote, v->now_ns)))
+        return renew_cookie(v, initiate);
+    if (continues(v->load->existing, initiate))
+        return ED_ADMIT_CONTINUE; // it missed our answer, which costs nothing to repeat
+    return judge_sealed(v);
+}
+
+/* ------------------------------------------------------------------------------------- packet --
+ */
+
+/**
+ * A packet of a connection that we do not know (any more): tells the client, in a datagram that
+ * looks like a packet and is shorter than its cause, so that two ends never go on answering each
+ * other.
+ */
+static ed_admission reset(const struct visit *v)
+{
+    const ed_reliable *reliable = v->reliable;
+    const eddy_entropy *entropy = reliable->shared.entropy;
+    bool from_client = false;
+    uint32_t id = 0;
+    uint8_t *reply = v->reply;
+    size_t size = ed_min_size(v->datagram->size - 1, ED_RESET_SIZE_MAX);
+
+    reliable->shared.stats->dropped_unknown++;
+    if (!reliable->accepts || size < ED_RESET_SIZE_MIN ||
+        ed_packet_peek_id(v->datagram->data, v->datagram->size, &from_client, &id) != EDDY_OK ||
+        !SEC_CHECK(EDDY_CHECK_PORT, !ed_port_is_blocked(v->datagram->remote.port)) ||
+        !ed_bucket_take(&v->reliable->resets, v->now_ns))
+        return ED_ADMIT_NO;
+    entropy->fill(entropy->context, reply, size - ED_RESET_TOKEN_SIZE);
+    ed_packet_disguise(reply);
+    ed_identity_reset_token(reliable->shared.identity, reply + size - ED_RESET_TOKEN_SIZE, id,
+                            &v->datagram->remote);
+    *v->reply_size = size;
+    reliable->shared.stats->resets_sent++;
+    return ED_ADMIT_REPLY;
 }
 
 ed_admission ed_admission_judge(void *context, const eddy_datagram *datagram, const ed_load *load,
                                 uint8_t *reply, size_t *reply_size, uint64_t now_ns)
 {
-    const ed_reliable *reliable = context;
+    struct visit visit = {.reliable = context,
+                          .datagram = datagram,
+                          .load = load,
+                          .reply = reply,
+                          .reply_size = reply_size,
+                          .now_ns = now_ns};
 
-    if (load->shutting_down)
-        return ED_ADMIT_NO;
-    if (ed_form_of(datagram->data, datagram->size) == ED_FORM_HELLO)
-        return admit_hello(reliable, datagram, reply, reply_size, now_ns);
-    return admit_initiate(reliable, datagram, load, reply, reply_size, now_ns);
+    switch (ed_form_of(datagram->data, datagram->size)) {
+    case ED_FORM_HELLO:
+        return load->shutting_down ? ED_ADMIT_NO : judge_hello(&visit);
+    case ED_FORM_INITIATE:
+        return load->shutting_down ? ED_ADMIT_NO : judge_initiate(&visit);
+    case ED_FORM_PACKET:
+        return reset(&visit);
+    case ED_FORM_UNKNOWN:
+    case ED_FORM_RETRY:
+    case ED_FORM_ACCEPT:
+    case ED_FORM_REJECT:
+        break;
+    }
+    return ED_ADMIT_NO;
 }

@@ -67,10 +67,14 @@ static void destroy_accounts(eddy_manager *m)
 static void destroy(eddy_manager *m)
 {
     stop(m);
+    ed_reliable_free(&m->reliable);
     ed_local_destroy(m->pairs);
     destroy_accounts(m);
     ed_returns_free(&m->returns);
     ed_slots_destroy(m->slots);
+    ed_identity_destroy(m->identity);
+    ed_alloc_free(&m->allocator, m->client_keys,
+                  (m->config.client_key_count + 1) * sizeof(eddy_key));
     ed_pool_destroy(m->control_pool);
     ed_pool_destroy(m->notice_pool);
     ed_pool_destroy(m->event_pool);
@@ -90,8 +94,15 @@ static void copy_config(eddy_manager *m, const eddy_config *config)
     m->config = *config;
     m->allocator = config->allocator != NULL ? *config->allocator : *ed_alloc_default();
     m->entropy = config->entropy != NULL ? *config->entropy : *ed_entropy_system();
+    m->calendar = config->calendar != NULL ? *config->calendar : *ed_calendar_system();
     m->config.allocator = &m->allocator;
     m->config.entropy = &m->entropy;
+    m->config.calendar = &m->calendar;
+    m->config.secret_key = NULL; // the caller's: ed_identity has copies
+    m->config.room_key = NULL;
+    m->config.token_key = NULL;
+    m->config.client_keys = NULL;
+    m->config.trusted = config->trusted; // until the gate has copied it
     m->config.socket = &m->socket;
     m->config.resolver = NULL; // as is the caller's, of which the resolver has a copy
     m->config.bind = NULL;     // the caller's string; it has been used by the time it may go away
@@ -103,12 +114,13 @@ static void copy_config(eddy_manager *m, const eddy_config *config)
 
 static eddy_status open_socket(eddy_manager *m, const eddy_config *config)
 {
+    const ed_udp_options options = {.split = config->accept};
     eddy_status status = EDDY_OK;
 
     if (config->socket != NULL)
         m->socket = *config->socket;
     else
-        status = ed_udp_open(&m->socket, &m->allocator, config->bind, NULL);
+        status = ed_udp_open(&m->socket, &m->allocator, config->bind, &options);
     if (status == EDDY_OK)
         m->local = m->socket.local(m->socket.context);
     return status;
@@ -124,13 +136,30 @@ static void drop_command(void *context, void *command)
     ed_reliable_type.drop_command(context, command);
 }
 
-static eddy_status create_parts(eddy_manager *m, const eddy_resolver *resolver)
+/** Copies the keys, or makes them. */
+static eddy_status create_keys(eddy_manager *m, const eddy_config *config)
 {
+    size_t count = config->client_key_count;
+
+    if (config->client_keys != NULL) {
+        m->client_keys = ed_alloc_array(&m->allocator, count + 1, sizeof(eddy_key));
+        if (m->client_keys == NULL)
+            return EDDY_ENOMEM;
+        memcpy(m->client_keys, config->client_keys, count * sizeof(eddy_key));
+        m->config.client_keys = m->client_keys;
+    }
+    m->identity = ed_identity_create(config, &m->entropy, ed_slots_count(m->slots), 0);
+    return m->identity != NULL ? EDDY_OK : EDDY_ENOMEM;
+}
+
+static eddy_status create_parts(eddy_manager *m, const eddy_config *config)
+{
+    const eddy_resolver *resolver = config->resolver;
     const eddy_allocator *allocator = &m->allocator;
     uint32_t incoming_max = m->config.accept ? m->config.max_connections : 0;
 
-    m->control_pool = ed_pool_create(allocator, CONTROL_BUDGET + m->config.max_outgoing *
-                                                                     ed_event_payload_charge());
+    m->control_pool = ed_pool_create(
+        allocator, CONTROL_BUDGET + m->config.max_outgoing * ed_pool_charge(sizeof(ed_dial)));
     m->notice_pool = ed_pool_create(allocator, NOTICE_BUDGET);
     m->event_pool = ed_pool_create(allocator, (m->config.max_outgoing + incoming_max) *
                                                   ed_event_charge(m->config.ask));
@@ -146,12 +175,11 @@ static eddy_status create_parts(eddy_manager *m, const eddy_resolver *resolver)
             ed_alloc_array(allocator, (size_t)ed_slots_count(m->slots) + 1, sizeof(*m->accounts));
     // Not of the program's memory: a look-up may outlast the manager.
     m->resolver = ed_resolver_create(ed_alloc_default(), resolver, ed_api_resolved, m);
-    return m->control_pool != NULL && m->notice_pool != NULL && m->event_pool != NULL &&
+    bool has_all = m->control_pool != NULL && m->notice_pool != NULL && m->event_pool != NULL &&
                    m->payload_pool != NULL && m->send_pool != NULL && m->receive_pool != NULL &&
                    m->commands != NULL && m->events != NULL && m->slots != NULL &&
-                   m->accounts != NULL && m->resolver != NULL
-               ? EDDY_OK
-               : EDDY_ENOMEM;
+                   m->accounts != NULL && m->resolver != NULL;
+    return has_all ? create_keys(m, config) : EDDY_ENOMEM;
 }
 
 static eddy_status create_core(eddy_manager *m)
@@ -162,16 +190,20 @@ static eddy_status create_core(eddy_manager *m)
     ed_conn_shared shared = {.config = &m->config,
                              .allocator = &m->allocator,
                              .entropy = &m->entropy,
+                             .identity = m->identity,
                              .receive_pool = m->receive_pool,
                              .payload_pool = m->payload_pool,
                              .accounts = m->accounts,
+                             .asks = &m->asks,
                              .notice_pool = m->notice_pool,
                              .event_pool = m->event_pool,
                              .returns = &m->returns,
                              .slots = m->slots,
                              .stats = &m->live,
                              .log = &m->log};
-    ed_reliable_init(&m->reliable, &shared, 0);
+    if (ed_reliable_init(&m->reliable, &shared) != EDDY_OK)
+        return EDDY_ENOMEM;
+    m->config.trusted = NULL; // the caller's: the gate has a copy
     ed_manager_parts parts = {.type = &ed_reliable_type,
                               .type_context = &m->reliable,
                               .allocator = &m->allocator,
@@ -272,7 +304,7 @@ eddy_status eddy_open(eddy_manager **manager, const eddy_config *config)
     }
     status = open_socket(m, config);
     if (status == EDDY_OK)
-        status = create_parts(m, config->resolver);
+        status = create_parts(m, config);
     if (status == EDDY_OK)
         status = create_core(m);
     if (status == EDDY_OK)
@@ -308,6 +340,8 @@ eddy_status eddy_close(eddy_manager *m, uint32_t flush_ms)
 {
     if (m == NULL)
         return EDDY_OK;
+    if (ed_api_is_forked(m))
+        return EDDY_EFORKED; // its threads are in the parent, and its locks perhaps theirs
     eddy_shutdown(m, flush_ms);
     if (m->config.pump)
         ed_pump_join(&m->pump);
@@ -322,6 +356,8 @@ eddy_status eddy_close(eddy_manager *m, uint32_t flush_ms)
 
 eddy_status ed_api_push(eddy_manager *m, const ed_reliable_command *command)
 {
+    if (ed_api_is_forked(m))
+        return EDDY_EFORKED;
     if (atomic_load(&m->shutting_down))
         return EDDY_ECLOSED;
     return ed_channel_push(m->commands, command, 1);
@@ -331,13 +367,21 @@ eddy_status ed_api_push(eddy_manager *m, const ed_reliable_command *command)
 
 uint64_t eddy_poll(eddy_manager *m, uint64_t now_ns)
 {
-    if (m->config.pump)
+    if (m->config.pump || ed_api_is_forked(m))
         return ED_NEVER_NS;
     // Nobody but the next poll can tell that a name has been looked up since.
     bool is_busy = ed_resolver_is_busy(m->resolver);
     uint64_t next_ns = poll_core(m, now_ns);
     return is_busy ? ed_min_u64(next_ns, ed_add_sat_u64(now_ns, RESOLVE_POLL_MS * ED_NS_PER_MS))
                    : next_ns;
+}
+
+eddy_key eddy_public_key(const eddy_manager *m)
+{
+    eddy_key key;
+
+    memcpy(key.bytes, m->identity->pair.public_key, sizeof(key.bytes));
+    return key;
 }
 
 uint64_t eddy_now_ns(void)

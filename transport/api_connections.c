@@ -3,40 +3,121 @@
 
 #include "core/addr.h"
 #include "transport/api_state.h"
+#include "transport/token.h"
 
 enum {
     HOST_SIZE = 256, /* a name of the DNS has at most 253 bytes */
 };
 
-/** Copies the payload into a block of the pool that is not the program's messages'. */
-static eddy_status payload_block(eddy_manager *m, const eddy_connect_options *options,
-                                 ed_block **block)
+static eddy_status check_options(const eddy_connect_options *o)
 {
-    *block = NULL;
-    if (options == NULL || options->payload_size == 0)
-        return EDDY_OK;
-    if (options->payload_size > EDDY_CONNECT_PAYLOAD_MAX)
+    if (o->payload_size > EDDY_CONNECT_PAYLOAD_MAX)
         return EDDY_ETOOBIG;
-    if (options->payload == NULL)
-        return EDDY_EINVAL;
-    *block = ed_pool_take(m->control_pool, options->payload_size);
+    return o->payload == NULL && o->payload_size > 0 ? EDDY_EINVAL : EDDY_OK;
+}
+
+/** The mode that is meant, and whether what it needs is there. */
+static eddy_status find_mode(const eddy_connect_options *o, uint8_t *mode)
+{
+    eddy_mode meant = o->mode != 0            ? o->mode
+                      : o->token != NULL      ? EDDY_MODE_TOKEN
+                      : o->server_key != NULL ? EDDY_MODE_PINNED
+                                              : (eddy_mode)0;
+
+    switch (meant) {
+    case EDDY_MODE_OPEN:
+        *mode = ED_MODE_OPEN;
+        return EDDY_OK;
+    case EDDY_MODE_PINNED:
+    case EDDY_MODE_MUTUAL:
+        *mode = meant == EDDY_MODE_PINNED ? ED_MODE_PINNED : ED_MODE_MUTUAL;
+        return o->server_key != NULL ? EDDY_OK : EDDY_EINVAL;
+    case EDDY_MODE_TOKEN:
+        *mode = ED_MODE_TOKEN;
+        return o->token != NULL ? EDDY_OK : EDDY_EINVAL;
+    }
+    return EDDY_EINVAL;
+}
+
+/** Refuses a key with which every secret would be zero (RFC 7748 section 6.1). */
+static eddy_status check_key(const uint8_t key[ED_KEY_SIZE])
+{
+    static const uint8_t any[ED_KEY_SIZE] = {1};
+    uint8_t shared[ED_KEY_SIZE];
+
+    return ed_x25519(shared, any, key) ? EDDY_OK : EDDY_EKEY;
+}
+
+/** Takes out of the token what one of its servers is to be shown. */
+static eddy_status use_pass(const eddy_manager *m, ed_dial *dial, const eddy_connect_options *o)
+{
+    ed_pass pass;
+    eddy_status status = ed_token_pick(&pass, o->token, o->token_server);
+
+    if (status == EDDY_OK && pass.protocol_id != m->config.protocol_id)
+        status = EDDY_ETOKEN; // it is of another game
+    if (status == EDDY_OK) {
+        memcpy(dial->server_key, pass.public_key, ED_KEY_SIZE);
+        memcpy(dial->shared, pass.psk, ED_KEY_SIZE);
+        memcpy(dial->capsule, pass.capsule, ED_CAPSULE_SIZE);
+    }
+    ed_wipe(&pass, sizeof(pass));
+    return status;
+}
+
+static eddy_status fill_dial(const eddy_manager *m, ed_dial *dial, const eddy_connect_options *o)
+{
+    eddy_status status = find_mode(o, &dial->mode);
+
+    if (status != EDDY_OK)
+        return status;
+    if (dial->mode == ED_MODE_TOKEN)
+        status = use_pass(m, dial, o);
+    else
+        memcpy(dial->shared, m->identity->room, ED_KEY_SIZE);
+    if (dial->mode == ED_MODE_PINNED || dial->mode == ED_MODE_MUTUAL)
+        memcpy(dial->server_key, o->server_key->bytes, ED_KEY_SIZE);
+    if (status == EDDY_OK && dial->mode != ED_MODE_OPEN)
+        status = check_key(dial->server_key);
+    dial->payload_size = (uint16_t)o->payload_size;
+    if (o->payload_size > 0)
+        memcpy(dial->payload, o->payload, o->payload_size);
+    return status;
+}
+
+/** Puts all that the core needs to dial into a block of the pool that is not the messages'. */
+static eddy_status dial_block(eddy_manager *m, const eddy_connect_options *options,
+                              ed_block **block)
+{
+    eddy_status status = options == NULL ? EDDY_EINVAL : check_options(options);
+
+    *block = NULL;
+    if (status != EDDY_OK)
+        return status;
+    *block = ed_pool_take(m->control_pool, sizeof(ed_dial));
     if (*block == NULL)
         return EDDY_ENOMEM;
-    memcpy((*block)->data, options->payload, options->payload_size);
-    return EDDY_OK;
+    ed_dial *dial = (void *)(*block)->data;
+    *dial = (ed_dial){0};
+    status = fill_dial(m, dial, options);
+    if (status == EDDY_OK)
+        return EDDY_OK;
+    ed_dial_drop(*block);
+    *block = NULL;
+    return status;
 }
 
 /**
  * The command carries the block of the event that says how it ended, which cannot fail then. It
- * takes the payload over on success.
+ * takes the block over on success.
  */
-static eddy_status push_connect(eddy_manager *m, const eddy_address *remote, ed_block *payload,
+static eddy_status push_connect(eddy_manager *m, const eddy_address *remote, ed_block *dial,
                                 eddy_connection handle)
 {
     ed_reliable_command command = {
         .head = {.kind = ED_COMMAND_CONNECT, .connection = handle, .remote = *remote},
         .block = ed_event_reserve(m->event_pool, EDDY_DISCONNECTED),
-        .payload = payload};
+        .dial = dial};
 
     if (remote->family == EDDY_FAMILY_NONE)
         command.head.remote.scope = ed_slot_of(handle); // a key of its own
@@ -48,17 +129,16 @@ static eddy_status push_connect(eddy_manager *m, const eddy_address *remote, ed_
     return status;
 }
 
-/** Takes a slot and has the core dial. The payload is the caller's again on failure. */
-static eddy_status take_slot_and_dial(eddy_manager *m, const eddy_address *remote,
-                                      ed_block *payload, void *user_data,
-                                      eddy_connection *connection)
+/** Takes a slot and has the core dial. The block is the caller's again on failure. */
+static eddy_status take_slot_and_dial(eddy_manager *m, const eddy_address *remote, ed_block *dial,
+                                      void *user_data, eddy_connection *connection)
 {
     eddy_connection handle = ed_slots_take_outgoing(m->slots);
 
     if (handle == 0)
         return EDDY_ELIMIT;
     (void)ed_slots_set_data(m->slots, handle, user_data);
-    eddy_status status = push_connect(m, remote, payload, handle);
+    eddy_status status = push_connect(m, remote, dial, handle);
     if (status != EDDY_OK) {
         ed_slots_give(m->slots, handle);
         return status;
@@ -68,17 +148,16 @@ static eddy_status take_slot_and_dial(eddy_manager *m, const eddy_address *remot
 }
 
 /** @param remote of the family NONE: its address is yet to be found. */
-static eddy_status dial(eddy_manager *m, const eddy_address *remote,
-                        const eddy_connect_options *options, eddy_connection *connection)
+static eddy_status dial_address(eddy_manager *m, const eddy_address *remote,
+                                const eddy_connect_options *options, eddy_connection *connection)
 {
-    ed_block *payload = NULL;
-    eddy_status status = payload_block(m, options, &payload);
+    ed_block *dial = NULL;
+    eddy_status status = dial_block(m, options, &dial);
 
     if (status == EDDY_OK)
-        status = take_slot_and_dial(m, remote, payload, options == NULL ? NULL : options->user_data,
-                                    connection);
+        status = take_slot_and_dial(m, remote, dial, options->user_data, connection);
     if (status != EDDY_OK)
-        ed_pool_give(payload);
+        ed_dial_drop(dial);
     return status;
 }
 
@@ -87,14 +166,14 @@ static eddy_status connect_to(eddy_manager *m, const eddy_address *remote,
 {
     if (!ed_addr_valid(remote) || remote->port == 0)
         return EDDY_EINVAL;
-    return dial(m, remote, options, connection);
+    return dial_address(m, remote, options, connection);
 }
 
 eddy_status eddy_connect_address(eddy_manager *m, const eddy_address *remote,
-                                 eddy_connection *connection)
+                                 const eddy_connect_options *options, eddy_connection *connection)
 {
     *connection = 0;
-    return connect_to(m, remote, NULL, connection);
+    return connect_to(m, remote, options, connection);
 }
 
 void ed_api_resolved(void *context, eddy_connection connection, const eddy_address *address)
@@ -122,10 +201,24 @@ static eddy_status connect_name(eddy_manager *m, const char *host_port,
         return EDDY_EADDRESS;
     if (port == 0)
         return EDDY_EINVAL;
-    status = dial(m, &nobody, options, connection);
+    status = dial_address(m, &nobody, options, connection);
     if (status == EDDY_OK && ed_resolver_start(m->resolver, host_port, *connection) != EDDY_OK)
         ed_api_resolved(m, *connection, NULL); // its handle is out: it ends as all do
     return status;
+}
+
+/** To the address in the token. */
+static eddy_status connect_by_token(eddy_manager *m, const eddy_connect_options *options,
+                                    eddy_connection *connection)
+{
+    ed_pass pass;
+    eddy_status status = ed_token_pick(&pass, options->token, options->token_server);
+
+    if (status != EDDY_OK)
+        return status;
+    eddy_address address = pass.address;
+    ed_wipe(&pass, sizeof(pass));
+    return connect_to(m, &address, options, connection);
 }
 
 eddy_status eddy_connect_with(eddy_manager *m, const char *host_port,
@@ -134,6 +227,8 @@ eddy_status eddy_connect_with(eddy_manager *m, const char *host_port,
     eddy_address address;
 
     *connection = 0;
+    if (host_port == NULL && options != NULL && options->token != NULL)
+        return connect_by_token(m, options, connection);
     if (host_port == NULL)
         return EDDY_EINVAL;
     return eddy_address_parse(&address, host_port) == EDDY_OK
@@ -141,9 +236,16 @@ eddy_status eddy_connect_with(eddy_manager *m, const char *host_port,
                : connect_name(m, host_port, options, connection);
 }
 
-eddy_status eddy_connect(eddy_manager *m, const char *host_port, eddy_connection *connection)
+eddy_status eddy_connect(eddy_manager *m, const char *host_port, const char *server_key,
+                         eddy_connection *connection)
 {
-    return eddy_connect_with(m, host_port, NULL, connection);
+    eddy_key key;
+    eddy_connect_options options = {.server_key = &key};
+
+    *connection = 0;
+    if (eddy_key_parse(&key, EDDY_KEY_PUBLIC, server_key) != EDDY_OK)
+        return EDDY_EKEY;
+    return eddy_connect_with(m, host_port, &options, connection);
 }
 
 eddy_status eddy_connect_pair(eddy_manager *m, eddy_connection *a, eddy_connection *b)

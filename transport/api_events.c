@@ -15,12 +15,8 @@ static uint64_t wait_until_ns(const eddy_manager *m, uint32_t timeout_ms)
 /** Hands a block back to the manager, and wakes it where it can do nothing before. */
 static void give_back(eddy_manager *m, ed_block *block)
 {
-    ed_reliable_command poke = {.head = {.kind = ED_COMMAND_POKE}};
-
-    if (!ed_returns_push(&m->returns, block))
-        return;
-    if (ed_channel_push(m->commands, &poke, 1) == EDDY_ENOMEM)
-        ed_returns_await(&m->returns); // so that the next one tries again
+    if (ed_returns_push(&m->returns, block))
+        ed_channel_nudge(m->commands);
 }
 
 /** The program hears the last of a connection: its slot may be free now. */

@@ -27,16 +27,11 @@ static ed_account *account_of(eddy_manager *m, eddy_connection connection)
 /** There was no room: asks to be told when there is, unless that has been asked. */
 static eddy_status refuse(eddy_manager *m, eddy_connection connection, uint8_t stream, size_t size)
 {
-    (void)atomic_fetch_add(&m->sends_refused, 1);
-    ed_reliable_command command = {
-        .head = {.kind = ED_COMMAND_TO_CONNECTION, .connection = connection},
-        .operation = ED_OPERATION_WANT_WRITABLE,
-        .stream = stream,
-        .budget = ed_charge_of(size)};
-    ed_account *account = account_of(m, connection);
+    ed_ask ask = {.connection = connection, .charge = (size_t)ed_charge_of(size), .stream = stream};
 
-    if (ed_account_ask(account, connection) && ed_api_push(m, &command) != EDDY_OK)
-        ed_account_answered(account, connection);
+    (void)atomic_fetch_add(&m->sends_refused, 1);
+    if (ed_account_ask(account_of(m, connection), &m->asks, &ask))
+        ed_channel_nudge(m->commands);
     return EDDY_EAGAIN;
 }
 

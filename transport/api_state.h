@@ -14,6 +14,7 @@ struct eddy_manager {
     eddy_config config; /* its pointers point at the copies below */
     eddy_allocator allocator;
     eddy_entropy entropy;
+    eddy_calendar calendar;
     eddy_socket socket;
     eddy_address local;
     ed_pool *control_pool; /* so that a connection can be closed when the others are used up */
@@ -26,7 +27,10 @@ struct eddy_manager {
     ed_channel *events;   /* we hold the receiver's end */
     ed_returns returns;
     ed_slots *slots;
+    eddy_key *client_keys; /* a copy; NULL: there is no list */
+    ed_identity *identity;
     ed_account *accounts; /* of the slots, by number */
+    ed_asks asks;
     ed_resolver *resolver;
     ed_local *pairs;
     ed_mutex core_mutex; /* held while the core is polled, or looked into */
@@ -49,7 +53,14 @@ struct eddy_manager {
 /** Tells the core what became of a name: NULL: it has no address. `context` is the manager. */
 void ed_api_resolved(void *context, eddy_connection connection, const eddy_address *address);
 
-/** Hands a command to the core. @return EDDY_OK, EDDY_ECLOSED or EDDY_ENOMEM. Any thread. */
+/** Whether this is a child of the process that opened the manager: its keys are gone. */
+static inline bool ed_api_is_forked(const eddy_manager *m)
+{
+    return m->identity->presence == 0;
+}
+
+/** Hands a command to the core. @return EDDY_OK, EDDY_ECLOSED, EDDY_EFORKED or EDDY_ENOMEM. Any
+ * thread. */
 EDDY_MUST_CHECK eddy_status ed_api_push(eddy_manager *m, const ed_reliable_command *command);
 
 #endif

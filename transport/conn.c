@@ -2,6 +2,13 @@
 
 #include <string.h>
 
+void ed_dial_drop(ed_block *dial)
+{
+    if (dial != NULL)
+        ed_wipe(dial->data, dial->size);
+    ed_pool_give(dial);
+}
+
 static ed_account *account_of(const ed_conn_shared *shared, eddy_connection handle)
 {
     return shared->accounts == NULL ? NULL : &shared->accounts[ed_slot_of(handle)];
@@ -74,6 +81,7 @@ static eddy_status init(ed_conn *conn, const ed_conn_shared *shared, eddy_connec
                       .handle = handle,
                       .started_ns = now_ns,
                       .rate_max = config->rate_max,
+                      .secrets = &shared->identity->secrets[ed_slot_of(handle)],
                       .is_asked = last == NULL && config->ask};
     eddy_status status = init_memory(conn, last, now_ns);
     if (status != EDDY_OK)
@@ -91,17 +99,23 @@ static eddy_status init(ed_conn *conn, const ed_conn_shared *shared, eddy_connec
 }
 
 eddy_status ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
-                                const eddy_address *remote, ed_block *last, uint64_t now_ns)
+                                const eddy_address *remote, ed_block *dial, ed_block *last,
+                                uint64_t now_ns)
 {
     const eddy_entropy *entropy = shared->entropy;
+    ed_dial *how = (void *)dial->data;
 
-    ED_ASSERT(last != NULL);
+    ED_ASSERT(last != NULL && how->mode < ED_MODE_COUNT);
     eddy_status status = init(conn, shared, handle, last, now_ns);
     if (status != EDDY_OK)
         return status;
     conn->state = remote->family == EDDY_FAMILY_NONE ? ED_CONN_RESOLVING : ED_CONN_GREETING;
     conn->request_pending = conn->state == ED_CONN_GREETING;
     conn->is_client = true;
+    conn->dial = dial;
+    conn->mode = how->mode;
+    memcpy(conn->secrets->shared, how->shared, ED_KEY_SIZE);
+    ed_wipe(how->shared, sizeof(how->shared));
     ed_paths_init(&conn->paths, &(ed_path){.remote = *remote});
     entropy->fill(entropy->context, conn->nonce, sizeof(conn->nonce));
     ed_timers_on_greeting(&conn->timers, shared->config->handshake_timeout_ms * ED_NS_PER_MS,
@@ -109,15 +123,53 @@ eddy_status ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared, edd
     return EDDY_OK;
 }
 
+/** Keeps for the program what the newcomer has shown of itself, if that is anything. */
+static eddy_status note_newcomer(const ed_conn_shared *shared, const ed_admitted *admitted,
+                                 ed_block **block)
+{
+    ed_span payload = admitted->initiate.payload;
+    const ed_capsule *capsule = &admitted->capsule;
+    bool has_key = admitted->initiate.mode == ED_MODE_MUTUAL;
+    bool has_token = admitted->initiate.mode == ED_MODE_TOKEN;
+
+    *block = NULL;
+    if (payload.size == 0 && !has_key && !has_token)
+        return EDDY_OK;
+    *block = ed_pool_take(shared->payload_pool,
+                          sizeof(ed_newcomer) + payload.size + capsule->user_data_size);
+    if (*block == NULL)
+        return EDDY_ENOMEM;
+    ed_newcomer *newcomer = (void *)(*block)->data;
+    *newcomer = (ed_newcomer){.client_id = capsule->client_id,
+                              .payload_size = (uint16_t)payload.size,
+                              .data_size = capsule->user_data_size};
+    if (has_key)
+        memcpy(newcomer->key.bytes, admitted->noise.peer, ED_KEY_SIZE);
+    if (payload.size > 0)
+        memcpy(newcomer->payload, payload.data, payload.size);
+    memcpy(newcomer->payload + payload.size, capsule->user_data, capsule->user_data_size);
+    return EDDY_OK;
+}
+
 eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, eddy_connection handle,
                                 uint32_t id, const eddy_datagram *datagram,
-                                const ed_initiate *initiate, uint64_t now_ns)
+                                const ed_admitted *admitted, uint64_t now_ns)
 {
-    const eddy_entropy *entropy = shared->entropy;
+    const ed_initiate *initiate = &admitted->initiate;
+    ed_block *newcomer = NULL;
+    eddy_status status = note_newcomer(shared, admitted, &newcomer);
 
-    eddy_status status = init(conn, shared, handle, NULL, now_ns);
-    if (status != EDDY_OK)
+    if (status == EDDY_OK)
+        status = init(conn, shared, handle, NULL, now_ns);
+    if (status != EDDY_OK) {
+        ed_pool_give(newcomer);
         return status;
+    }
+    conn->newcomer = newcomer;
+    conn->mode = initiate->mode;
+    conn->admitted_from = datagram->remote;
+    conn->suite = ed_suite_choose(shared->config, initiate->suites);
+    conn->secrets->noise = admitted->noise;
     conn->state = conn->is_asked ? ED_CONN_ASKING : ED_CONN_HALF_OPEN;
     conn->asked_pending = conn->is_asked;
     conn->id = id;
@@ -126,9 +178,6 @@ eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, edd
     memcpy(conn->cookie, initiate->cookie, sizeof(conn->cookie));
     conn->client_time_us = initiate->client_time_us;
     memcpy(conn->client_ephemeral, initiate->ephemeral, sizeof(conn->client_ephemeral));
-    entropy->fill(entropy->context, conn->server_ephemeral, sizeof(conn->server_ephemeral));
-    conn->keys =
-        ed_protect_packet_keys(conn->nonce, conn->client_ephemeral, conn->server_ephemeral);
     conn->message_max = initiate->message_max;
     ed_outbox_on_credit(&conn->outbox, initiate->credit);
     ed_timers_on_half_open(&conn->timers, now_ns);
@@ -145,9 +194,11 @@ void ed_conn_free(ed_conn *conn)
     if (account != NULL)
         ed_account_reset(account);
     ed_sent_log_free(&conn->sent);
-    ed_pool_give(conn->payload);
+    ed_dial_drop(conn->dial);
+    ed_pool_give(conn->newcomer);
+    ed_conn_drop_accept(conn);
     give_reserved(conn);
-    ed_wipe(&conn->keys, sizeof(conn->keys));
+    ed_wipe(conn->secrets, sizeof(*conn->secrets));
 }
 
 bool ed_conn_is_open(const ed_conn *conn)
@@ -228,6 +279,7 @@ static void on_connected(ed_conn *conn, uint64_t now_ns)
     conn->is_opened = true;
     conn->connected_pending = true;
     conn->request_pending = false;
+    ed_conn_drop_accept(conn);
     conn->shared->stats->connections_opened++;
     // What was sent before the peer said how much it takes may be too much for it.
     ed_conn_count_late(conn, ed_outbox_drop_larger(&conn->outbox, conn->message_max));

@@ -11,10 +11,11 @@
 
 #include "core/log.h"
 #include "transport/ack.h"
+#include "transport/capsule.h"
 #include "transport/congestion.h"
 #include "transport/conn_state.h"
 #include "transport/event.h"
-#include "transport/handshake.h"
+#include "transport/identity.h"
 #include "transport/loss.h"
 #include "transport/pacer.h"
 #include "transport/path.h"
@@ -31,11 +32,13 @@ typedef struct ed_conn_shared {
     const eddy_config *config;
     const eddy_allocator *allocator;
     const eddy_entropy *entropy;
+    ed_identity *identity;
     ed_pool *receive_pool;
     ed_pool *payload_pool; /* has room for ed_event_payload_charge() of every incoming slot */
     ed_slots *slots;
     ed_credit_pool *room;  /* for what is received */
     ed_account *accounts;  /* of the slots; NULL: there are none */
+    ed_asks *asks;         /* of these, the ones that ask for room; NULL: none does */
     uint64_t *queued_size; /* charge of what all connections have accepted and not settled */
     ed_list *refused;      /* of ed_conn.refused: who waits for room in the send budget, or NULL */
     ed_returns *returns;   /* to say that released messages are awaited; NULL: none are */
@@ -44,6 +47,26 @@ typedef struct ed_conn_shared {
     eddy_stats *stats;
     ed_log *log;
 } ed_conn_shared;
+
+/** How a client connects. In a block; the keys in it that are secret are wiped once taken. */
+typedef struct ed_dial {
+    uint8_t mode;
+    uint16_t payload_size;
+    uint8_t server_key[ED_KEY_SIZE]; /* OPEN: zeros, and once connected what was told */
+    uint8_t shared[ED_KEY_SIZE];     /* the room's key, or the token's */
+    uint8_t capsule[ED_CAPSULE_SIZE];
+    uint8_t payload[EDDY_CONNECT_PAYLOAD_MAX];
+} ed_dial;
+
+/** Wipes the block and gives it back. NULL is fine. */
+void ed_dial_drop(ed_block *dial);
+
+/** An INITIATE that was let in: what a connection is made of. */
+typedef struct ed_admitted {
+    ed_initiate initiate;
+    ed_noise noise;
+    ed_capsule capsule; /* mode TOKEN; otherwise zeros */
+} ed_admitted;
 
 /** How a connection ended, for its DISCONNECTED event. */
 typedef struct ed_conn_end {
@@ -84,14 +107,20 @@ typedef struct ed_conn {
     /* handshake */
     uint32_t id;          /* in the client's packets; given by the server */
     bool request_pending; /* HELLO, INITIATE or ACCEPT is to be sent */
+    uint8_t mode;         /* ed_mode */
+    uint8_t suite;        /* ed_aead; server: chosen */
+    uint8_t rejected;     /* client: eddy_refusal that a REJECT gave as a hint */
     uint8_t nonce[ED_NONCE_SIZE];
     uint8_t cookie[ED_COOKIE_SIZE];
-    uint8_t client_ephemeral[ED_EPHEMERAL_SIZE];
-    uint8_t server_ephemeral[ED_EPHEMERAL_SIZE];
+    uint8_t client_ephemeral[ED_EPHEMERAL_SIZE]; /* server: the public key in INITIATE */
+    uint8_t reset_token[ED_RESET_TOKEN_SIZE];    /* client: what a server without state shows */
+    eddy_address admitted_from;                  /* server: where INITIATE came from */
     uint64_t started_ns;
     uint64_t client_time_us; /* server: when, by the client's clock, its INITIATE was made */
-    ed_block *payload;       /* of INITIATE: client: to be sent; server: to be told. Or NULL */
-    ed_keys keys;
+    ed_block *dial;          /* client: ed_dial, until CONNECTED is told */
+    ed_block *newcomer;      /* server: ed_newcomer, until the first event is told; or NULL */
+    uint8_t *accept;         /* server: what it answered, until the client confirms; or NULL */
+    ed_secrets *secrets;
 
     /* where the peer is */
     ed_paths paths;
@@ -152,22 +181,23 @@ typedef struct ed_conn {
 /**
  * A client's connection; it says HELLO at the first transmit, or if the family of `remote` is NONE,
  * after ed_conn_resolved. Initialises in place.
- * @param last a block reserved for DISCONNECTED, taken over on success.
+ * @param dial a block with an ed_dial, @param last one reserved for DISCONNECTED; both are taken
+ * over on success.
  * @return EDDY_OK; EDDY_ENOMEM, or EDDY_ELIMIT if there is no room for what it may receive: with
  * nothing to free. Its payload is the caller's to put in.
  */
 EDDY_MUST_CHECK eddy_status ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared,
                                                 eddy_connection handle, const eddy_address *remote,
-                                                ed_block *last, uint64_t now_ns);
+                                                ed_block *dial, ed_block *last, uint64_t now_ns);
 
 /**
- * A server's, for an INITIATE whose cookie is proven; it answers at the first transmit, or with
- * config.ask when the program has decided. Its payload is the caller's to put in.
+ * A server's, for an INITIATE that was let in; it answers at the first transmit, or with
+ * config.ask when the program has decided.
  */
 EDDY_MUST_CHECK eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared,
                                                 eddy_connection handle, uint32_t id,
                                                 const eddy_datagram *datagram,
-                                                const ed_initiate *initiate, uint64_t now_ns);
+                                                const ed_admitted *admitted, uint64_t now_ns);
 
 /** Gives back all memory that it holds, but not itself. */
 void ed_conn_free(ed_conn *conn);
@@ -231,6 +261,9 @@ void ed_conn_expire(ed_conn *conn, uint64_t now_ns);
  */
 size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns);
 
+/** Nothing more leaves in this poll: what was to leave now or never is dropped. */
+void ed_conn_drop_hasty(ed_conn *conn, uint64_t now_ns);
+
 /** Takes the next event; its block is the caller's. False: none. */
 bool ed_conn_event(ed_conn *conn, ed_event_item *item);
 
@@ -285,8 +318,11 @@ void ed_conn_apply(ed_conn *conn, ed_conn_input input, const ed_conn_end *end, u
 /** The peer broke the protocol, or memory ran out: says CLOSE, if anyone is listening. */
 void ed_conn_fail(ed_conn *conn, ed_close_cause cause, uint64_t now_ns);
 
-/** RETRY, ACCEPT or INITIATE. */
+/** RETRY, REJECT, ACCEPT or INITIATE. */
 void ed_conn_receive_handshake(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns);
+
+/** ACCEPT need not be repeated any more. */
+void ed_conn_drop_accept(ed_conn *conn);
 
 /** HELLO, INITIATE or ACCEPT, if one is to be sent. @return its size, 0: none. */
 size_t ed_conn_transmit_handshake(ed_conn *conn, uint8_t *data, uint64_t now_ns);

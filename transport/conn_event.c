@@ -3,17 +3,37 @@
 
 #include "transport/conn.h"
 
-/** The payload of the request goes with the first event of an incoming connection. */
-static const uint8_t *give_payload(ed_conn *conn, ed_block *block, size_t *size)
+/** What is known of the one who connected goes with the first event of an incoming connection. */
+static eddy_peer give_newcomer(ed_conn *conn, ed_block *block, const uint8_t **payload,
+                               size_t *payload_size)
 {
-    ed_block *payload = conn->payload;
+    eddy_peer peer = {.mode = (eddy_mode)(1 << conn->mode)};
+    ed_block *held = conn->newcomer;
 
-    if (payload == NULL)
-        return NULL;
-    block->next = payload;
-    conn->payload = NULL;
-    *size = payload->size;
-    return payload->data;
+    if (held == NULL)
+        return peer;
+    const ed_newcomer *newcomer = (const void *)held->data;
+    block->next = held;
+    conn->newcomer = NULL;
+    peer.key = newcomer->key;
+    peer.client_id = newcomer->client_id;
+    peer.data_size = newcomer->data_size;
+    peer.data = newcomer->data_size == 0 ? NULL : newcomer->payload + newcomer->payload_size;
+    *payload_size = newcomer->payload_size;
+    *payload = newcomer->payload_size == 0 ? NULL : newcomer->payload;
+    return peer;
+}
+
+/** A client knows the server's key. */
+static eddy_peer give_server(ed_conn *conn)
+{
+    eddy_peer peer = {.mode = (eddy_mode)(1 << conn->mode)};
+    const ed_dial *dial = (const void *)conn->dial->data;
+
+    memcpy(peer.key.bytes, dial->server_key, ED_KEY_SIZE);
+    ed_dial_drop(conn->dial);
+    conn->dial = NULL;
+    return peer;
 }
 
 /** From now on an answer is taken. */
@@ -26,7 +46,7 @@ static ed_event_item request_event(ed_conn *conn)
     conn->asked_pending = false;
     conn->request_block = NULL;
     ed_slots_ask(conn->shared->slots, conn->handle);
-    request.payload = give_payload(conn, block, &request.payload_size);
+    request.peer = give_newcomer(conn, block, &request.payload, &request.payload_size);
     return ed_event_of(conn->handle, EDDY_CONNECT_REQUEST, block, &request, sizeof(request));
 }
 
@@ -38,7 +58,9 @@ static ed_event_item connected_event(ed_conn *conn)
 
     conn->connected_pending = false;
     conn->connected_block = NULL;
-    connected.payload = give_payload(conn, block, &connected.payload_size);
+    connected.peer = conn->is_client
+                         ? give_server(conn)
+                         : give_newcomer(conn, block, &connected.payload, &connected.payload_size);
     return ed_event_of(conn->handle, EDDY_CONNECTED, block, &connected, sizeof(connected));
 }
 

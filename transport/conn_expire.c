@@ -40,7 +40,7 @@ static eddy_end end_of_handshake(const ed_conn *conn)
 
 static void expire_handshake(ed_conn *conn, uint64_t now_ns)
 {
-    ed_conn_end end = {.end = end_of_handshake(conn)};
+    ed_conn_end end = {.end = end_of_handshake(conn), .refusal = (eddy_refusal)conn->rejected};
 
     if (ed_timers_take(&conn->timers, ED_TIMER_RESEND, now_ns))
         conn->request_pending = true;

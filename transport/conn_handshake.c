@@ -1,6 +1,9 @@
-/** The connection's first datagrams: RETRY and ACCEPT for a client, INITIATE for a server. */
+/** The connection's first datagrams: RETRY, REJECT and ACCEPT for a client, INITIATE for a server.
+ */
 #include <string.h>
 
+#include "core/alloc.h"
+#include "transport/check.h"
 #include "transport/conn.h"
 #include "transport/packet.h"
 
@@ -24,19 +27,50 @@ void ed_conn_resolved(ed_conn *conn, const eddy_address *remote, eddy_status sta
                           now_ns);
 }
 
+/** How the client connects, until CONNECTED is told. */
+static ed_dial *dial_of(const ed_conn *conn)
+{
+    ED_ASSERT(conn->is_client && conn->dial != NULL);
+    return (void *)conn->dial->data;
+}
+
+static ed_greeting_key greeting_of(const ed_conn *conn)
+{
+    return ed_greeting_key_of(conn->mode == ED_MODE_OPEN ? NULL : dial_of(conn)->server_key);
+}
+
+/** What a client brings into Noise. */
+static ed_noise_keys client_keys(const ed_conn *conn)
+{
+    return (ed_noise_keys){.own =
+                               conn->mode == ED_MODE_MUTUAL ? &conn->shared->identity->pair : NULL,
+                           .peer = conn->mode == ED_MODE_OPEN ? NULL : dial_of(conn)->server_key,
+                           .shared = conn->secrets->shared};
+}
+
+static void count_drop(ed_conn *conn, eddy_status status)
+{
+    if (status == EDDY_EAUTH)
+        conn->shared->stats->dropped_forged++;
+    else
+        conn->shared->stats->dropped_malformed++;
+}
+
 static void receive_retry(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns)
 {
     const eddy_entropy *entropy = conn->shared->entropy;
     ed_retry retry;
 
-    if (ed_retry_parse(&retry, datagram->data, datagram->size) != EDDY_OK ||
-        retry.version != ED_PROTOCOL_VERSION) {
-        conn->shared->stats->dropped_malformed++;
+    if (conn->state != ED_CONN_GREETING && conn->state != ED_CONN_INITIATING) {
+        conn->shared->stats->dropped_unknown++;
         return;
     }
-    bool waiting = conn->state == ED_CONN_GREETING || conn->state == ED_CONN_INITIATING;
-    if (!waiting || !ed_equal_secret(retry.nonce, conn->nonce, ED_NONCE_SIZE)) {
-        conn->shared->stats->dropped_forged++;
+    ed_greeting_key key = greeting_of(conn);
+    eddy_status status = ed_retry_parse(&retry, datagram->data, datagram->size, conn->nonce, &key);
+    if (status == EDDY_OK && retry.version != ED_PROTOCOL_VERSION)
+        status = EDDY_EPROTO;
+    if (status != EDDY_OK) {
+        count_drop(conn, status);
         return;
     }
     if (conn->state == ED_CONN_INITIATING &&
@@ -44,23 +78,53 @@ static void receive_retry(ed_conn *conn, const eddy_datagram *datagram, uint64_t
         return; // a copy of the RETRY that was answered
     memcpy(conn->cookie, retry.cookie, ED_COOKIE_SIZE);
     // One ephemeral, one INITIATE: a new cookie asks for a new ephemeral.
-    entropy->fill(entropy->context, conn->client_ephemeral, ED_EPHEMERAL_SIZE);
+    entropy->fill(entropy->context, conn->secrets->ephemeral, ED_KEY_SIZE);
     conn->started_ns = now_ns;
     conn->request_pending = true;
     ed_timers_on_retry(&conn->timers);
     ed_conn_apply(conn, ED_INPUT_RETRY, NULL, now_ns);
 }
 
-static void accepted(ed_conn *conn, const ed_accept *accept, uint64_t now_ns)
+/** Nobody has signed it, so it is kept for the program, and changes nothing. */
+static void receive_reject(ed_conn *conn, const eddy_datagram *datagram)
 {
-    memcpy(conn->server_ephemeral, accept->ephemeral, ED_EPHEMERAL_SIZE);
+    ed_reject reject;
+
+    if (conn->state != ED_CONN_GREETING && conn->state != ED_CONN_INITIATING) {
+        conn->shared->stats->dropped_unknown++;
+        return;
+    }
+    ed_greeting_key key = greeting_of(conn);
+    eddy_status status =
+        ed_reject_parse(&reject, datagram->data, datagram->size, conn->nonce, &key);
+    if (status == EDDY_OK)
+        conn->rejected = reject.refusal;
+    else
+        count_drop(conn, status);
+}
+
+/** Both ends: the handshake is through. */
+static void take_keys(ed_conn *conn, ed_noise *noise, uint8_t suite, uint64_t now_ns)
+{
+    uint8_t secrets[2][ED_KEY_SIZE];
+
+    ed_noise_split(noise, secrets[0], secrets[1]);
+    ed_keys_init(&conn->secrets->keys, (ed_aead)suite, secrets[conn->is_client ? 0 : 1],
+                 secrets[conn->is_client ? 1 : 0], now_ns);
+    conn->secrets->has_keys = true;
+    ed_wipe(secrets, sizeof(secrets));
+    ed_wipe(conn->secrets->ephemeral, ED_KEY_SIZE);
+    ed_wipe(conn->secrets->shared, ED_KEY_SIZE);
+}
+
+static void accepted(ed_conn *conn, const ed_accept *accept, ed_noise *noise, uint64_t now_ns)
+{
     conn->id = accept->id;
     conn->message_max = accept->message_max;
+    memcpy(conn->reset_token, accept->reset_token, ED_RESET_TOKEN_SIZE);
+    memcpy(dial_of(conn)->server_key, noise->peer, ED_KEY_SIZE);
     ed_outbox_on_credit(&conn->outbox, accept->credit);
-    ed_pool_give(conn->payload);
-    conn->payload = NULL;
-    conn->keys =
-        ed_protect_packet_keys(conn->nonce, conn->client_ephemeral, conn->server_ephemeral);
+    take_keys(conn, noise, accept->suite, now_ns);
     ed_conn_apply(conn, ED_INPUT_ACCEPT, NULL, now_ns);
 }
 
@@ -75,23 +139,23 @@ static void refused(ed_conn *conn, const ed_accept *accept, uint64_t now_ns)
 
 static void receive_accept(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns)
 {
-    ed_key key = ed_protect_accept_key(conn->nonce, conn->client_ephemeral);
     ed_accept accept;
 
     if (conn->state != ED_CONN_INITIATING)
-        return; // a copy of the ACCEPT that was taken
-    eddy_status status = ed_accept_open(&accept, &key, datagram->data, datagram->size);
-    if (status != EDDY_OK || !ed_equal_secret(accept.nonce, conn->nonce, ED_NONCE_SIZE)) {
-        if (status == EDDY_ETRUNCATED || status == EDDY_EPROTO)
-            conn->shared->stats->dropped_malformed++;
-        else
-            conn->shared->stats->dropped_forged++;
-        return;
-    }
-    if (accept.refusal != 0)
+        return;                            // a copy of the ACCEPT that was taken
+    ed_noise noise = conn->secrets->noise; // what is not authentic must not change it
+    eddy_status status = ed_accept_open(&accept, &noise, (ed_mode)conn->mode, conn->nonce,
+                                        datagram->data, datagram->size);
+    if (status == EDDY_OK && accept.refusal == 0 &&
+        !SEC_CHECK(EDDY_CHECK_SUITE, ed_suite_is_offered(conn->shared->config, accept.suite)))
+        status = EDDY_EPROTO;
+    if (status != EDDY_OK)
+        count_drop(conn, status);
+    else if (accept.refusal != 0)
         refused(conn, &accept, now_ns);
     else
-        accepted(conn, &accept, now_ns);
+        accepted(conn, &accept, &noise, now_ns);
+    ed_wipe(&noise, sizeof(noise));
 }
 
 void ed_conn_receive_handshake(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns)
@@ -100,6 +164,10 @@ void ed_conn_receive_handshake(ed_conn *conn, const eddy_datagram *datagram, uin
 
     if (conn->is_client && form == ED_FORM_RETRY) {
         receive_retry(conn, datagram, now_ns);
+        return;
+    }
+    if (conn->is_client && form == ED_FORM_REJECT) {
+        receive_reject(conn, datagram);
         return;
     }
     if (conn->is_client && form == ED_FORM_ACCEPT) {
@@ -116,41 +184,44 @@ void ed_conn_receive_handshake(ed_conn *conn, const eddy_datagram *datagram, uin
 
 static size_t write_hello(const ed_conn *conn, uint8_t *data)
 {
+    ed_greeting_key key = greeting_of(conn);
     ed_hello hello = {.version = ED_PROTOCOL_VERSION,
-                      .mode = ED_MODE_PLAIN,
+                      .mode = conn->mode,
                       .version_count = 1,
                       .versions = {ED_PROTOCOL_VERSION},
                       .protocol_id = conn->shared->config->protocol_id};
 
     memcpy(hello.nonce, conn->nonce, ED_NONCE_SIZE);
-    ed_hello_write(data, &hello);
+    ed_hello_write(data, &hello, &key);
     return ED_HELLO_SIZE;
 }
 
-static size_t write_initiate(const ed_conn *conn, uint8_t *data)
+static size_t write_initiate(ed_conn *conn, uint8_t *data)
 {
+    const ed_dial *dial = dial_of(conn);
+    ed_noise_keys keys = client_keys(conn);
     ed_initiate initiate = {.version = ED_PROTOCOL_VERSION,
-                            .mode = ED_MODE_PLAIN,
-                            .suites = ED_SUITE_NULL_BIT,
+                            .mode = conn->mode,
+                            .suites = ed_suites_offered(conn->shared->config),
                             .protocol_id = conn->shared->config->protocol_id,
+                            .capsule = conn->mode == ED_MODE_TOKEN ? dial->capsule : NULL,
                             .datagram_size = ED_DATAGRAM_SIZE,
                             .credit = (uint32_t)conn->inbox.credit.limit,
                             .message_max = (uint32_t)conn->inbox.parts.max_message_size,
-                            .client_time_us = conn->started_ns / ED_NS_PER_US};
+                            .client_time_us = conn->started_ns / ED_NS_PER_US,
+                            .payload = {.data = dial->payload, .size = dial->payload_size}};
 
     memcpy(initiate.nonce, conn->nonce, ED_NONCE_SIZE);
     memcpy(initiate.cookie, conn->cookie, ED_COOKIE_SIZE);
-    memcpy(initiate.ephemeral, conn->client_ephemeral, ED_EPHEMERAL_SIZE);
-    if (conn->payload != NULL)
-        initiate.payload = (ed_span){.data = conn->payload->data, .size = conn->payload->size};
-    ed_initiate_write(data, &initiate);
+    bool ok =
+        ed_initiate_write(data, &initiate, &conn->secrets->noise, conn->secrets->ephemeral, &keys);
+    ED_ASSERT(ok); // the server's key was tried before the connection was made
     return ED_INITIATE_SIZE;
 }
 
-static size_t write_accept(const ed_conn *conn, uint8_t *data)
+static ed_accept make_accept(const ed_conn *conn)
 {
-    ed_key key = ed_protect_accept_key(conn->nonce, conn->client_ephemeral);
-    ed_accept accept = {.suite = ED_SUITE_NULL,
+    ed_accept accept = {.suite = conn->suite,
                         .id = conn->id,
                         .datagram_size = ED_DATAGRAM_SIZE,
                         .credit = (uint32_t)conn->inbox.credit.limit,
@@ -159,15 +230,54 @@ static size_t write_accept(const ed_conn *conn, uint8_t *data)
                         .server_time_us = conn->started_ns / ED_NS_PER_US};
 
     memcpy(accept.nonce, conn->nonce, ED_NONCE_SIZE);
-    memcpy(accept.ephemeral, conn->server_ephemeral, ED_EPHEMERAL_SIZE);
+    ed_identity_reset_token(conn->shared->identity, accept.reset_token, conn->id,
+                            &ed_conn_path(conn)->remote);
     if (conn->state == ED_CONN_REFUSING) {
         accept.refusal = EDDY_REFUSED_BY_PROGRAM;
         accept.code = conn->close.code;
         accept.reason_size = conn->close.reason_size;
         memcpy(accept.reason, conn->close.reason, sizeof(accept.reason));
     }
-    ed_accept_write(data, &accept, &key);
-    return ED_ACCEPT_SIZE;
+    return accept;
+}
+
+void ed_conn_drop_accept(ed_conn *conn)
+{
+    ed_alloc_free(conn->shared->allocator, conn->accept, ED_ACCEPT_SIZE_MAX);
+    conn->accept = NULL;
+}
+
+/** Makes the answer, and with it the keys. @return false, with nothing to send. */
+static bool prepare_accept(ed_conn *conn, uint64_t now_ns)
+{
+    const eddy_entropy *entropy = conn->shared->entropy;
+    ed_accept accept = make_accept(conn);
+    uint8_t ephemeral[ED_KEY_SIZE];
+
+    conn->accept = ed_alloc_zeroed(conn->shared->allocator, ED_ACCEPT_SIZE_MAX);
+    if (conn->accept == NULL)
+        return false;                      // the client asks again
+    ed_noise noise = conn->secrets->noise; // whose place the keys take
+    entropy->fill(entropy->context, ephemeral, sizeof(ephemeral));
+    bool ok = ed_accept_write(conn->accept, &accept, &noise, (ed_mode)conn->mode, ephemeral);
+    if (ok)
+        take_keys(conn, &noise, accept.suite, now_ns);
+    else // in mode OPEN this is the first that is reckoned with the client's key
+        ed_conn_abandon(conn, EDDY_END_PROTOCOL, now_ns);
+    ed_wipe(ephemeral, sizeof(ephemeral));
+    ed_wipe(&noise, sizeof(noise));
+    return ok;
+}
+
+/** Answers once and for all: the same INITIATE gets the same ACCEPT, byte for byte. */
+static size_t write_accept(ed_conn *conn, uint8_t *data, uint64_t now_ns)
+{
+    size_t size = ed_accept_size((ed_mode)conn->mode);
+
+    if (conn->accept == NULL && !prepare_accept(conn, now_ns))
+        return 0;
+    memcpy(data, conn->accept, size);
+    return size;
 }
 
 size_t ed_conn_transmit_handshake(ed_conn *conn, uint8_t *data, uint64_t now_ns)
@@ -176,7 +286,7 @@ size_t ed_conn_transmit_handshake(ed_conn *conn, uint8_t *data, uint64_t now_ns)
         return 0;
     conn->request_pending = false;
     if (!conn->is_client)
-        return write_accept(conn, data);
+        return write_accept(conn, data, now_ns);
     ed_timers_on_request_sent(&conn->timers, now_ns);
     return conn->state == ED_CONN_GREETING ? write_hello(conn, data) : write_initiate(conn, data);
 }

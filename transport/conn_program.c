@@ -6,17 +6,19 @@
 /* --------------------------------------------------------------------------------- messages -- */
 
 /** Gives back a message that is not accepted after all; says so, if that is asked for. */
-static void refuse_message(ed_conn *conn, const ed_message *message)
+static void refuse_message(ed_conn *conn, const ed_message *message, eddy_outcome outcome)
 {
     ed_outbox *outbox = &conn->outbox;
     ed_out unsent = {.receipt = message->receipt};
 
     if (message->guarantee >= EDDY_RELIABLE_UNORDERED)
         ed_conn_count_late(conn, 1);
+    else
+        ed_outbox_count_shed(outbox);
     if (ed_conn_is_reported(conn))
         ed_pool_give(message->receipt); // nothing follows the last event
     else
-        ed_out_tell(outbox, &unsent, EDDY_OUTCOME_LOST);
+        ed_out_tell(outbox, &unsent, outcome);
     if (outbox->made_of.account != NULL)
         ed_account_refund(outbox->made_of.account, message->stream,
                           (size_t)ed_charge_of(message->block->size));
@@ -45,7 +47,8 @@ eddy_status ed_conn_send(ed_conn *conn, const ed_message *message, uint64_t now_
     conn->shared->stats->messages_sent++;
     conn->counts.messages_sent++;
     if (status != EDDY_OK)
-        refuse_message(conn, message);
+        refuse_message(conn, message,
+                       status == EDDY_ETOOBIG ? EDDY_OUTCOME_TOO_BIG : EDDY_OUTCOME_LOST);
     ed_conn_update_expiry(conn);
     // A promise was made when the message was accepted; it cannot be kept.
     if (status == EDDY_ENOMEM)

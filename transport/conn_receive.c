@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/seq.h"
+#include "transport/check.h"
 #include "transport/conn.h"
 #include "transport/packet.h"
 
@@ -22,6 +23,7 @@ typedef enum verdict {
 static void on_packet_acked(ed_conn *conn, const ed_sent *packet, uint64_t in_flight_before,
                             uint64_t now_ns)
 {
+    ed_keys_on_acked(&conn->secrets->keys, packet->number);
     for (size_t i = 0; i < packet->ref_count; i++)
         ed_outbox_on_acked(&conn->outbox, ed_sent_refs(&conn->sent, packet, i));
     if ((packet->flags & ED_SENT_HAS_ACK) != 0)
@@ -240,25 +242,38 @@ static verdict handle_frames(ed_conn *conn, ed_span plain, bool *eliciting, uint
     return TAKEN;
 }
 
+/** Takes the mask off the header, and reads it. */
+static bool read_header(const ed_conn *conn, const eddy_datagram *datagram, ed_packet *packet)
+{
+    size_t number_at = conn->is_client ? 1 : 1 + ED_PACKET_ID_SIZE;
+
+    return SEC_CHECK(
+        EDDY_CHECK_PACKET_FORM,
+        ed_keys_unmask(&conn->secrets->keys, datagram->data, number_at, datagram->size) &&
+            ed_packet_parse(packet, datagram->data, datagram->size) == EDDY_OK &&
+            packet->from_client != conn->is_client);
+}
+
 /** Opens a packet in place. @return false, and counts, if it is not to be taken. */
 static bool open_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_t *number,
-                        ed_span *plain)
+                        ed_span *plain, uint64_t now_ns)
 {
     eddy_stats *stats = conn->shared->stats;
-    const ed_key *key = &conn->keys.packet[conn->is_client ? ED_TO_CLIENT : ED_TO_SERVER];
-    ed_packet packet;
+    ed_packet packet = {0};
 
-    if (ed_packet_parse(&packet, datagram->data, datagram->size) != EDDY_OK ||
-        packet.from_client == conn->is_client || packet.phase) {
+    if (!read_header(conn, datagram, &packet)) {
         stats->dropped_malformed++;
         return false;
     }
     *number = ed_seq_expand(conn->replay.next, packet.number, 8u * packet.number_size);
-    if (*number > ED_PACKET_NUMBER_LAST || !ed_replay_check(&conn->replay, *number)) {
+    if (!SEC_CHECK(EDDY_CHECK_PACKET_REPLAY,
+                   *number <= ED_PACKET_NUMBER_LAST && ed_replay_check(&conn->replay, *number))) {
         stats->dropped_replayed++;
         return false;
     }
-    if (!ed_protect_open(key, *number, datagram->data, packet.header_size, datagram->size)) {
+    if (!ed_keys_open(&conn->secrets->keys, packet.phase, *number, datagram->data,
+                      packet.header_size, datagram->size, conn->sent.next, ed_conn_pto_ns(conn),
+                      now_ns)) {
         stats->dropped_forged++;
         return false;
     }
@@ -279,18 +294,46 @@ static void show_life(ed_conn *conn, uint64_t now_ns)
     conn->life_ping_next_ns = ed_add_sat_u64(now_ns, LIFE_PING_MS * ED_NS_PER_MS);
 }
 
+/**
+ * What is no packet of this connection may be the word of a server that has lost its state: it ends
+ * in the token that it gave us (RFC 9000 section 10.3).
+ */
+static void take_reset(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns)
+{
+    ed_conn_end end = {.end = EDDY_END_FORGOTTEN};
+
+    if (!conn->is_client || datagram->size < ED_RESET_SIZE_MIN ||
+        datagram->size > ED_RESET_SIZE_MAX ||
+        !SEC_CHECK(EDDY_CHECK_RESET,
+                   ed_equal_secret(datagram->data + datagram->size - ED_RESET_TOKEN_SIZE,
+                                   conn->reset_token, ED_RESET_TOKEN_SIZE)))
+        return;
+    // What we close ourselves is closed by us.
+    ed_conn_apply(conn, ED_INPUT_SILENCE, conn->state == ED_CONN_CLOSING ? NULL : &end, now_ns);
+}
+
+/** So many were not authentic that one might be (RFC 9001 section 6.6). */
+static void count_forged(ed_conn *conn, uint64_t now_ns)
+{
+    if (conn->secrets->keys.forged_count >= ED_FORGED_MAX)
+        ed_conn_abandon(conn, EDDY_END_PROTOCOL, now_ns);
+}
+
 static void receive_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns)
 {
     uint64_t number = 0;
     ed_span plain = {0};
     bool eliciting = false;
 
-    if (ed_conn_is_dialling(conn) || ed_conn_is_request(conn) || conn->state == ED_CONN_CLOSED) {
+    if (!conn->secrets->has_keys || ed_conn_is_request(conn) || conn->state == ED_CONN_CLOSED) {
         conn->shared->stats->dropped_unknown++; // the peer has no keys yet, or no more
         return;
     }
-    if (!open_packet(conn, datagram, &number, &plain))
+    if (!open_packet(conn, datagram, &number, &plain, now_ns)) {
+        take_reset(conn, datagram, now_ns);
+        count_forged(conn, now_ns);
         return;
+    }
     bool is_newest = number >= conn->replay.next;
     ed_replay_commit(&conn->replay, number);
     conn->receiving_packet = number;

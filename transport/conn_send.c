@@ -28,12 +28,15 @@ struct draft {
 static void draft_begin(struct draft *d, ed_conn *conn, uint8_t *data, uint64_t now_ns)
 {
     uint64_t number = conn->sent.next;
+    ed_keys *keys = &conn->secrets->keys;
     uint64_t unacknowledged = conn->loss.any_acked ? number - conn->loss.largest_acked : number + 1;
 
+    ed_keys_update(keys, number, ed_conn_pto_ns(conn), now_ns);
     d->data = data;
     d->packet = (ed_packet){.from_client = conn->is_client,
                             .id = conn->id,
                             .number = number,
+                            .phase = keys->send_phase,
                             .number_size = ed_packet_number_size(number, unacknowledged)};
     size_t header_size = ed_packet_write(&d->packet, data);
     d->w = ed_writer_of(data + header_size, ED_DATAGRAM_SIZE - header_size - ED_TAG_SIZE);
@@ -95,7 +98,6 @@ static void draft_drop_length(struct draft *d)
 /** Seals and records. @return the datagram's size. */
 static size_t draft_finish(struct draft *d, ed_conn *conn, uint64_t now_ns)
 {
-    const ed_key *key = &conn->keys.packet[conn->is_client ? ED_TO_SERVER : ED_TO_CLIENT];
     bool elicits = (d->record.flags & ED_SENT_ACK_ELICITING) != 0;
 
     ED_ASSERT(ed_writer_size(&d->w) > 0); // whatever made us send it is in it
@@ -110,7 +112,8 @@ static size_t draft_finish(struct draft *d, ed_conn *conn, uint64_t now_ns)
     eddy_status status = ed_sent_push(&conn->sent, &d->record, d->refs, d->ref_count);
     ED_ASSERT(status == EDDY_OK); // there was room: it was reserved
     ed_loss_on_sent(&conn->loss, ed_sent_at(&conn->sent, d->packet.number));
-    ed_protect_seal(key, d->packet.number, d->data, d->packet.header_size, size);
+    ed_keys_seal(&conn->secrets->keys, d->packet.number, d->data, d->packet.number_at,
+                 d->packet.header_size, size);
 
     if (elicits) {
         conn->congestion_ops->on_sent(&conn->congestion, d->record.size, conn->loss.in_flight,
@@ -331,10 +334,17 @@ static size_t transmit_close(ed_conn *conn, uint8_t *data, uint64_t now_ns)
     return draft_finish(&d, conn, now_ns);
 }
 
+/** Whether there is a number that the key may seal. */
+static bool has_number(const ed_conn *conn)
+{
+    return conn->sent.next < ED_PACKET_NUMBER_LAST &&
+           ed_keys_may_seal(&conn->secrets->keys, conn->sent.next);
+}
+
 /** Whether one more packet without messages may be sealed: there is a number, and a place. */
 static bool reserve_aside(ed_conn *conn)
 {
-    return conn->sent.next < ED_PACKET_NUMBER_LAST && ed_sent_reserve(&conn->sent, 0) == EDDY_OK;
+    return has_number(conn) && ed_sent_reserve(&conn->sent, 0) == EDDY_OK;
 }
 
 size_t ed_conn_write_aside(ed_conn *conn, ed_span frames, size_t room, uint8_t *data,
@@ -408,7 +418,7 @@ static size_t transmit_any(ed_conn *conn, uint8_t *data, uint64_t now_ns)
     if (!conn->close_pending && !plan.ack && !plan.ping && !plan.credit && !plan.probe &&
         !plan.data)
         return 0;
-    if (conn->sent.next >= ED_PACKET_NUMBER_LAST) {
+    if (!has_number(conn)) {
         ed_conn_abandon(conn, EDDY_END_PROTOCOL, now_ns); // no number is ever used twice
         return 0;
     }
@@ -436,13 +446,12 @@ static void ask_if_starved(ed_conn *conn)
         ed_min_u64(*ask_ns, ed_add_sat_u64(conn->loss.last_ack_eliciting_sent_ns, interval_ns));
 }
 
-/** What was to leave now or never is gone; a flushing connection may have waited for that alone. */
-static void drop_hasty(ed_conn *conn, uint64_t now_ns)
+void ed_conn_drop_hasty(ed_conn *conn, uint64_t now_ns)
 {
     if (conn->outbox.hasty_count == 0)
         return;
     ed_outbox_drop_hasty(&conn->outbox);
-    ed_conn_check_flushed(conn, now_ns);
+    ed_conn_check_flushed(conn, now_ns); // it may have waited for that alone
 }
 
 size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns)
@@ -455,7 +464,7 @@ size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t no
         return size;
     size = transmit_any(conn, data, now_ns);
     if (size == 0)
-        drop_hasty(conn, now_ns);
+        ed_conn_drop_hasty(conn, now_ns);
     if (ed_conn_is_open(conn))
         conn->timers.at_ns[ED_TIMER_ACK] = conn->ack.deadline_ns;
     if (size == 0 && ed_conn_is_open(conn))

@@ -1,33 +1,28 @@
 #include "transport/credit.h"
 
+#include "core/budget.h"
+
 enum {
-    /* Of the heap's bytes for each of charge: blocks are rounded up by at most a quarter, and an
-       event takes its place in a channel. */
-    HEAP_NUMERATOR = 3,
-    HEAP_DENOMINATOR = 2,
-    UNRELIABLE_SHARE = 8, /* an eighth of the budget is for unreliable messages */
-    WINDOW_SHARE = 4,     /* a connection's window is at most a quarter of what is for windows */
-    GROW_RTTS = 2,        /* a window that is used up within so many round trips is too small */
+    WINDOW_SHARE = 4, /* a connection's window is at most a quarter of what is for windows */
+    GROW_RTTS = 2,    /* a window that is used up within so many round trips is too small */
 };
 
 void ed_credit_pool_init(ed_credit_pool *pool, size_t budget, size_t max_message_size,
                          uint32_t connections_max)
 {
-    // A message that is complete stands twice for a moment: in its parts and whole.
-    uint64_t heap = budget - budget / UNRELIABLE_SHARE - max_message_size;
-    uint64_t room = heap / HEAP_NUMERATOR * HEAP_DENOMINATOR;
-    uint64_t demands = ed_max_u64(room / 2, ed_charge_of(max_message_size)); // one at least
-    uint64_t windows = room - demands;
-    uint64_t share = windows / 2 / ed_max_u64(connections_max, 1);
+    ed_budget shared = ed_budget_share(budget, max_message_size, connections_max);
+    uint64_t share = shared.windows / 2 / ed_max_u64(connections_max, 1);
+    uint64_t largest = ed_charge_of(max_message_size);
 
-    ED_ASSERT(budget / 2 > max_message_size && demands < room);
-    *pool = (ed_credit_pool){
-        .windows_max = windows,
-        .demands_max = demands,
-        .demand_max = ed_min_u64(demands, ED_STARTED_MAX * ed_charge_of(max_message_size)),
-        .unreliable_max = budget / UNRELIABLE_SHARE / HEAP_NUMERATOR * HEAP_DENOMINATOR,
-        .window_max = windows / WINDOW_SHARE,
-        .connections_max = connections_max};
+    static_assert((int)ED_CREDIT_PARTS_CHARGE + (int)ED_PAGE_SIZE <= (int)ED_BUDGET_PARTS_MAX,
+                  "there is room for the largest message");
+    ED_ASSERT(shared.is_enough && largest <= shared.demands); // eddy_config_check has seen to it
+    *pool = (ed_credit_pool){.windows_max = shared.windows,
+                             .demands_max = shared.demands,
+                             .demand_max = ed_min_u64(shared.demands, ED_STARTED_MAX * largest),
+                             .unreliable_max = shared.unreliable,
+                             .window_max = shared.windows / WINDOW_SHARE,
+                             .connections_max = connections_max};
     share = ed_min_u64(ed_max_u64(share, ED_CREDIT_INITIAL_MIN), ED_CREDIT_INITIAL);
     pool->window_initial = (uint32_t)share;
     pool->window_max = ed_max_u64(pool->window_max, share);

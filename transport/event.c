@@ -27,7 +27,7 @@ size_t ed_event_charge(bool asks)
 
 size_t ed_event_payload_charge(void)
 {
-    return ed_pool_charge(EDDY_CONNECT_PAYLOAD_MAX);
+    return ed_pool_charge(sizeof(ed_newcomer) + EDDY_CONNECT_PAYLOAD_MAX + EDDY_TOKEN_DATA_MAX);
 }
 
 ed_block *ed_event_reserve(ed_pool *pool, eddy_event_type type)

@@ -8,6 +8,15 @@
 
 #include "core/pool.h"
 
+/** What a newcomer has shown of itself, for the first event of its connection. In a block. */
+typedef struct ed_newcomer {
+    eddy_key key;       /* mode MUTUAL: the client's */
+    uint64_t client_id; /* mode TOKEN */
+    uint16_t payload_size;
+    uint16_t data_size;
+    uint8_t payload[]; /* and behind it the token's data */
+} ed_newcomer;
+
 typedef struct ed_event_item {
     eddy_connection connection;
     /* The message; of other types what eddy_event's union holds, or NULL. A payload's block hangs

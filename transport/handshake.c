@@ -1,22 +1,35 @@
+/** INITIATE and ACCEPT: the two messages of Noise, and what they carry. */
 #include "transport/handshake.h"
 
+#include <string.h>
+
 #include "core/writer.h"
+#include "transport/check.h"
 #include "transport/packet.h"
 
 enum {
-    HELLO_PLAIN_SIZE = 64, /* before mac1 */
-    HELLO_PAD_AT = HELLO_PLAIN_SIZE + ED_MAC_SIZE,
-    INITIATE_CLEAR_SIZE = 96, /* up to and with the ephemeral */
-    INITIATE_SEALED_SIZE = ED_INITIATE_SIZE - INITIATE_CLEAR_SIZE - ED_TAG_SIZE,
-    INITIATE_PARAMS_SIZE = 68,
-    ACCEPT_CLEAR_SIZE = 52,
-    ACCEPT_SEALED_SIZE = ED_ACCEPT_SIZE - ACCEPT_CLEAR_SIZE - ED_TAG_SIZE,
+    CLEAR_SIZE = 64, /* of INITIATE, before a capsule and Noise's message */
+    PARAMS_SIZE = 70,
+    ACCEPT_CLEAR_SIZE = 20,
+    ACCEPT_PAYLOAD_SIZE = 136,
     ACCEPT_FIELDS_SIZE = 84,
-    RETRY_RESERVED_SIZE = 3,
-    RESET_TOKEN_SIZE = 16,
+    CAPSULE_NONCE_AT = 12, /* behind the capsule's key id and expiry */
+    LABEL_SIZE = 8,
 };
 
-static_assert(ACCEPT_SEALED_SIZE == 136, "PROTOCOL.md section 3.4");
+static_assert(ACCEPT_CLEAR_SIZE + ED_KEY_SIZE + ACCEPT_PAYLOAD_SIZE + ED_TAG_SIZE == ED_ACCEPT_SIZE,
+              "PROTOCOL.md section 3.4");
+
+/** What each mode is made of. */
+static const struct mode {
+    ed_noise_pattern pattern;
+    size_t capsule_size;
+} modes[ED_MODE_COUNT] = {
+    [ED_MODE_OPEN] = {ED_NOISE_NXPSK2, 0},
+    [ED_MODE_PINNED] = {ED_NOISE_NKPSK0, 0},
+    [ED_MODE_MUTUAL] = {ED_NOISE_IKPSK1, 0},
+    [ED_MODE_TOKEN] = {ED_NOISE_NKPSK0, ED_CAPSULE_SIZE},
+};
 
 static void copy(uint8_t *to, ed_span from)
 {
@@ -24,115 +37,58 @@ static void copy(uint8_t *to, ed_span from)
         memcpy(to, from.data, from.size);
 }
 
-/** The key is all zeros in effect until servers have keys of their own. */
-static void mac1_of(uint8_t mac[ED_MAC_SIZE], const uint8_t *data)
+/** Where Noise's message begins in INITIATE. */
+static size_t message_at(uint8_t mode)
 {
-    static const uint8_t material[9 + 32] = "eddy mac1";
-    uint8_t key[ED_MAC_KEY_SIZE];
-
-    ed_blake2b(key, sizeof(key), material, sizeof(material), NULL, 0);
-    ed_mac(mac, key, data, HELLO_PLAIN_SIZE);
+    return CLEAR_SIZE + modes[mode].capsule_size;
 }
 
-eddy_status ed_hello_parse(ed_hello *hello, const void *data, size_t size)
+static size_t payload_at(uint8_t mode)
 {
-    ed_reader r = ed_reader_of(data, size);
-    ed_hello h = {0};
-    uint8_t mac[ED_MAC_SIZE];
-
-    if (size != ED_HELLO_SIZE)
-        return EDDY_ETRUNCATED;
-    uint8_t type = ed_read_u8(&r);
-    h.version = ed_read_u32(&r);
-    h.mode = ed_read_u8(&r);
-    h.version_count = ed_read_u8(&r);
-    uint8_t reserved = ed_read_u8(&r);
-    h.protocol_id = ed_read_u64(&r);
-    copy(h.nonce, ed_read_bytes(&r, ED_NONCE_SIZE));
-    for (size_t i = 0; i < ED_VERSIONS_MAX; i++)
-        h.versions[i] = ed_read_u32(&r);
-    ed_span mac1 = ed_read_bytes(&r, ED_MAC_SIZE);
-
-    ED_ASSERT(ed_reader_ok(&r)); // the size was checked
-    if (type != ED_FORM_HELLO || reserved != 0 || h.version_count == 0 ||
-        h.version_count > ED_VERSIONS_MAX)
-        return EDDY_EPROTO;
-    mac1_of(mac, data);
-    if (!ed_equal_secret(mac, mac1.data, ED_MAC_SIZE))
-        return EDDY_EAUTH;
-    *hello = h;
-    return EDDY_OK;
+    return message_at(mode) + ed_noise_head_size(modes[mode].pattern, 0);
 }
 
-/** Padding of zeros is taken for an attack by some filters, so it looks random. */
-static void write_padding(ed_writer *w, const uint8_t nonce[ED_NONCE_SIZE])
+/**
+ * Begins Noise with all that stands before its message as the prologue; and with the shared key
+ * bound to this very INITIATE, so that no two of them are ever sealed with one key, even if an
+ * ephemeral came twice.
+ */
+static void begin_noise(ed_noise *noise, const ed_initiate *initiate, const uint8_t *data,
+                        bool is_client, const ed_noise_keys *keys)
 {
-    uint8_t block[ED_MAC_SIZE];
+    static const uint8_t no_key[ED_KEY_SIZE];
+    uint8_t prologue[LABEL_SIZE + CLEAR_SIZE + ED_CAPSULE_SIZE] = "eddy-v1";
+    uint8_t bound_to[LABEL_SIZE + ED_COOKIE_SIZE + ED_NONCE_SIZE + ED_XNONCE_SIZE] = "eddy psk";
+    uint8_t shared[ED_KEY_SIZE];
+    uint8_t *at = bound_to + LABEL_SIZE;
+    size_t head_size = message_at(initiate->mode);
 
-    for (uint32_t counter = 0; ed_writer_left(w) > 0; counter++) {
-        ed_mac(block, nonce, &(uint8_t){(uint8_t)counter}, 1);
-        ed_write_bytes(w, block, ed_min_size(sizeof(block), ed_writer_left(w)));
-    }
+    memcpy(prologue + LABEL_SIZE, data, head_size);
+    memcpy(at, initiate->cookie, ED_COOKIE_SIZE);
+    memcpy(at + ED_COOKIE_SIZE, initiate->nonce, ED_NONCE_SIZE);
+    if (initiate->capsule != NULL)
+        memcpy(at + ED_COOKIE_SIZE + ED_NONCE_SIZE, initiate->capsule + CAPSULE_NONCE_AT,
+               ED_XNONCE_SIZE);
+    ed_blake2b(shared, sizeof(shared), bound_to, sizeof(bound_to),
+               keys->shared != NULL ? keys->shared : no_key, ED_KEY_SIZE);
+    ed_noise_keys bound = {.own = keys->own, .peer = keys->peer, .shared = shared};
+    ed_noise_init(noise, modes[initiate->mode].pattern, is_client,
+                  (ed_span){.data = prologue, .size = LABEL_SIZE + head_size}, &bound);
+    ed_wipe(shared, sizeof(shared));
 }
 
-void ed_hello_write(uint8_t *data, const ed_hello *hello)
-{
-    ed_writer w = ed_writer_of(data, ED_HELLO_SIZE);
-
-    ed_write_u8(&w, ED_FORM_HELLO);
-    ed_write_u32(&w, hello->version);
-    ed_write_u8(&w, hello->mode);
-    ed_write_u8(&w, hello->version_count);
-    ed_write_u8(&w, 0);
-    ed_write_u64(&w, hello->protocol_id);
-    ed_write_bytes(&w, hello->nonce, ED_NONCE_SIZE);
-    for (size_t i = 0; i < ED_VERSIONS_MAX; i++)
-        ed_write_u32(&w, hello->versions[i]);
-    ED_ASSERT(ed_writer_size(&w) == HELLO_PLAIN_SIZE);
-    mac1_of(data + HELLO_PLAIN_SIZE, data);
-    (void)ed_write_reserve(&w, ED_MAC_SIZE);
-    write_padding(&w, hello->nonce);
-    ED_ASSERT(ed_writer_ok(&w) && ed_writer_left(&w) == 0);
-}
-
-eddy_status ed_retry_parse(ed_retry *retry, const void *data, size_t size)
-{
-    ed_reader r = ed_reader_of(data, size);
-    ed_retry parsed;
-
-    if (size != ED_RETRY_SIZE)
-        return EDDY_ETRUNCATED;
-    uint8_t type = ed_read_u8(&r);
-    parsed.version = ed_read_u32(&r);
-    uint64_t reserved = ed_read_uint(&r, RETRY_RESERVED_SIZE);
-    copy(parsed.nonce, ed_read_bytes(&r, ED_NONCE_SIZE));
-    copy(parsed.cookie, ed_read_bytes(&r, ED_COOKIE_SIZE));
-    ED_ASSERT(ed_reader_ok(&r) && ed_reader_left(&r) == 0);
-    if (type != ED_FORM_RETRY || reserved != 0)
-        return EDDY_EPROTO;
-    *retry = parsed;
-    return EDDY_OK;
-}
-
-void ed_retry_write(uint8_t *data, const ed_retry *retry)
-{
-    ed_writer w = ed_writer_of(data, ED_RETRY_SIZE);
-
-    ed_write_u8(&w, ED_FORM_RETRY);
-    ed_write_u32(&w, retry->version);
-    ed_write_zeros(&w, RETRY_RESERVED_SIZE);
-    ed_write_bytes(&w, retry->nonce, ED_NONCE_SIZE);
-    ed_write_bytes(&w, retry->cookie, ED_COOKIE_SIZE);
-    ED_ASSERT(ed_writer_ok(&w) && ed_writer_left(&w) == 0);
-}
+/* ----------------------------------------------------------------------------------- INITIATE --
+ */
 
 eddy_status ed_initiate_parse(ed_initiate *initiate, const void *data, size_t size)
 {
     ed_reader r = ed_reader_of(data, size);
     ed_initiate parsed = {0};
 
-    if (size != ED_INITIATE_SIZE)
+    if (size != ED_INITIATE_SIZE) {
+        ed_check_refused(EDDY_CHECK_INITIATE_FORM);
         return EDDY_ETRUNCATED;
+    }
     uint8_t type = ed_read_u8(&r);
     parsed.version = ed_read_u32(&r);
     parsed.mode = ed_read_u8(&r);
@@ -142,60 +98,102 @@ eddy_status ed_initiate_parse(ed_initiate *initiate, const void *data, size_t si
     copy(parsed.nonce, ed_read_bytes(&r, ED_NONCE_SIZE));
     copy(parsed.cookie, ed_read_bytes(&r, ED_COOKIE_SIZE));
     uint64_t work = ed_read_u64(&r);
+    ED_ASSERT(ed_reader_ok(&r) && size - ed_reader_left(&r) == CLEAR_SIZE);
+    if (!SEC_CHECK(EDDY_CHECK_INITIATE_FORM,
+                   type == ED_FORM_INITIATE && reserved == 0 && work == 0) ||
+        parsed.mode >= ED_MODE_COUNT)
+        return EDDY_EPROTO;
+    if (modes[parsed.mode].capsule_size > 0)
+        parsed.capsule = ed_read_bytes(&r, ED_CAPSULE_SIZE).data;
     copy(parsed.ephemeral, ed_read_bytes(&r, ED_EPHEMERAL_SIZE));
     ED_ASSERT(ed_reader_ok(&r));
-    if (type != ED_FORM_INITIATE || reserved != 0 || work != 0)
-        return EDDY_EPROTO;
     *initiate = parsed;
     return EDDY_OK;
 }
 
-/** Takes what was sealed. EDDY_EPROTO if it cannot be meant so. */
-static eddy_status read_sealed(ed_initiate *initiate, const uint8_t *data)
+/** Whether the version in use is among those that the client, unaltered, says it speaks. */
+static bool lists_version(ed_reader *r, uint8_t count, uint32_t version)
 {
-    ed_reader r = ed_reader_of(data + INITIATE_CLEAR_SIZE, INITIATE_SEALED_SIZE);
+    bool found = false;
+
+    for (size_t i = 0; i < ED_VERSIONS_MAX; i++)
+        found |= ed_read_u32(r) == version && i < count;
+    return found;
+}
+
+/** Takes what was sealed. False if it cannot be meant so. */
+static bool read_sealed(ed_initiate *initiate, const uint8_t *data)
+{
+    size_t at = payload_at(initiate->mode);
+    ed_reader r = ed_reader_of(data + at, ED_INITIATE_SIZE - ED_TAG_SIZE - at);
+
     initiate->datagram_size = ed_read_u16(&r);
     (void)ed_read_u16(&r); // streams: not used yet
     initiate->credit = ed_read_u32(&r);
     uint32_t features = ed_read_u32(&r);
     uint8_t version_count = ed_read_u8(&r);
-    (void)ed_read_bytes(&r, 3 + 4 * ED_VERSIONS_MAX);
+    (void)ed_read_uint(&r, 3);
+    bool has_version = lists_version(&r, version_count, initiate->version);
     initiate->client_time_us = ed_read_u64(&r);
     (void)ed_read_u64(&r); // app_build: for the application to judge, later
     initiate->message_max = ed_read_u32(&r);
     uint16_t payload_size = ed_read_u16(&r);
     initiate->payload = ed_read_bytes(&r, ed_min_size(payload_size, EDDY_CONNECT_PAYLOAD_MAX));
     ED_ASSERT(ed_reader_ok(&r));
-    if (initiate->datagram_size < ED_DATAGRAM_SIZE || features != 0 || version_count == 0 ||
-        version_count > ED_VERSIONS_MAX || initiate->message_max < EDDY_PIECE_SIZE_MAX ||
-        payload_size > EDDY_CONNECT_PAYLOAD_MAX)
-        return EDDY_EPROTO;
-    return EDDY_OK;
+    return initiate->datagram_size >= ED_DATAGRAM_SIZE && features == 0 && has_version &&
+           version_count <= ED_VERSIONS_MAX && initiate->message_max >= EDDY_PIECE_SIZE_MAX &&
+           payload_size <= EDDY_CONNECT_PAYLOAD_MAX;
 }
 
-eddy_status ed_initiate_open(ed_initiate *initiate, uint8_t *data, size_t size)
+eddy_status ed_initiate_open(ed_initiate *initiate, ed_noise *noise, uint8_t *data,
+                             const ed_noise_keys *keys)
 {
-    ed_key key = ed_protect_accept_key(initiate->nonce, initiate->ephemeral);
+    size_t at = message_at(initiate->mode);
 
-    if (!ed_protect_open(&key, 0, data, INITIATE_CLEAR_SIZE, size))
+    begin_noise(noise, initiate, data, false, keys);
+    if (!SEC_CHECK(EDDY_CHECK_INITIATE_SEAL,
+                   ed_noise_read(noise, data + at, ED_INITIATE_SIZE - at)))
         return EDDY_EAUTH;
-    return read_sealed(initiate, data);
+    return SEC_CHECK(EDDY_CHECK_INITIATE_FIELDS, read_sealed(initiate, data)) ? EDDY_OK
+                                                                              : EDDY_EPROTO;
 }
 
-void ed_initiate_read_opened(ed_initiate *initiate, const void *data, size_t size)
+void ed_initiate_read_opened(ed_initiate *initiate, const void *data)
 {
-    eddy_status status = ed_initiate_parse(initiate, data, size);
+    eddy_status status = ed_initiate_parse(initiate, data, ED_INITIATE_SIZE);
 
     ED_ASSERT(status == EDDY_OK);
-    status = read_sealed(initiate, data);
-    ED_ASSERT(status == EDDY_OK);
+    (void)read_sealed(initiate, data);
 }
 
-void ed_initiate_write(uint8_t *data, const ed_initiate *initiate)
+static void write_params(ed_writer *w, const ed_initiate *initiate)
+{
+    size_t before = ed_writer_size(w);
+
+    ed_write_u16(w, initiate->datagram_size);
+    ed_write_u16(w, ED_STREAM_COUNT);
+    ed_write_u32(w, initiate->credit);
+    ed_write_u32(w, 0);
+    ed_write_u8(w, 1);
+    ed_write_zeros(w, 3);
+    ed_write_u32(w, initiate->version);
+    ed_write_zeros(w, 4 * (ED_VERSIONS_MAX - 1));
+    ed_write_u64(w, initiate->client_time_us);
+    ed_write_u64(w, 0);
+    ed_write_u32(w, initiate->message_max);
+    ed_write_u16(w, (uint16_t)initiate->payload.size);
+    ED_ASSERT(ed_writer_size(w) - before == PARAMS_SIZE);
+    ED_ASSERT(initiate->payload.size <= EDDY_CONNECT_PAYLOAD_MAX);
+    ed_write_bytes(w, initiate->payload.data, initiate->payload.size);
+}
+
+bool ed_initiate_write(uint8_t *data, const ed_initiate *initiate, ed_noise *noise,
+                       const uint8_t ephemeral_secret[ED_KEY_SIZE], const ed_noise_keys *keys)
 {
     ed_writer w = ed_writer_of(data, ED_INITIATE_SIZE);
-    ed_key key = ed_protect_accept_key(initiate->nonce, initiate->ephemeral);
+    size_t at = payload_at(initiate->mode);
 
+    ED_ASSERT((initiate->capsule != NULL) == (modes[initiate->mode].capsule_size > 0));
     ed_write_u8(&w, ED_FORM_INITIATE);
     ed_write_u32(&w, initiate->version);
     ed_write_u8(&w, initiate->mode);
@@ -205,53 +203,38 @@ void ed_initiate_write(uint8_t *data, const ed_initiate *initiate)
     ed_write_bytes(&w, initiate->nonce, ED_NONCE_SIZE);
     ed_write_bytes(&w, initiate->cookie, ED_COOKIE_SIZE);
     ed_write_u64(&w, 0);
-    ed_write_bytes(&w, initiate->ephemeral, ED_EPHEMERAL_SIZE);
-    ED_ASSERT(ed_writer_size(&w) == INITIATE_CLEAR_SIZE);
-
-    ed_write_u16(&w, initiate->datagram_size);
-    ed_write_u16(&w, ED_STREAM_COUNT);
-    ed_write_u32(&w, initiate->credit);
-    ed_write_u32(&w, 0);
-    ed_write_u8(&w, 1);
-    ed_write_zeros(&w, 3);
-    ed_write_u32(&w, initiate->version);
-    ed_write_zeros(&w, 4 * (ED_VERSIONS_MAX - 1));
-    ed_write_u64(&w, initiate->client_time_us);
-    ed_write_u64(&w, 0);
-    ed_write_u32(&w, initiate->message_max);
-    ED_ASSERT(ed_writer_size(&w) == INITIATE_CLEAR_SIZE + INITIATE_PARAMS_SIZE);
-    ED_ASSERT(initiate->payload.size <= EDDY_CONNECT_PAYLOAD_MAX);
-    ed_write_u16(&w, (uint16_t)initiate->payload.size);
-    ed_write_bytes(&w, initiate->payload.data, initiate->payload.size);
+    ED_ASSERT(ed_writer_size(&w) == CLEAR_SIZE);
+    if (initiate->capsule != NULL)
+        ed_write_bytes(&w, initiate->capsule, ED_CAPSULE_SIZE);
+    begin_noise(noise, initiate, data, true, keys);
+    (void)ed_write_reserve(&w, at - ed_writer_size(&w));
+    write_params(&w, initiate);
     ed_write_zeros(&w, ed_writer_left(&w) - ED_TAG_SIZE);
     ED_ASSERT(ed_writer_ok(&w) && ed_writer_left(&w) == ED_TAG_SIZE);
-    ed_protect_seal(&key, 0, data, INITIATE_CLEAR_SIZE, ED_INITIATE_SIZE - ED_TAG_SIZE);
+    return ed_noise_write(noise, ephemeral_secret, data + message_at(initiate->mode),
+                          ED_INITIATE_SIZE - ED_TAG_SIZE - at);
 }
 
-eddy_status ed_accept_peek(uint8_t nonce[ED_NONCE_SIZE], const void *data, size_t size)
-{
-    ed_reader r = ed_reader_of(data, size);
+/* ------------------------------------------------------------------------------------- ACCEPT --
+ */
 
-    if (size != ED_ACCEPT_SIZE)
-        return EDDY_ETRUNCATED;
-    uint8_t type = ed_read_u8(&r);
-    uint64_t reserved = ed_read_uint(&r, 3);
-    if (type != ED_FORM_ACCEPT || reserved != 0)
-        return EDDY_EPROTO;
-    copy(nonce, ed_read_bytes(&r, ED_NONCE_SIZE));
-    return EDDY_OK;
+size_t ed_accept_size(ed_mode mode)
+{
+    return ACCEPT_CLEAR_SIZE + ed_noise_head_size(modes[mode].pattern, 1) + ACCEPT_PAYLOAD_SIZE +
+           ED_TAG_SIZE;
 }
 
 /** What an ACCEPT that accepts says behind the suite. */
 static void read_acceptance(ed_accept *a, ed_reader *r)
 {
-    (void)ed_read_u16(r); // key update interval, and a reserved byte
+    (void)ed_read_u16(r); // two reserved bytes
     a->id = ed_read_u32(r);
     a->datagram_size = ed_read_u16(r);
     (void)ed_read_u16(r); // streams
     a->idle_timeout_ms = ed_read_u32(r);
     a->credit = ed_read_u32(r);
-    (void)ed_read_bytes(r, RESET_TOKEN_SIZE + 4 + 4); // reset token, index, clients: not used yet
+    copy(a->reset_token, ed_read_bytes(r, ED_RESET_TOKEN_SIZE));
+    (void)ed_read_bytes(r, 4 + 4); // index, clients: not used yet
     a->server_time_us = ed_read_u64(r);
     (void)ed_read_bytes(r, 4 + ED_COOKIE_SIZE); // features, ticket: not used yet
     a->message_max = ed_read_u32(r);
@@ -267,29 +250,43 @@ static void read_refusal(ed_accept *a, ed_reader *r)
     copy((uint8_t *)a->reason, reason);
 }
 
-eddy_status ed_accept_open(ed_accept *accept, const ed_key *key, uint8_t *data, size_t size)
+static bool read_accept(ed_accept *a, const uint8_t *payload)
 {
-    ed_accept a = {0};
-    eddy_status status = ed_accept_peek(a.nonce, data, size);
+    ed_reader r = ed_reader_of(payload, ACCEPT_PAYLOAD_SIZE);
 
-    if (status != EDDY_OK)
-        return status;
-    memcpy(a.ephemeral, data + 4 + ED_NONCE_SIZE, ED_EPHEMERAL_SIZE);
-    // Number 1: INITIATE took number 0 of this key.
-    if (!ed_protect_open(key, 1, data, ACCEPT_CLEAR_SIZE, size))
-        return EDDY_EAUTH;
-    ed_reader r = ed_reader_of(data + ACCEPT_CLEAR_SIZE, ACCEPT_SEALED_SIZE);
-    a.refusal = ed_read_u8(&r);
-    a.suite = ed_read_u8(&r);
-    if (a.refusal == 0)
-        read_acceptance(&a, &r);
+    a->refusal = ed_read_u8(&r);
+    a->suite = ed_read_u8(&r);
+    if (a->refusal == 0)
+        read_acceptance(a, &r);
     else
-        read_refusal(&a, &r);
+        read_refusal(a, &r);
     ED_ASSERT(ed_reader_ok(&r));
-    if (a.refusal == 0 && (a.suite != ED_SUITE_NULL || a.datagram_size < ED_DATAGRAM_SIZE ||
-                           a.message_max < EDDY_PIECE_SIZE_MAX))
+    if (a->refusal == 0)
+        return a->datagram_size >= ED_DATAGRAM_SIZE && a->message_max >= EDDY_PIECE_SIZE_MAX;
+    return a->reason_size < EDDY_REASON_SIZE;
+}
+
+eddy_status ed_accept_open(ed_accept *accept, ed_noise *noise, ed_mode mode,
+                           const uint8_t nonce[ED_NONCE_SIZE], uint8_t *data, size_t size)
+{
+    ed_reader r = ed_reader_of(data, size);
+    ed_accept a = {0};
+
+    if (size != ed_accept_size(mode)) {
+        ed_check_refused(EDDY_CHECK_ACCEPT_FORM);
+        return EDDY_ETRUNCATED;
+    }
+    uint8_t type = ed_read_u8(&r);
+    uint64_t reserved = ed_read_uint(&r, 3);
+    copy(a.nonce, ed_read_bytes(&r, ED_NONCE_SIZE));
+    if (!SEC_CHECK(EDDY_CHECK_ACCEPT_FORM, type == ED_FORM_ACCEPT && reserved == 0))
         return EDDY_EPROTO;
-    if (a.reason_size >= EDDY_REASON_SIZE)
+    if (!SEC_CHECK(EDDY_CHECK_ACCEPT_NONCE, ed_equal_secret(a.nonce, nonce, ED_NONCE_SIZE)) ||
+        !SEC_CHECK(EDDY_CHECK_ACCEPT_SEAL,
+                   ed_noise_read(noise, data + ACCEPT_CLEAR_SIZE, size - ACCEPT_CLEAR_SIZE)))
+        return EDDY_EAUTH;
+    if (!SEC_CHECK(EDDY_CHECK_ACCEPT_FIELDS,
+                   read_accept(&a, data + size - ED_TAG_SIZE - ACCEPT_PAYLOAD_SIZE)))
         return EDDY_EPROTO;
     *accept = a;
     return EDDY_OK;
@@ -297,17 +294,20 @@ eddy_status ed_accept_open(ed_accept *accept, const ed_key *key, uint8_t *data, 
 
 static void write_acceptance(ed_writer *w, const ed_accept *accept)
 {
+    size_t before = ed_writer_size(w) - 2;
+
     ed_write_u16(w, 0);
     ed_write_u32(w, accept->id);
     ed_write_u16(w, accept->datagram_size);
     ed_write_u16(w, ED_STREAM_COUNT);
     ed_write_u32(w, accept->idle_timeout_ms);
     ed_write_u32(w, accept->credit);
-    ed_write_zeros(w, RESET_TOKEN_SIZE + 4 + 4);
+    ed_write_bytes(w, accept->reset_token, ED_RESET_TOKEN_SIZE);
+    ed_write_zeros(w, 4 + 4);
     ed_write_u64(w, accept->server_time_us);
     ed_write_zeros(w, 4 + ED_COOKIE_SIZE); // features, ticket
     ed_write_u32(w, accept->message_max);
-    ED_ASSERT(ed_writer_size(w) == ACCEPT_CLEAR_SIZE + ACCEPT_FIELDS_SIZE);
+    ED_ASSERT(ed_writer_size(w) - before == ACCEPT_FIELDS_SIZE);
 }
 
 static void write_refusal(ed_writer *w, const ed_accept *accept)
@@ -319,16 +319,16 @@ static void write_refusal(ed_writer *w, const ed_accept *accept)
     ed_write_bytes(w, accept->reason, accept->reason_size);
 }
 
-void ed_accept_write(uint8_t *data, const ed_accept *accept, const ed_key *key)
+bool ed_accept_write(uint8_t *data, const ed_accept *accept, ed_noise *noise, ed_mode mode,
+                     const uint8_t ephemeral_secret[ED_KEY_SIZE])
 {
-    ed_writer w = ed_writer_of(data, ED_ACCEPT_SIZE);
+    size_t size = ed_accept_size(mode);
+    ed_writer w = ed_writer_of(data, size);
 
     ed_write_u8(&w, ED_FORM_ACCEPT);
     ed_write_zeros(&w, 3);
     ed_write_bytes(&w, accept->nonce, ED_NONCE_SIZE);
-    ed_write_bytes(&w, accept->ephemeral, ED_EPHEMERAL_SIZE);
-    ED_ASSERT(ed_writer_size(&w) == ACCEPT_CLEAR_SIZE);
-
+    (void)ed_write_reserve(&w, ed_noise_head_size(modes[mode].pattern, 1));
     ed_write_u8(&w, accept->refusal);
     ed_write_u8(&w, accept->suite);
     if (accept->refusal == 0)
@@ -337,5 +337,5 @@ void ed_accept_write(uint8_t *data, const ed_accept *accept, const ed_key *key)
         write_refusal(&w, accept);
     ed_write_zeros(&w, ed_writer_left(&w) - ED_TAG_SIZE);
     ED_ASSERT(ed_writer_ok(&w) && ed_writer_left(&w) == ED_TAG_SIZE);
-    ed_protect_seal(key, 1, data, ACCEPT_CLEAR_SIZE, ED_ACCEPT_SIZE - ED_TAG_SIZE);
+    return ed_noise_write(noise, ephemeral_secret, data + ACCEPT_CLEAR_SIZE, ACCEPT_PAYLOAD_SIZE);
 }

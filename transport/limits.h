@@ -3,6 +3,7 @@
 #define ED_LIMITS_H
 
 #include "core/base.h"
+#include "core/budget.h"
 #include "core/eddy.h"
 
 enum {
@@ -18,15 +19,22 @@ enum {
     ED_PACKET_HEADER_SIZE_MAX = 1 + ED_PACKET_ID_SIZE + ED_PACKET_NUMBER_SIZE_MAX,
     ED_PACKET_PLAIN_SIZE_MIN = 3,   /* so that header protection has 16 bytes to sample */
     ED_CLIENT_PACKET_SIZE_MIN = 44, /* a client's packet without messages is padded to this */
+    ED_MASK_SAMPLE_AT = 4,          /* from where the number begins */
+    ED_RESET_SIZE_MIN = 38, /* so that it may be a packet: 21, rounded up against guessing */
+    ED_RESET_SIZE_MAX = ED_CLIENT_PACKET_SIZE_MIN - 1,
 
     /* PROTOCOL.md 3: handshake */
     ED_HELLO_SIZE = ED_DATAGRAM_SIZE,
     ED_RETRY_SIZE = 48,
     ED_INITIATE_SIZE = ED_DATAGRAM_SIZE,
+    ED_REJECT_SIZE = 48,
     ED_ACCEPT_SIZE = 204,
+    ED_ACCEPT_SIZE_MAX = ED_ACCEPT_SIZE + 48, /* in mode OPEN it carries the server's key */
     ED_NONCE_SIZE = 16,
     ED_COOKIE_SIZE = 24,
     ED_EPHEMERAL_SIZE = 32,
+    ED_CAPSULE_SIZE = 356, /* what a connect token has for one server */
+    ED_RESET_TOKEN_SIZE = 16,
     ED_VERSIONS_MAX = 8,
     ED_COOKIE_TICKS_PER_S = 16,
     ED_COOKIE_AGE_MAX_S = 10,
@@ -45,13 +53,14 @@ enum {
     ED_PART_SIZE_MIN = 1024, /* a smaller part than this leaves only as a message's last */
     ED_PAGE_UNITS = 9,       /* what memory for a message in parts is taken and charged by */
     ED_PAGE_SIZE = ED_PAGE_UNITS * ED_FRAGMENT_UNIT,
-    ED_STARTED_MAX = 2,              /* reliable messages of which some parts have been sent */
-    ED_CREDIT_INITIAL = 16 << 10,    /* bytes of reliable messages granted in the handshake, */
-    ED_CREDIT_INITIAL_MIN = 5 << 10, /* or less, if there may be many connections */
+    ED_STARTED_MAX = 2,           /* reliable messages of which some parts have been sent */
+    ED_CREDIT_INITIAL = 16 << 10, /* bytes of reliable messages granted in the handshake, */
+    ED_CREDIT_INITIAL_MIN = ED_BUDGET_WINDOW_MIN, /* or less, if there may be many connections */
     ED_UNRELIABLE_QUEUE_MAX =
-        256 << 10,                    /* bytes waiting to be sent; above, the oldest is dropped */
-    ED_KEPT_RINGS_SIZE_MAX = 4 << 10, /* bytes of rings that a connection keeps for the next gap */
-    ED_PARTIAL_MAX = 8,               /* unreliable messages of a connection that wait for parts */
+        256 << 10, /* bytes waiting to be sent; above, the oldest is dropped */
+    ED_KEPT_RINGS_SIZE_MAX =
+        ED_BUDGET_RINGS, /* bytes of rings that a connection keeps for the next gap */
+    ED_PARTIAL_MAX = 8,  /* unreliable messages of a connection that wait for parts */
 
     /* recovery */
     ED_ACK_ELICITING_MAX = 2, /* this many unacknowledged packets are acknowledged at once */
@@ -63,11 +72,23 @@ enum {
     ED_PATH_HOLD_MS = 100,      /* between one candidate and the next, at least */
     ED_PATH_DEBTS_MAX = 2,      /* challenges of the peer that wait for their answer */
 
+    /* tokens */
+    ED_TOKEN_VERSION = 1,
+    ED_TOKEN_HEADER_SIZE = 72,
+    ED_TOKEN_ENTRY_SIZE = 60 + ED_CAPSULE_SIZE, /* for one server */
+    ED_TOKEN_SIZE_MAX = ED_TOKEN_HEADER_SIZE + EDDY_TOKEN_SERVERS_MAX * ED_TOKEN_ENTRY_SIZE,
+    ED_TOKEN_CLOCK_S = 5, /* the issuer's clock may be so far ahead of the server's */
+    ED_USED_MAX = 65536,  /* tokens that a server remembers until they expire */
+
     /* close */
     ED_CLOSE_COPIES = 3,
 };
 
 #define ED_PACKET_NUMBER_LAST ((UINT64_C(1) << 60) - 1) /* the connection ends before it */
+#define ED_KEY_PACKETS (UINT64_C(1) << 22)     /* sent with one key; then it is time for the next */
+#define ED_KEY_PACKETS_MAX (UINT64_C(1) << 23) /* for AES-GCM, RFC 9001 section 6.6 */
+#define ED_KEY_LIFE_NS (600 * ED_NS_PER_S)     /* and so is after this time */
+#define ED_FORGED_MAX (UINT64_C(1) << 35)      /* packets that are not authentic: then it ends */
 #define ED_ACK_DELAY_NS (25 * ED_NS_PER_MS)
 #define ED_HANDSHAKE_RESEND_NS (250 * ED_NS_PER_MS) /* doubles from here */
 #define ED_HALF_OPEN_NS (5 * ED_NS_PER_S)

@@ -228,7 +228,10 @@ uint64_t ed_manager_poll(ed_manager *m, uint64_t now_ns)
         m->parts.type->begin_poll(m->parts.type_context, now_ns); // with what came back in place
     (void)ed_manager_flush_out(m);
     bool more = ed_manager_take_datagrams(m, now_ns);
-    more |= ed_manager_take_commands(m, now_ns);
+    bool has_commands = ed_manager_take_commands(m, now_ns);
+    if (!has_commands && m->parts.type->end_commands != NULL)
+        m->parts.type->end_commands(m->parts.type_context);
+    more |= has_commands;
     ed_manager_take_extra(m, now_ns);
     expire(m, now_ns);
     m->is_touched = false; // until here they are served in this poll

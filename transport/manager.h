@@ -32,6 +32,7 @@ typedef struct ed_route {
     enum {
         ED_ROUTE_NOWHERE = 0,
         ED_ROUTE_ID,           /* to the incoming connection with this wire id */
+        ED_ROUTE_ID_OR_NEW,    /* the same; if there is none, it asks for admission */
         ED_ROUTE_KNOWN,        /* to the connection with its remote address, on `side` */
         ED_ROUTE_KNOWN_OR_NEW, /* the same; a stranger's asks for admission */
         ED_ROUTE_NEW,          /* it asks for admission, whoever sent it */
@@ -42,8 +43,9 @@ typedef struct ed_route {
 
 typedef enum ed_admission {
     ED_ADMIT_NO = 0,
-    ED_ADMIT_REPLY,  /* not yet: answer, and remember nothing */
-    ED_ADMIT_CREATE, /* make a connection, or go on with the one of the same handshake */
+    ED_ADMIT_REPLY,    /* not yet: answer, and remember nothing */
+    ED_ADMIT_CREATE,   /* make a connection */
+    ED_ADMIT_CONTINUE, /* it is for the connection that its address has already */
 } ed_admission;
 
 typedef enum ed_phase {
@@ -55,10 +57,10 @@ typedef enum ed_phase {
 
 /** What admission may go by. */
 typedef struct ed_load {
-    bool may_create;     /* there is a slot, and the half-open ones are below their cap */
-    bool is_full;        /* no slot for an incoming connection is free */
-    bool shutting_down;  /* nobody is admitted */
-    bool has_connection; /* there is an incoming connection of this address already */
+    bool may_create;      /* there is a slot, and the half-open ones are below their cap */
+    bool is_full;         /* no slot for an incoming connection is free */
+    bool shutting_down;   /* nobody is admitted */
+    const void *existing; /* the incoming connection of this address, or NULL */
 } ed_load;
 
 typedef struct ed_birth {
@@ -74,7 +76,6 @@ typedef enum ed_command_kind {
     ED_COMMAND_CONNECT = 1,
     ED_COMMAND_TO_CONNECTION,
     ED_COMMAND_SHUTDOWN,
-    ED_COMMAND_POKE,     /* nothing but to poll now */
     ED_COMMAND_RESOLVED, /* the address of a connection that was dialled without one */
 } ed_command_kind;
 
@@ -116,9 +117,8 @@ typedef struct ed_connection_type {
     void (*resolved)(void *connection, const eddy_address *remote, eddy_status status,
                      uint64_t now_ns);
     void (*destroy)(void *connection);
-    /** Whether an admitted datagram is of the handshake that made this connection. */
-    bool (*continues)(const void *connection, const eddy_datagram *datagram);
-    /** Whether its handshake, another one, began no sooner than the connection's. NULL: always. */
+    /** Whether the handshake of an admitted datagram began no sooner than that of the connection
+     * which its address has. NULL: always. */
     bool (*supersedes)(const void *connection, const eddy_datagram *datagram);
     void (*receive)(void *connection, const eddy_datagram *datagram, uint64_t now_ns);
     /** The same for a datagram of the connection's own socket. NULL: it has none. */
@@ -129,6 +129,8 @@ typedef struct ed_connection_type {
     void (*replace)(void *connection, uint64_t now_ns); /* the peer began anew: end this one */
     void (*expire)(void *connection, uint64_t now_ns);
     bool (*transmit)(void *connection, ed_output *output, uint64_t now_ns);
+    /** The socket has no room for what it may have to transmit in this poll. NULL: so be it. */
+    void (*held_back)(void *connection, uint64_t now_ns);
     bool (*event)(void *connection, void *event);
     uint64_t (*next_ns)(const void *connection);
     ed_phase (*phase)(const void *connection);
@@ -139,6 +141,7 @@ typedef struct ed_connection_type {
     bool (*is_known)(const void *connection);
     eddy_address (*remote)(const void *connection);     /* NULL: it never changes */
     void (*begin_poll)(void *context, uint64_t now_ns); /* NULL: nothing to do */
+    void (*end_commands)(void *context); /* all that waited were taken. NULL: nothing to do */
     /**
      * The program is done with a message: takes its block over. Needed where there are returns.
      * @param connection whose it was; NULL: it is gone.

@@ -138,8 +138,6 @@ static void handle_command(ed_manager *m, ed_command *command, uint64_t now_ns)
         m->parts.type->send(slot->connection, command, now_ns);
         ed_manager_add_work(m, slot);
         return;
-    case ED_COMMAND_POKE:
-        return;
     }
 }
 
@@ -221,11 +219,6 @@ static void admit_created(ed_manager *m, const eddy_datagram *datagram, bool may
 {
     ed_manager_slot *slot = ed_manager_find_address(m, &datagram->remote, ED_SIDE_INCOMING);
 
-    if (slot != NULL && m->parts.type->continues(slot->connection, datagram)) {
-        m->parts.type->receive(slot->connection, datagram, now_ns);
-        ed_manager_add_work(m, slot);
-        return;
-    }
     if (slot != NULL && is_overtaken(m, slot, datagram)) {
         m->parts.stats->dropped_replayed++;
         return;
@@ -242,12 +235,12 @@ static void admit_created(ed_manager *m, const eddy_datagram *datagram, bool may
 
 static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
 {
+    ed_manager_slot *slot = ed_manager_find_address(m, &datagram->remote, ED_SIDE_INCOMING);
     bool is_full = ed_slots_left_incoming(m->parts.slots) == 0 && ed_list_first(&m->ended) == NULL;
     ed_load load = {.may_create = !is_full && m->half_open_count < m->parts.half_open_max,
                     .is_full = is_full,
                     .shutting_down = m->shutting_down,
-                    .has_connection =
-                        ed_manager_find_address(m, &datagram->remote, ED_SIDE_INCOMING) != NULL};
+                    .existing = slot == NULL ? NULL : slot->connection};
 
     if (m->out_count == ED_MANAGER_BATCH && !ed_manager_flush_out(m)) {
         m->parts.stats->dropped_limit++; // no room even for a reply: the stranger will ask again
@@ -263,6 +256,11 @@ static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
     case ED_ADMIT_REPLY:
         queue_reply(m, datagram, reply_size);
         return;
+    case ED_ADMIT_CONTINUE:
+        ED_ASSERT(slot != NULL);
+        m->parts.type->receive(slot->connection, datagram, now_ns);
+        ed_manager_add_work(m, slot);
+        return;
     case ED_ADMIT_CREATE:
         admit_created(m, datagram, load.may_create && !load.shutting_down, now_ns);
         return;
@@ -276,7 +274,7 @@ static void take_datagram(ed_manager *m, const eddy_datagram *datagram, uint64_t
 
     m->parts.stats->received_datagrams++;
     m->parts.stats->received_bytes += datagram->size;
-    if (route.kind == ED_ROUTE_ID)
+    if (route.kind == ED_ROUTE_ID || route.kind == ED_ROUTE_ID_OR_NEW)
         slot = ed_manager_find_wire_id(m, route.id);
     else if (route.kind == ED_ROUTE_KNOWN || route.kind == ED_ROUTE_KNOWN_OR_NEW)
         slot = ed_manager_find_address(m, &datagram->remote, route.side);
@@ -285,7 +283,8 @@ static void take_datagram(ed_manager *m, const eddy_datagram *datagram, uint64_t
         m->parts.type->receive(slot->connection, datagram, now_ns);
         ed_manager_follow_connection(m, slot);
         ed_manager_add_work(m, slot);
-    } else if (route.kind == ED_ROUTE_NEW || route.kind == ED_ROUTE_KNOWN_OR_NEW) {
+    } else if (route.kind == ED_ROUTE_NEW || route.kind == ED_ROUTE_KNOWN_OR_NEW ||
+               route.kind == ED_ROUTE_ID_OR_NEW) {
         admit(m, datagram, now_ns);
     } else {
         m->parts.stats->dropped_unknown++;

@@ -57,8 +57,12 @@ static bool drain_events(ed_manager *m, ed_manager_slot *slot)
 static bool drain_datagrams(ed_manager *m, ed_manager_slot *slot, uint64_t now_ns)
 {
     for (;;) {
-        if (m->out_count == ED_MANAGER_BATCH && (m->is_blocked || !ed_manager_flush_out(m)))
+        // What would wait here is made when it can leave: with what there is to say then.
+        if (m->is_blocked || (m->out_count == ED_MANAGER_BATCH && !ed_manager_flush_out(m))) {
+            if (m->parts.type->held_back != NULL)
+                m->parts.type->held_back(slot->connection, now_ns);
             return false;
+        }
         ed_output output = {.datagram.data = m->out_data + m->out_count * ED_MANAGER_DATAGRAM_SIZE};
         if (!m->parts.type->transmit(slot->connection, &output, now_ns))
             return true;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "core/base.h"
-#include "core/writer.h"
+#include "transport/nonce.h"
 
 /** What a message consists of, in this order, before its payload (section 7.1). */
 typedef enum token {
@@ -38,8 +38,7 @@ static const struct pattern {
                          {{E}, {E, EE, S, ES, PSK}}},
 };
 
-/* ------------------------------------------------------------------------------------- hashing --
- */
+/* ----------------------------------------------------------------------------------- hashing -- */
 
 static void hmac(uint8_t result[ED_NOISE_HASH_SIZE], const uint8_t key[ED_NOISE_HASH_SIZE],
                  const void *input, size_t input_size)
@@ -92,7 +91,6 @@ static void set_key(ed_noise *noise, const uint8_t *key)
 {
     memcpy(noise->key, key, ED_KEY_SIZE);
     noise->has_key = true;
-    noise->number = 0;
 }
 
 static void mix_key(ed_noise *noise, const uint8_t input[ED_KEY_SIZE])
@@ -116,44 +114,39 @@ static void mix_shared(ed_noise *noise)
     ed_wipe(results, sizeof(results));
 }
 
-/* ------------------------------------------------------------------------------------ sealing --
- */
+/* ----------------------------------------------------------------------------------- sealing -- */
 
-static void nonce_of(uint8_t nonce[ED_AEAD_NONCE_SIZE], uint64_t number)
+/** The nonce is Noise's number of what a key seals: in our patterns, each seals one thing. */
+static const uint8_t first_nonce[ED_AEAD_NONCE_SIZE];
+
+/** Every message has a fresh key by the time it seals: each mixes its first `e` in. */
+static void spend_key(ed_noise *noise)
 {
-    ed_writer w = ed_writer_of(nonce, ED_AEAD_NONCE_SIZE);
-
-    ed_write_u32(&w, 0);
-    ed_write_u64(&w, number);
-    ED_ASSERT(ed_writer_ok(&w) && ed_writer_left(&w) == 0);
+    ED_ASSERT(noise->has_key);
+    noise->has_key = false;
 }
 
-/** Every message of our patterns has a key by the time it seals: each mixes its first `e` in. */
 static void seal(ed_noise *noise, uint8_t *data, size_t size)
 {
-    uint8_t nonce[ED_AEAD_NONCE_SIZE];
-
-    ED_ASSERT(noise->has_key);
-    nonce_of(nonce, noise->number++);
-    ed_aead_seal(ED_AEAD_CHACHA20, noise->key, nonce, noise->hash, sizeof(noise->hash), data, size);
+    spend_key(noise);
+    ed_nonce_used(noise->key, 0, data, size);
+    ed_aead_seal(ED_AEAD_CHACHA20, noise->key, first_nonce, noise->hash, sizeof(noise->hash), data,
+                 size);
     mix_hash(noise, data, size + ED_AEAD_TAG_SIZE);
 }
 
 /** @param size with the tag. */
 static bool open(ed_noise *noise, uint8_t *data, size_t size)
 {
-    uint8_t nonce[ED_AEAD_NONCE_SIZE];
     uint8_t hash[ED_NOISE_HASH_SIZE];
 
-    ED_ASSERT(noise->has_key);
+    spend_key(noise);
     memcpy(hash, noise->hash, sizeof(hash));
     mix_hash(noise, data, size); // of what was sealed, which opening overwrites
-    nonce_of(nonce, noise->number++);
-    return ed_aead_open(ED_AEAD_CHACHA20, noise->key, nonce, hash, sizeof(hash), data, size);
+    return ed_aead_open(ED_AEAD_CHACHA20, noise->key, first_nonce, hash, sizeof(hash), data, size);
 }
 
-/* ------------------------------------------------------------------------------------- tokens --
- */
+/* ------------------------------------------------------------------------------------ tokens -- */
 
 /** Mixes in the secret of one of our keys and one of the other's. */
 static bool mix_dh(ed_noise *noise, token t)
@@ -225,8 +218,7 @@ static bool read_token(ed_noise *noise, token t, uint8_t **at)
     return write_token(noise, t, at); // the same at both ends
 }
 
-/* ----------------------------------------------------------------------------------- messages --
- */
+/* ---------------------------------------------------------------------------------- messages -- */
 
 void ed_noise_init(ed_noise *noise, ed_noise_pattern pattern, bool is_initiator, ed_span prologue,
                    const ed_noise_keys *keys)

@@ -45,11 +45,10 @@ typedef struct ed_noise {
     ed_noise_pair ephemeral;
     uint8_t peer[ED_KEY_SIZE]; /* its static key */
     uint8_t peer_ephemeral[ED_KEY_SIZE];
-    uint64_t number; /* of the next thing sealed with the key */
     uint8_t pattern;
     uint8_t message; /* 0 or 1: the next; 2: done */
     bool is_initiator;
-    bool has_key;
+    bool has_key; /* that has sealed nothing yet: each seals one thing */
 } ed_noise;
 
 /** Begins, with all that both ends must agree on in the prologue. */

@@ -12,6 +12,7 @@ typedef enum ed_form {
     ED_FORM_RETRY = 0xe2,
     ED_FORM_INITIATE = 0xe3,
     ED_FORM_ACCEPT = 0xe4,
+    ED_FORM_REJECT = 0xe5,
 } ed_form;
 
 ed_form ed_form_of(const void *data, size_t size);
@@ -25,6 +26,12 @@ typedef struct ed_packet {
     size_t header_size; /* where the sealed frames begin */
     size_t number_at;   /* where the packet number begins */
 } ed_packet;
+
+/** Makes a random first byte that of a server's packet. */
+static inline void ed_packet_disguise(uint8_t *first)
+{
+    *first = (uint8_t)(0x40 | (*first & 0x1f));
+}
 
 /** Finds only what stands in the clear. EDDY_EPROTO if it is no packet, EDDY_ETRUNCATED. */
 EDDY_MUST_CHECK eddy_status ed_packet_peek_id(const void *data, size_t size, bool *from_client,

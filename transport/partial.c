@@ -27,20 +27,25 @@ static bool is_used(const struct ed_partial *partial)
 
 /* ----------------------------------------------------------------------------------- account -- */
 
-/** Takes room for a message of this size. @return false, and counts, if there is none. */
-static bool charge(ed_inbox *inbox, size_t size)
+/**
+ * Whether there is room for a message of this size, once as much as `freed` is given back; where
+ * there is none it is counted as shed.
+ */
+static bool has_room(ed_inbox *inbox, size_t size, uint64_t freed)
 {
     uint64_t charge = ed_charge_of(size);
-    ed_credit_pool *room = inbox->parts.room;
+    const ed_credit_pool *room = inbox->parts.room;
+    bool fits = inbox->unreliable - freed + charge <= inbox->parts.unreliable_budget &&
+                room->unreliable - freed + charge <= room->unreliable_max;
 
-    if (inbox->unreliable + charge > inbox->parts.unreliable_budget ||
-        room->unreliable + charge > room->unreliable_max) {
-        inbox->parts.stats->messages_shed_received++;
-        return false;
-    }
-    inbox->unreliable += charge;
-    room->unreliable += charge;
-    return true;
+    inbox->parts.stats->messages_shed_received += fits ? 0 : 1;
+    return fits;
+}
+
+static void charge(ed_inbox *inbox, size_t size)
+{
+    inbox->unreliable += ed_charge_of(size);
+    inbox->parts.room->unreliable += ed_charge_of(size);
 }
 
 static void end_partial(struct ed_partial *partial)
@@ -100,13 +105,12 @@ static void deliver(ed_inbox *inbox, ed_lane_in *lane, const ed_message_frame *m
 static eddy_status receive_piece(ed_inbox *inbox, ed_lane_in *lane, const ed_message_frame *message,
                                  uint64_t packet)
 {
-    if (!charge(inbox, message->data.size))
+    if (!has_room(inbox, message->data.size, 0))
         return EDDY_OK;
     ed_block *block = ed_inbox_keep(inbox, message);
-    if (block == NULL) {
-        ed_inbox_returned(inbox, false, message->data.size);
+    if (block == NULL)
         return EDDY_ENOMEM;
-    }
+    charge(inbox, message->data.size);
     deliver(inbox, lane, message, block, packet);
     return EDDY_OK;
 }
@@ -130,8 +134,8 @@ static struct ed_partial *find(const ed_inbox *inbox, const ed_message_frame *pa
     return NULL;
 }
 
-/** A place for one more; the oldest gives way. */
-static struct ed_partial *make_place(ed_inbox *inbox)
+/** A place for one more: a free one, or that of the oldest, which is to give way. */
+static struct ed_partial *choose_place(ed_inbox *inbox)
 {
     struct ed_partial *oldest = &inbox->partials[0];
 
@@ -143,17 +147,21 @@ static struct ed_partial *make_place(ed_inbox *inbox)
         if (inbox->partial_births - partial->birth > inbox->partial_births - oldest->birth)
             oldest = partial;
     }
-    drop_partial(inbox, oldest);
     return oldest;
 }
 
 /** @return NULL if there is no room; that is counted. */
 static struct ed_partial *begin(ed_inbox *inbox, const ed_message_frame *part, uint64_t now_ns)
 {
-    struct ed_partial *partial = make_place(inbox);
+    struct ed_partial *partial = choose_place(inbox);
+    uint64_t freed = is_used(partial) ? ed_charge_of(partial->assembly.size) : 0;
 
-    if (!charge(inbox, (size_t)part->whole_size))
+    // None gives way to one that there would be no room for all the same.
+    if (!has_room(inbox, (size_t)part->whole_size, freed))
         return NULL;
+    if (is_used(partial))
+        drop_partial(inbox, partial);
+    charge(inbox, (size_t)part->whole_size);
     *partial = (struct ed_partial){
         .expires_ns = ed_add_sat_u64(now_ns, PARTIAL_LIFE_MS * ED_NS_PER_MS),
         .birth = inbox->partial_births++,

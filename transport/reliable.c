@@ -4,7 +4,40 @@
 
 #include "transport/admission.h"
 
-void ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared, uint64_t now_ns)
+enum {
+    GATE_ADDRESSES = 16, /* for each connection that there may be, */
+    GATE_CAPACITY_MIN = 4096,
+    RESETS_PER_S = 1000,
+    BURSTS_PER_S = 10, /* the part of a second's replies that may leave at once */
+};
+
+/** What only a server needs: tables of who asks how often, and which tokens were used. */
+static eddy_status init_server(ed_reliable *reliable)
+{
+    const eddy_config *config = reliable->shared.config;
+    uint64_t addresses =
+        ed_max_u64(GATE_ADDRESSES * (uint64_t)config->max_connections, GATE_CAPACITY_MIN);
+    ed_gate_limits limits = {.capacity = (uint32_t)ed_min_u64(addresses, ED_GATE_CAPACITY_MAX),
+                             .rate = config->connect_rate,
+                             .burst = config->connect_burst,
+                             .connections_max = config->max_per_address,
+                             .trusted = config->trusted,
+                             .trusted_count = config->trusted_count};
+    eddy_status status = ed_gate_init(&reliable->gate, reliable->shared.allocator,
+                                      reliable->shared.entropy, &limits);
+
+    if (status == EDDY_OK && (config->modes & EDDY_MODE_TOKEN) != 0)
+        status = ed_used_init(&reliable->used, reliable->shared.allocator, reliable->shared.entropy,
+                              ED_USED_MAX);
+    return status;
+}
+
+static void init_budget(ed_bucket *budget, uint32_t per_second)
+{
+    ed_bucket_init(budget, per_second, per_second / BURSTS_PER_S + 1);
+}
+
+eddy_status ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared)
 {
     const eddy_config *config = shared->config;
 
@@ -15,7 +48,16 @@ void ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared, uint6
     ed_list_init(&reliable->refused);
     ed_credit_pool_init(&reliable->room, config->receive_budget, config->max_message_size,
                         config->max_outgoing + (config->accept ? config->max_connections : 0));
-    ed_cookie_init(&reliable->cookies, shared->entropy, now_ns);
+    init_budget(&reliable->replies, config->reply_rate);
+    init_budget(&reliable->handshakes, config->handshake_rate);
+    init_budget(&reliable->resets, RESETS_PER_S);
+    return config->accept ? init_server(reliable) : EDDY_OK;
+}
+
+void ed_reliable_free(ed_reliable *reliable)
+{
+    ed_gate_free(&reliable->gate);
+    ed_used_free(&reliable->used);
 }
 
 /** Who waits longest for room to grant its peer more, or NULL. */
@@ -71,8 +113,40 @@ static ed_reliable *reliable_of(const ed_conn *conn)
 static void begin_poll(void *context, uint64_t now_ns)
 {
     ed_reliable *reliable = context;
-    ed_cookie_rotate(&reliable->cookies, reliable->shared.entropy, now_ns);
+    const eddy_calendar *calendar = reliable->shared.config->calendar;
+
+    if (reliable->accepts && (reliable->shared.config->modes & EDDY_MODE_TOKEN) != 0)
+        reliable->now_s = calendar->unix_s(calendar->context);
+    ed_cookie_rotate(&reliable->shared.identity->cookies, reliable->shared.entropy, now_ns);
     serve_waiting(reliable, now_ns);
+}
+
+/** Somebody was refused, and wants to know when there is room. */
+static void take_ask(const ed_reliable *reliable, ed_account *account)
+{
+    ed_ask ask = ed_account_take_ask(account);
+    ed_conn *conn = ed_manager_connection(reliable->manager, ask.connection);
+
+    if (conn != NULL) {
+        ed_conn_want_writable(conn, ask.stream, ask.charge);
+        ed_manager_touch(reliable->manager, ask.connection);
+    } else if (ed_slots_live(reliable->shared.slots, ask.connection)) {
+        ed_account_ask_again(account, reliable->shared.asks); // its CONNECT is on its way
+    }
+}
+
+/** What was sent before a refusal has come by now: it is known how much room there is. */
+static void end_commands(void *context)
+{
+    const ed_reliable *reliable = context;
+    ed_asks *asks = reliable->shared.asks;
+    ed_account *next = NULL;
+
+    for (ed_account *account = asks == NULL ? NULL : ed_asks_take(asks); account != NULL;
+         account = next) {
+        next = account->next;
+        take_ask(reliable, account);
+    }
 }
 
 static bool returned(void *context, void *connection, ed_block *block, uint64_t now_ns)
@@ -94,33 +168,36 @@ static eddy_status create_outgoing(const ed_reliable *reliable, ed_conn *conn,
                                    const ed_birth *birth, uint64_t now_ns)
 {
     const ed_reliable_command *command = birth->command;
-    eddy_status status = ed_conn_init_client(conn, &reliable->shared, birth->handle, &birth->remote,
-                                             command->block, now_ns);
 
-    if (status == EDDY_OK)
-        conn->payload = command->payload;
-    return status;
+    return ed_conn_init_client(conn, &reliable->shared, birth->handle, &birth->remote,
+                               command->dial, command->block, now_ns);
 }
 
-static eddy_status create_incoming(const ed_reliable *reliable, ed_conn *conn,
-                                   const ed_birth *birth, uint64_t now_ns)
+/** From here on nobody else may use it; if there is no connection after all, that is taken back. */
+static eddy_status use_token(ed_reliable *reliable, const ed_used_token *token)
 {
-    ed_initiate initiate;
-    ed_block *payload = NULL;
+    ed_used_verdict verdict = ed_used_take(&reliable->used, token, reliable->now_s);
 
-    ed_initiate_read_opened(&initiate, birth->datagram->data, birth->datagram->size);
-    if (initiate.payload.size > 0) {
-        payload = ed_pool_take(reliable->shared.payload_pool, initiate.payload.size);
-        if (payload == NULL)
-            return EDDY_ENOMEM;
-        memcpy(payload->data, initiate.payload.data, initiate.payload.size);
+    return verdict == ED_USED_FRESH || verdict == ED_USED_SAME ? EDDY_OK : EDDY_ELIMIT;
+}
+
+static eddy_status create_incoming(ed_reliable *reliable, ed_conn *conn, const ed_birth *birth,
+                                   uint64_t now_ns)
+{
+    ed_admitted *admitted = &reliable->admitted;
+    bool has_token = admitted->initiate.mode == ED_MODE_TOKEN;
+    ed_used_token token = ed_admitted_token(admitted);
+    eddy_status status = has_token ? use_token(reliable, &token) : EDDY_OK;
+
+    if (status == EDDY_OK) {
+        status = ed_conn_init_server(conn, &reliable->shared, birth->handle, birth->wire_id,
+                                     birth->datagram, admitted, now_ns);
+        if (status == EDDY_OK)
+            ed_gate_add(&reliable->gate, &conn->admitted_from);
+        else if (has_token)
+            ed_used_forget(&reliable->used, &token, reliable->now_s);
     }
-    eddy_status status = ed_conn_init_server(conn, &reliable->shared, birth->handle, birth->wire_id,
-                                             birth->datagram, &initiate, now_ns);
-    if (status == EDDY_OK)
-        conn->payload = payload;
-    else
-        ed_pool_give(payload);
+    ed_wipe(admitted, sizeof(*admitted));
     return status;
 }
 
@@ -138,7 +215,7 @@ static void fail_connect(void *context, void *item, eddy_status why, void *event
                                            : why == EDDY_ECLOSED ? EDDY_END_CLOSED_LOCAL
                                                                  : EDDY_END_MEMORY};
 
-    ed_pool_give(command->payload);
+    ed_dial_drop(command->dial);
     *(ed_event_item *)event = ed_event_of(command->head.connection, EDDY_DISCONNECTED,
                                           command->block, &last, sizeof(last));
 }
@@ -152,22 +229,15 @@ static void resolved(void *connection, const eddy_address *remote, eddy_status s
 static void destroy(void *connection)
 {
     ed_reliable *reliable = reliable_of(connection);
+    const ed_conn *conn = connection;
 
+    if (!conn->is_client)
+        ed_gate_remove(&reliable->gate, &conn->admitted_from);
     ed_conn_free(connection);
     look_for_room(reliable); // what it had queued is another's now, and so is what it had reserved
     ed_conn *waiting = first_waiting(reliable);
     if (waiting != NULL)
         ed_manager_touch(reliable->manager, waiting->handle);
-}
-
-static bool continues(const void *connection, const eddy_datagram *datagram)
-{
-    const ed_conn *conn = connection;
-    ed_initiate initiate;
-
-    return ed_initiate_parse(&initiate, datagram->data, datagram->size) == EDDY_OK &&
-           ed_equal_secret(initiate.nonce, conn->nonce, ED_NONCE_SIZE) &&
-           ed_equal_secret(initiate.ephemeral, conn->client_ephemeral, ED_EPHEMERAL_SIZE);
 }
 
 /**
@@ -179,7 +249,7 @@ static bool supersedes(const void *connection, const eddy_datagram *datagram)
     const ed_conn *conn = connection;
     ed_initiate initiate;
 
-    ed_initiate_read_opened(&initiate, datagram->data, datagram->size);
+    ed_initiate_read_opened(&initiate, datagram->data);
     if (ed_equal_secret(initiate.nonce, conn->nonce, ED_NONCE_SIZE))
         return initiate.client_time_us >= conn->client_time_us;
     return !ed_cookie_is_older(initiate.cookie, conn->cookie);
@@ -217,7 +287,7 @@ static void drop_command(void *context, void *item)
         ed_pool_give(command->receipt); // the end of its connection has been told
     }
     if (command->head.kind == ED_COMMAND_CONNECT)
-        ed_pool_give(command->payload);
+        ed_dial_drop(command->dial);
     ed_pool_give(command->block);
 }
 
@@ -280,23 +350,13 @@ static void do_set_stream(ed_conn *conn, const ed_reliable_command *command, uin
     ed_conn_set_stream(conn, command->stream, &options, now_ns);
 }
 
-static void do_want_writable(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
-{
-    (void)now_ns;
-    ed_conn_want_writable(conn, command->stream, command->budget);
-}
-
 /** Each takes the command's blocks over. */
 static void (*const operations[ED_OPERATION_COUNT])(ed_conn *conn,
                                                     const ed_reliable_command *command,
                                                     uint64_t now_ns) = {
-    [ED_OPERATION_SEND] = do_send,
-    [ED_OPERATION_CLOSE] = do_close,
-    [ED_OPERATION_ADMIT] = do_admit,
-    [ED_OPERATION_REFUSE] = do_refuse,
-    [ED_OPERATION_SET_RATE] = do_set_rate,
-    [ED_OPERATION_SET_STREAM] = do_set_stream,
-    [ED_OPERATION_WANT_WRITABLE] = do_want_writable,
+    [ED_OPERATION_SEND] = do_send,         [ED_OPERATION_CLOSE] = do_close,
+    [ED_OPERATION_ADMIT] = do_admit,       [ED_OPERATION_REFUSE] = do_refuse,
+    [ED_OPERATION_SET_RATE] = do_set_rate, [ED_OPERATION_SET_STREAM] = do_set_stream,
 };
 
 static void send_command(void *connection, void *item, uint64_t now_ns)
@@ -345,6 +405,12 @@ static bool transmit(void *connection, ed_output *output, uint64_t now_ns)
     return output->datagram.size > 0;
 }
 
+static void held_back(void *connection, uint64_t now_ns)
+{
+    ed_conn_drop_hasty(connection, now_ns);
+    look_for_room(reliable_of(connection));
+}
+
 static eddy_address remote_of(const void *connection)
 {
     return ed_conn_path(connection)->remote;
@@ -389,7 +455,6 @@ const ed_connection_type ed_reliable_type = {
     .fail_connect = fail_connect,
     .resolved = resolved,
     .destroy = destroy,
-    .continues = continues,
     .supersedes = supersedes,
     .receive = receive,
     .send = send_command,
@@ -397,12 +462,14 @@ const ed_connection_type ed_reliable_type = {
     .replace = replace,
     .expire = expire,
     .transmit = transmit,
+    .held_back = held_back,
     .event = next_event,
     .next_ns = next_ns,
     .phase = phase,
     .is_known = is_known,
     .remote = remote_of,
     .begin_poll = begin_poll,
+    .end_commands = end_commands,
     .returned = returned,
     .drop_command = drop_command,
     .drop_event = drop_event,

@@ -3,8 +3,9 @@
 #define ED_RELIABLE_H
 
 #include "transport/conn.h"
-#include "transport/cookie.h"
+#include "transport/gate.h"
 #include "transport/manager.h"
+#include "transport/used.h"
 
 /** What a command says to a connection. */
 typedef enum ed_operation {
@@ -15,7 +16,6 @@ typedef enum ed_operation {
     ED_OPERATION_REFUSE,
     ED_OPERATION_SET_RATE,
     ED_OPERATION_SET_STREAM,
-    ED_OPERATION_WANT_WRITABLE,
     ED_OPERATION_COUNT
 } ed_operation;
 
@@ -27,9 +27,9 @@ typedef struct ed_reliable_command {
     ed_block *block;
     union {
         ed_block *receipt; /* SEND: see ed_message. Owned */
-        ed_block *payload; /* CONNECT: or NULL. Owned */
+        ed_block *dial;    /* CONNECT: ed_dial. Owned */
         uint64_t flush_ns; /* CLOSE */
-        uint64_t budget;   /* SET_STREAM; WANT_WRITABLE: the charge of what was refused */
+        uint64_t budget;   /* SET_STREAM */
         uint64_t rate_max; /* SET_RATE: bytes per second */
     };
     union {
@@ -47,7 +47,13 @@ typedef struct ed_reliable_command {
 /** The context of the type: what all connections of one manager share. */
 typedef struct ed_reliable {
     ed_conn_shared shared;
-    ed_cookie_jar cookies;
+    ed_admitted admitted; /* who was let in last, until there is a connection */
+    ed_gate gate;         /* this and the next: only where others may connect */
+    ed_used used;         /* connect tokens */
+    ed_bucket replies;    /* to strangers */
+    ed_bucket handshakes; /* that are reckoned through */
+    ed_bucket resets;
+    uint64_t now_s; /* the time of day, as of this poll */
     ed_credit_pool room;
     uint64_t queued_size;
     ed_list refused;     /* of ed_conn.refused */
@@ -56,7 +62,18 @@ typedef struct ed_reliable {
     bool accepts;
 } ed_reliable;
 
-void ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared, uint64_t now_ns);
+/** The token of one who was let in by it. */
+static inline ed_used_token ed_admitted_token(const ed_admitted *admitted)
+{
+    return (ed_used_token){.id = admitted->capsule.id,
+                           .ephemeral = admitted->initiate.ephemeral,
+                           .expires_s = admitted->capsule.expires_s};
+}
+
+/** @return EDDY_OK, or EDDY_ENOMEM with something that ed_reliable_free takes. */
+EDDY_MUST_CHECK eddy_status ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared);
+
+void ed_reliable_free(ed_reliable *reliable); /* after its manager; zeroed is fine */
 
 extern const ed_connection_type ed_reliable_type;
 

@@ -474,7 +474,8 @@ eddy_status ed_inbox_receive(ed_inbox *inbox, const ed_message_frame *message, u
 {
     uint64_t size = message->fragment ? message->whole_size : message->data.size;
     bool reliable = message->guarantee >= ED_WIRE_RELIABLE_UNORDERED;
-    size_t max = reliable ? inbox->parts.max_message_size : EDDY_UNRELIABLE_SIZE_MAX;
+    size_t max = ed_min_size(inbox->parts.max_message_size,
+                             reliable ? EDDY_MESSAGE_SIZE_LIMIT : EDDY_UNRELIABLE_SIZE_MAX);
 
     if (size > max || message->fragment != ed_is_in_parts((size_t)size))
         return EDDY_EPROTO;

@@ -271,11 +271,14 @@ uint64_t ed_outbox_drop_larger(ed_outbox *outbox, size_t size)
 
     for (uint32_t i = 0; i < ed_records_count(&outbox->outs); i++) {
         ed_out *out = ed_records_at(&outbox->outs, i);
-        if (out->lane == NULL || out->is_begun || out->size <= size ||
-            !ed_lane_is_reliable(out->lane))
+        if (out->lane == NULL || out->is_begun || out->size <= size)
             continue;
-        (void)give_up(outbox, out, EDDY_OUTCOME_LOST); // needs no memory for what was not begun
-        count++;
+        if (ed_lane_is_reliable(out->lane))
+            count++;
+        else
+            ed_outbox_count_shed(outbox);
+        ed_out_tell(outbox, out, EDDY_OUTCOME_TOO_BIG);
+        ed_out_forget(outbox, out);
     }
     return count;
 }

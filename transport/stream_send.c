@@ -189,8 +189,7 @@ bool ed_outbox_has_room(const ed_outbox *outbox, uint64_t budget, uint8_t stream
 
 static void shed(ed_outbox *outbox, ed_out *out)
 {
-    outbox->made_of.stats->messages_shed++;
-    outbox->shed_count++;
+    ed_outbox_count_shed(outbox);
     ed_out_tell(outbox, out, EDDY_OUTCOME_LOST);
     ed_out_forget(outbox, out);
 }

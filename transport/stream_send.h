@@ -203,7 +203,7 @@ void ed_outbox_expire(ed_outbox *outbox, uint64_t now_ns);
 /** When to call ed_outbox_expire, or ED_NEVER_NS. */
 uint64_t ed_outbox_expiry_ns(const ed_outbox *outbox);
 
-/** Drops the reliable messages, none of them begun, that are too large. @return how many. */
+/** Drops the messages, none of them begun, that are too large. @return how many reliable ones. */
 uint64_t ed_outbox_drop_larger(ed_outbox *outbox, size_t size);
 
 /** The connection is over: tells all receipts that are still wanted. */
@@ -211,6 +211,13 @@ void ed_outbox_end(ed_outbox *outbox);
 
 /** Takes a receipt that is to be told to the program; NULL: none. The block is the caller's. */
 ed_block *ed_outbox_next_receipt(ed_outbox *outbox);
+
+/** One more unreliable message is dropped without having been sent. */
+static inline void ed_outbox_count_shed(ed_outbox *outbox)
+{
+    outbox->made_of.stats->messages_shed++;
+    outbox->shed_count++;
+}
 
 /* Between the three files. */
 

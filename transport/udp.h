@@ -1,6 +1,12 @@
 /**
  * The datagram socket over UDP: IPv4, IPv6, or both through one socket. It batches, and where the
  * kernel can, lets it cut and join datagrams (UDP_SEGMENT, UDP_GRO).
+ *
+ * A server's is two sockets on one port where the kernel can steer: what strangers send to connect
+ * waits in a queue of its own, so that a flood of it fills that one, and packets come through. A
+ * call of `receive` takes packets first, and then handshakes: half as many, or a quarter of the
+ * call where there were none. Packets leave a quarter of the call to them, too. After so many
+ * handshakes a call says 0 although more wait, so that those who play are served; `wait` knows.
  */
 #ifndef ED_UDP_H
 #define ED_UDP_H
@@ -15,12 +21,15 @@ enum {
     ED_UDP_SEND_BATCH = 64,          /* messages of one system call */
     ED_UDP_SEND_PARTS = 512,         /* datagrams in all of them */
     ED_UDP_SEGMENTS_MAX = 64,        /* datagrams of one message; older kernels take no more */
+    ED_UDP_SHARE = 4,                /* one in so many of a call is for handshakes */
+    ED_UDP_TURN = 128,               /* handshakes, and then it says once that nothing has come */
     ED_UDP_RETRIES = 4,              /* of a call that met old news of a datagram sent before */
     ED_UDP_ERRORS_PER_DRAIN = 256,   /* pieces of news taken at once */
 };
 
-/** What to do without, although the system may have it. */
 typedef struct ed_udp_options {
+    bool split; /* handshakes apart from packets, where the system has it */
+    /* What to do without, although the system may have it: */
     bool no_segmentation; /* UDP_SEGMENT */
     bool no_coalescing;   /* UDP_GRO */
     bool no_batching;     /* sendmmsg, recvmmsg */
@@ -32,7 +41,7 @@ typedef struct ed_udp_options {
  * @param allocator copied.
  * @param bind "HOST:PORT"; ":PORT" for both families, or IPv4 alone on a machine without IPv6;
  * NULL for any port of both. Resolving a name blocks.
- * @param options NULL: do without nothing.
+ * @param options NULL: one queue, and do without nothing.
  * @return EDDY_OK; EDDY_EADDRESS (also for a name without an address), EDDY_EINUSE, EDDY_EPERM,
  * EDDY_ENOADDR, EDDY_ESYSTEM or EDDY_ENOMEM, with `*socket` untouched.
  */

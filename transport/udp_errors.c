@@ -65,7 +65,7 @@ static size_t count_news(ed_udp *udp, struct msghdr *message)
     return count;
 }
 
-size_t ed_udp_drain_errors(ed_udp *udp)
+static size_t drain_socket(ed_udp *udp, int fd)
 {
     size_t count = 0;
 
@@ -73,12 +73,23 @@ size_t ed_udp_drain_errors(ed_udp *udp)
         ed_udp_control control;
         // The datagram that it is about would come along: there is no part to hold it.
         struct msghdr message = {.msg_control = &control, .msg_controllen = sizeof control};
-        ssize_t got = recvmsg(udp->fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT);
+        ssize_t got = recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT);
         if (got < 0 && errno != EINTR)
             break;
         if (got >= 0)
             count += count_news(udp, &message);
     }
+    return count;
+}
+
+size_t ed_udp_drain_errors(ed_udp *udp)
+{
+    size_t count = 0;
+
+    // News of what the first has sent may come to either of two that share a port.
+    for (size_t i = 0; i < ED_UDP_QUEUE_COUNT; i++)
+        if (udp->fds[i] >= 0)
+            count += drain_socket(udp, udp->fds[i]);
     return count;
 }
 #else

@@ -13,7 +13,7 @@
 enum {
     ADDRESSES_MAX = 8, /* of the name to bind to */
     HOST_SIZE = 2,     /* enough to see that there is none */
-    INBOX_SIZE = ED_UDP_RECEIVE_BATCH * ED_UDP_RECEIVE_SIZE,
+    BUFFERS_SIZE = ED_UDP_RECEIVE_BATCH * ED_UDP_RECEIVE_SIZE,
 };
 
 /** Where to bind: the first of these that the machine has. */
@@ -105,57 +105,84 @@ static void set_options6(int fd)
 }
 
 /** Asks for what makes the socket fast or well informed. It works without each of them. */
-static void set_options(ed_udp *udp, const ed_udp_options *options)
+static void set_options(ed_udp *udp, int fd, const ed_udp_options *options)
 {
-    (void)set_option(udp->fd, SOL_SOCKET, SO_RCVBUF, ED_UDP_KERNEL_BUFFER);
-    (void)set_option(udp->fd, SOL_SOCKET, SO_SNDBUF, ED_UDP_KERNEL_BUFFER);
-    set_options4(udp->fd);
+    (void)set_option(fd, SOL_SOCKET, SO_RCVBUF, ED_UDP_KERNEL_BUFFER);
+    (void)set_option(fd, SOL_SOCKET, SO_SNDBUF, ED_UDP_KERNEL_BUFFER);
+    set_options4(fd);
     if (udp->ipv6)
-        set_options6(udp->fd);
+        set_options6(fd);
 #if defined(__linux__)
     udp->stats.batching = !options->no_batching;
 #endif
 #if defined(UDP_SEGMENT)
     // Size 0: every message says its own. This asks only whether the kernel knows of it.
     udp->stats.segmentation =
-        !options->no_segmentation && set_option(udp->fd, IPPROTO_UDP, UDP_SEGMENT, 0);
+        !options->no_segmentation && set_option(fd, IPPROTO_UDP, UDP_SEGMENT, 0);
 #endif
 #if defined(UDP_GRO)
-    udp->stats.coalescing = !options->no_coalescing && set_option(udp->fd, IPPROTO_UDP, UDP_GRO, 1);
+    udp->stats.coalescing = !options->no_coalescing && set_option(fd, IPPROTO_UDP, UDP_GRO, 1);
 #endif
 }
 
 /** Binds, and learns the address that this gave. @return 0 or an errno. */
-static int bind_socket(ed_udp *udp, const eddy_address *address, bool both_families)
+static int bind_socket(ed_udp *udp, int fd, const eddy_address *address, bool both_families)
 {
     ed_udp_address os_address;
     socklen_t size = ed_udp_address_write(&os_address, address, udp->ipv6);
 
-    if (udp->ipv6 && !set_option(udp->fd, IPPROTO_IPV6, IPV6_V6ONLY, both_families ? 0 : 1))
+    if (udp->ipv6 && !set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, both_families ? 0 : 1))
         return both_families ? EAFNOSUPPORT : errno; // then IPv4 alone serves more people
-    if (bind(udp->fd, &os_address.any, size) != 0)
+    if (bind(fd, &os_address.any, size) != 0)
         return errno;
     size = sizeof os_address;
-    if (getsockname(udp->fd, &os_address.any, &size) != 0)
+    if (getsockname(fd, &os_address.any, &size) != 0)
         return errno;
     udp->local = ed_udp_address_read(&os_address.any, size);
     return 0;
+}
+
+/**
+ * Gives handshakes a socket of their own, on the same port. The first was bound alone, so that the
+ * address of another server was refused; only now may it be shared, and only by this user.
+ */
+static void open_handshakes(ed_udp *udp, bool both_families, const ed_udp_options *options)
+{
+    const int first = udp->fds[ED_UDP_PACKETS];
+    const eddy_address shared = udp->local;
+    int fd = new_socket(udp->ipv6 ? AF_INET6 : AF_INET);
+
+    if (fd < 0)
+        return;
+    set_options(udp, fd, options);
+    if (ed_udp_share_port(first, true) && ed_udp_share_port(fd, true) &&
+        bind_socket(udp, fd, &shared, both_families) == 0 && ed_udp_steer(fd)) {
+        ED_ASSERT(eddy_address_equal(&shared, &udp->local));
+        udp->fds[ED_UDP_HANDSHAKES] = fd;
+        udp->stats.split = true;
+        return;
+    }
+    (void)close(fd);
+    (void)ed_udp_share_port(first, false);
 }
 
 static eddy_status open_target(ed_udp *udp, const eddy_address *address, bool both_families,
                                const ed_udp_options *options)
 {
     udp->ipv6 = address->family == EDDY_FAMILY_IPV6;
-    udp->fd = new_socket(udp->ipv6 ? AF_INET6 : AF_INET);
-    if (udp->fd < 0)
+    int fd = new_socket(udp->ipv6 ? AF_INET6 : AF_INET);
+    if (fd < 0)
         return status_of(errno);
-    set_options(udp, options); // before the first datagram can come
-    int error = bind_socket(udp, address, both_families);
-    if (error == 0)
-        return EDDY_OK;
-    (void)close(udp->fd);
-    udp->fd = -1;
-    return status_of(error);
+    set_options(udp, fd, options); // before the first datagram can come
+    int error = bind_socket(udp, fd, address, both_families);
+    if (error != 0) {
+        (void)close(fd);
+        return status_of(error);
+    }
+    udp->fds[ED_UDP_PACKETS] = fd;
+    if (options->split)
+        open_handshakes(udp, both_families, options);
+    return EDDY_OK;
 }
 
 static eddy_status open_first(ed_udp *udp, const bind_targets *targets,
@@ -173,26 +200,31 @@ static void destroy(ed_udp *udp)
 {
     eddy_allocator allocator = udp->allocator;
 
-    if (udp->fd >= 0)
-        (void)close(udp->fd);
-    ed_alloc_free(&allocator, udp->inbox.buffers, INBOX_SIZE);
+    for (size_t i = 0; i < ED_UDP_QUEUE_COUNT; i++) {
+        if (udp->fds[i] >= 0)
+            (void)close(udp->fds[i]);
+        ed_alloc_free(&allocator, udp->inboxes[i].buffers, BUFFERS_SIZE);
+    }
     ed_alloc_free(&allocator, udp, sizeof *udp);
 }
 
-static ed_udp *create(const eddy_allocator *allocator)
+static ed_udp *create(const eddy_allocator *allocator, size_t queues)
 {
     ed_udp *udp = ed_alloc_zeroed(allocator, sizeof *udp);
     if (udp == NULL)
         return NULL;
-    udp->fd = -1;
     udp->allocator = *allocator;
-    // Not zeroed: most of these pages are never touched, and so never take up memory.
-    udp->inbox.buffers = allocator->allocate(allocator->context, INBOX_SIZE);
-    if (udp->inbox.buffers == NULL) {
-        destroy(udp);
-        return NULL;
+    for (size_t i = 0; i < ED_UDP_QUEUE_COUNT; i++)
+        udp->fds[i] = -1;
+    for (size_t i = 0; i < queues; i++) {
+        // Not zeroed: most of these pages are never touched, and so never take up memory.
+        udp->inboxes[i].buffers = allocator->allocate(allocator->context, BUFFERS_SIZE);
+        if (udp->inboxes[i].buffers == NULL) {
+            destroy(udp);
+            return NULL;
+        }
+        ed_udp_inbox_init(&udp->inboxes[i]);
     }
-    ed_udp_inbox_init(udp);
     return udp;
 }
 
@@ -206,17 +238,20 @@ static void wait_for(void *context, int wake_fd, bool want_send, uint64_t timeou
 {
     ed_udp *udp = context;
     short events = want_send ? POLLIN | POLLOUT : POLLIN;
-    struct pollfd fds[] = {{.fd = udp->fd, .events = events}, {.fd = wake_fd, .events = POLLIN}};
+    struct pollfd fds[] = {{.fd = udp->fds[ED_UDP_PACKETS], .events = events},
+                           {.fd = udp->fds[ED_UDP_HANDSHAKES], .events = POLLIN},
+                           {.fd = wake_fd, .events = POLLIN}}; // negative ones are passed over
     const struct timespec timeout = {
         .tv_sec =
             (time_t)ed_min_u64(timeout_ns / ED_NS_PER_S, INT32_MAX), // time_t may have 32 bits
         .tv_nsec = (long)(timeout_ns % ED_NS_PER_S),
     };
 
-    if (ed_udp_inbox_waiting(udp))
-        return; // the kernel knows nothing of these
+    for (size_t i = 0; i < ED_UDP_QUEUE_COUNT; i++)
+        if (ed_udp_inbox_waiting(&udp->inboxes[i]))
+            return; // the kernel knows nothing of these
     int ready = ppoll(fds, ED_COUNT(fds), timeout_ns == ED_NEVER_NS ? NULL : &timeout, NULL);
-    if (ready > 0 && (fds[0].revents & POLLERR) != 0)
+    if (ready > 0 && ((fds[0].revents | fds[1].revents) & POLLERR) != 0)
         (void)ed_udp_drain_errors(udp); // else it would be ready for ever
 }
 
@@ -241,10 +276,11 @@ eddy_status ed_udp_open(eddy_socket *socket, const eddy_allocator *allocator, co
     eddy_status status = find_targets(&targets, bind);
     if (status != EDDY_OK)
         return status;
-    ed_udp *udp = create(allocator);
+    options = options == NULL ? &all : options;
+    ed_udp *udp = create(allocator, options->split ? ED_UDP_QUEUE_COUNT : 1);
     if (udp == NULL)
         return EDDY_ENOMEM;
-    status = open_first(udp, &targets, options == NULL ? &all : options);
+    status = open_first(udp, &targets, options);
     if (status != EDDY_OK) {
         destroy(udp);
         return status;

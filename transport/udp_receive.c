@@ -6,10 +6,8 @@
 
 #include "core/addr.h"
 
-void ed_udp_inbox_init(ed_udp *udp)
+void ed_udp_inbox_init(ed_udp_inbox *inbox)
 {
-    ed_udp_inbox *inbox = &udp->inbox;
-
     ED_ASSERT(inbox->buffers != NULL);
     for (size_t i = 0; i < ED_UDP_RECEIVE_BATCH; i++) {
         inbox->parts[i] = (struct iovec){.iov_base = inbox->buffers + i * ED_UDP_RECEIVE_SIZE,
@@ -21,15 +19,15 @@ void ed_udp_inbox_init(ed_udp *udp)
     }
 }
 
-bool ed_udp_inbox_waiting(const ed_udp *udp)
+bool ed_udp_inbox_waiting(const ed_udp_inbox *inbox)
 {
-    return udp->inbox.at < udp->inbox.count;
+    return inbox->at < inbox->count;
 }
 
 /** @return how many messages came, or -1 and errno. */
-static int receive_messages(ed_udp *udp)
+static int receive_messages(ed_udp *udp, ed_udp_queue queue)
 {
-    ed_udp_inbox *inbox = &udp->inbox;
+    ed_udp_inbox *inbox = &udp->inboxes[queue];
 
     for (size_t i = 0; i < ED_UDP_RECEIVE_BATCH; i++) { // the last call has changed these
         inbox->messages[i].msg_hdr.msg_namelen = sizeof inbox->remotes[i];
@@ -39,9 +37,9 @@ static int receive_messages(ed_udp *udp)
     udp->stats.received_calls++;
 #if defined(__linux__)
     if (udp->stats.batching)
-        return recvmmsg(udp->fd, inbox->messages, ED_UDP_RECEIVE_BATCH, MSG_DONTWAIT, NULL);
+        return recvmmsg(udp->fds[queue], inbox->messages, ED_UDP_RECEIVE_BATCH, MSG_DONTWAIT, NULL);
 #endif
-    ssize_t size = recvmsg(udp->fd, &inbox->messages[0].msg_hdr, MSG_DONTWAIT);
+    ssize_t size = recvmsg(udp->fds[queue], &inbox->messages[0].msg_hdr, MSG_DONTWAIT);
     if (size < 0)
         return -1;
     inbox->messages[0].msg_len = (unsigned)size;
@@ -49,17 +47,19 @@ static int receive_messages(ed_udp *udp)
 }
 
 /** Fills the inbox anew. @return false when nothing has come. */
-static bool fetch(ed_udp *udp)
+static bool fetch(ed_udp *udp, ed_udp_queue queue)
 {
-    ED_ASSERT(!ed_udp_inbox_waiting(udp));
+    ed_udp_inbox *inbox = &udp->inboxes[queue];
+
+    ED_ASSERT(!ed_udp_inbox_waiting(inbox));
     for (size_t tries = 0; tries < ED_UDP_RETRIES; tries++) {
-        int got = receive_messages(udp);
+        int got = receive_messages(udp, queue);
         if (got > 0) {
             ED_ASSERT(got <= ED_UDP_RECEIVE_BATCH);
-            udp->inbox.count = (size_t)got;
-            udp->inbox.at = 0;
-            udp->inbox.offset = 0;
-            udp->inbox.segment = 0;
+            inbox->count = (size_t)got;
+            inbox->at = 0;
+            inbox->offset = 0;
+            inbox->segment = 0;
             return true;
         }
         if (got == 0 || errno == EAGAIN || errno == EWOULDBLOCK)
@@ -115,9 +115,8 @@ static void read_note6(eddy_datagram *common, const struct cmsghdr *note, uint16
 }
 
 /** Reads what came with the message that is next. @return false if it is no use. */
-static bool open_message(ed_udp *udp)
+static bool open_message(ed_udp *udp, ed_udp_inbox *inbox)
 {
-    ed_udp_inbox *inbox = &udp->inbox;
     ed_udp_message *message = &inbox->messages[inbox->at];
     struct msghdr *header = &message->msg_hdr;
 
@@ -154,13 +153,11 @@ static void next_message(ed_udp_inbox *inbox)
 }
 
 /** Hands out one datagram. @return false when the inbox is empty. */
-static bool take_datagram(ed_udp *udp, eddy_datagram *datagram)
+static bool take_datagram(ed_udp *udp, ed_udp_inbox *inbox, eddy_datagram *datagram)
 {
-    ed_udp_inbox *inbox = &udp->inbox;
-
-    while (ed_udp_inbox_waiting(udp) && inbox->segment == 0 && !open_message(udp))
+    while (ed_udp_inbox_waiting(inbox) && inbox->segment == 0 && !open_message(udp, inbox))
         next_message(inbox);
-    if (!ed_udp_inbox_waiting(udp))
+    if (!ed_udp_inbox_waiting(inbox))
         return false;
 
     size_t whole = inbox->messages[inbox->at].msg_len;
@@ -176,17 +173,34 @@ static bool take_datagram(ed_udp *udp, eddy_datagram *datagram)
     return true;
 }
 
-size_t ed_udp_receive(void *context, eddy_datagram *datagrams, size_t count)
+static size_t receive_from(ed_udp *udp, ed_udp_queue queue, eddy_datagram *datagrams, size_t count)
 {
-    ed_udp *udp = context;
+    ed_udp_inbox *inbox = &udp->inboxes[queue];
     size_t taken = 0;
 
     // The buffers are filled anew only when nothing of them is handed out by this very call.
     while (taken == 0 && count > 0) {
-        if (!ed_udp_inbox_waiting(udp) && !fetch(udp))
+        if (!ed_udp_inbox_waiting(inbox) && !fetch(udp, queue))
             return 0;
-        while (taken < count && take_datagram(udp, &datagrams[taken]))
+        while (taken < count && take_datagram(udp, inbox, &datagrams[taken]))
             taken++;
     }
     return taken;
+}
+
+size_t ed_udp_receive(void *context, eddy_datagram *datagrams, size_t count)
+{
+    ed_udp *udp = context;
+
+    if (!udp->stats.split)
+        return receive_from(udp, ED_UDP_PACKETS, datagrams, count);
+    size_t packets = receive_from(udp, ED_UDP_PACKETS, datagrams, count - count / ED_UDP_SHARE);
+    size_t handshakes_max =
+        packets > 0 ? packets / 2 + 1 : (count + ED_UDP_SHARE - 1) / ED_UDP_SHARE;
+    if (packets == 0 && udp->turn >= ED_UDP_TURN)
+        handshakes_max = 0; // and so 0 in all: what came before is to be served first
+    size_t handshakes = receive_from(udp, ED_UDP_HANDSHAKES, datagrams + packets,
+                                     ed_min_size(count - packets, handshakes_max));
+    udp->turn = packets + handshakes > 0 ? udp->turn + handshakes : 0;
+    return packets + handshakes;
 }

@@ -139,9 +139,11 @@ static int send_messages(ed_udp *udp)
     udp->stats.sent_calls++;
 #if defined(__linux__)
     if (udp->stats.batching)
-        return sendmmsg(udp->fd, outbox->messages, (unsigned)outbox->count, MSG_DONTWAIT);
+        return sendmmsg(udp->fds[ED_UDP_PACKETS], outbox->messages, (unsigned)outbox->count,
+                        MSG_DONTWAIT);
 #endif
-    return sendmsg(udp->fd, &outbox->messages[0].msg_hdr, MSG_DONTWAIT) < 0 ? -1 : 1;
+    return sendmsg(udp->fds[ED_UDP_PACKETS], &outbox->messages[0].msg_hdr, MSG_DONTWAIT) < 0 ? -1
+                                                                                             : 1;
 }
 
 static void count_sent(ed_udp *udp, batch *b, size_t messages)

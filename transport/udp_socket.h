@@ -52,21 +52,39 @@ typedef struct ed_udp_outbox {
     size_t count; /* of messages */
 } ed_udp_outbox;
 
+/** What waits for us, by its first byte: the order in which the sockets are bound, and steered. */
+typedef enum ed_udp_queue {
+    ED_UDP_PACKETS, /* and all that is no handshake; everything where there is no other queue */
+    ED_UDP_HANDSHAKES,
+    ED_UDP_QUEUE_COUNT,
+} ed_udp_queue;
+
 typedef struct ed_udp {
-    int fd;
-    bool ipv6; /* the socket's own family; it may carry both */
+    int fds[ED_UDP_QUEUE_COUNT]; /* by queue; the first sends; -1: there is none */
+    bool ipv6;                   /* the sockets' own family; they may carry both */
+    size_t turn;                 /* handshakes handed out since a call of `receive` returned 0 */
     eddy_address local;
     eddy_allocator allocator;
     eddy_socket_stats stats;
-    ed_udp_inbox inbox;
+    ed_udp_inbox inboxes[ED_UDP_QUEUE_COUNT];
     ed_udp_outbox outbox;
 } ed_udp;
 
-/** Readies the parts of the inbox that never change. */
-void ed_udp_inbox_init(ed_udp *udp);
+/** Readies the parts of an inbox that never change; its buffers are there. */
+void ed_udp_inbox_init(ed_udp_inbox *inbox);
 
 /** Whether datagrams that have come wait to be handed out. */
-bool ed_udp_inbox_waiting(const ed_udp *udp);
+bool ed_udp_inbox_waiting(const ed_udp_inbox *inbox);
+
+/**
+ * Says whether sockets of this user may share the socket's port. Before both have said so, bound or
+ * not yet, neither may. @return false if the system does not know of it.
+ */
+bool ed_udp_share_port(int fd, bool shares);
+
+/** Steers what comes to two sockets that share a port to the one or the other, by its first byte.
+ */
+EDDY_MUST_CHECK bool ed_udp_steer(int fd);
 
 /** eddy_socket's `receive` and `send`. */
 size_t ed_udp_receive(void *context, eddy_datagram *datagrams, size_t count);

@@ -15,6 +15,7 @@
 #include "core/base.h"
 #include "core/reader.h"
 #include "core/seq.h"
+#include "tests/support/keys.h"
 #include "transport/frame.h"
 #include "transport/handshake.h"
 #include "transport/packet.h"
@@ -30,6 +31,7 @@ enum {
     POLLS_MAX = 200,  /* at one point in time; more is a spin */
     CONNECTIONS_MAX = 4,
     BUDGET_SIZE = 64 * 1024,
+    RECEIVE_SIZE = 160 * 1024, /* no more than five connections ask for */
     MEMORY_MAX = 4 * 1024 * 1024,
     EVENTS_KEPT = 8,             /* messages that the program has not released */
     PEER_CREDIT = 20 * 1024,     /* that a peer grants at first, */
@@ -465,7 +467,7 @@ static void program_dials(uint8_t index)
     eddy_address address = address_of(index);
     eddy_connection connection;
 
-    if (eddy_connect_address(run.manager, &address, &connection) == EDDY_OK) {
+    if (eddy_connect_address(run.manager, &address, ed_test_options(), &connection) == EDDY_OK) {
         run.known_count++;
         run.connections[run.connection_next++ % CONNECTIONS_MAX] = connection;
     }
@@ -601,6 +603,7 @@ static void begin(bool asks)
     run.asks = asks;
     ed_counting_alloc_init(&run.memory, NULL);
     config.accept = true;
+    config.secret_key = ed_test_secret();
     config.ask = asks;
     config.pump = false;
     config.max_connections = 3; /* one fewer than would come */
@@ -608,7 +611,7 @@ static void begin(bool asks)
     config.max_outgoing = 2;
     config.max_message_size = MESSAGE_MAX;
     config.send_budget = BUDGET_SIZE;
-    config.receive_budget = BUDGET_SIZE;
+    config.receive_budget = RECEIVE_SIZE;
     config.unreliable_budget = BUDGET_SIZE;
     config.allocator = &run.memory.allocator;
     config.entropy = &entropy;

@@ -12,7 +12,9 @@
 #include "core/alloc.h"
 #include "core/base.h"
 #include "core/reader.h"
+#include "tests/support/keys.h"
 #include "tests/support/talk.h"
+#include "transport/nonce.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -300,6 +302,7 @@ static void open_end(struct end *end)
     eddy_config config = eddy_config_default();
 
     config.accept = end == &run.ends[1];
+    config.secret_key = config.accept ? ed_test_secret() : NULL;
     config.pump = false;
     config.max_connections = config.accept ? 2 : 0;
     config.max_outgoing = 1;
@@ -331,13 +334,15 @@ static void let_all_come(void)
 static void begin(void)
 {
     memset(&run, 0, sizeof(run));
+    ed_nonce_forget();
     run.now_ns = ED_NS_PER_S;
     ed_counting_alloc_init(&run.memory, NULL);
     for (size_t i = 0; i < ENDS; i++)
         open_end(&run.ends[i]);
     eddy_address server = address_of(&run.ends[1]);
     eddy_connection connection;
-    eddy_status status = eddy_connect_address(run.ends[0].manager, &server, &connection);
+    eddy_status status =
+        eddy_connect_address(run.ends[0].manager, &server, ed_test_options(), &connection);
     ED_ASSERT(status == EDDY_OK);
     for (size_t i = 0; i < ENDS; i++)
         poll_end(&run.ends[i]);

@@ -11,6 +11,7 @@
 #include "core/alloc.h"
 #include "core/base.h"
 #include "sim/world.h"
+#include "tests/support/keys.h"
 #include "transport/limits.h"
 
 enum {
@@ -188,6 +189,7 @@ static inline eddy_config bed_server_config(void)
     eddy_config config = bed_client_config();
 
     config.accept = true;
+    config.secret_key = ed_test_secret();
     return config;
 }
 
@@ -258,8 +260,10 @@ static inline void bed_touch(const struct bed_node *node)
 /** Dials. */
 static inline void bed_dial(struct bed_node *from, const struct bed_node *to)
 {
-    CHECK_EQ(from->bed->name, eddy_connect_address(from->manager, &to->address, &from->connection),
-             EDDY_OK);
+    CHECK_EQ(
+        from->bed->name,
+        eddy_connect_address(from->manager, &to->address, ed_test_options(), &from->connection),
+        EDDY_OK);
     bed_touch(from);
 }
 

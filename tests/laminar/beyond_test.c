@@ -284,9 +284,9 @@ static void a_restarted_server_is_noticed(void **state)
     bed_crash(server);
     bed_start(server);
     bed_send(client, EDDY_RELIABLE_ORDERED, 0, SMALL, UNHEARD);
-    bed_run_ms(&the_bed, client->config.idle_timeout_ms);
+    bed_run_ms(&the_bed, 1000); // far less than the idle timeout
     CHECK_EQ("told", client->count[EDDY_DISCONNECTED], 1);
-    CHECK_EQ("why", client->end.end, EDDY_END_IDLE);
+    CHECK_EQ("why", client->end.end, EDDY_END_FORGOTTEN);
     CHECK_EQ("and what did not arrive", client->end.undelivered, UNHEARD);
     bed_check_in_order("the new server has none of it", server, 5);
 
@@ -318,16 +318,24 @@ static size_t forge(const struct bed_thief *seen, uint64_t number, const uint8_t
 
 enum { FORGERIES = 64, FORGED_NUMBER = 100 };
 
+/** Without the key for the header a forger does not even know what number he says. */
+static uint64_t dropped(const struct bed_node *node)
+{
+    eddy_stats stats = bed_stats(node);
+
+    return stats.dropped_forged + stats.dropped_malformed + stats.dropped_replayed;
+}
+
 static void send_forgeries(const struct bed_node *from, const struct bed_node *to,
                            const struct bed_thief *seen, const uint8_t *frames, size_t size)
 {
     uint8_t data[ED_DATAGRAM_SIZE];
-    uint64_t before = bed_stats(to).dropped_forged;
+    uint64_t before = dropped(to);
 
     for (uint64_t n = 0; n < FORGERIES; n++)
         bed_inject(from, to, data, forge(seen, FORGED_NUMBER + n, frames, size, data));
     bed_run_ms(&the_bed, 2);
-    CHECK_EQ("forged", bed_stats(to).dropped_forged, before + FORGERIES);
+    CHECK_EQ("dropped", dropped(to), before + FORGERIES);
 }
 
 /** One of them stops laminar's ordered stream for ever. */
@@ -412,8 +420,8 @@ static size_t make_initiate(uint8_t *data, ed_rng *rng)
     memset(data, 0, 16);
     data[0] = ED_FORM_INITIATE;
     data[1] = ED_PROTOCOL_VERSION;
-    data[5] = ED_MODE_PLAIN;
-    data[6] = 1 << 7;
+    data[5] = ED_MODE_PINNED;
+    data[6] = 1 << ED_AEAD_CHACHA20;
     return ED_INITIATE_SIZE;
 }
 
@@ -445,12 +453,13 @@ static void a_flood_from_made_up_addresses_leaves_nothing_behind(void **state)
     static const struct {
         const char *name;
         size_t (*make)(uint8_t *data, ed_rng *rng);
+        uint64_t times; /* more must come than go back */
     } rows[] = {
-        {"one byte", make_byte},
-        {"noise", make_noise},
-        {"laminar", make_laminar},
-        {"packets of no connection", make_packet},
-        {"cookies of nobody", make_initiate},
+        {"one byte", make_byte, 20},
+        {"noise", make_noise, 20},
+        {"laminar", make_laminar, 20},
+        {"packets of no connection", make_packet, 1}, // a reset is shorter than its cause
+        {"cookies of nobody", make_initiate, 20},
     };
 
     (void)state;
@@ -462,7 +471,8 @@ static void a_flood_from_made_up_addresses_leaves_nothing_behind(void **state)
         flood(server, rows[i].make);
         CHECK_EQ(rows[i].name, server->memory.calls, calls);
         CHECK_EQ(rows[i].name, server->event_count, 0);
-        CHECK(rows[i].name, bed_stats(server).sent_bytes * 20 < bed_stats(server).received_bytes);
+        CHECK(rows[i].name,
+              bed_stats(server).sent_bytes * rows[i].times < bed_stats(server).received_bytes);
 
         struct bed_node *client = bed_add(&the_bed, bed_client_config());
         bed_dial(client, server);

@@ -5,6 +5,7 @@
 
 #include "core/thread.h"
 #include "sim/conditioner.h"
+#include "tests/support/keys.h"
 #include "transport/udp.h"
 
 enum {
@@ -37,6 +38,7 @@ static void open_server(struct peer *server)
 
     config.bind = "127.0.0.1:0";
     config.accept = true;
+    config.secret_key = ed_test_secret();
     open_peer(server, config);
 }
 
@@ -50,7 +52,10 @@ static void dial(struct peer *client, const struct peer *server)
 {
     eddy_address address = eddy_local_address(server->manager);
 
-    CHECK_EQ("dial", eddy_connect_address(client->manager, &address, &client->connection), EDDY_OK);
+    CHECK_EQ(
+        "dial",
+        eddy_connect_address(client->manager, &address, ed_test_options(), &client->connection),
+        EDDY_OK);
 }
 
 static void connect_peer(struct peer *client, const struct peer *server)

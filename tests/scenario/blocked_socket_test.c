@@ -2,6 +2,7 @@
 #include "core/addr.h"
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
+#include "tests/support/keys.h"
 #include "transport/manager.h"
 
 enum {
@@ -82,7 +83,8 @@ static void dial(uint32_t count)
     eddy_connection handle = 0;
 
     for (uint32_t i = 0; i < count; i++, to.port++)
-        CHECK_EQ("dial", eddy_connect_address(node.manager, &to, &handle), EDDY_OK);
+        CHECK_EQ("dial", eddy_connect_address(node.manager, &to, ed_test_options(), &handle),
+                 EDDY_OK);
 }
 
 /** Takes what has come, which must be ends of that kind. @return how many. */
@@ -191,7 +193,8 @@ static eddy_connection open_connected(const char *name)
     whole = &behind;
     is_blocked = false;
     ed_world_attach(cluster.world, host, run, &node);
-    CHECK_EQ(name, eddy_connect_address(node.manager, &server->address, &handle), EDDY_OK);
+    CHECK_EQ(name, eddy_connect_address(node.manager, &server->address, ed_test_options(), &handle),
+             EDDY_OK);
     ed_cluster_run_for(&cluster, ED_NS_PER_S);
     CHECK_EQ(name, eddy_next(node.manager, &event, 0), EDDY_OK);
     CHECK_EQ(name, event.type, EDDY_CONNECTED);
@@ -281,6 +284,45 @@ static void when_there_is_room_again_it_goes_on(void **state)
     close_connected(EDDY_OK);
 }
 
+/** A message that is to leave now or never does not wait for the socket. */
+static void now_or_never_is_not_later(void **state)
+{
+    const struct {
+        const char *name;
+        size_t before; /* messages that the socket is found to be full with */
+        size_t hasty;
+    } rows[] = {
+        {"the socket is full", 1, 1},
+        {"and so is what waits for it", 1000, 1},
+        {"many", 1, 200},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        eddy_connection handle = open_connected(rows[i].name);
+        eddy_send_options options = {.now_or_never = true, .receipt = 1};
+        eddy_event event;
+        cluster.nodes[0].is_reading = false;
+        send_many(handle, rows[i].before);
+        ed_cluster_run_for(&cluster, 100 * ED_NS_PER_MS);
+        for (size_t n = 0; n < rows[i].hasty; n++)
+            CHECK_EQ(rows[i].name,
+                     eddy_send_with(node.manager, handle, EDDY_UNRELIABLE, 0, "now", 3, &options),
+                     EDDY_OK);
+        ed_world_touch(cluster.world, host);
+        ed_cluster_run_for(&cluster, ED_NS_PER_MS);
+        for (size_t n = 0; n < rows[i].hasty; n++) {
+            CHECK_EQ(rows[i].name, eddy_next(node.manager, &event, 0), EDDY_OK);
+            CHECK_EQ(rows[i].name, event.type, EDDY_RECEIPT);
+            CHECK_EQ(rows[i].name, event.receipt.outcome, EDDY_OUTCOME_LOST);
+        }
+        is_blocked = false;
+        ed_cluster_run_for(&cluster, ED_NS_PER_S);
+        CHECK_EQ(rows[i].name, ed_node_stats(&cluster.nodes[0]).messages_delivered, rows[i].before);
+        close_connected(EDDY_EAGAIN);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +331,7 @@ int main(void)
         cmocka_unit_test(a_shutdown_ends_what_was_connected),
         cmocka_unit_test(silence_ends_what_was_connected),
         cmocka_unit_test(when_there_is_room_again_it_goes_on),
+        cmocka_unit_test(now_or_never_is_not_later),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include "core/addr.h"
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
+#include "tests/support/keys.h"
 #include "transport/limits.h"
 
 enum {
@@ -376,7 +377,9 @@ static void after_shutdown_nothing_is_accepted(void **state)
     CHECK_EQ("send", ed_node_send(client, end_of(1), EDDY_RELIABLE_ORDERED, 0), EDDY_ECLOSED);
     CHECK_EQ("disconnect", eddy_disconnect(client->manager, end_of(1)->handle, 0, "no", 0),
              EDDY_ECLOSED);
-    CHECK_EQ("connect", eddy_connect_address(client->manager, &cluster.nodes[0].address, &handle),
+    CHECK_EQ("connect",
+             eddy_connect_address(client->manager, &cluster.nodes[0].address, ed_test_options(),
+                                  &handle),
              EDDY_ECLOSED);
     CHECK_EQ("connect", handle, 0);
     ed_cluster_run_for(&cluster, DRAIN_S * ED_NS_PER_S);

@@ -78,8 +78,7 @@ static void an_hour_unread_costs_the_budgets(void **state)
     (void)state;
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
         eddy_config config = ed_cluster_server_config();
-        config.max_connections = 2;
-        config.max_outgoing = 1;
+        config.max_connections = config.max_outgoing = 1;
         config.max_message_size = ed_max_u64(rows[i].size, EDDY_PIECE_SIZE_MAX);
         config.send_budget = config.receive_budget = rows[i].budget;
         config.connection_send_budget = rows[i].budget;
@@ -159,7 +158,8 @@ static void what_is_kept_holds_nothing_up(void **state)
     (void)state;
     server.max_message_size = 1200;
     server.receive_budget = server.unreliable_budget = 128 * KIB;
-    server.max_connections = 12; // so that a window is as small as may be
+    server.max_connections = 5; // so that a window is as small as may be
+    server.max_outgoing = 0;
     for (size_t kept = 1; kept <= KEPT_MAX; kept++) {
         eddy_event events[KEPT_MAX + 1] = {0};
         size_t held = 0;

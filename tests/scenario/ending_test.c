@@ -1,6 +1,7 @@
 /** What is said at the end of a connection: the first word stays, and what was accepted leaves. */
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
+#include "tests/support/keys.h"
 
 enum {
     SETTLE_MS = 500,
@@ -104,6 +105,7 @@ static eddy_manager *open_on_loopback(bool accept)
 
     config.bind = "127.0.0.1:0";
     config.accept = accept;
+    config.secret_key = ed_test_secret();
     CHECK_EQ("open", eddy_open(&manager, &config), EDDY_OK);
     return manager;
 }
@@ -118,7 +120,7 @@ static void nor_does_a_close(void **state)
     eddy_event event;
 
     (void)state;
-    CHECK_EQ("dial", eddy_connect_address(client, &address, &handle), EDDY_OK);
+    CHECK_EQ("dial", eddy_connect_address(client, &address, ed_test_options(), &handle), EDDY_OK);
     CHECK_EQ("client", eddy_await(client, EDDY_CONNECTED, &event, AWAIT_MS), EDDY_OK);
     CHECK_EQ("send", eddy_send(client, handle, EDDY_RELIABLE_ORDERED, 0, "x", 1), EDDY_OK);
     CHECK_EQ("end", eddy_disconnect(client, handle, CODE, reason, AWAIT_MS), EDDY_OK);

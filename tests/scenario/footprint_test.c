@@ -10,6 +10,7 @@
 #include "core/alloc.h"
 #include "core/base.h"
 #include "tests/support/check.h"
+#include "tests/support/keys.h"
 #include "tests/support/seeds.h"
 #include "transport/conn.h"
 
@@ -81,6 +82,7 @@ static void serve(int fd, uint64_t count)
     ed_counting_alloc_init(&memory, NULL);
     config.bind = "127.0.0.1:0";
     config.accept = true;
+    config.secret_key = ed_test_secret();
     config.max_outgoing = 0;
     config.max_connections = (uint32_t)count + AT_ONCE;
     config.idle_timeout_ms = 0;
@@ -130,7 +132,8 @@ static void connect_some(size_t first, const eddy_address *server)
     for (size_t i = first; i < first + AT_ONCE; i++) {
         eddy_connection connection = 0;
         CHECK_EQ("open", eddy_open(&clients[i], &config), EDDY_OK);
-        CHECK_EQ("dial", eddy_connect_address(clients[i], server, &connection), EDDY_OK);
+        CHECK_EQ("dial", eddy_connect_address(clients[i], server, ed_test_options(), &connection),
+                 EDDY_OK);
     }
     for (int ms = 0; connected < AT_ONCE && ms < WAIT_MS; ms++) {
         poll_all(first + AT_ONCE);

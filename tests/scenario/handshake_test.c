@@ -2,6 +2,7 @@
 #include "core/addr.h"
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
+#include "tests/support/keys.h"
 #include "transport/handshake.h"
 #include "transport/packet.h"
 
@@ -457,9 +458,10 @@ static void strangers_cost_no_memory_and_amplify_nothing(void **state)
     eddy_config server_config = ed_cluster_server_config();
     eddy_address at = ed_addr_ipv4(172, 16, 0, 1, 1024);
     ed_hello hello = {.version = ED_PROTOCOL_VERSION,
-                      .mode = ED_MODE_PLAIN,
+                      .mode = ED_MODE_PINNED,
                       .version_count = 1,
                       .versions = {ED_PROTOCOL_VERSION}};
+    ed_greeting_key greeting = ed_greeting_key_of(ed_test_public()->bytes);
     replies r = {0};
     eddy_socket socket;
 
@@ -474,10 +476,10 @@ static void strangers_cost_no_memory_and_amplify_nothing(void **state)
     for (uint32_t i = 0; i < SPOOFED; i++) {
         uint8_t data[ED_HELLO_SIZE];
         eddy_datagram datagram = {.remote = server->address, .data = data, .size = sizeof(data)};
-        at = ed_addr_ipv4(172, 16, (uint8_t)(i >> 8), (uint8_t)i, (uint16_t)(1024 + i));
+        at = ed_addr_ipv4(172, 16, (uint8_t)(i >> 8), (uint8_t)i, (uint16_t)(30000 + i));
         CHECK_EQ("move", ed_world_move(cluster.world, host, &at), EDDY_OK);
         hello.nonce[0] = (uint8_t)i;
-        ed_hello_write(data, &hello);
+        ed_hello_write(data, &hello, &greeting);
         CHECK_EQ("send", socket.send(socket.context, &datagram, 1), 1);
         ed_cluster_run_for(&cluster, 2 * ED_NS_PER_MS);
     }

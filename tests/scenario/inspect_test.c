@@ -1,6 +1,7 @@
 /** Looking at connections: the list of them, their state, their peer, what they have done. */
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
+#include "tests/support/keys.h"
 #include "transport/packet.h"
 
 enum { SETTLE_MS = 100, CLIENTS = 3 };
@@ -34,7 +35,8 @@ static eddy_connection dial(const ed_node *from)
 {
     eddy_connection connection = 0;
 
-    CHECK_EQ(cluster.name, eddy_connect_address(from->manager, &server->address, &connection),
+    CHECK_EQ(cluster.name,
+             eddy_connect_address(from->manager, &server->address, ed_test_options(), &connection),
              EDDY_OK);
     return connection;
 }

@@ -3,6 +3,7 @@
 
 #include "core/thread.h"
 #include "tests/support/cluster.h"
+#include "tests/support/keys.h"
 
 enum { SETTLE_MS = 100, MESSAGES = 2000 };
 
@@ -125,7 +126,8 @@ static void two_places_of_the_outgoing(void **state)
     open_pair("places");
     CHECK_EQ("one is left", eddy_connect_pair(node->manager, &c, &d), EDDY_ELIMIT);
     CHECK_EQ("none", c + d, 0);
-    CHECK_EQ("for a real one", eddy_connect_address(node->manager, &node->address, &c), EDDY_OK);
+    CHECK_EQ("for a real one",
+             eddy_connect_address(node->manager, &node->address, ed_test_options(), &c), EDDY_OK);
     CHECK_EQ("data", eddy_set_connection_data(node->manager, a, &data_of_a), EDDY_OK);
     CHECK_EQ("last words", send(b, EDDY_UNRELIABLE, "bye"), EDDY_OK);
     CHECK_EQ("end", eddy_disconnect(node->manager, a, 0, NULL, 0), EDDY_OK);

@@ -6,6 +6,7 @@
 #include "core/thread.h"
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
+#include "tests/support/keys.h"
 
 enum {
     SETTLE_MS = 100,
@@ -106,7 +107,8 @@ static eddy_connection dial(void)
 {
     eddy_connection connection = 0;
 
-    CHECK_EQ(cluster.name, eddy_connect(client->manager, "game.example:4000", &connection),
+    CHECK_EQ(cluster.name,
+             eddy_connect(client->manager, "game.example:4000", ed_test_key_text(), &connection),
              EDDY_OK);
     CHECK(cluster.name, connection != 0);
     desk.expected++;
@@ -156,7 +158,8 @@ static void send(eddy_connection connection)
 
 static void a_name_is_found(void **state)
 {
-    eddy_connect_options options = {.payload = "me", .payload_size = 2, .user_data = &cluster};
+    eddy_connect_options options = {
+        .server_key = ed_test_public(), .payload = "me", .payload_size = 2, .user_data = &cluster};
     eddy_connection connection = 0;
     eddy_address address;
 
@@ -333,7 +336,8 @@ static void numbers_ask_nobody(void **state)
     (void)state;
     open_world("numbers", false);
     (void)eddy_address_print(&server->address, host_port);
-    CHECK_EQ("connect", eddy_connect(client->manager, host_port, &connection), EDDY_OK);
+    CHECK_EQ("connect", eddy_connect(client->manager, host_port, ed_test_key_text(), &connection),
+             EDDY_OK);
     run_ms(SETTLE_MS);
     CHECK_EQ("connected", await_event(EDDY_CONNECTED).connection, connection);
     CHECK_EQ("nobody", desk.asked, 0);
@@ -358,14 +362,16 @@ static void bad_names_are_refused(void **state)
     open_world("bad", true);
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
         eddy_connection connection = 7;
-        CHECK_EQ(rows[i].host_port, eddy_connect(client->manager, rows[i].host_port, &connection),
+        CHECK_EQ(rows[i].host_port,
+                 eddy_connect(client->manager, rows[i].host_port, ed_test_key_text(), &connection),
                  rows[i].want);
         CHECK_EQ(rows[i].host_port, connection, 0);
     }
     memset(too_long, 'a', sizeof(too_long));
     memcpy(too_long + sizeof(too_long) - 6, ":4000", 6);
     eddy_connection connection = 7;
-    CHECK_EQ("too long", eddy_connect(client->manager, too_long, &connection), EDDY_EADDRESS);
+    CHECK_EQ("too long", eddy_connect(client->manager, too_long, ed_test_key_text(), &connection),
+             EDDY_EADDRESS);
     CHECK_EQ("nobody", desk.asked, 0);
     close_world();
 }
@@ -398,17 +404,20 @@ static void a_pump_is_woken(void **state)
     (void)state;
     config.bind = "127.0.0.1:0";
     config.accept = true;
+    config.secret_key = ed_test_secret();
     CHECK_EQ("server", eddy_open(&one, &config), EDDY_OK);
     config.accept = false;
     config.resolver = &resolver;
     CHECK_EQ("client", eddy_open(&two, &config), EDDY_OK);
     reset_desk(false, eddy_local_address(one));
-    CHECK_EQ("connect", eddy_connect(two, "game.example:4000", &connection), EDDY_OK);
+    CHECK_EQ("connect", eddy_connect(two, "game.example:4000", ed_test_key_text(), &connection),
+             EDDY_OK);
     CHECK_EQ("not yet", eddy_next(two, &event, 50), EDDY_EAGAIN);
     set_open(true);
     CHECK_EQ("connected", eddy_await(two, EDDY_CONNECTED, &event, LIMIT_MS), EDDY_OK);
     set_open(false);
-    CHECK_EQ("another", eddy_connect(two, "game.example:4000", &connection), EDDY_OK);
+    CHECK_EQ("another", eddy_connect(two, "game.example:4000", ed_test_key_text(), &connection),
+             EDDY_OK);
     CHECK_EQ("close", eddy_close(two, 100), EDDY_OK);
     desk.expected = 2;
     finish_desk();

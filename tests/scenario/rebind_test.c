@@ -317,6 +317,7 @@ static void a_client_that_waits_for_credit_is_found(void **state)
     server.max_message_size = EDDY_PIECE_SIZE_MAX;
     server.unreliable_budget = server.receive_budget = BUDGET;
     server.max_connections = 1;
+    server.max_outgoing = 0;
     moves = 0;
     ed_cluster_open(&cluster, "starved", 1);
     cluster.sizes = (ed_sizes){.min = 0, .max = 200};

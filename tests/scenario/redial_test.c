@@ -5,6 +5,7 @@
 #include "core/thread.h"
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
+#include "tests/support/keys.h"
 #include "tests/unit/manager_bed.h"
 
 enum {
@@ -64,7 +65,7 @@ static void an_ended_connection_does_not_block_the_next(void **state)
         {"the server closes", server_closes, EDDY_END_CLOSED_REMOTE},
         {"the client closes", client_closes, EDDY_END_CLOSED_LOCAL},
         {"both close", both_close, EDDY_END_CLOSED_LOCAL},
-        {"the server crashes", server_crashes, EDDY_END_IDLE},
+        {"the server crashes", server_crashes, EDDY_END_FORGOTTEN},
     };
     eddy_config config = ed_cluster_client_config();
 
@@ -154,7 +155,8 @@ static void messages_for_a_dial_that_failed_are_counted(void **state)
 static void check_dial(const char *name, ed_node *client, eddy_status want)
 {
     eddy_connection handle = 0;
-    eddy_status status = eddy_connect_address(client->manager, &cluster.nodes[0].address, &handle);
+    eddy_status status = eddy_connect_address(client->manager, &cluster.nodes[0].address,
+                                              ed_test_options(), &handle);
 
     CHECK_EQ(name, status, want);
     CHECK_EQ(name, handle != 0, status == EDDY_OK);
@@ -265,7 +267,7 @@ static void run_dialler(void *context)
 
     while (status != EDDY_ECLOSED && d->count < HANDLES_MAX && !d->is_stuck) {
         eddy_connection *handle = &d->handles[d->count];
-        status = eddy_connect_address(d->manager, &d->to, handle);
+        status = eddy_connect_address(d->manager, &d->to, ed_test_options(), handle);
         if (status == EDDY_OK) {
             d->count++;
             d->accepted +=

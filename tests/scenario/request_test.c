@@ -2,6 +2,7 @@
 #include "core/addr.h"
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
+#include "tests/support/keys.h"
 #include "transport/packet.h"
 #include "transport/slots.h"
 
@@ -47,7 +48,8 @@ static void open_world(const char *name, bool ask, uint32_t max_connections)
 static eddy_connection dial(const ed_node *from, const char *payload)
 {
     char host_port[EDDY_ADDRESS_TEXT_SIZE];
-    eddy_connect_options options = {.payload = payload, .payload_size = strlen(payload)};
+    eddy_connect_options options = {
+        .server_key = ed_test_public(), .payload = payload, .payload_size = strlen(payload)};
     eddy_connection connection = 0;
 
     (void)eddy_address_print(&server->address, host_port);
@@ -182,18 +184,21 @@ static void bad_payloads_are_refused(void **state)
     (void)state;
     open_world("bad payload", false, 4);
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        eddy_connect_options options = rows[i].options;
         eddy_connection connection = 7;
-        CHECK_EQ(
-            rows[i].name,
-            eddy_connect_with(client->manager, rows[i].host_port, &rows[i].options, &connection),
-            rows[i].want);
+        options.server_key = ed_test_public();
+        CHECK_EQ(rows[i].name,
+                 eddy_connect_with(client->manager, rows[i].host_port, &options, &connection),
+                 rows[i].want);
         CHECK_EQ(rows[i].name, connection, 0);
     }
     client->memory.fail_after = 0;
     eddy_connection connection = 7;
     CHECK_EQ("no memory",
              eddy_connect_with(client->manager, "10.0.0.1:1",
-                               &(eddy_connect_options){.payload = bytes, .payload_size = 256},
+                               &(eddy_connect_options){.server_key = ed_test_public(),
+                                                       .payload = bytes,
+                                                       .payload_size = 256},
                                &connection),
              EDDY_ENOMEM);
     CHECK_EQ("no memory", connection, 0);

@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0x97c07a29a4c27fd0)
+#define GOLDEN_TRACE UINT64_C(0xad37e0fab713563a)
 
 enum {
     WORLDS = 8,

@@ -1,6 +1,7 @@
 /** A server whose program does not read: whoever comes and goes, its memory stays within bounds. */
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
+#include "tests/support/keys.h"
 
 enum {
     CLIENTS = 20,
@@ -37,7 +38,9 @@ static eddy_connection dial(ed_node *client)
 {
     eddy_connection connection = 0;
 
-    CHECK_EQ("dial", eddy_connect_address(client->manager, &server_of()->address, &connection),
+    CHECK_EQ("dial",
+             eddy_connect_address(client->manager, &server_of()->address, ed_test_options(),
+                                  &connection),
              EDDY_OK);
     CHECK_EQ("send",
              eddy_send(client->manager, connection, EDDY_RELIABLE_ORDERED, 0, &client->address,

@@ -1,6 +1,7 @@
 /** The program's own pointers: of a manager, of a connection, and in every event. */
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
+#include "tests/support/keys.h"
 
 enum { SETTLE_MS = 100 };
 
@@ -33,7 +34,7 @@ static void open_world(const char *name)
 static eddy_connection dial(void *user_data)
 {
     char host_port[EDDY_ADDRESS_TEXT_SIZE];
-    eddy_connect_options options = {.user_data = user_data};
+    eddy_connect_options options = {.server_key = ed_test_public(), .user_data = user_data};
     eddy_connection connection = 0;
 
     (void)eddy_address_print(&server->address, host_port);
@@ -132,7 +133,8 @@ static void the_slot_is_kept(void **state)
     CHECK_EQ("end", eddy_disconnect(client->manager, dialled, 0, NULL, 0), EDDY_OK);
     run_ms(5000);
     (void)eddy_address_print(&server->address, host_port);
-    CHECK_EQ("not yet", eddy_connect(client->manager, host_port, &refused), EDDY_ELIMIT);
+    CHECK_EQ("not yet", eddy_connect(client->manager, host_port, ed_test_key_text(), &refused),
+             EDDY_ELIMIT);
     CHECK_EQ("the old one", take(client, EDDY_DISCONNECTED, &at_client), dialled);
     (void)take(server, EDDY_CONNECTED, NULL);
     (void)take(server, EDDY_DISCONNECTED, NULL);

@@ -9,6 +9,7 @@ typedef struct ed_conn_bed {
     eddy_config config;
     eddy_stats stats;
     ed_log log; /* silent */
+    ed_pool *dial_pool;
     ed_credit_pool room;
     uint64_t queued_size;
 } ed_conn_bed;
@@ -16,7 +17,7 @@ typedef struct ed_conn_bed {
 /** Default configuration, system's entropy. Fails the test where that is not to be had. */
 void ed_conn_bed_open(ed_conn_bed *bed, uint32_t connections_max);
 
-/** The same with a configuration; its allocator and entropy, if it names any, outlive the bed. */
+/** The same with a configuration but for its key and cipher; it names an allocator and entropy. */
 void ed_conn_bed_open_with(ed_conn_bed *bed, uint32_t connections_max, const eddy_config *config);
 
 /** All connections are freed before. */
@@ -24,6 +25,9 @@ void ed_conn_bed_close(ed_conn_bed *bed);
 
 /** A block reserved for a client's last event. */
 ed_block *ed_conn_bed_last(const ed_conn_bed *bed);
+
+/** How a client of the bed dials in PINNED mode; to be given to ed_conn_init_client. */
+ed_block *ed_conn_bed_dial(const ed_conn_bed *bed);
 
 /**
  * A client (handle 1) and a server (handle 2) that have shaken hands by hand: the client is

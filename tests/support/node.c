@@ -3,12 +3,14 @@
 
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
+#include "tests/support/keys.h"
 
 eddy_config ed_cluster_client_config(void)
 {
     eddy_config config = eddy_config_default();
 
     config.pump = false;
+    config.cipher = EDDY_CIPHER_CHACHA20; // the same on every machine
     return config;
 }
 
@@ -17,6 +19,7 @@ eddy_config ed_cluster_server_config(void)
     eddy_config config = ed_cluster_client_config();
 
     config.accept = true;
+    config.secret_key = ed_test_secret();
     return config;
 }
 
@@ -165,7 +168,7 @@ ed_endpoint *ed_node_try_connect(ed_node *node, const ed_node *to)
 {
     eddy_connection handle = 0;
 
-    if (eddy_connect_address(node->manager, &to->address, &handle) != EDDY_OK)
+    if (eddy_connect_address(node->manager, &to->address, ed_test_options(), &handle) != EDDY_OK)
         return NULL;
     ed_world_touch(node->cluster->world, node->host);
     return add_endpoint(node, handle, false);

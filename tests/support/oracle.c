@@ -195,6 +195,7 @@ static void take_known(ed_endpoint *endpoint, ed_book *book, const eddy_event_me
     CHECK(endpoint->name,
           ed_ledger_matches(&from->ledger, guarantee, message->stream, note, message->data));
     CHECK(endpoint->name, !note->has_come);
+    CHECK(endpoint->name, note->outcome != EDDY_OUTCOME_TOO_BIG);
     // Only what was never sent is lost for certain.
     CHECK(endpoint->name, !ed_guarantee_owes_each(guarantee) || note->outcome != EDDY_OUTCOME_LOST);
     if (guarantee == EDDY_RELIABLE_ORDERED || is_sequenced(guarantee))
@@ -309,7 +310,7 @@ static void take_receipt(ed_endpoint *endpoint, const eddy_event_receipt *receip
     CHECK(endpoint->name, note->wants_receipt);
     CHECK_EQ(endpoint->name, note->outcome, 0); // it is told once
     CHECK(endpoint->name,
-          receipt->outcome >= EDDY_OUTCOME_ACKED && receipt->outcome <= EDDY_OUTCOME_EXPIRED);
+          receipt->outcome >= EDDY_OUTCOME_ACKED && receipt->outcome <= EDDY_OUTCOME_TOO_BIG);
     CHECK(endpoint->name, receipt->outcome != EDDY_OUTCOME_LOST ||
                               !ed_guarantee_owes_each(guarantee) || !note->has_come);
     note->outcome = (uint8_t)receipt->outcome;

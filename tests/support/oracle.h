@@ -70,7 +70,7 @@ typedef struct ed_endpoint {
     uint64_t unreliable_received;
     uint64_t receipts_wanted;
     uint64_t receipts_told;
-    uint64_t outcomes[EDDY_OUTCOME_EXPIRED + 1];
+    uint64_t outcomes[EDDY_OUTCOME_TOO_BIG + 1];
     uint64_t refusals;
     uint64_t writables;
 } ed_endpoint;

@@ -4,6 +4,7 @@
 #include "core/alloc.h"
 #include "core/base.h"
 #include "tests/support/arena.h"
+#include "transport/nonce.h"
 
 enum {
     EXPIRIES_MAX = 500, /* at one point in time; more is a spin */
@@ -188,6 +189,7 @@ static void connect_ends(const eddy_allocator *allocator)
     ed_path to_server = path_to(&ed_pair_ends[1], ED_PAIR_PORT);
 
     memset(&ed_pair, 0, sizeof(ed_pair));
+    ed_nonce_forget();
     ed_pair.now_ns = ED_NS_PER_S;
     ed_conn_bed_open_with(&ed_pair.bed, ED_PAIR_ENDS, &config);
     ed_pair.send_pool = ed_pool_create(allocator, BUDGET);
@@ -213,10 +215,15 @@ static void disconnect_ends(void)
 #ifdef ED_FUZZ_FAST
 static ed_arena arena;
 
+enum {
+    IDENTITY_SIZE = sizeof(ed_identity) + (ED_PAIR_ENDS + 1) * sizeof(ed_secrets),
+};
+
 void ed_pair_begin(void)
 {
     static ed_arena_kept kept;
     static ed_pair_world kept_world;
+    static uint8_t kept_identity[IDENTITY_SIZE]; // it is in memory of its own
 
     for (size_t i = 0; i < ED_PAIR_ENDS; i++)
         init_end(&ed_pair_ends[i]);
@@ -225,13 +232,16 @@ void ed_pair_begin(void)
         connect_ends(&arena.allocator);
         ed_arena_keep(&arena, &kept);
         kept_world = ed_pair;
+        memcpy(kept_identity, ed_pair.bed.shared.identity, sizeof(kept_identity));
     }
     ed_arena_restore(&arena, &kept);
     ed_pair = kept_world;
+    memcpy(ed_pair.bed.shared.identity, kept_identity, sizeof(kept_identity));
 }
 
 void ed_pair_end_all(void)
 {
+    ed_pair.bed.shared.identity = NULL; // the next pair has the same
     disconnect_ends();
     ED_ASSERT(arena.live_count == 0);
 }

@@ -12,8 +12,8 @@ typedef struct ed_seen {
     uint64_t pauses;
     uint64_t moves;
     uint64_t broadcasts;
-    uint64_t ends[EDDY_END_UNRESOLVED + 1];
-    uint64_t outcomes[EDDY_OUTCOME_EXPIRED + 1];
+    uint64_t ends[EDDY_END_FORGOTTEN + 1];
+    uint64_t outcomes[EDDY_OUTCOME_TOO_BIG + 1];
     uint64_t writables;
     uint64_t healed_max_ns;
     uint64_t memory_max; /* per mille of what was allowed */

@@ -4,8 +4,8 @@ enum {
     SIZE_MAX_LARGE = 64 * 1024,
     SIZE_MAX_SMALL = 4 * 1024, /* where the budgets are the smallest possible */
     BUDGET_MIN = 64 * 1024,
-    CONNECTIONS_MAX = 12,           /* all clients, and what is left of those that crashed */
-    SERVER_BUDGET_MIN = 448 * 1024, /* half of what is for windows is enough for so many */
+    BUDGET_CONNECTION = 25 * 1000, /* enough, says eddy.h */
+    CONNECTIONS_MAX = 12,          /* all clients, and what is left of those that crashed */
     PARTITION_MAX_MS = 3000,
     OUTAGE_MAX_MS = 15 * 1000, /* longer than any idle timeout */
     EXPIRE_MAX_MS = 2000,
@@ -38,8 +38,8 @@ ed_climate ed_draw_climate(ed_rng *rng)
 
 static void shrink_receive(ed_rng *rng, eddy_config *config)
 {
-    size_t least =
-        ed_max_u64(config->accept ? SERVER_BUDGET_MIN : BUDGET_MIN, 4 * config->max_message_size);
+    size_t connections = config->max_outgoing + (config->accept ? config->max_connections : 0);
+    size_t least = BUDGET_MIN + 4 * config->max_message_size + connections * BUDGET_CONNECTION;
 
     config->receive_budget = least + (size_t)ed_rng_below(rng, least);
     config->unreliable_budget = ed_min_size(config->unreliable_budget, config->receive_budget);

@@ -10,12 +10,14 @@ enum { BUDGET = 1000, NO_STREAM = 7 };
 
 static ed_counting_alloc counting;
 static ed_account account;
+static ed_asks asks;
 
 static int setup(void **state)
 {
     (void)state;
     ed_counting_alloc_init(&counting, NULL);
     memset(&account, 0, sizeof(account));
+    memset(&asks, 0, sizeof(asks));
     return 0;
 }
 
@@ -118,22 +120,47 @@ static void the_next_connection_has_no_budgets(void **state)
     CHECK_EQ("late refunds are for the same account", account.used, 0);
 }
 
+static bool ask(eddy_connection connection, size_t charge)
+{
+    return ed_account_ask(&account, &asks,
+                          &(ed_ask){.connection = connection, .charge = charge, .stream = 9});
+}
+
+/** Takes the only account that asks. */
+static ed_ask take_ask(const char *name)
+{
+    ed_account *taken = ed_asks_take(&asks);
+
+    CHECK(name, taken == &account && taken->next == NULL);
+    return ed_account_take_ask(taken);
+}
+
 /** A slot's connections come one after another; a call may still be about an earlier one. */
 static void each_connection_asks_once(void **state)
 {
     enum { EARLIER = 1, NOW = 2 };
 
     (void)state;
-    CHECK("first", ed_account_ask(&account, EARLIER));
-    CHECK("once", !ed_account_ask(&account, EARLIER));
+    CHECK("first", ask(EARLIER, 100));
+    CHECK("once", !ask(EARLIER, 200));
+    CHECK_EQ("what was refused first", take_ask("first").charge, 100);
+    CHECK("still once", !ask(EARLIER, 200));
+    CHECK("nobody asks", ed_asks_take(&asks) == NULL);
     ed_account_reset(&account);
-    CHECK("the next one's is its own", ed_account_ask(&account, NOW));
-    CHECK("late", ed_account_ask(&account, EARLIER));
-    CHECK("better twice than never", ed_account_ask(&account, NOW));
+    CHECK("the next one's is its own", ask(NOW, 300));
+    CHECK("late", ask(EARLIER, 400));
+    CHECK("better twice than never", ask(NOW, 500));
+    ed_ask got = take_ask("the account is there once");
+    CHECK_EQ("whose", got.connection, NOW);
+    CHECK_EQ("for what", got.charge, 500);
+    CHECK_EQ("of which stream", got.stream, 9);
     ed_account_answered(&account, EARLIER);
-    CHECK("another's answer", !ed_account_ask(&account, NOW));
+    CHECK("another's answer", !ask(NOW, 600));
     ed_account_answered(&account, NOW);
-    CHECK("again", ed_account_ask(&account, NOW));
+    CHECK("again", ask(NOW, 700));
+    got = take_ask("again");
+    ed_account_ask_again(&account, &asks);
+    CHECK_EQ("not yet", take_ask("not yet").charge, got.charge);
 }
 
 static void out_of_memory(void **state)

@@ -3,6 +3,7 @@
 
 #include "core/base.h"
 #include "core/eddy.h"
+#include "tests/support/keys.h"
 
 enum { LOOKS = 2000, LIMIT_MS = 30000, RATE = 50 * 1000 * 1000 };
 
@@ -14,6 +15,7 @@ static eddy_manager *open_manager(bool accept)
     config.bind = "127.0.0.1:0";
     config.accept = accept;
     config.ask = accept;
+    config.secret_key = ed_test_secret();
     CHECK_EQ("open", eddy_open(&manager, &config), EDDY_OK);
     return manager;
 }
@@ -45,7 +47,8 @@ static void looking_at_what_runs(void **state)
     int data[2] = {0};
 
     (void)state;
-    CHECK_EQ("connect", eddy_connect_address(client, &address, &dialled), EDDY_OK);
+    CHECK_EQ("connect", eddy_connect_address(client, &address, ed_test_options(), &dialled),
+             EDDY_OK);
     CHECK_EQ("asked", eddy_await(server, EDDY_CONNECT_REQUEST, &event, LIMIT_MS), EDDY_OK);
     eddy_connection taken = event.connection;
     CHECK_EQ("accept", eddy_accept(server, taken), EDDY_OK);

@@ -7,6 +7,7 @@
 #include "core/alloc.h"
 #include "core/base.h"
 #include "sim/world.h"
+#include "tests/support/keys.h"
 #include "transport/returns.h"
 
 enum { STEP_MS = 5, LIMIT_MS = 20000 };
@@ -92,6 +93,7 @@ static int open_pair(void **state)
     CHECK("world", pair.world != NULL);
     eddy_config server = config_without_pump(), client = config_without_pump();
     server.accept = true;
+    server.secret_key = ed_test_secret();
     server.max_connections = 2;
     client.max_outgoing = 2;
     client.send_budget = 64 * 1024;
@@ -99,7 +101,8 @@ static int open_pair(void **state)
     open_side(&pair.server, server, 1);
     open_side(&pair.client, client, 2);
     CHECK_EQ("connect",
-             eddy_connect_address(pair.client.manager, &pair.server.address, &pair.dialled),
+             eddy_connect_address(pair.client.manager, &pair.server.address, ed_test_options(),
+                                  &pair.dialled),
              EDDY_OK);
     run_for_ms(50);
     (void)take_event(&pair.client, EDDY_CONNECTED);
@@ -215,6 +218,7 @@ static void opening_without_memory(void **state)
         config.allocator = &memory.allocator;
         config.bind = "127.0.0.1:0";
         config.accept = true;
+        config.secret_key = ed_test_secret();
         memory.fail_after = failures;
         eddy_status status = eddy_open(&manager, &config);
         CHECK_EQ("status", status, manager == NULL ? EDDY_ENOMEM : EDDY_OK);
@@ -300,30 +304,40 @@ static void connecting_is_refused(void **state)
     (void)state;
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
         connection = 7;
-        CHECK_EQ(rows[i].name, eddy_connect(pair.client.manager, rows[i].host_port, &connection),
-                 rows[i].want);
+        CHECK_EQ(
+            rows[i].name,
+            eddy_connect(pair.client.manager, rows[i].host_port, ed_test_key_text(), &connection),
+            rows[i].want);
         CHECK_EQ(rows[i].name, connection, 0);
     }
     eddy_address none = {.port = 4242};
-    CHECK_EQ("no family", eddy_connect_address(pair.client.manager, &none, &connection),
+    CHECK_EQ("no family",
+             eddy_connect_address(pair.client.manager, &none, ed_test_options(), &connection),
              EDDY_EINVAL);
-    CHECK_EQ("the second of two", eddy_connect(pair.client.manager, "10.0.0.9:1", &connection),
+    CHECK_EQ("the second of two",
+             eddy_connect(pair.client.manager, "10.0.0.9:1", ed_test_key_text(), &connection),
              EDDY_OK);
-    CHECK_EQ("the third", eddy_connect(pair.client.manager, "10.0.0.8:1", &connection),
+    CHECK_EQ("the third",
+             eddy_connect(pair.client.manager, "10.0.0.8:1", ed_test_key_text(), &connection),
              EDDY_ELIMIT);
     CHECK_EQ("none", connection, 0);
     pair.client.memory.fail_after = 0;
-    CHECK_EQ("the limit comes first", eddy_connect(pair.client.manager, "10.0.0.8:1", &connection),
+    CHECK_EQ("the limit comes first",
+             eddy_connect(pair.client.manager, "10.0.0.8:1", ed_test_key_text(), &connection),
              EDDY_ELIMIT);
     pair.client.memory.fail_after = UINT64_MAX;
     eddy_shutdown(pair.client.manager, 0);
-    CHECK_EQ("too late", eddy_connect(pair.client.manager, "10.0.0.8:1", &connection), EDDY_ELIMIT);
+    CHECK_EQ("too late",
+             eddy_connect(pair.client.manager, "10.0.0.8:1", ed_test_key_text(), &connection),
+             EDDY_ELIMIT);
     run_for_ms(STEP_MS);
     CHECK_EQ("those that ended are not heard of",
-             eddy_connect(pair.client.manager, "10.0.0.8:1", &connection), EDDY_ELIMIT);
+             eddy_connect(pair.client.manager, "10.0.0.8:1", ed_test_key_text(), &connection),
+             EDDY_ELIMIT);
     (void)take_event(&pair.client, EDDY_DISCONNECTED);
     (void)take_event(&pair.client, EDDY_DISCONNECTED);
-    CHECK_EQ("after the end", eddy_connect(pair.client.manager, "10.0.0.8:1", &connection),
+    CHECK_EQ("after the end",
+             eddy_connect(pair.client.manager, "10.0.0.8:1", ed_test_key_text(), &connection),
              EDDY_ECLOSED);
     CHECK_EQ("none", connection, 0);
 }
@@ -334,7 +348,9 @@ static void the_same_address_twice(void **state)
 
     (void)state;
     CHECK_EQ("taken up",
-             eddy_connect_address(pair.client.manager, &pair.server.address, &connection), EDDY_OK);
+             eddy_connect_address(pair.client.manager, &pair.server.address, ed_test_options(),
+                                  &connection),
+             EDDY_OK);
     run_for_ms(STEP_MS);
     eddy_event event = take_event(&pair.client, EDDY_DISCONNECTED);
     CHECK_EQ("whose", event.connection, connection);
@@ -350,14 +366,17 @@ static void dialling_again_needs_no_poll(void **state)
     eddy_connection connection = 0, next = 0;
 
     (void)state;
-    CHECK_EQ("taken up", eddy_connect_address(client, &pair.server.address, &connection), EDDY_OK);
+    CHECK_EQ("taken up",
+             eddy_connect_address(client, &pair.server.address, ed_test_options(), &connection),
+             EDDY_OK);
     run_for_ms(STEP_MS);
     CHECK_EQ("it is over", eddy_send(client, connection, EDDY_UNRELIABLE, 0, "", 0),
              EDDY_ECONNECTION);
     CHECK_EQ("nor this", eddy_disconnect(client, connection, 0, NULL, 0), EDDY_ECONNECTION);
-    CHECK_EQ("but not heard of", eddy_connect(client, "10.0.0.8:1", &next), EDDY_ELIMIT);
+    CHECK_EQ("but not heard of", eddy_connect(client, "10.0.0.8:1", ed_test_key_text(), &next),
+             EDDY_ELIMIT);
     CHECK_EQ("its end", take_event(&pair.client, EDDY_DISCONNECTED).connection, connection);
-    CHECK_EQ("now", eddy_connect(client, "10.0.0.8:1", &next), EDDY_OK);
+    CHECK_EQ("now", eddy_connect(client, "10.0.0.8:1", ed_test_key_text(), &next), EDDY_OK);
     CHECK("another handle", next != connection);
 }
 
@@ -368,11 +387,13 @@ static void the_last_word_needs_no_memory(void **state)
 
     (void)state;
     pair.client.memory.fail_after = 0;
-    CHECK_EQ("no memory for its end", eddy_connect(pair.client.manager, "10.0.0.9:1", &connection),
+    CHECK_EQ("no memory for its end",
+             eddy_connect(pair.client.manager, "10.0.0.9:1", ed_test_key_text(), &connection),
              EDDY_ENOMEM);
     CHECK_EQ("none", connection, 0);
     pair.client.memory.fail_after = UINT64_MAX;
-    CHECK_EQ("its slot is free", eddy_connect(pair.client.manager, "10.0.0.9:1", &connection),
+    CHECK_EQ("its slot is free",
+             eddy_connect(pair.client.manager, "10.0.0.9:1", ed_test_key_text(), &connection),
              EDDY_OK);
     pair.client.memory.fail_after = 0;
     pair.server.memory.fail_after = 0;
@@ -491,9 +512,11 @@ static void room_of_one_that_ends(void **state)
 
     (void)state;
     config.accept = true;
+    config.secret_key = ed_test_secret();
     config.max_connections = 1;
     open_side(&other, config, 3);
-    CHECK_EQ("connect", eddy_connect_address(pair.client.manager, &other.address, &second),
+    CHECK_EQ("connect",
+             eddy_connect_address(pair.client.manager, &other.address, ed_test_options(), &second),
              EDDY_OK);
     run_for_ms(200);
     (void)take_event(&pair.client, EDDY_CONNECTED);

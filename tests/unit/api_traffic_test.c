@@ -11,6 +11,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/thread.h"
+#include "tests/support/keys.h"
 
 enum {
     CLIENTS = 8,
@@ -33,6 +34,7 @@ static void open_peer(struct peer *peer, bool accept)
     config.allocator = &peer->memory.allocator;
     config.bind = "127.0.0.1:0";
     config.accept = accept;
+    config.secret_key = ed_test_secret();
     CHECK_EQ("open", eddy_open(&peer->manager, &config), EDDY_OK);
 }
 
@@ -41,8 +43,10 @@ static void connect_peer(struct peer *client, const struct peer *server)
     eddy_address address = eddy_local_address(server->manager);
     eddy_event event;
 
-    CHECK_EQ("connect", eddy_connect_address(client->manager, &address, &client->connection),
-             EDDY_OK);
+    CHECK_EQ(
+        "connect",
+        eddy_connect_address(client->manager, &address, ed_test_options(), &client->connection),
+        EDDY_OK);
     CHECK_EQ("connected", eddy_await(client->manager, EDDY_CONNECTED, &event, LIMIT_MS), EDDY_OK);
     CHECK_EQ("whose", event.connection, client->connection);
 }
@@ -300,6 +304,7 @@ static void a_message_never_released(void **state)
     (void)state;
     config.bind = "127.0.0.1:0";
     config.accept = true;
+    config.secret_key = ed_test_secret();
     config.log = remember_line;
     config.log_context = line;
     CHECK_EQ("open", eddy_open(&server.manager, &config), EDDY_OK);

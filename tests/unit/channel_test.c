@@ -136,6 +136,9 @@ static void play(rig *r, const char *name, const char *word)
     case 'f':
         CHECK_EQ(name, fd_readable(r->channel), number);
         break;
+    case 'n':
+        ed_channel_nudge(r->channel);
+        break;
     case 'c':
         ed_channel_close(r->channel);
         break;
@@ -163,8 +166,8 @@ static void play(rig *r, const char *name, const char *word)
 /*
  * +3 pushes three items, +3! is refused as closed; -9=3 pulls up to nine and gets three, -9? says
  * that there is nothing now, -9! that nothing will come; #3 is the length, ^3 the high water mark;
- * f0 and f1 say whether the descriptor is readable; c closes; S and R add a sender and a receiver,
- * s and r are their leaving.
+ * f0 and f1 say whether the descriptor is readable; n nudges; c closes; S and R add a sender and a
+ * receiver, s and r are their leaving.
  */
 static const struct script {
     const char *name;
@@ -191,6 +194,9 @@ static const struct script {
     {"the descriptor says that the senders left", "f0 s f1"},
     {"the descriptor is asked for after the close", "c f1"},
     {"the descriptor says that the receivers left", "f0 r f1"},
+    {"a nudge is readable until the next pull", "f0 n n f1 -1? f0"},
+    {"a nudge besides an item", "f0 n +2 f1 -1=1 f1 -1=1 f0"},
+    {"a nudge before the descriptor is asked for", "n f1 -1? f0"},
 };
 
 static void plays_scripts(void **state)

@@ -77,24 +77,34 @@ static void no_configuration_is_a_bad_one(void **state)
     SET(max_message_size, LARGEST), SET(send_budget, 2 * LARGEST), SET(receive_budget, 4 * LARGEST)
 #define SMALL_MESSAGES SET(max_message_size, EDDY_PIECE_SIZE_MAX)
 #define SMALL_UNRELIABLE SET(unreliable_budget, 32896)
+#define ALL(incoming, outgoing) SET(max_connections, incoming), SET(max_outgoing, outgoing)
+#define ONE SET(max_outgoing, 1)
+#define TWO SET(max_outgoing, 2)
+/* What the header says is enough. */
+#define BUDGET_OF_ALL SET(receive_budget, (64 << 10) + 4 * (256 << 10) + UINT64_C(25000) * 65000)
 
 static void numbers_have_bounds(void **state)
 {
     static const struct {
         const char *name;
         const char *bad;
-        struct change change[4];
+        struct change change[5];
     } rows[] = {
         {"no incoming", NULL, {SET(max_connections, 0)}},
         {"no incoming for a server", "max_connections", {SET(max_connections, 0), SET(accept, 1)}},
         {"one incoming for a server", NULL, {SET(max_connections, 1), SET(accept, 1)}},
         {"nobody at all", "max_connections", {SET(max_connections, 0), SET(max_outgoing, 0)}},
         {"no outgoing", NULL, {SET(max_outgoing, 0)}},
-        {"all incoming", NULL, {SET(max_connections, 65000), SET(max_outgoing, 0)}},
+        {"all incoming, which are not accepted",
+         NULL,
+         {SET(max_connections, 65000), SET(max_outgoing, 0)}},
+        {"all incoming", NULL, {ALL(65000, 0), SET(accept, 1), BUDGET_OF_ALL}},
+        {"all incoming, and a small budget", "receive_budget", {ALL(65000, 0), SET(accept, 1)}},
         {"incoming alone", "max_connections", {SET(max_connections, 65001), SET(max_outgoing, 0)}},
-        {"all outgoing", NULL, {SET(max_connections, 0), SET(max_outgoing, 65000)}},
+        {"all outgoing", NULL, {ALL(0, 65000), BUDGET_OF_ALL}},
+        {"all outgoing, and a small budget", "receive_budget", {ALL(0, 65000)}},
         {"outgoing alone", "max_outgoing", {SET(max_connections, 0), SET(max_outgoing, 65001)}},
-        {"both full", NULL, {SET(max_connections, 64999), SET(max_outgoing, 1)}},
+        {"both full", NULL, {ALL(64999, 1), SET(accept, 1), BUDGET_OF_ALL}},
         {"both too many", "max_outgoing", {SET(max_connections, 64999), SET(max_outgoing, 2)}},
         {"sum wraps", "max_outgoing", {SET(max_connections, 1), SET(max_outgoing, UINT32_MAX)}},
         {"to be asked", NULL, {SET(ask, 1), SET(accept, 1)}},
@@ -136,13 +146,21 @@ static void numbers_have_bounds(void **state)
          {SET(max_message_size, 5000), SET(connection_send_budget, 5063)}},
         {"receive budget",
          NULL,
-         {SET(receive_budget, 65536), SET(max_message_size, 16384), SMALL_UNRELIABLE}},
+         {SET(receive_budget, 65536), SET(max_message_size, 16384), SMALL_UNRELIABLE, ONE}},
         {"small receive budget",
          "receive_budget",
-         {SET(receive_budget, 65535), SMALL_MESSAGES, SMALL_UNRELIABLE}},
+         {SET(receive_budget, 65535), SMALL_MESSAGES, SMALL_UNRELIABLE, ONE}},
         {"four messages to receive",
          "receive_budget",
-         {SET(receive_budget, 65536), SET(max_message_size, 16385), SMALL_UNRELIABLE}},
+         {SET(receive_budget, 65536), SET(max_message_size, 16385), SMALL_UNRELIABLE, ONE}},
+        {"a window for two", "receive_budget", {SET(receive_budget, 65536), SMALL_UNRELIABLE, TWO}},
+        {"a window for two of small messages",
+         NULL,
+         {SET(receive_budget, 65536), SMALL_MESSAGES, SMALL_UNRELIABLE, TWO}},
+        {"a window for each that may come", NULL, {SET(receive_budget, 27038281), SET(accept, 1)}},
+        {"but for one", "receive_budget", {SET(receive_budget, 27038280 - 8), SET(accept, 1)}},
+        {"a window for each that is dialled", NULL, {SET(receive_budget, 1872457)}},
+        {"but for one of these", "receive_budget", {SET(receive_budget, 1872456 - 8)}},
         {"two unreliable messages", NULL, {SMALL_UNRELIABLE}},
         {"less than two unreliable messages", "unreliable_budget", {SET(unreliable_budget, 32895)}},
         {"all unreliable", NULL, {SET(unreliable_budget, 64 << 20)}},
@@ -165,6 +183,28 @@ static void numbers_have_bounds(void **state)
             apply(&config, &rows[i].change[k]);
         check_config(rows[i].name, &config, rows[i].bad);
     }
+}
+
+/** The header says what is always enough. */
+static void what_the_header_promises_is_enough(void **state)
+{
+    static const uint32_t connections[] = {1, 2, 3, 10, 64, 1000, 20000, 65000};
+    static const size_t sizes[] = {EDDY_PIECE_SIZE_MAX, 4000, 16 << 10, 256 << 10, LARGEST};
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(connections); i++)
+        for (size_t k = 0; k < ED_COUNT(sizes); k++) {
+            eddy_config config = eddy_config_default();
+            config.max_connections = connections[i];
+            config.max_outgoing = 0;
+            config.accept = true;
+            config.max_message_size = sizes[k];
+            config.send_budget = 2 * sizes[k] + (64 << 10);
+            config.connection_send_budget = config.send_budget;
+            config.unreliable_budget = 32896;
+            config.receive_budget = (64 << 10) + 4 * sizes[k] + (size_t)connections[i] * 25000;
+            check_config("enough", &config, NULL);
+        }
 }
 
 static void bind_has_a_host_and_a_port(void **state)
@@ -276,6 +316,7 @@ int main(void)
         cmocka_unit_test(the_default_is_a_client_and_good),
         cmocka_unit_test(no_configuration_is_a_bad_one),
         cmocka_unit_test(numbers_have_bounds),
+        cmocka_unit_test(what_the_header_promises_is_enough),
         cmocka_unit_test(bind_has_a_host_and_a_port),
         cmocka_unit_test(a_socket_must_be_complete),
         cmocka_unit_test(allocator_and_entropy_must_be_complete),

@@ -119,9 +119,10 @@ static const uint8_t *opened(size_t size)
 {
     ed_packet packet;
 
+    CHECK("unmask", ed_keys_unmask(&client.secrets->keys, data, 1, size));
     CHECK_EQ("parse", ed_packet_parse(&packet, data, size), EDDY_OK);
-    CHECK("open", ed_protect_open(&server.keys.packet[ED_TO_CLIENT], server.sent.next - 1, data,
-                                  packet.header_size, size));
+    CHECK("open", ed_keys_open(&client.secrets->keys, packet.phase, server.sent.next - 1, data,
+                               packet.header_size, size, 0, 0, now_ns));
     return data + packet.header_size;
 }
 
@@ -379,8 +380,8 @@ static void a_challenge_waits_for_bytes(void **state)
                             .number_size = ED_PACKET_NUMBER_SIZE_MIN};
         header = ed_packet_write(&packet, data);
         memcpy(data + header, short_frames, sizeof(short_frames));
-        ed_protect_seal(&client.keys.packet[ED_TO_SERVER], packet.number, data, header,
-                        header + sizeof(short_frames));
+        ed_keys_seal(&client.secrets->keys, packet.number, data, packet.number_at, header,
+                     header + sizeof(short_frames));
         size_t size = header + sizeof(short_frames) + ED_TAG_SIZE;
         arrive(&server, path_of(2, 2), size);
         came += size;

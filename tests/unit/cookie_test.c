@@ -34,7 +34,7 @@ static int setup(void **state)
 }
 
 static const ed_hello hello = {.version = 1,
-                               .mode = ED_MODE_PLAIN,
+                               .mode = ED_MODE_PINNED,
                                .version_count = 1,
                                .protocol_id = 77,
                                .nonce = {1, 2, 3, [15] = 4}};

@@ -90,6 +90,21 @@ static void blake2b_gives_the_published_results(void **state)
     }
 }
 
+/** Two pieces, wherever they are cut, hash as the whole does. */
+static void blake2b_of_two_is_that_of_both(void **state)
+{
+    uint8_t whole[64], got[64];
+
+    (void)state;
+    for (size_t size = 16; size <= sizeof(got); size += 16) {
+        ed_blake2b(whole, size, counted, INPUT_SIZE, NULL, 0);
+        for (size_t cut = 0; cut <= INPUT_SIZE; cut++) {
+            ed_blake2b_two(got, size, counted, cut, counted + cut, INPUT_SIZE - cut);
+            CHECK_BYTES("two", got, whole, size);
+        }
+    }
+}
+
 static void no_data_is_hashed_as_empty(void **state)
 {
     uint8_t of_null[ED_MAC_SIZE], of_empty[ED_MAC_SIZE];
@@ -102,6 +117,8 @@ static void no_data_is_hashed_as_empty(void **state)
     ed_blake2b(of_null, ED_MAC_SIZE, NULL, 0, NULL, 0);
     ed_blake2b(of_empty, ED_MAC_SIZE, "", 0, NULL, 0);
     CHECK_BYTES("blake2b", of_null, of_empty, ED_MAC_SIZE);
+    ed_blake2b_two(of_null, ED_MAC_SIZE, NULL, 0, NULL, 0);
+    CHECK_BYTES("blake2b of two", of_null, of_empty, ED_MAC_SIZE);
 }
 
 static void secrets_are_compared_and_wiped_to_the_last_byte(void **state)
@@ -142,6 +159,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(siphash_gives_the_published_results),
         cmocka_unit_test(blake2b_gives_the_published_results),
+        cmocka_unit_test(blake2b_of_two_is_that_of_both),
         cmocka_unit_test(no_data_is_hashed_as_empty),
         cmocka_unit_test(secrets_are_compared_and_wiped_to_the_last_byte),
         cmocka_unit_test(the_system_gives_different_bytes_each_time),

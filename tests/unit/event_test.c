@@ -110,14 +110,15 @@ static void a_payload_goes_over(void **state)
     eddy_event event;
 
     (void)state;
-    ed_block *payload = ed_pool_take(payloads, EDDY_CONNECT_PAYLOAD_MAX);
+    ed_block *payload = ed_pool_take(payloads, sizeof(ed_newcomer) + EDDY_CONNECT_PAYLOAD_MAX +
+                                                   EDDY_TOKEN_DATA_MAX);
     CHECK("the largest fits, once", payload != NULL && ed_pool_left(payloads) == 0);
     ed_event_item item = request_with(payload);
     ed_event_read(&item, &event);
     CHECK_EQ("type", event.type, EDDY_CONNECT_REQUEST);
     CHECK_EQ("port", event.request.remote.port, 5);
     CHECK("payload", event.block == payload && event.request.payload == payload->data);
-    CHECK_EQ("size", event.request.payload_size, EDDY_CONNECT_PAYLOAD_MAX);
+    CHECK_EQ("size", event.request.payload_size, payload->size);
     ed_pool_give(item.block);
     ed_pool_give(event.block);
     CHECK_EQ("both are back", ed_pool_charged(pool) + ed_pool_charged(payloads), 0);

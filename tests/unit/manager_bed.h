@@ -169,7 +169,11 @@ static inline ed_admission fake_admit(void *context, const eddy_datagram *datagr
                                       uint64_t now_ns)
 {
     ((struct fake *)context)->is_full = load->is_full;
+    const struct fake_connection *existing = load->existing;
+
     (void)now_ns;
+    if (existing != NULL && existing->handshake == value_of(datagram))
+        return ED_ADMIT_CONTINUE;
     if ((value_of(datagram) & WORD_MASK) != WORD_QUESTION)
         return ED_ADMIT_CREATE;
     memcpy(reply, datagram->data, datagram->size);
@@ -244,11 +248,6 @@ static inline void fake_fail_connect(void *context, void *command, eddy_status w
 static inline void fake_destroy(void *connection)
 {
     ((struct fake_connection *)connection)->fake->calls.destroy++;
-}
-
-static inline bool fake_continues(const void *connection, const eddy_datagram *datagram)
-{
-    return ((const struct fake_connection *)connection)->handshake == value_of(datagram);
 }
 
 static inline bool fake_supersedes(const void *connection, const eddy_datagram *datagram)
@@ -383,7 +382,6 @@ static const ed_connection_type fake_type = {
     .create = fake_create,
     .fail_connect = fake_fail_connect,
     .destroy = fake_destroy,
-    .continues = fake_continues,
     .supersedes = fake_supersedes,
     .receive = fake_receive,
     .send = fake_send,

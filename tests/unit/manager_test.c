@@ -153,7 +153,6 @@ static void returns_reach_their_connection(void **state)
 static void awaited_returns_are_not_slept_through(void **state)
 {
     struct bed *bed = bed_open((struct bed_limits){0, 1, 1});
-    struct fake_command poke = {.head = {.kind = ED_COMMAND_POKE}};
 
     (void)state;
     eddy_connection handle = meet(bed, 1, 1);
@@ -161,10 +160,10 @@ static void awaited_returns_are_not_slept_through(void **state)
     CHECK_EQ("it may sleep", poll_at(bed, 2), ED_NEVER_NS);
     CHECK("and asks to be woken", give_back(bed, handle, 1));
     bed->fake.calls = (struct fake_calls){0};
-    CHECK_EQ("command", say(bed, &poke), EDDY_OK);
+    ed_channel_nudge(bed->commands);
     CHECK_EQ("woken", poll_at(bed, 3), ED_NEVER_NS);
     CHECK_EQ("it was there", bed->fake.returned_count, 1);
-    CHECK_EQ("a poke is nobody's", bed->fake.calls.send + bed->stats.commands_stale, 0);
+    CHECK_EQ("a nudge is nobody's", bed->fake.calls.send + bed->stats.commands_stale, 0);
 
     // One came after the begin of the poll, and before it was said that it is awaited.
     bed->fake.late_return = ed_pool_take(bed->pool, 1);

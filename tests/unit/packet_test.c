@@ -21,7 +21,8 @@ static void first_bytes(void **state)
         {"RETRY", 0xe2, 0xe2, ED_FORM_RETRY},
         {"INITIATE", 0xe3, 0xe3, ED_FORM_INITIATE},
         {"ACCEPT", 0xe4, 0xe4, ED_FORM_ACCEPT},
-        {"above the handshake", 0xe5, 0xff, ED_FORM_UNKNOWN},
+        {"REJECT", 0xe5, 0xe5, ED_FORM_REJECT},
+        {"above the handshake", 0xe6, 0xff, ED_FORM_UNKNOWN},
     };
     unsigned covered = 0;
 

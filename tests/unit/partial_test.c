@@ -250,6 +250,30 @@ static void the_budget_of_a_connection(void **state)
     rx_expect("it comes", 5, 1000, 0);
 }
 
+/** For one that has no room all the same none gives way; for one that has, with its, the oldest. */
+static void none_gives_way_in_vain(void **state)
+{
+    enum { SMALL = 1200 };
+    uint64_t small = ed_charge_of(SMALL);
+    uint64_t large = ed_charge_of(EDDY_UNRELIABLE_SIZE_MAX);
+
+    (void)state;
+    for (unsigned fits = 0; fits < 2; fits++) {
+        for (uint32_t n = 0; n < ED_PARTIAL_MAX; n++)
+            CHECK_EQ("begun", rx_part(U, 0, n, SMALL, 0, 1024), EDDY_OK);
+        rx.inbox.parts.unreliable_budget = (ED_PARTIAL_MAX - 1) * small + large - 1 + fits;
+        CHECK_EQ("a large one", rx_part(U, 0, 99, EDDY_UNRELIABLE_SIZE_MAX, 0, 1024), EDDY_OK);
+        CHECK_EQ("shed", rx.stats.messages_shed_received, 1 - fits);
+        CHECK_EQ("gave way", rx.stats.messages_incomplete, fits);
+        CHECK_EQ("the rest of the first", rx_part(U, 0, 0, SMALL, 1024, SMALL), EDDY_OK);
+        if (fits)
+            rx_expect_none("it is gone");
+        else
+            rx_expect("it was kept", 0, SMALL, 0);
+        rx_restart();
+    }
+}
+
 /** What is incomplete is charged whole. */
 static void the_budget_counts_what_is_incomplete(void **state)
 {
@@ -277,17 +301,31 @@ static void the_budget_of_all(void **state)
     rx.room.unreliable = 0;
 }
 
-/** The largest is larger than what reliable messages may be, perhaps. */
+/** Unreliable ones have a limit of their own, if that is the lower one. */
 static void the_largest(void **state)
 {
-    enum { LARGEST = EDDY_UNRELIABLE_SIZE_MAX };
+    static const struct {
+        const char *name;
+        size_t limit; /* of all */
+        size_t largest;
+    } rows[] = {
+        {"far above", RX_LARGEST, EDDY_UNRELIABLE_SIZE_MAX},
+        {"one above", EDDY_UNRELIABLE_SIZE_MAX + 1, EDDY_UNRELIABLE_SIZE_MAX},
+        {"one below", EDDY_UNRELIABLE_SIZE_MAX - 1, EDDY_UNRELIABLE_SIZE_MAX - 1},
+        {"far below", 2000, 2000},
+    };
 
-    CHECK_EQ("nothing left", rx_teardown(state), 0);
-    rx_open(RX_BUDGET, EDDY_PIECE_SIZE_MAX);
-    for (size_t at = 0; at < LARGEST; at += 1024)
-        CHECK_EQ("part", rx_part(US, 0, 3, LARGEST, at, at + 1024), EDDY_OK);
-    rx_expect("whole", 3, LARGEST, 0);
-    CHECK_EQ("too large", rx_part(U, 0, 4, LARGEST + 1, 0, 1024), EDDY_EPROTO);
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        CHECK_EQ("nothing left", rx_teardown(state), 0);
+        rx_open(RX_BUDGET, rows[i].limit);
+        for (size_t at = 0; at < rows[i].largest; at += 1024)
+            CHECK_EQ(
+                rows[i].name,
+                rx_part(US, 0, 3, rows[i].largest, at, ed_min_size(at + 1024, rows[i].largest)),
+                EDDY_OK);
+        rx_expect(rows[i].name, 3, rows[i].largest, 0);
+        CHECK_EQ(rows[i].name, rx_part(U, 0, 4, rows[i].largest + 1, 0, 1024), EDDY_EPROTO);
+    }
 }
 
 /* ------------------------------------------------------------------------------------ memory -- */
@@ -370,6 +408,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_budget_of_a_connection, rx_setup, rx_teardown),
         cmocka_unit_test_setup_teardown(the_budget_counts_what_is_incomplete, rx_setup,
                                         rx_teardown),
+        cmocka_unit_test_setup_teardown(none_gives_way_in_vain, rx_setup, rx_teardown),
         cmocka_unit_test_setup_teardown(the_budget_of_all, rx_setup, rx_teardown),
         cmocka_unit_test_setup_teardown(the_largest, rx_setup, rx_teardown),
         cmocka_unit_test_setup_teardown(out_of_memory, rx_setup, rx_teardown),

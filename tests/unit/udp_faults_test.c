@@ -20,13 +20,14 @@ enum {
 
 /** What goes wrong; everything zero: nothing. */
 typedef struct faults {
-    int segmented; /* the errno of every message of several datagrams */
-    int single;    /* the errno of messages of one datagram, */
-    size_t after;  /* of which so many are let through first, */
-    size_t times;  /* and so many fail then; one that ends a call is met again by the next */
-    bool one_each; /* a call takes one message at most */
-    bool missing;  /* there are no such calls */
-    bool plain;    /* every option of a socket is refused */
+    int segmented;  /* the errno of every message of several datagrams */
+    int single;     /* the errno of messages of one datagram, */
+    size_t after;   /* of which so many are let through first, */
+    size_t times;   /* and so many fail then; one that ends a call is met again by the next */
+    bool one_each;  /* a call takes one message at most */
+    bool missing;   /* there are no such calls */
+    bool plain;     /* every option of a socket is refused */
+    bool unsteered; /* sockets may share a port, but nothing decides between them */
 } faults;
 
 static faults now;
@@ -94,7 +95,8 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t size)
     for (size_t i = 0; i < ED_COUNT(options_asked) && size == sizeof(int); i++)
         if (options_asked[i].level == level && options_asked[i].option == name)
             memcpy(&options_asked[i].got, value, sizeof(int));
-    if (!now.plain)
+    bool unsteered = now.unsteered && level == SOL_SOCKET && name == SO_ATTACH_REUSEPORT_CBPF;
+    if (!now.plain && !unsteered)
         return (int)syscall(SYS_setsockopt, fd, level, name, value, size);
     errno = ENOPROTOOPT;
     return -1;
@@ -242,12 +244,48 @@ static void works_without_any_option(void **state)
     socket.close(socket.context);
 }
 
+/** A server whose system cannot keep handshakes apart has one queue, and its port to itself. */
+static void works_without_a_second_queue(void **state)
+{
+    static const faults lacks[] = {{.plain = true}, {.unsteered = true}};
+    const ed_udp_options split = {.split = true};
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(lacks); i++) {
+        eddy_socket server, client;
+        eddy_datagram got;
+        now = lacks[i];
+        CHECK_EQ("open", ed_udp_open(&server, ed_alloc_default(), "127.0.0.1:0", &split), EDDY_OK);
+        CHECK("one queue", !ed_udp_rig_stats(&server).split);
+        now = (faults){0};
+        int other = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        eddy_address address = server.local(server.context);
+        struct sockaddr_in at = {.sin_family = AF_INET,
+                                 .sin_port = htons(address.port),
+                                 .sin_addr = {htonl(INADDR_LOOPBACK)}};
+        CHECK_EQ("share", setsockopt(other, SOL_SOCKET, SO_REUSEPORT, &(int){1}, sizeof(int)), 0);
+        CHECK("is not shared", bind(other, (struct sockaddr *)&at, sizeof at) != 0);
+        CHECK_EQ("in use", errno, EADDRINUSE);
+        (void)close(other);
+        CHECK_EQ("client", ed_udp_open(&client, ed_alloc_default(), "127.0.0.1:0", NULL), EDDY_OK);
+        for (uint8_t first = 0x40; first != 0; first = (uint8_t)(first + 0x40)) {
+            eddy_datagram sent = {.remote = address, .data = &first, .size = 1};
+            CHECK_EQ("send", client.send(client.context, &sent, 1), 1);
+            CHECK_EQ("receive", server.receive(server.context, &got, 1), 1);
+            CHECK_EQ("data", got.data[0], first);
+        }
+        client.close(client.context);
+        server.close(server.context);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(survives_faults),
         cmocka_unit_test(asks_for_what_it_needs),
         cmocka_unit_test(works_without_any_option),
+        cmocka_unit_test(works_without_a_second_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -100,13 +100,14 @@ static void refuses_a_port_without_permission(void **state)
 static void fails_without_memory(void **state)
 {
     (void)state;
-    for (uint64_t after = 0; after < 3; after++) {
+    for (uint64_t after = 0; after < 4; after++) {
+        const ed_udp_options options = {.split = true};
         eddy_socket socket = {0};
         ed_counting_alloc memory;
         ed_counting_alloc_init(&memory, NULL);
         memory.fail_after = after;
-        eddy_status got = ed_udp_open(&socket, &memory.allocator, NULL, NULL);
-        CHECK_EQ("status", got, after < 2 ? EDDY_ENOMEM : EDDY_OK);
+        eddy_status got = ed_udp_open(&socket, &memory.allocator, NULL, &options);
+        CHECK_EQ("status", got, after < 3 ? EDDY_ENOMEM : EDDY_OK);
         if (got == EDDY_OK)
             socket.close(socket.context);
         CHECK_EQ("live", memory.live_count, 0);

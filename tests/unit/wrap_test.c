@@ -198,6 +198,7 @@ static void set_numbers(uint64_t number)
 {
     for (size_t end = 0; end < 2; end++) {
         conns[end].sent.first = conns[end].sent.next = number;
+        conns[end].secrets->keys.send_first = number;
         conns[1 - end].replay = (ed_replay){.next = number};
     }
 }

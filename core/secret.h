@@ -1,0 +1,17 @@
+/**
+ * Memory for secrets: pages that a core dump leaves out, and that a forked child finds zeroed
+ * (Linux: MADV_DONTDUMP, MADV_WIPEONFORK; elsewhere plain memory). Only pages that are used take
+ * real memory.
+ */
+#ifndef ED_SECRET_H
+#define ED_SECRET_H
+
+#include <stddef.h>
+
+/** @return zeroed memory, or NULL. Give it back with ed_secret_free. */
+void *ed_secret_allocate(size_t size);
+
+/** Wipes and gives back. NULL is fine. */
+void ed_secret_free(void *memory, size_t size);
+
+#endif

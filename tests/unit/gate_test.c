@@ -1,0 +1,404 @@
+#include "tests/support/check.h"
+
+#include "core/addr.h"
+#include "core/alloc.h"
+#include "tests/support/splitmix.h"
+#include "transport/gate.h"
+
+enum {
+    RATE = 20,
+    BURST = 5,
+};
+
+#define INTERVAL_NS (ED_NS_PER_S / RATE)
+
+static ed_counting_alloc memory;
+static ed_gate gate;
+static uint64_t entropy_state;
+
+static void fill(void *context, void *data, size_t size)
+{
+    uint8_t *bytes = data;
+
+    (void)context;
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (uint8_t)splitmix_next(&entropy_state);
+}
+
+static const eddy_entropy entropy = {.fill = fill};
+
+static const ed_gate_limits defaults = {
+    .capacity = ED_GATE_CAPACITY_MAX, .rate = RATE, .burst = BURST, .connections_max = 8};
+
+static void open_gate(const ed_gate_limits *limits)
+{
+    ed_counting_alloc_init(&memory, NULL);
+    entropy_state = 1;
+    CHECK_EQ("init", ed_gate_init(&gate, &memory.allocator, &entropy, limits), EDDY_OK);
+}
+
+static void close_gate(void)
+{
+    ed_gate_free(&gate);
+    CHECK_EQ("memory left", memory.live_size, 0);
+}
+
+static eddy_address parse(const char *text)
+{
+    eddy_address address = {0};
+
+    CHECK_EQ(text, eddy_address_parse(&address, text), EDDY_OK);
+    return address;
+}
+
+static eddy_address numbered(uint32_t number)
+{
+    return ed_addr_ipv4((uint8_t)(number >> 24), (uint8_t)(number >> 16), (uint8_t)(number >> 8),
+                        (uint8_t)number, 4242);
+}
+
+static void counts_by_address(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *from;
+        uint64_t at_ms;
+        size_t want; /* are let in before one is refused */
+    } rows[] = {
+        {"full at first", "192.0.2.1:1", 0, 5},
+        {"another port is the same", "192.0.2.1:2", 0, 0},
+        {"another address is not", "192.0.2.2:1", 0, 5},
+        {"one is back", "192.0.2.1:3", 50, 1},
+        {"two are back", "192.0.2.1:1", 150, 2},
+        {"a household", "[2001:db8:1:2:3::4]:1", 150, 5},
+        {"in the same /64", "[2001:db8:1:2:ffff:ffff:ffff:ffff]:9", 150, 0},
+        {"in the next /64", "[2001:db8:1:3::4]:1", 150, 5},
+        {"looks like 192.0.2.1, is not", "[c000:201::]:1", 150, 5},
+        {"nor this", "[::192.0.2.1]:1", 150, 5},
+        {"mapped, it is", "[::ffff:192.0.2.1]:1", 150, 0},
+        {"full again", "192.0.2.1:1", 1000, 5},
+    };
+    (void)state;
+    open_gate(&defaults);
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        eddy_address from = parse(rows[i].from);
+        uint64_t now_ns = (1000 + rows[i].at_ms) * ED_NS_PER_MS;
+        size_t got = 0;
+        while (ed_gate_admits(&gate, &from, now_ns) == ED_GATE_OK)
+            got++;
+        CHECK_EQ(rows[i].name, got, rows[i].want);
+        CHECK_EQ(rows[i].name, ed_gate_admits(&gate, &from, now_ns), ED_GATE_RATE);
+    }
+    close_gate();
+}
+
+static void caps_connections(void **state)
+{
+    ed_gate_limits limits = defaults;
+    eddy_address here = parse("[2001:db8::1]:1"), same = parse("[2001:db8::2]:7");
+    eddy_address there = parse("198.51.100.1:1");
+    uint64_t now_ns = 0;
+
+    (void)state;
+    limits.connections_max = 2;
+    open_gate(&limits);
+    for (size_t i = 0; i < 2; i++, now_ns += ED_NS_PER_S) {
+        CHECK_EQ("below", ed_gate_admits(&gate, &here, now_ns), ED_GATE_OK);
+        ed_gate_add(&gate, &here);
+    }
+    CHECK_EQ("counted", ed_gate_connections(&gate, &same), 2);
+    for (size_t i = 0; i < BURST; i++)
+        CHECK_EQ("full", ed_gate_admits(&gate, &same, now_ns), ED_GATE_CAP);
+    CHECK_EQ("even a refusal costs", ed_gate_admits(&gate, &same, now_ns), ED_GATE_RATE);
+    CHECK_EQ("others are free", ed_gate_admits(&gate, &there, now_ns), ED_GATE_OK);
+    ed_gate_remove(&gate, &same);
+    CHECK_EQ("one less", ed_gate_admits(&gate, &here, now_ns + ED_NS_PER_S), ED_GATE_OK);
+    ed_gate_remove(&gate, &here);
+    CHECK_EQ("none", ed_gate_connections(&gate, &here), 0);
+    close_gate();
+}
+
+static void prefixes_have_bits(void **state)
+{
+    static const struct {
+        const char *prefix;
+        uint8_t bits;
+        const char *address;
+        bool is_valid;
+        bool contains;
+    } rows[] = {
+        {"10.0.0.0:0", 8, "10.255.255.255:1", true, true},
+        {"10.0.0.0:0", 8, "11.0.0.0:1", true, false},
+        {"10.0.0.0:0", 9, "10.127.0.1:1", true, true},
+        {"10.0.0.0:0", 9, "10.128.0.1:1", true, false},
+        {"10.1.2.3:5", 31, "10.1.2.2:1", true, true},
+        {"10.1.2.3:5", 32, "10.1.2.2:1", true, false},
+        {"10.1.2.3:5", 32, "10.1.2.3:1", true, true},
+        {"10.1.2.3:5", 0, "203.0.113.9:1", true, true},
+        {"10.1.2.3:5", 0, "[::1]:1", true, false},
+        {"10.1.2.3:5", 33, "10.1.2.3:1", false, false},
+        {"[2001:db8::]:0", 32, "[2001:db8:ffff::1]:1", true, true},
+        {"[2001:db8::]:0", 32, "[2001:db9::1]:1", true, false},
+        {"[2001:db8::1]:0", 128, "[2001:db8::1]:1", true, true},
+        {"[2001:db8::1]:0", 128, "[2001:db8::2]:1", true, false},
+        {"[2001:db8::1]:0", 127, "[2001:db8::]:1", true, true},
+        {"[2001:db8::1]:0", 129, "[2001:db8::1]:1", false, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        eddy_prefix prefix = {.address = parse(rows[i].prefix), .bits = rows[i].bits};
+        eddy_address address = parse(rows[i].address);
+        CHECK_EQ(rows[i].prefix, ed_prefix_valid(&prefix), rows[i].is_valid);
+        if (rows[i].is_valid)
+            CHECK_EQ(rows[i].address, ed_prefix_contains(&prefix, &address), rows[i].contains);
+    }
+    CHECK("no family", !ed_prefix_valid(&(eddy_prefix){0}));
+}
+
+static void trusts_whom_it_is_told(void **state)
+{
+    const eddy_prefix trusted[] = {{.address = parse("203.0.113.0:0"), .bits = 24},
+                                 {.address = parse("[2001:db8:7::]:0"), .bits = 48}};
+    ed_gate_limits limits = defaults;
+    eddy_address cafe = parse("203.0.113.200:1"), proxy = parse("[2001:db8:7::5]:1");
+    eddy_address next_door = parse("203.0.114.1:1");
+
+    (void)state;
+    limits.trusted = trusted;
+    limits.trusted_count = ED_COUNT(trusted);
+    open_gate(&limits);
+    for (size_t i = 0; i < 100; i++) {
+        CHECK_EQ("cafe", ed_gate_admits(&gate, &cafe, 0), ED_GATE_OK);
+        CHECK_EQ("proxy", ed_gate_admits(&gate, &proxy, 0), ED_GATE_OK);
+        CHECK_EQ("not trusted", ed_gate_admits(&gate, &next_door, 0),
+                 i < BURST ? ED_GATE_OK : ED_GATE_RATE);
+        ed_gate_add(&gate, &cafe);
+    }
+    CHECK_EQ("takes no entry", gate.count, 1);
+    for (size_t i = 0; i < 100; i++)
+        ed_gate_remove(&gate, &cafe);
+    close_gate();
+}
+
+/** A full table: connections stay, and of the strangers the one that says the least makes way. */
+static void forgets_who_says_the_least(void **state)
+{
+    ed_gate_limits limits = defaults;
+    eddy_address quiet = numbered(1), busy = numbered(2), connected = numbered(3);
+    eddy_address newcomer = numbered(4);
+
+    (void)state;
+    limits.capacity = 3;
+    open_gate(&limits);
+    for (size_t i = 0; i < BURST; i++) {
+        CHECK_EQ("busy", ed_gate_admits(&gate, &busy, 0), ED_GATE_OK);
+        CHECK_EQ("connected", ed_gate_admits(&gate, &connected, 0), ED_GATE_OK);
+    }
+    CHECK_EQ("quiet", ed_gate_admits(&gate, &quiet, 0), ED_GATE_OK);
+    ed_gate_add(&gate, &connected);
+    CHECK_EQ("new", ed_gate_admits(&gate, &newcomer, 0), ED_GATE_OK);
+    CHECK("valid", ed_gate_valid(&gate) && gate.count == 3);
+    CHECK_EQ("busy is known", ed_gate_admits(&gate, &busy, 0), ED_GATE_RATE);
+    CHECK_EQ("connected is known", ed_gate_admits(&gate, &connected, 0), ED_GATE_RATE);
+    CHECK_EQ("connected", ed_gate_connections(&gate, &connected), 1);
+    // Somebody with more tokens left than the newcomer was forgotten, and has them all again.
+    for (size_t i = 0; i < BURST; i++)
+        CHECK_EQ("quiet is not", ed_gate_admits(&gate, &quiet, 0), ED_GATE_OK);
+    close_gate();
+}
+
+/* ------------------------------------------------------------------------------------ model -- */
+
+/** The same in the simplest way: tokens are counted up, a list is searched. */
+static struct model_entry {
+    uint32_t number; /* of the address; 0: not in use */
+    uint32_t connections;
+    uint64_t tokens_ns; /* INTERVAL_NS each */
+    uint64_t seen_ns;
+} model[ED_GATE_SAMPLE];
+
+static uint64_t model_full_ns(const struct model_entry *e)
+{
+    return e->seen_ns + BURST * INTERVAL_NS - e->tokens_ns;
+}
+
+static struct model_entry *model_find(uint32_t number, size_t capacity, uint64_t now_ns)
+{
+    struct model_entry *victim = NULL;
+
+    for (size_t i = 0; i < capacity; i++)
+        if (model[i].number == number)
+            return &model[i];
+    for (size_t i = 0; i < capacity; i++) {
+        if (model[i].connections > 0)
+            continue;
+        if (model[i].number == 0) {
+            victim = &model[i];
+            break;
+        }
+        if (victim == NULL || model_full_ns(&model[i]) < model_full_ns(victim))
+            victim = &model[i];
+    }
+    CHECK("there is one", victim != NULL);
+    *victim =
+        (struct model_entry){.number = number, .tokens_ns = BURST * INTERVAL_NS, .seen_ns = now_ns};
+    return victim;
+}
+
+static ed_gate_verdict model_admits(struct model_entry *e, uint32_t cap, uint64_t now_ns)
+{
+    e->tokens_ns = ed_min_u64(e->tokens_ns + now_ns - e->seen_ns, BURST * INTERVAL_NS);
+    e->seen_ns = now_ns;
+    if (e->tokens_ns < INTERVAL_NS)
+        return ED_GATE_RATE;
+    e->tokens_ns -= INTERVAL_NS;
+    return cap > 0 && e->connections >= cap ? ED_GATE_CAP : ED_GATE_OK;
+}
+
+static uint32_t model_connected(size_t capacity)
+{
+    uint32_t count = 0;
+
+    for (size_t i = 0; i < capacity; i++)
+        count += model[i].connections > 0;
+    return count;
+}
+
+static void does_as_the_model_does(void **state)
+{
+    enum { ROUNDS = 60, STEPS = 5000 };
+    uint64_t seed = 42;
+    size_t verdicts[3] = {0};
+
+    (void)state;
+    for (size_t round = 0; round < ROUNDS; round++) {
+        ed_gate_limits limits = defaults;
+        limits.capacity = 2 + splitmix_below(&seed, ED_GATE_SAMPLE - 1);
+        limits.connections_max = splitmix_below(&seed, 4);
+        uint32_t addresses = 1 + splitmix_below(&seed, 3 * limits.capacity);
+        uint64_t now_ns = 0;
+        memset(model, 0, sizeof model);
+        open_gate(&limits);
+        for (size_t step = 0; step < STEPS; step++) {
+            uint32_t number = 1 + splitmix_below(&seed, addresses);
+            eddy_address address = numbered(number);
+            now_ns += 1 + splitmix_below(&seed, (uint32_t)(2 * INTERVAL_NS / addresses));
+            struct model_entry *e = model_find(number, limits.capacity, now_ns);
+            ed_gate_verdict want = model_admits(e, limits.connections_max, now_ns);
+            CHECK_EQ("verdict", ed_gate_admits(&gate, &address, now_ns), want);
+            verdicts[want]++;
+            bool grows = splitmix_below(&seed, 2) == 0;
+            if (want == ED_GATE_OK && grows &&
+                model_connected(limits.capacity) + 1 < limits.capacity) {
+                ed_gate_add(&gate, &address);
+                e->connections++;
+            } else if (!grows && e->connections > 0) {
+                ed_gate_remove(&gate, &address);
+                e->connections--;
+            }
+            CHECK_EQ("connections", ed_gate_connections(&gate, &address), e->connections);
+        }
+        CHECK("valid", ed_gate_valid(&gate));
+        close_gate();
+    }
+    for (size_t i = 0; i < ED_COUNT(verdicts); i++)
+        CHECK("each verdict many times", verdicts[i] > 10000);
+}
+
+/* ------------------------------------------------------------------------------------ flood -- */
+
+/** A million addresses of an attacker's choice (T30), among 2,000 that play. */
+static void bears_a_million_chosen_addresses(void **state)
+{
+    enum { ADDRESSES = 1000 * 1000, PLAYERS = 2000, LOOKS = 16, LONGEST = 32 };
+    uint64_t calls;
+
+    (void)state;
+    open_gate(&defaults);
+    calls = memory.calls;
+    for (uint32_t i = 0; i < PLAYERS; i++) {
+        eddy_address player = numbered(UINT32_C(0xc0000000) + i);
+        ed_gate_add(&gate, &player);
+    }
+    for (uint32_t i = 0; i < ADDRESSES; i++) {
+        // Neighbours, and such as differ in few bits, high or low.
+        eddy_address address = numbered(i % 2 == 0 ? i : i << 12);
+        CHECK("not capped", ed_gate_admits(&gate, &address, i * ED_NS_PER_US) != ED_GATE_CAP);
+        if (i % (ADDRESSES / LOOKS) == 0)
+            CHECK("probe", ed_gate_longest_probe(&gate) <= LONGEST);
+    }
+    CHECK("probe", ed_gate_longest_probe(&gate) <= LONGEST);
+    CHECK_EQ("table is full", gate.count, ED_GATE_CAPACITY_MAX);
+    CHECK("valid", ed_gate_valid(&gate));
+    for (uint32_t i = 0; i < PLAYERS; i++) {
+        eddy_address player = numbered(UINT32_C(0xc0000000) + i);
+        CHECK_EQ("still known", ed_gate_connections(&gate, &player), 1);
+    }
+    CHECK_EQ("allocations", memory.calls, calls);
+    close_gate();
+}
+
+/** With as many connections as a manager may have, each from an address of its own. */
+static void has_room_for_every_connection(void **state)
+{
+    enum { CONNECTIONS = 65000 };
+
+    (void)state;
+    open_gate(&defaults);
+    for (uint32_t i = 0; i < CONNECTIONS; i++) {
+        eddy_address address = numbered(i);
+        ed_gate_add(&gate, &address);
+    }
+    for (uint32_t i = CONNECTIONS; i < CONNECTIONS + 5000; i++) {
+        eddy_address address = numbered(i);
+        CHECK_EQ("stranger", ed_gate_admits(&gate, &address, 0), ED_GATE_OK);
+    }
+    for (uint32_t i = 0; i < CONNECTIONS; i++) {
+        eddy_address address = numbered(i);
+        ed_gate_remove(&gate, &address);
+    }
+    CHECK("valid", ed_gate_valid(&gate));
+    close_gate();
+}
+
+static void takes_all_memory_at_the_start(void **state)
+{
+    const eddy_prefix trusted = {.address = parse("10.0.0.0:0"), .bits = 8};
+    ed_gate_limits limits = defaults;
+
+    (void)state;
+    limits.trusted = &trusted;
+    limits.trusted_count = 1;
+    for (uint64_t after = 0; after < 3; after++) {
+        ed_counting_alloc_init(&memory, NULL);
+        memory.fail_after = after;
+        eddy_status got = ed_gate_init(&gate, &memory.allocator, &entropy, &limits);
+        CHECK_EQ("status", got, after < 2 ? EDDY_ENOMEM : EDDY_OK);
+        if (got == EDDY_OK)
+            CHECK("24 bytes each", memory.live_size <= 24 * ED_GATE_CAPACITY_MAX + sizeof trusted);
+        close_gate();
+        ed_gate_free(&gate); // twice is fine
+    }
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    return ed_crypto_init() == EDDY_OK ? 0 : -1;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(counts_by_address),
+        cmocka_unit_test(caps_connections),
+        cmocka_unit_test(prefixes_have_bits),
+        cmocka_unit_test(trusts_whom_it_is_told),
+        cmocka_unit_test(forgets_who_says_the_least),
+        cmocka_unit_test(does_as_the_model_does),
+        cmocka_unit_test(bears_a_million_chosen_addresses),
+        cmocka_unit_test(has_room_for_every_connection),
+        cmocka_unit_test(takes_all_memory_at_the_start),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}

@@ -1,0 +1,199 @@
+/** HELLO, RETRY and REJECT: what is said before there are keys. */
+#include <string.h>
+
+#include "core/writer.h"
+#include "transport/check.h"
+#include "transport/handshake.h"
+#include "transport/packet.h"
+
+enum {
+    HELLO_FIELDS_SIZE = 64,
+    HELLO_MAC_AT = ED_HELLO_SIZE - ED_MAC_SIZE,
+    ANSWER_TAG_AT = 8,
+    ANSWER_BODY_AT = ANSWER_TAG_AT + ED_MAC_SIZE,
+    ANSWER_SIZE = ED_RETRY_SIZE,
+    ANSWER_BODY_SIZE = ANSWER_SIZE - ANSWER_BODY_AT,
+};
+
+static_assert(ED_RETRY_SIZE == ED_REJECT_SIZE, "one layout for both");
+static_assert((int)ANSWER_BODY_SIZE == (int)ED_COOKIE_SIZE, "PROTOCOL.md section 3.2");
+
+static void copy(uint8_t *to, ed_span from)
+{
+    if (from.size > 0)
+        memcpy(to, from.data, from.size);
+}
+
+ed_greeting_key ed_greeting_key_of(const uint8_t *public_key)
+{
+    uint8_t material[9 + ED_KEY_SIZE] = "eddy mac1";
+    ed_greeting_key key;
+
+    if (public_key != NULL)
+        memcpy(material + 9, public_key, ED_KEY_SIZE);
+    ed_blake2b(key.mac_key, sizeof(key.mac_key), material, sizeof(material), NULL, 0);
+    return key;
+}
+
+/* -------------------------------------------------------------------------------------- HELLO --
+ */
+
+eddy_status ed_hello_parse(ed_hello *hello, const void *data, size_t size)
+{
+    ed_reader r = ed_reader_of(data, size);
+    ed_hello h = {0};
+
+    if (!SEC_CHECK(EDDY_CHECK_HELLO_SIZE, size == ED_HELLO_SIZE))
+        return EDDY_ETRUNCATED;
+    uint8_t type = ed_read_u8(&r);
+    h.version = ed_read_u32(&r);
+    h.mode = ed_read_u8(&r);
+    h.version_count = ed_read_u8(&r);
+    uint8_t reserved = ed_read_u8(&r);
+    h.protocol_id = ed_read_u64(&r);
+    copy(h.nonce, ed_read_bytes(&r, ED_NONCE_SIZE));
+    for (size_t i = 0; i < ED_VERSIONS_MAX; i++)
+        h.versions[i] = ed_read_u32(&r);
+    if (!SEC_CHECK(EDDY_CHECK_HELLO_FORM, ed_reader_ok(&r) && type == ED_FORM_HELLO &&
+                                              reserved == 0 && h.version_count > 0 &&
+                                              h.version_count <= ED_VERSIONS_MAX))
+        return EDDY_EPROTO;
+    *hello = h;
+    return EDDY_OK;
+}
+
+bool ed_hello_is_authentic(const void *data, const ed_greeting_key *key)
+{
+    const uint8_t *bytes = data;
+    uint8_t mac[ED_MAC_SIZE];
+
+    ed_mac(mac, key->mac_key, bytes, HELLO_MAC_AT);
+    return ed_equal_secret(mac, bytes + HELLO_MAC_AT, ED_MAC_SIZE);
+}
+
+/** Padding of zeros is taken for an attack by some filters, so it looks random. */
+static void write_padding(ed_writer *w, size_t size, const uint8_t nonce[ED_NONCE_SIZE])
+{
+    uint8_t block[ED_MAC_SIZE];
+
+    for (uint32_t counter = 0; size > 0; counter++) {
+        size_t part = ed_min_size(sizeof(block), size);
+        ed_mac(block, nonce, &(uint8_t){(uint8_t)counter}, 1);
+        ed_write_bytes(w, block, part);
+        size -= part;
+    }
+}
+
+void ed_hello_write(uint8_t *data, const ed_hello *hello, const ed_greeting_key *key)
+{
+    ed_writer w = ed_writer_of(data, ED_HELLO_SIZE);
+
+    ed_write_u8(&w, ED_FORM_HELLO);
+    ed_write_u32(&w, hello->version);
+    ed_write_u8(&w, hello->mode);
+    ed_write_u8(&w, hello->version_count);
+    ed_write_u8(&w, 0);
+    ed_write_u64(&w, hello->protocol_id);
+    ed_write_bytes(&w, hello->nonce, ED_NONCE_SIZE);
+    for (size_t i = 0; i < ED_VERSIONS_MAX; i++)
+        ed_write_u32(&w, hello->versions[i]);
+    ED_ASSERT(ed_writer_size(&w) == HELLO_FIELDS_SIZE);
+    write_padding(&w, HELLO_MAC_AT - HELLO_FIELDS_SIZE, hello->nonce);
+    ED_ASSERT(ed_writer_ok(&w) && ed_writer_size(&w) == HELLO_MAC_AT);
+    ed_mac(data + HELLO_MAC_AT, key->mac_key, data, HELLO_MAC_AT);
+}
+
+/* -------------------------------------------------------------------------- RETRY and REJECT -- */
+
+/** Over all of the answer but the tag, and over the nonce that it answers. */
+static void answer_tag(uint8_t tag[ED_MAC_SIZE], const uint8_t *data,
+                       const uint8_t nonce[ED_NONCE_SIZE], const ed_greeting_key *key)
+{
+    uint8_t tagged[ANSWER_TAG_AT + ED_NONCE_SIZE + ANSWER_BODY_SIZE];
+
+    memcpy(tagged, data, ANSWER_TAG_AT);
+    memcpy(tagged + ANSWER_TAG_AT, nonce, ED_NONCE_SIZE);
+    memcpy(tagged + ANSWER_TAG_AT + ED_NONCE_SIZE, data + ANSWER_BODY_AT, ANSWER_BODY_SIZE);
+    ed_mac(tag, key->mac_key, tagged, sizeof(tagged));
+}
+
+/** Writes what both have in common around the body. */
+static void write_answer(uint8_t *data, uint8_t form, uint32_t version, uint8_t refusal,
+                         const uint8_t *body, const uint8_t nonce[ED_NONCE_SIZE],
+                         const ed_greeting_key *key)
+{
+    ed_writer w = ed_writer_of(data, ANSWER_SIZE);
+
+    ed_write_u8(&w, form);
+    ed_write_u32(&w, version);
+    ed_write_u8(&w, refusal);
+    ed_write_zeros(&w, 2 + ED_MAC_SIZE);
+    ed_write_bytes(&w, body, ANSWER_BODY_SIZE);
+    ED_ASSERT(ed_writer_ok(&w) && ed_writer_left(&w) == 0);
+    answer_tag(data + ANSWER_TAG_AT, data, nonce, key);
+}
+
+/** Reads it; `*refusal` is 0 in RETRY. */
+static eddy_status read_answer(uint8_t form, uint32_t *version, uint8_t *refusal, const void *data,
+                               size_t size, const uint8_t nonce[ED_NONCE_SIZE],
+                               const ed_greeting_key *key)
+{
+    ed_reader r = ed_reader_of(data, size);
+    uint8_t tag[ED_MAC_SIZE];
+
+    if (!SEC_CHECK(EDDY_CHECK_ANSWER_FORM, size == ANSWER_SIZE))
+        return EDDY_ETRUNCATED;
+    uint8_t type = ed_read_u8(&r);
+    *version = ed_read_u32(&r);
+    *refusal = ed_read_u8(&r);
+    uint64_t reserved = ed_read_uint(&r, 2);
+    ed_span got = ed_read_bytes(&r, ED_MAC_SIZE);
+    if (!ed_reader_ok(&r) || type != form || reserved != 0)
+        return EDDY_EPROTO;
+    answer_tag(tag, data, nonce, key);
+    return SEC_CHECK(EDDY_CHECK_ANSWER_MAC, ed_equal_secret(tag, got.data, ED_MAC_SIZE))
+               ? EDDY_OK
+               : EDDY_EAUTH;
+}
+
+eddy_status ed_retry_parse(ed_retry *retry, const void *data, size_t size,
+                           const uint8_t nonce[ED_NONCE_SIZE], const ed_greeting_key *key)
+{
+    uint32_t version = 0;
+    uint8_t refusal = 0;
+    eddy_status status = read_answer(ED_FORM_RETRY, &version, &refusal, data, size, nonce, key);
+
+    if (status != EDDY_OK)
+        return status;
+    if (refusal != 0)
+        return EDDY_EPROTO;
+    retry->version = version;
+    memcpy(retry->cookie, (const uint8_t *)data + ANSWER_BODY_AT, ED_COOKIE_SIZE);
+    return EDDY_OK;
+}
+
+void ed_retry_write(uint8_t *data, const ed_retry *retry, const uint8_t nonce[ED_NONCE_SIZE],
+                    const ed_greeting_key *key)
+{
+    write_answer(data, ED_FORM_RETRY, retry->version, 0, retry->cookie, nonce, key);
+}
+
+eddy_status ed_reject_parse(ed_reject *reject, const void *data, size_t size,
+                            const uint8_t nonce[ED_NONCE_SIZE], const ed_greeting_key *key)
+{
+    ed_reject parsed;
+    eddy_status status =
+        read_answer(ED_FORM_REJECT, &parsed.version, &parsed.refusal, data, size, nonce, key);
+
+    if (status == EDDY_OK)
+        *reject = parsed;
+    return status;
+}
+
+void ed_reject_write(uint8_t *data, const ed_reject *reject, const uint8_t nonce[ED_NONCE_SIZE],
+                     const ed_greeting_key *key)
+{
+    static const uint8_t nothing[ANSWER_BODY_SIZE];
+
+    write_answer(data, ED_FORM_REJECT, reject->version, reject->refusal, nothing, nonce, key);
+}

@@ -1,0 +1,52 @@
+/**
+ * Who a manager is: its long-term secrets and what is made of them, in memory of its own
+ * (core/secret.h), with the secrets of its connections behind.
+ */
+#ifndef ED_IDENTITY_H
+#define ED_IDENTITY_H
+
+#include "transport/cookie.h"
+#include "transport/protect.h"
+
+/** What a connection has to keep from others. */
+typedef struct ed_secrets {
+    uint8_t shared[ED_KEY_SIZE];    /* client: the room's key, or the token's; else zeros */
+    uint8_t ephemeral[ED_KEY_SIZE]; /* client: of its INITIATE */
+    union {
+        ed_noise noise; /* while the handshake goes on */
+        ed_keys keys;   /* once has_keys */
+    };
+    bool has_keys;
+} ed_secrets;
+
+typedef struct ed_identity {
+    uint64_t presence;             /* not 0; but in a child of the process, as all here */
+    ed_noise_pair pair;            /* the server's, or in mode MUTUAL the client's */
+    ed_greeting_key greeting;      /* of our public key */
+    ed_greeting_key open_greeting; /* of mode OPEN */
+    uint8_t room[ED_KEY_SIZE];     /* zeros: none */
+    uint8_t token[ED_KEY_SIZE];
+    uint8_t reset[ED_KEY_SIZE];
+    ed_cookie_jar cookies;
+    uint32_t slot_count;
+    ed_secrets secrets[]; /* by number of slot, 0 is nobody's */
+} ed_identity;
+
+/** @return NULL without memory. A key that the configuration does not have is drawn. */
+ed_identity *ed_identity_create(const eddy_config *config, const eddy_entropy *entropy,
+                                uint32_t slot_count, uint64_t now_ns);
+
+/** Wipes it all. NULL is fine. */
+void ed_identity_destroy(ed_identity *identity);
+
+/** The key of HELLO and its answers in a mode. */
+static inline const ed_greeting_key *ed_identity_greeting(const ed_identity *identity, uint8_t mode)
+{
+    return mode == ED_MODE_OPEN ? &identity->open_greeting : &identity->greeting;
+}
+
+/** What a server that has lost its state shows to a client at that address, whatever its port. */
+void ed_identity_reset_token(const ed_identity *identity, uint8_t token[ED_RESET_TOKEN_SIZE],
+                             uint32_t id, const eddy_address *client);
+
+#endif

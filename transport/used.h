@@ -1,0 +1,60 @@
+/**
+ * Which connect tokens were used, so that none is taken twice: by their ids, until they expire. All
+ * memory is taken at the start. A full table refuses new tokens and never forgets one that counts.
+ *
+ * A handshake that is sent again, with the same ephemeral key, is no second use. Who only saw the
+ * datagram cannot use the token up: the table is told after the message has proved authentic.
+ *
+ * Not locked: servers that share a table share a lock.
+ */
+#ifndef ED_USED_H
+#define ED_USED_H
+
+#include "core/crypto.h"
+#include "transport/limits.h"
+
+typedef enum ed_used_verdict {
+    ED_USED_FRESH, /* nobody has used it, and there is room to note it */
+    ED_USED_SAME,  /* this very handshake has used it */
+    ED_USED_TAKEN, /* another has, or it has expired */
+    ED_USED_FULL,  /* nobody has used it, and there is no room to note it */
+} ed_used_verdict;
+
+struct ed_used_entry;
+
+/** Zeroed, it is one that ed_used_free takes. */
+typedef struct ed_used {
+    const eddy_allocator *allocator;
+    struct ed_used_entry *entries; /* capacity */
+    size_t capacity;
+    uint8_t key[ED_MAC_KEY_SIZE]; /* nobody can choose where a token's place is */
+} ed_used;
+
+/** What a handshake says of its token. */
+typedef struct ed_used_token {
+    const uint8_t *id;        /* ED_XNONCE_SIZE bytes */
+    const uint8_t *ephemeral; /* ED_EPHEMERAL_SIZE bytes: the client's of this handshake */
+    uint64_t expires_s;
+} ed_used_token;
+
+/**
+ * @param capacity a power of two, 64 to ED_USED_MAX; 32 bytes each.
+ * @return EDDY_OK, or EDDY_ENOMEM with a table that is as if zeroed.
+ */
+EDDY_MUST_CHECK eddy_status ed_used_init(ed_used *used, const eddy_allocator *allocator,
+                                         const eddy_entropy *entropy, size_t capacity);
+
+void ed_used_free(ed_used *used);
+
+/** What ed_used_take would say; changes nothing. */
+EDDY_MUST_CHECK ed_used_verdict ed_used_look(const ed_used *used, const ed_used_token *token,
+                                             uint64_t now_s);
+
+/** Notes that the token is used, if it is fresh. */
+EDDY_MUST_CHECK ed_used_verdict ed_used_take(ed_used *used, const ed_used_token *token,
+                                             uint64_t now_s);
+
+/** Takes a note back, if it is of this very handshake: what it was taken for could not be made. */
+void ed_used_forget(ed_used *used, const ed_used_token *token, uint64_t now_s);
+
+#endif
