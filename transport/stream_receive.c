@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "transport/check.h"
 #include "transport/partial.h"
 
 enum {
@@ -28,6 +29,24 @@ bool ed_inbox_init(ed_inbox *inbox, const ed_inbox_parts *parts, uint64_t now_ns
     ed_lanes_init(&inbox->lanes, parts->allocator, sizeof(ed_lane_in));
     ed_list_init(&inbox->assemblies);
     return ed_credit_in_init(&inbox->credit, parts->room, now_ns);
+}
+
+eddy_status ed_inbox_get_lane(ed_inbox *inbox, uint8_t guarantee, uint8_t stream, ed_lane_in **lane)
+{
+    size_t cost = ed_lanes_cost(&inbox->lanes, guarantee, stream);
+    size_t size = inbox->lanes_size + cost;
+    size_t beyond = size > ED_BUDGET_LANES ? size - ED_BUDGET_LANES : 0;
+    bool made = false;
+
+    if (beyond > inbox->lanes_taken) {
+        if (!ed_credit_take_lanes(inbox->parts.room, beyond - inbox->lanes_taken))
+            return EDDY_ELIMIT;
+        inbox->lanes_taken = beyond; // also if there is no memory: the next one that comes needs it
+    }
+    *lane = ed_lanes_get(&inbox->lanes, guarantee, stream, &made);
+    // Of what a lane stands in, a part may be here although there was no memory for the rest.
+    inbox->lanes_size += cost - ed_lanes_cost(&inbox->lanes, guarantee, stream);
+    return *lane == NULL ? EDDY_ENOMEM : EDDY_OK;
 }
 
 static bool is_assembly(const ed_block *held)
@@ -79,6 +98,7 @@ void ed_inbox_free(ed_inbox *inbox)
     ed_partials_free(inbox);
     ed_lanes_free(&inbox->lanes, clear_lane, NULL);
     inbox->parts.room->orphans += inbox->unreturned;
+    inbox->parts.room->lanes -= inbox->lanes_taken;
     ed_credit_in_free(&inbox->credit);
 }
 
@@ -330,7 +350,8 @@ static eddy_status expand(const ed_lane_in *lane, uint32_t low, unsigned bits, u
     uint64_t ahead = (low - lane->expected) & (space - 1);
 
     if (ahead >= ED_LANE_WINDOW)
-        return space - ahead <= lane->expected ? EDDY_EEXIST : EDDY_EPROTO;
+        return SEC_CHECK(EDDY_CHECK_SEQUENCE, space - ahead <= lane->expected) ? EDDY_EEXIST
+                                                                               : EDDY_EPROTO;
     *sequence = lane->expected + ahead;
     const ed_block *held = held_at(lane, *sequence);
     return held != NULL && (held == RECEIVED || held == SKIPPED || !is_assembly(held)) ? EDDY_EEXIST
@@ -365,14 +386,14 @@ ed_block *ed_inbox_keep(const ed_inbox *inbox, const ed_message_frame *message)
 static eddy_status receive_piece(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name,
                                  const ed_message_frame *message, uint64_t sequence)
 {
-    if (held_at(lane, sequence) != NULL)
-        return EDDY_EPROTO; // it came in parts before
+    if (!SEC_CHECK(EDDY_CHECK_ONE_PIECE, held_at(lane, sequence) == NULL))
+        return EDDY_EPROTO;
     if (sequence != lane->expected && !reach(inbox, lane, sequence))
         return EDDY_ENOMEM;
     ed_block *block = ed_inbox_keep(inbox, message);
     if (block == NULL)
         return EDDY_ENOMEM;
-    if (!ed_credit_claim(&inbox->credit, message->data.size)) {
+    if (!SEC_CHECK(EDDY_CHECK_CREDIT, ed_credit_claim(&inbox->credit, message->data.size))) {
         ed_pool_give(block);
         return EDDY_EPROTO;
     }
@@ -440,7 +461,8 @@ static eddy_status receive_part(ed_inbox *inbox, ed_lane_in *lane, const ed_lane
 
     if (assembly == NULL)
         return EDDY_ENOMEM;
-    if (!ed_assembly_fits(assembly, part) || !claim_part(inbox, assembly, part))
+    if (!SEC_CHECK(EDDY_CHECK_PARTS_AGREE, ed_assembly_fits(assembly, part)) ||
+        !SEC_CHECK(EDDY_CHECK_CREDIT, claim_part(inbox, assembly, part)))
         return EDDY_EPROTO;
     eddy_status status = ed_assembly_add(assembly, part);
     if (status == EDDY_ENOMEM || !ed_assembly_is_complete(assembly))
@@ -507,16 +529,15 @@ bool ed_inbox_is_overdue(ed_inbox *inbox, uint64_t now_ns)
 static eddy_status receive_reliable(ed_inbox *inbox, const ed_message_frame *message)
 {
     ed_lane_name name = {.guarantee = message->guarantee, .stream = message->stream};
-    bool made = false;
     uint64_t sequence = 0;
-    ed_lane_in *lane = ed_lanes_get(&inbox->lanes, name.guarantee, name.stream, &made);
+    ed_lane_in *lane = NULL;
 
-    if (lane == NULL)
-        return EDDY_ENOMEM;
-    eddy_status status = expand(lane, message->sequence, message->sequence_bits, &sequence);
+    eddy_status status = ed_inbox_get_lane(inbox, name.guarantee, name.stream, &lane);
+    if (status == EDDY_OK)
+        status = expand(lane, message->sequence, message->sequence_bits, &sequence);
     if (status != EDDY_OK)
         return status;
-    if (!claim_sequence(inbox, lane, sequence))
+    if (!SEC_CHECK(EDDY_CHECK_CREDIT, claim_sequence(inbox, lane, sequence)))
         return EDDY_EPROTO;
     return message->fragment ? receive_part(inbox, lane, &name, message, sequence)
                              : receive_piece(inbox, lane, &name, message, sequence);
@@ -530,7 +551,8 @@ eddy_status ed_inbox_receive(ed_inbox *inbox, const ed_message_frame *message, u
     size_t max = ed_min_size(inbox->parts.max_message_size,
                              reliable ? EDDY_MESSAGE_SIZE_LIMIT : EDDY_UNRELIABLE_SIZE_MAX);
 
-    if (size > max || message->fragment != ed_is_in_parts((size_t)size))
+    if (!SEC_CHECK(EDDY_CHECK_MESSAGE_SIZE,
+                   size <= max && message->fragment == ed_is_in_parts((size_t)size)))
         return EDDY_EPROTO;
     return reliable ? receive_reliable(inbox, message)
                     : ed_inbox_receive_unreliable(inbox, message, packet, now_ns);
@@ -539,24 +561,24 @@ eddy_status ed_inbox_receive(ed_inbox *inbox, const ed_message_frame *message, u
 eddy_status ed_inbox_skip(ed_inbox *inbox, const ed_skip_frame *skip)
 {
     ed_lane_name name = {.guarantee = skip->guarantee, .stream = skip->stream};
-    bool made = false;
     uint64_t sequence = 0;
     uint64_t claimed = EDDY_MESSAGE_CHARGE;
-    ed_lane_in *lane = ed_lanes_get(&inbox->lanes, name.guarantee, name.stream, &made);
+    ed_lane_in *lane = NULL;
 
-    if (lane == NULL)
-        return EDDY_ENOMEM;
-    eddy_status status = expand(lane, skip->sequence, 32, &sequence);
+    eddy_status status = ed_inbox_get_lane(inbox, name.guarantee, name.stream, &lane);
+    if (status == EDDY_OK)
+        status = expand(lane, skip->sequence, 32, &sequence);
     if (status != EDDY_OK)
         return status;
-    if (!claim_sequence(inbox, lane, sequence))
+    if (!SEC_CHECK(EDDY_CHECK_CREDIT, claim_sequence(inbox, lane, sequence)))
         return EDDY_EPROTO;
     if (sequence != lane->expected && !reach(inbox, lane, sequence))
         return EDDY_ENOMEM;
     ed_block *held = held_at(lane, sequence);
     if (held != NULL)
         claimed = claimed_for(assembly_of(held));
-    if (skip->charge < claimed || !ed_credit_claim(&inbox->credit, skip->charge - claimed))
+    if (!SEC_CHECK(EDDY_CHECK_SKIP_CHARGE, skip->charge >= claimed) ||
+        !SEC_CHECK(EDDY_CHECK_CREDIT, ed_credit_claim(&inbox->credit, skip->charge - claimed)))
         return EDDY_EPROTO;
     if (held != NULL)
         end_assembly(inbox, lane, sequence);

@@ -48,6 +48,8 @@ typedef struct ed_inbox {
     uint64_t unreturned; /* charge of the reliable messages that the program holds, or soon will */
     uint64_t unreliable; /* charge of the unreliable ones, incomplete ones included */
     uint64_t rings_owed; /* charge of places in rings that is still to be kept back */
+    size_t lanes_size;   /* bytes of lanes */
+    size_t lanes_taken;  /* of these, of the room for all, as its own was too small */
     size_t kept_rings_size; /* bytes of rings that outlive what was held in them */
     ed_list assemblies; /* of ed_assembly.node: reliable messages of which parts are here, by age */
     uint64_t parts_check_ns;     /* when to look again whether one of them is in others' way */
@@ -65,7 +67,8 @@ void ed_inbox_free(ed_inbox *inbox);
  * Takes a message in, or a part of one, that came in a packet.
  * @return EDDY_OK, also where an unreliable one was dropped and counted; EDDY_EEXIST if it has been
  * here before; EDDY_EPROTO if it may not be sent; EDDY_ENOMEM if it cannot be kept, and then the
- * packet must not be acknowledged.
+ * packet must not be acknowledged; EDDY_ELIMIT if it is on one more stream than there will be room
+ * for.
  */
 EDDY_MUST_CHECK eddy_status ed_inbox_receive(ed_inbox *inbox, const ed_message_frame *message,
                                              uint64_t packet, uint64_t now_ns);
