@@ -123,6 +123,8 @@ void *ed_lanes_get(ed_lanes *lanes, uint8_t guarantee, uint8_t stream, bool *mad
         lanes->stream_0[guarantee] = lane;
     else
         insert(lanes, name_of(guarantee, stream), lane);
+    if (stream >= lanes->end[guarantee])
+        lanes->end[guarantee] = (uint16_t)(stream + 1u);
     *made = true;
     return lane;
 }

@@ -25,6 +25,7 @@ typedef struct ed_lanes {
     ed_lane_entry *others; /* other_count of them, in the order of their names */
     uint32_t other_count;
     uint32_t other_capacity;
+    uint16_t end[ED_WIRE_GUARANTEE_COUNT]; /* one above the highest stream that has a lane */
 } ed_lanes;
 
 void ed_lanes_init(ed_lanes *lanes, const eddy_allocator *allocator, size_t lane_size);

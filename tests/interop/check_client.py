@@ -121,7 +121,7 @@ def a_repeated_initiate_gets_the_same_accept():
     with Serve() as server, Client(*server.place) as client:
         client.connect(PINNED, server.key)
         with Client(*server.place) as other:
-            initiate, first = initiated(other, server)
+            initiate, first = initiated(other, server, asked(other, server))
             other.socket.send(initiate)
             expect_true('another ACCEPT', other.receive(1) == first)
             other.socket.send(initiate[:40] + bytes(8) + initiate[48:])
@@ -130,15 +130,37 @@ def a_repeated_initiate_gets_the_same_accept():
             expect_true('another ACCEPT', other.receive(1) == first)
 
 
-def initiated(client, server):
-    """@return an INITIATE, and the ACCEPT that answers it."""
+def asked(client, server):
+    """@return a cookie."""
     client.socket.send(h.write_hello(PINNED, 0, client.nonce, server.key))
-    _, _, cookie = h.read_answer(client.receive(1), PINNED, client.nonce, server.key)
+    return h.read_answer(client.receive(1), PINNED, client.nonce, server.key)[2]
+
+
+def initiated(client, server, cookie):
+    """@return an INITIATE, and what answers it."""
     said = h.write_parameters(1 << 20, 1 << 20, 1, b'')
     data, _ = h.write_initiate(h.Initiate(PINNED, 2, 0, client.nonce, cookie, b''), said,
                                peer=server.key)
     client.socket.send(data)
     return data, client.receive(1)
+
+
+@check
+def a_ticket_saves_a_round_trip_once():
+    with Serve() as server:
+        with Client(*server.place) as client:
+            client.connect(PINNED, server.key)
+            client.close()
+        ticket = client.accepted.ticket
+        with Client(*server.place) as client:
+            client.connect(PINNED, server.key, ticket=ticket)
+            messages = some_messages(5)
+            expect('what comes back', echoed(client, messages), messages)
+            client.close()
+        for what, cookie in (('used', ticket), ('forged', ticket[:-1] + bytes([ticket[-1] ^ 1]))):
+            with Client(*server.place) as client:
+                _, answer = initiated(client, server, cookie)
+                expect(what, answer[0], h.RETRY)
 
 
 @check

@@ -67,7 +67,7 @@ def handshakes_of_all_modes_are_those_of_the_page():
         credit, message_max, payload, server = h.open_initiate(sent, initiate, SERVER, shared)
         expect(name + ' sealed', (credit, message_max, payload), (32768, 65536, b'hi'))
         server.ephemeral = SERVER_EPHEMERAL
-        accepted = h.Accepted(1, WIRE_ID, 32768, b'\x09' * 16, 65536)
+        accepted = h.Accepted(1, WIRE_ID, 32768, b'\x09' * 16, b'\x8a' * 24, 65536)
         answer = h.write_accept(NONCE, server, accepted, 1000000)
         expect(name + ' accepted', h.read_accept(answer, NONCE, client), accepted)
         at, key = 64 + len(shown), 52 + 48 * (mode == OPEN)

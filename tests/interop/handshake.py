@@ -11,7 +11,7 @@ SIZE = 1200
 VERSIONS = number(VERSION, 4) + bytes(28)
 CAPSULE_SIZE = 356
 
-Accepted = collections.namedtuple('Accepted', 'suite wire_id credit reset_token message_max')
+Accepted = collections.namedtuple('Accepted', 'suite wire_id credit reset_token ticket message_max')
 Refused = collections.namedtuple('Refused', 'refusal code reason')
 Initiate = collections.namedtuple('Initiate', 'mode suites protocol_id nonce cookie capsule')
 
@@ -115,7 +115,8 @@ def write_accept(nonce, noise, accepted, time_us=0):
     payload = b''.join((bytes([0, accepted.suite]), bytes(2), number(accepted.wire_id, 4),
                         number(SIZE, 2), number(256, 2), number(10000, 4),
                         number(accepted.credit, 4), accepted.reset_token, bytes(8),
-                        number(time_us, 8), bytes(28), number(accepted.message_max, 4)))
+                        number(time_us, 8), bytes(4), accepted.ticket,
+                        number(accepted.message_max, 4)))
     return bytes([ACCEPT]) + bytes(3) + nonce + noise.write(1, payload.ljust(136, b'\0'))
 
 
@@ -135,8 +136,8 @@ def read_accept(data, nonce, noise):
     if refusal:
         return Refused(refusal, r.number(4), r.take(r.number(1)))
     wire_id, _, _, credit = r.number(4), r.take(4), r.take(4), r.number(4)
-    token, _ = r.take(16), r.take(44)
-    return Accepted(suite, wire_id, credit, token, r.number(4))
+    token, _, ticket = r.take(16), r.take(20), r.take(24)
+    return Accepted(suite, wire_id, credit, token, ticket, r.number(4))
 
 
 def fresh_nonce():

@@ -61,7 +61,7 @@ class Client:
         raise TimeoutError('no answer')
 
     def connect(self, mode, server_key, own=None, shared=None, capsule=b'', suites=None,
-                payload=b'', protocol_id=0):
+                payload=b'', protocol_id=0, ticket=None):
         def retry(data):
             answer = h.read_answer(data, mode, self.nonce, server_key)
             if answer is not None and answer[0] == h.REJECT:
@@ -77,7 +77,7 @@ class Client:
                 return None
 
         hello = h.write_hello(mode, protocol_id, self.nonce, server_key)
-        cookie = self.ask(hello, retry)
+        cookie = ticket or self.ask(hello, retry)
         suites = suites or (6 if has_aes else 2)
         initiate = h.Initiate(mode, suites, protocol_id, self.nonce, cookie, capsule)
         said = h.write_parameters(ROOM, MESSAGE_MAX, int(time.monotonic() * 1e6), payload)

@@ -92,7 +92,7 @@ class Server:
         if self.refused is not None:
             self.answered = (data, h.write_refusal(i.nonce, noise, self.refused))
             return
-        accepted = h.Accepted(suite, WIRE_ID, ROOM, self.token, MESSAGE_MAX)
+        accepted = h.Accepted(suite, WIRE_ID, ROOM, self.token, bytes(24), MESSAGE_MAX)
         self.answered = (data, h.write_accept(i.nonce, noise, accepted))
         self.remote, self.mode, self.client_key, self.payload = remote, i.mode, noise.peer, payload
         self.peer = Peer(lambda packet: self.socket.sendto(packet, self.remote), False, suite,
