@@ -3,17 +3,18 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "transport/check.h"
 #include "transport/partial.h"
 
 enum {
     RING_CAPACITY_MIN = 8,
-    /* Of the charge of a message that came early, or was skipped, so much is not given back while
-       its place in the ring is kept. A ring is up to twice as long as what it holds, and while it
-       is widened the old one is there, too. */
-    MARK_CHARGE = 24,
+    /* So much of what is settled is not given back, for each place that a ring had to reach, until
+       nothing is held in it: it does not become shorter as its gap is filled. A ring is up to twice
+       as long as it had to be, and while it is widened the old one is there, too. */
+    PLACE_CHARGE = 24,
 };
 
-static_assert(MARK_CHARGE <= EDDY_MESSAGE_CHARGE, "every message pays for its mark");
+static_assert(PLACE_CHARGE <= EDDY_MESSAGE_CHARGE, "every message pays for its place");
 
 /* What stands in a ring, besides messages and assemblies. Only their addresses matter. */
 static ed_block received_mark;
@@ -26,7 +27,26 @@ bool ed_inbox_init(ed_inbox *inbox, const ed_inbox_parts *parts, uint64_t now_ns
 {
     *inbox = (ed_inbox){.parts = *parts};
     ed_lanes_init(&inbox->lanes, parts->allocator, sizeof(ed_lane_in));
+    ed_list_init(&inbox->assemblies);
     return ed_credit_in_init(&inbox->credit, parts->room, now_ns);
+}
+
+eddy_status ed_inbox_get_lane(ed_inbox *inbox, uint8_t guarantee, uint8_t stream, ed_lane_in **lane)
+{
+    size_t cost = ed_lanes_cost(&inbox->lanes, guarantee, stream);
+    size_t size = inbox->lanes_size + cost;
+    size_t beyond = size > ED_BUDGET_LANES ? size - ED_BUDGET_LANES : 0;
+    bool made = false;
+
+    if (beyond > inbox->lanes_taken) {
+        if (!ed_credit_take_lanes(inbox->parts.room, beyond - inbox->lanes_taken))
+            return EDDY_ELIMIT;
+        inbox->lanes_taken = beyond; // also if there is no memory: the next one that comes needs it
+    }
+    *lane = ed_lanes_get(&inbox->lanes, guarantee, stream, &made);
+    // Of what a lane stands in, a part may be here although there was no memory for the rest.
+    inbox->lanes_size += cost - ed_lanes_cost(&inbox->lanes, guarantee, stream);
+    return *lane == NULL ? EDDY_ENOMEM : EDDY_OK;
 }
 
 static bool is_assembly(const ed_block *held)
@@ -44,8 +64,10 @@ static void give_held(ed_block *held)
 {
     if (held == NULL || held == RECEIVED || held == SKIPPED)
         return;
-    if (is_assembly(held))
+    if (is_assembly(held)) {
+        ed_list_remove(&assembly_of(held)->node);
         ed_assembly_free(assembly_of(held));
+    }
     ed_pool_give(held);
 }
 
@@ -76,6 +98,7 @@ void ed_inbox_free(ed_inbox *inbox)
     ed_partials_free(inbox);
     ed_lanes_free(&inbox->lanes, clear_lane, NULL);
     inbox->parts.room->orphans += inbox->unreturned;
+    inbox->parts.room->lanes -= inbox->lanes_taken;
     ed_credit_in_free(&inbox->credit);
 }
 
@@ -105,12 +128,12 @@ ed_block *ed_inbox_next(ed_inbox *inbox)
     return block;
 }
 
-/** Room for as much may be granted again, but for what marks take. */
+/** Room for as much may be granted again, but for what rings take. */
 static void consume(ed_inbox *inbox, uint64_t charge)
 {
-    uint64_t kept = ed_min_u64(charge, inbox->marks_owed);
+    uint64_t kept = ed_min_u64(charge, inbox->rings_owed);
 
-    inbox->marks_owed -= kept;
+    inbox->rings_owed -= kept;
     inbox->credit.consumed += charge - kept;
     ED_ASSERT(inbox->credit.consumed <= inbox->credit.claimed);
 }
@@ -172,6 +195,24 @@ static void unhold(ed_lane_in *lane, uint64_t sequence)
     lane->held_count--;
 }
 
+/** A place of the ring was needed: those up to there are kept back for, unless it is kept. */
+static void pay_ring(ed_inbox *inbox, ed_lane_in *lane, uint64_t place)
+{
+    if (lane->is_ring_kept || place < lane->ring_paid)
+        return;
+    inbox->rings_owed += (place + 1 - lane->ring_paid) * PLACE_CHARGE;
+    lane->ring_paid = (uint32_t)place + 1;
+}
+
+/** What was kept back for it is given back. */
+static void refund_ring(ed_inbox *inbox, ed_lane_in *lane)
+{
+    uint64_t charge = (uint64_t)lane->ring_paid * PLACE_CHARGE;
+
+    lane->ring_paid = 0;
+    consume(inbox, charge);
+}
+
 static void give_ring(ed_inbox *inbox, ed_lane_in *lane)
 {
     if (lane->is_ring_kept)
@@ -190,6 +231,7 @@ static void rest_ring(ed_inbox *inbox, ed_lane_in *lane)
 {
     if (lane->ring == NULL || lane->is_ring_kept)
         return;
+    refund_ring(inbox, lane);
     size_t size = ed_block_charge(lane->ring);
     if (inbox->kept_rings_size + size > ED_KEPT_RINGS_SIZE_MAX) {
         give_ring(inbox, lane);
@@ -199,8 +241,8 @@ static void rest_ring(ed_inbox *inbox, ed_lane_in *lane)
     inbox->kept_rings_size += size;
 }
 
-/** Makes the ring reach a sequence. @return false out of memory. */
-static bool reach(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
+/** Makes the ring long enough for a sequence. @return false out of memory. */
+static bool widen(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
 {
     uint32_t capacity = lane->ring_capacity == 0 ? RING_CAPACITY_MIN : lane->ring_capacity;
 
@@ -224,6 +266,15 @@ static bool reach(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
     return true;
 }
 
+/** Makes the ring reach a sequence. @return false out of memory. */
+static bool reach(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
+{
+    if (!widen(inbox, lane, sequence))
+        return false;
+    pay_ring(inbox, lane, sequence - lane->expected);
+    return true;
+}
+
 /** Only where there is an order a gap before a message means anything. */
 static void count_skipped(ed_lane_in *lane, const ed_lane_name *name)
 {
@@ -242,9 +293,7 @@ static void advance(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name)
         lane->expected++;
         if (held == SKIPPED)
             count_skipped(lane, name);
-        if (held == SKIPPED || held == RECEIVED)
-            consume(inbox, MARK_CHARGE);
-        else
+        if (held != SKIPPED && held != RECEIVED)
             deliver(inbox, lane, name, held);
     }
     rest_ring(inbox, lane);
@@ -256,7 +305,6 @@ static void settle(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name, 
 {
     if (sequence != lane->expected) {
         hold(lane, sequence, mark);
-        inbox->marks_owed += MARK_CHARGE;
         return;
     }
     if (mark == SKIPPED)
@@ -302,7 +350,8 @@ static eddy_status expand(const ed_lane_in *lane, uint32_t low, unsigned bits, u
     uint64_t ahead = (low - lane->expected) & (space - 1);
 
     if (ahead >= ED_LANE_WINDOW)
-        return space - ahead <= lane->expected ? EDDY_EEXIST : EDDY_EPROTO;
+        return SEC_CHECK(EDDY_CHECK_SEQUENCE, space - ahead <= lane->expected) ? EDDY_EEXIST
+                                                                               : EDDY_EPROTO;
     *sequence = lane->expected + ahead;
     const ed_block *held = held_at(lane, *sequence);
     return held != NULL && (held == RECEIVED || held == SKIPPED || !is_assembly(held)) ? EDDY_EEXIST
@@ -337,14 +386,14 @@ ed_block *ed_inbox_keep(const ed_inbox *inbox, const ed_message_frame *message)
 static eddy_status receive_piece(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name,
                                  const ed_message_frame *message, uint64_t sequence)
 {
-    if (held_at(lane, sequence) != NULL)
-        return EDDY_EPROTO; // it came in parts before
+    if (!SEC_CHECK(EDDY_CHECK_ONE_PIECE, held_at(lane, sequence) == NULL))
+        return EDDY_EPROTO;
     if (sequence != lane->expected && !reach(inbox, lane, sequence))
         return EDDY_ENOMEM;
     ed_block *block = ed_inbox_keep(inbox, message);
     if (block == NULL)
         return EDDY_ENOMEM;
-    if (!ed_credit_claim(&inbox->credit, message->data.size)) {
+    if (!SEC_CHECK(EDDY_CHECK_CREDIT, ed_credit_claim(&inbox->credit, message->data.size))) {
         ed_pool_give(block);
         return EDDY_EPROTO;
     }
@@ -384,6 +433,8 @@ static ed_assembly *begin_assembly(ed_inbox *inbox, ed_lane_in *lane, uint64_t s
         return NULL;
     block->note = ASSEMBLY_NOTE;
     ed_assembly_init(assembly_of(block), inbox->parts.pool, size);
+    assembly_of(block)->since_ns = ED_NEVER_NS;
+    ed_list_push_back(&inbox->assemblies, &assembly_of(block)->node);
     hold(lane, sequence, block);
     inbox->credit.demand += ed_charge_of(size);
     return assembly_of(block);
@@ -410,7 +461,8 @@ static eddy_status receive_part(ed_inbox *inbox, ed_lane_in *lane, const ed_lane
 
     if (assembly == NULL)
         return EDDY_ENOMEM;
-    if (!ed_assembly_fits(assembly, part) || !claim_part(inbox, assembly, part))
+    if (!SEC_CHECK(EDDY_CHECK_PARTS_AGREE, ed_assembly_fits(assembly, part)) ||
+        !SEC_CHECK(EDDY_CHECK_CREDIT, claim_part(inbox, assembly, part)))
         return EDDY_EPROTO;
     eddy_status status = ed_assembly_add(assembly, part);
     if (status == EDDY_ENOMEM || !ed_assembly_is_complete(assembly))
@@ -424,21 +476,68 @@ static eddy_status receive_part(ed_inbox *inbox, ed_lane_in *lane, const ed_lane
     return EDDY_OK;
 }
 
+/* ------------------------------------------------------------------------ parts that do not -- */
+
+static ed_assembly *assembly_of_node(ed_list_node *node)
+{
+    return ED_CONTAINER(node, ed_assembly, node);
+}
+
+void ed_inbox_on_granted(ed_inbox *inbox, uint64_t now_ns)
+{
+    ed_list_node *head = &inbox->assemblies.head;
+
+    if (ed_list_linked(&inbox->credit.waiting))
+        return;
+    // The newest ones: those before them have been granted what they need.
+    for (ed_list_node *node = head->previous;
+         node != head && assembly_of_node(node)->since_ns == ED_NEVER_NS; node = node->previous)
+        assembly_of_node(node)->since_ns = now_ns;
+}
+
+uint64_t ed_inbox_overdue_ns(const ed_inbox *inbox)
+{
+    ed_list_node *oldest = ed_list_first(&inbox->assemblies);
+    uint64_t life_ns =
+        ED_PARTS_LIFE_NS + inbox->parts.max_message_size / ED_PARTS_RATE_MIN * ED_NS_PER_S;
+
+    if (oldest == NULL)
+        return ED_NEVER_NS;
+    return ed_max_u64(inbox->parts_check_ns,
+                      ed_add_sat_u64(assembly_of_node(oldest)->since_ns, life_ns));
+}
+
+/** Whether anyone else waits for room. */
+static bool is_in_the_way(const ed_credit_in *credit)
+{
+    const ed_list *waiting = &credit->pool->waiting;
+    ed_list_node *first = ed_list_first(waiting);
+
+    return first != NULL && (first != &credit->waiting || ed_list_next(waiting, first) != NULL);
+}
+
+bool ed_inbox_is_overdue(ed_inbox *inbox, uint64_t now_ns)
+{
+    if (ed_inbox_overdue_ns(inbox) > now_ns)
+        return false;
+    inbox->parts_check_ns = ed_add_sat_u64(now_ns, ED_NS_PER_S);
+    return is_in_the_way(&inbox->credit);
+}
+
 /* ---------------------------------------------------------------------------------- the two -- */
 
 static eddy_status receive_reliable(ed_inbox *inbox, const ed_message_frame *message)
 {
     ed_lane_name name = {.guarantee = message->guarantee, .stream = message->stream};
-    bool made = false;
     uint64_t sequence = 0;
-    ed_lane_in *lane = ed_lanes_get(&inbox->lanes, name.guarantee, name.stream, &made);
+    ed_lane_in *lane = NULL;
 
-    if (lane == NULL)
-        return EDDY_ENOMEM;
-    eddy_status status = expand(lane, message->sequence, message->sequence_bits, &sequence);
+    eddy_status status = ed_inbox_get_lane(inbox, name.guarantee, name.stream, &lane);
+    if (status == EDDY_OK)
+        status = expand(lane, message->sequence, message->sequence_bits, &sequence);
     if (status != EDDY_OK)
         return status;
-    if (!claim_sequence(inbox, lane, sequence))
+    if (!SEC_CHECK(EDDY_CHECK_CREDIT, claim_sequence(inbox, lane, sequence)))
         return EDDY_EPROTO;
     return message->fragment ? receive_part(inbox, lane, &name, message, sequence)
                              : receive_piece(inbox, lane, &name, message, sequence);
@@ -452,7 +551,8 @@ eddy_status ed_inbox_receive(ed_inbox *inbox, const ed_message_frame *message, u
     size_t max = ed_min_size(inbox->parts.max_message_size,
                              reliable ? EDDY_MESSAGE_SIZE_LIMIT : EDDY_UNRELIABLE_SIZE_MAX);
 
-    if (size > max || message->fragment != ed_is_in_parts((size_t)size))
+    if (!SEC_CHECK(EDDY_CHECK_MESSAGE_SIZE,
+                   size <= max && message->fragment == ed_is_in_parts((size_t)size)))
         return EDDY_EPROTO;
     return reliable ? receive_reliable(inbox, message)
                     : ed_inbox_receive_unreliable(inbox, message, packet, now_ns);
@@ -461,24 +561,24 @@ eddy_status ed_inbox_receive(ed_inbox *inbox, const ed_message_frame *message, u
 eddy_status ed_inbox_skip(ed_inbox *inbox, const ed_skip_frame *skip)
 {
     ed_lane_name name = {.guarantee = skip->guarantee, .stream = skip->stream};
-    bool made = false;
     uint64_t sequence = 0;
     uint64_t claimed = EDDY_MESSAGE_CHARGE;
-    ed_lane_in *lane = ed_lanes_get(&inbox->lanes, name.guarantee, name.stream, &made);
+    ed_lane_in *lane = NULL;
 
-    if (lane == NULL)
-        return EDDY_ENOMEM;
-    eddy_status status = expand(lane, skip->sequence, 32, &sequence);
+    eddy_status status = ed_inbox_get_lane(inbox, name.guarantee, name.stream, &lane);
+    if (status == EDDY_OK)
+        status = expand(lane, skip->sequence, 32, &sequence);
     if (status != EDDY_OK)
         return status;
-    if (!claim_sequence(inbox, lane, sequence))
+    if (!SEC_CHECK(EDDY_CHECK_CREDIT, claim_sequence(inbox, lane, sequence)))
         return EDDY_EPROTO;
     if (sequence != lane->expected && !reach(inbox, lane, sequence))
         return EDDY_ENOMEM;
     ed_block *held = held_at(lane, sequence);
     if (held != NULL)
         claimed = claimed_for(assembly_of(held));
-    if (skip->charge < claimed || !ed_credit_claim(&inbox->credit, skip->charge - claimed))
+    if (!SEC_CHECK(EDDY_CHECK_SKIP_CHARGE, skip->charge >= claimed) ||
+        !SEC_CHECK(EDDY_CHECK_CREDIT, ed_credit_claim(&inbox->credit, skip->charge - claimed)))
         return EDDY_EPROTO;
     if (held != NULL)
         end_assembly(inbox, lane, sequence);

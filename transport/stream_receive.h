@@ -21,6 +21,7 @@ typedef struct ed_lane_in {
         *ring; /* of ed_block pointers, from `expected` on: what has come, and what has begun */
     bool is_ring_kept; /* it counts in kept_rings_size, whether anything is held in it or not */
     uint32_t ring_capacity; /* a power of two, at most ED_LANE_WINDOW; 0: none */
+    uint32_t ring_paid;     /* of its places, so many are kept back for; 0 while it is kept */
     uint32_t held_count;
     uint32_t skipped; /* ordered: given up since the last that was delivered */
     uint64_t delivered;
@@ -46,8 +47,12 @@ typedef struct ed_inbox {
     ed_credit_in credit;
     uint64_t unreturned; /* charge of the reliable messages that the program holds, or soon will */
     uint64_t unreliable; /* charge of the unreliable ones, incomplete ones included */
-    uint64_t marks_owed; /* charge of marks in rings that is still to be kept back */
-    size_t kept_rings_size;      /* bytes of rings that outlive what was held in them */
+    uint64_t rings_owed; /* charge of places in rings that is still to be kept back */
+    size_t lanes_size;   /* bytes of lanes */
+    size_t lanes_taken;  /* of these, of the room for all, as its own was too small */
+    size_t kept_rings_size; /* bytes of rings that outlive what was held in them */
+    ed_list assemblies; /* of ed_assembly.node: reliable messages of which parts are here, by age */
+    uint64_t parts_check_ns;     /* when to look again whether one of them is in others' way */
     struct ed_partial *partials; /* ED_PARTIAL_MAX unreliable ones that wait for parts, or NULL */
     uint32_t partial_births;
 } ed_inbox;
@@ -62,7 +67,8 @@ void ed_inbox_free(ed_inbox *inbox);
  * Takes a message in, or a part of one, that came in a packet.
  * @return EDDY_OK, also where an unreliable one was dropped and counted; EDDY_EEXIST if it has been
  * here before; EDDY_EPROTO if it may not be sent; EDDY_ENOMEM if it cannot be kept, and then the
- * packet must not be acknowledged.
+ * packet must not be acknowledged; EDDY_ELIMIT if it is on one more stream than there will be room
+ * for.
  */
 EDDY_MUST_CHECK eddy_status ed_inbox_receive(ed_inbox *inbox, const ed_message_frame *message,
                                              uint64_t packet, uint64_t now_ns);
@@ -81,6 +87,15 @@ void ed_inbox_returned_late(ed_credit_pool *room, bool reliable, size_t size);
 
 /** Drops the unreliable messages whose parts do not come. */
 void ed_inbox_expire(ed_inbox *inbox, uint64_t now_ns);
+
+/** Credit was granted: the time of the messages that have all that they need begins. */
+void ed_inbox_on_granted(ed_inbox *inbox, uint64_t now_ns);
+
+/**
+ * Whether a reliable message in parts has not come in all its time, while others wait for room.
+ * Asked when ed_inbox_expire is called.
+ */
+bool ed_inbox_is_overdue(ed_inbox *inbox, uint64_t now_ns);
 
 /** When to call ed_inbox_expire, or ED_NEVER_NS. */
 uint64_t ed_inbox_expiry_ns(const ed_inbox *inbox);

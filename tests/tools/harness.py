@@ -122,3 +122,22 @@ def expect_all_kept(result, names=tuple(PROMISES)):
 
 def total(result, count):
     return sum(flow[count] for flow in result['guarantees'].values())
+
+
+def run_checks(title):
+    """Runs those that the command line asks for. @return the exit code."""
+    failures = 0
+    word = sys.argv[2] if len(sys.argv) > 2 else ''
+    names = {function.__name__.replace('_', ' '): function for function in checks}
+    chosen = {name: function for name, function in names.items() if word in name}
+    if not chosen:
+        sys.exit('no check has %r in its name' % word)
+    for name, function in chosen.items():
+        try:
+            function()
+            print('ok - %s: %s' % (title, name), flush=True)
+        except Exception as error:  # whatever it is, the others go on
+            failures += 1
+            print('not ok - %s: %s\n    %s: %s' % (title, name, type(error).__name__, error),
+                  flush=True)
+    return 1 if failures else 0
