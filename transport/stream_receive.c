@@ -8,13 +8,13 @@
 
 enum {
     RING_CAPACITY_MIN = 8,
-    /* Of the charge of a message that came early, or was skipped, so much is not given back while
-       its place in the ring is kept. A ring is up to twice as long as what it holds, and while it
-       is widened the old one is there, too. */
-    MARK_CHARGE = 24,
+    /* So much of what is settled is not given back, for each place that a ring had to reach, until
+       nothing is held in it: it does not become shorter as its gap is filled. A ring is up to twice
+       as long as it had to be, and while it is widened the old one is there, too. */
+    PLACE_CHARGE = 24,
 };
 
-static_assert(MARK_CHARGE <= EDDY_MESSAGE_CHARGE, "every message pays for its mark");
+static_assert(PLACE_CHARGE <= EDDY_MESSAGE_CHARGE, "every message pays for its place");
 
 /* What stands in a ring, besides messages and assemblies. Only their addresses matter. */
 static ed_block received_mark;
@@ -128,12 +128,12 @@ ed_block *ed_inbox_next(ed_inbox *inbox)
     return block;
 }
 
-/** Room for as much may be granted again, but for what marks take. */
+/** Room for as much may be granted again, but for what rings take. */
 static void consume(ed_inbox *inbox, uint64_t charge)
 {
-    uint64_t kept = ed_min_u64(charge, inbox->marks_owed);
+    uint64_t kept = ed_min_u64(charge, inbox->rings_owed);
 
-    inbox->marks_owed -= kept;
+    inbox->rings_owed -= kept;
     inbox->credit.consumed += charge - kept;
     ED_ASSERT(inbox->credit.consumed <= inbox->credit.claimed);
 }
@@ -195,6 +195,24 @@ static void unhold(ed_lane_in *lane, uint64_t sequence)
     lane->held_count--;
 }
 
+/** A place of the ring was needed: those up to there are kept back for, unless it is kept. */
+static void pay_ring(ed_inbox *inbox, ed_lane_in *lane, uint64_t place)
+{
+    if (lane->is_ring_kept || place < lane->ring_paid)
+        return;
+    inbox->rings_owed += (place + 1 - lane->ring_paid) * PLACE_CHARGE;
+    lane->ring_paid = (uint32_t)place + 1;
+}
+
+/** What was kept back for it is given back. */
+static void refund_ring(ed_inbox *inbox, ed_lane_in *lane)
+{
+    uint64_t charge = (uint64_t)lane->ring_paid * PLACE_CHARGE;
+
+    lane->ring_paid = 0;
+    consume(inbox, charge);
+}
+
 static void give_ring(ed_inbox *inbox, ed_lane_in *lane)
 {
     if (lane->is_ring_kept)
@@ -213,6 +231,7 @@ static void rest_ring(ed_inbox *inbox, ed_lane_in *lane)
 {
     if (lane->ring == NULL || lane->is_ring_kept)
         return;
+    refund_ring(inbox, lane);
     size_t size = ed_block_charge(lane->ring);
     if (inbox->kept_rings_size + size > ED_KEPT_RINGS_SIZE_MAX) {
         give_ring(inbox, lane);
@@ -222,8 +241,8 @@ static void rest_ring(ed_inbox *inbox, ed_lane_in *lane)
     inbox->kept_rings_size += size;
 }
 
-/** Makes the ring reach a sequence. @return false out of memory. */
-static bool reach(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
+/** Makes the ring long enough for a sequence. @return false out of memory. */
+static bool widen(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
 {
     uint32_t capacity = lane->ring_capacity == 0 ? RING_CAPACITY_MIN : lane->ring_capacity;
 
@@ -247,6 +266,15 @@ static bool reach(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
     return true;
 }
 
+/** Makes the ring reach a sequence. @return false out of memory. */
+static bool reach(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
+{
+    if (!widen(inbox, lane, sequence))
+        return false;
+    pay_ring(inbox, lane, sequence - lane->expected);
+    return true;
+}
+
 /** Only where there is an order a gap before a message means anything. */
 static void count_skipped(ed_lane_in *lane, const ed_lane_name *name)
 {
@@ -265,9 +293,7 @@ static void advance(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name)
         lane->expected++;
         if (held == SKIPPED)
             count_skipped(lane, name);
-        if (held == SKIPPED || held == RECEIVED)
-            consume(inbox, MARK_CHARGE);
-        else
+        if (held != SKIPPED && held != RECEIVED)
             deliver(inbox, lane, name, held);
     }
     rest_ring(inbox, lane);
@@ -279,7 +305,6 @@ static void settle(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name, 
 {
     if (sequence != lane->expected) {
         hold(lane, sequence, mark);
-        inbox->marks_owed += MARK_CHARGE;
         return;
     }
     if (mark == SKIPPED)
