@@ -35,7 +35,8 @@ ed_world *ed_world_create(const eddy_allocator *allocator, uint64_t seed)
     if (world == NULL)
         return NULL;
 
-    ed_nonce_forget(); // one of the same seed draws the same keys once more
+    // A world that begins again draws the same keys.
+    ed_nonce_forget();
     world->allocator = allocator;
     world->seed = seed;
     world->trace = ed_mix_u64(0, seed);
