@@ -117,7 +117,25 @@ typedef struct eddy_stats {
     X(EDDY_CHECK_PACKET_FORM, 30, "the packet has its form")                                       \
     X(EDDY_CHECK_PACKET_REPLAY, 31, "the packet has not come before, nor too late")                \
     X(EDDY_CHECK_PACKET_SEAL, 32, "the packet is authentic")                                       \
-    X(EDDY_CHECK_RESET, 33, "a stateless reset has the token")
+    X(EDDY_CHECK_RESET, 33, "a stateless reset has the token")                                     \
+    /* frames: what breaks these ends the connection */                                            \
+    X(EDDY_CHECK_FRAME_TYPE, 40, "the frame is of a known type")                                   \
+    X(EDDY_CHECK_FRAME_END, 41, "the frame ends within the packet, and is written in one way")     \
+    X(EDDY_CHECK_FRAME_STATE, 42, "the frame may arrive now")                                      \
+    X(EDDY_CHECK_MESSAGE_COUNT, 43, "a packet has not too many messages")                          \
+    X(EDDY_CHECK_ACK_RANGES, 44, "the ranges of an ACK are few, and lie one below the other")      \
+    X(EDDY_CHECK_ACK_UNSENT, 45, "what is acknowledged was sent")                                  \
+    X(EDDY_CHECK_SKIP_FORM, 46, "a SKIP is of a reliable message, with its charge")                \
+    X(EDDY_CHECK_CLOSE_FORM, 47, "a CLOSE has a known cause, and a short reason")                  \
+    X(EDDY_CHECK_MESSAGE_FORM, 48, "a MESSAGE has a known guarantee, and no field for nothing")    \
+    X(EDDY_CHECK_PART_PLACE, 49, "a part lies within its message")                                 \
+    /* delivery */                                                                                 \
+    X(EDDY_CHECK_MESSAGE_SIZE, 60, "a message is not larger than we take, and in parts if large")  \
+    X(EDDY_CHECK_SEQUENCE, 61, "a sequence is near those that have come")                          \
+    X(EDDY_CHECK_CREDIT, 62, "no more is sent than was granted")                                   \
+    X(EDDY_CHECK_ONE_PIECE, 63, "what came in parts does not come in one piece, too")              \
+    X(EDDY_CHECK_PARTS_AGREE, 64, "the parts of a message agree about it")                         \
+    X(EDDY_CHECK_SKIP_CHARGE, 65, "a SKIP charges what is known of its message, at least")
 
 #define EDDY_CHECK_COUNT 128 /* of numbers; most are of no check yet */
 

@@ -61,7 +61,7 @@ static eddy_status apply_ranges(ed_conn *conn, const ed_ack_frame *frame, uint64
                 *newest_sent_ns = packet->sent_ns;
             on_packet_acked(conn, packet, in_flight_before, now_ns);
         }
-        if (ed_loss_end_acks(&acks) != EDDY_OK)
+        if (!SEC_CHECK(EDDY_CHECK_ACK_UNSENT, ed_loss_end_acks(&acks) == EDDY_OK))
             return EDDY_EPROTO;
     }
     return EDDY_OK;
@@ -221,7 +221,7 @@ static verdict handle_frame(ed_conn *conn, const ed_frame *frame, uint64_t now_n
         return handlers[frame->type](conn, frame, now_ns);
     }
     // A peer that has not heard of our end goes on as before, and may.
-    return ed_conn_is_open(conn) ? VIOLATION : TAKEN;
+    return SEC_CHECK(EDDY_CHECK_FRAME_STATE, !ed_conn_is_open(conn)) ? TAKEN : VIOLATION;
 }
 
 /** Takes the frames of an authentic packet one by one. `*eliciting`: whether it wants an ack. */
@@ -235,7 +235,8 @@ static verdict handle_frames(ed_conn *conn, ed_span plain, bool *eliciting, uint
     while (ed_reader_left(&r) > 0) {
         if (ed_frame_read(&r, &frame) != EDDY_OK)
             return VIOLATION;
-        if (frame.type == ED_FRAME_MESSAGE && ++messages > ED_FRAME_MESSAGES_MAX)
+        messages += frame.type == ED_FRAME_MESSAGE ? 1 : 0;
+        if (!SEC_CHECK(EDDY_CHECK_MESSAGE_COUNT, messages <= ED_FRAME_MESSAGES_MAX))
             return VIOLATION;
         *eliciting |= ed_frame_rule_of(frame.type)->ack_eliciting;
         verdict got = handle_frame(conn, &frame, now_ns);

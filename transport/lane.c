@@ -1,5 +1,7 @@
 #include "transport/lane.h"
 
+#include <string.h>
+
 #include "core/alloc.h"
 
 static_assert(ED_LANE_GROUP * ED_LANE_GROUP == ED_STREAM_COUNT, "every stream has its place");
@@ -37,6 +39,7 @@ void ed_lanes_free(ed_lanes *lanes, void (*clear)(void *context, void *lane), vo
         lanes->stream_0[g] = NULL;
         lanes->others[g] = NULL;
     }
+    memset(lanes->end, 0, sizeof(lanes->end));
 }
 
 static ed_lane_group *group_of(const ed_lanes *lanes, uint8_t guarantee, uint8_t stream)
@@ -93,6 +96,8 @@ void *ed_lanes_get(ed_lanes *lanes, uint8_t guarantee, uint8_t stream, bool *mad
     if (*place == NULL) {
         *place = ed_alloc_zeroed(lanes->allocator, lanes->lane_size);
         *made = *place != NULL;
+        if (*made && stream >= lanes->end[guarantee])
+            lanes->end[guarantee] = (uint16_t)(stream + 1u);
     }
     return *place;
 }

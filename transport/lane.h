@@ -28,6 +28,7 @@ typedef struct ed_lanes {
     size_t lane_size;
     void *stream_0[ED_WIRE_GUARANTEE_COUNT];
     ed_lane_groups *others[ED_WIRE_GUARANTEE_COUNT]; /* or NULL */
+    uint16_t end[ED_WIRE_GUARANTEE_COUNT]; /* one above the highest stream that has a lane */
 } ed_lanes;
 
 void ed_lanes_init(ed_lanes *lanes, const eddy_allocator *allocator, size_t lane_size);

@@ -3,17 +3,18 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "transport/check.h"
 #include "transport/partial.h"
 
 enum {
     RING_CAPACITY_MIN = 8,
-    /* Of the charge of a message that came early, or was skipped, so much is not given back while
-       its place in the ring is kept. A ring is up to twice as long as what it holds, and while it
-       is widened the old one is there, too. */
-    MARK_CHARGE = 24,
+    /* So much of what is settled is not given back, for each place that a ring had to reach, until
+       nothing is held in it: it does not become shorter as its gap is filled. A ring is up to twice
+       as long as it had to be, and while it is widened the old one is there, too. */
+    PLACE_CHARGE = 24,
 };
 
-static_assert(MARK_CHARGE <= EDDY_MESSAGE_CHARGE, "every message pays for its mark");
+static_assert(PLACE_CHARGE <= EDDY_MESSAGE_CHARGE, "every message pays for its place");
 
 /* What stands in a ring, besides messages and assemblies. Only their addresses matter. */
 static ed_block received_mark;
@@ -127,12 +128,12 @@ ed_block *ed_inbox_next(ed_inbox *inbox)
     return block;
 }
 
-/** Room for as much may be granted again, but for what marks take. */
+/** Room for as much may be granted again, but for what rings take. */
 static void consume(ed_inbox *inbox, uint64_t charge)
 {
-    uint64_t kept = ed_min_u64(charge, inbox->marks_owed);
+    uint64_t kept = ed_min_u64(charge, inbox->rings_owed);
 
-    inbox->marks_owed -= kept;
+    inbox->rings_owed -= kept;
     inbox->credit.consumed += charge - kept;
     ED_ASSERT(inbox->credit.consumed <= inbox->credit.claimed);
 }
@@ -194,6 +195,24 @@ static void unhold(ed_lane_in *lane, uint64_t sequence)
     lane->held_count--;
 }
 
+/** A place of the ring was needed: those up to there are kept back for, unless it is kept. */
+static void pay_ring(ed_inbox *inbox, ed_lane_in *lane, uint64_t place)
+{
+    if (lane->is_ring_kept || place < lane->ring_paid)
+        return;
+    inbox->rings_owed += (place + 1 - lane->ring_paid) * PLACE_CHARGE;
+    lane->ring_paid = (uint32_t)place + 1;
+}
+
+/** What was kept back for it is given back. */
+static void refund_ring(ed_inbox *inbox, ed_lane_in *lane)
+{
+    uint64_t charge = (uint64_t)lane->ring_paid * PLACE_CHARGE;
+
+    lane->ring_paid = 0;
+    consume(inbox, charge);
+}
+
 static void give_ring(ed_inbox *inbox, ed_lane_in *lane)
 {
     if (lane->is_ring_kept)
@@ -212,6 +231,7 @@ static void rest_ring(ed_inbox *inbox, ed_lane_in *lane)
 {
     if (lane->ring == NULL || lane->is_ring_kept)
         return;
+    refund_ring(inbox, lane);
     size_t size = ed_block_charge(lane->ring);
     if (inbox->kept_rings_size + size > ED_KEPT_RINGS_SIZE_MAX) {
         give_ring(inbox, lane);
@@ -221,8 +241,8 @@ static void rest_ring(ed_inbox *inbox, ed_lane_in *lane)
     inbox->kept_rings_size += size;
 }
 
-/** Makes the ring reach a sequence. @return false out of memory. */
-static bool reach(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
+/** Makes the ring long enough for a sequence. @return false out of memory. */
+static bool widen(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
 {
     uint32_t capacity = lane->ring_capacity == 0 ? RING_CAPACITY_MIN : lane->ring_capacity;
 
@@ -246,6 +266,15 @@ static bool reach(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
     return true;
 }
 
+/** Makes the ring reach a sequence. @return false out of memory. */
+static bool reach(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
+{
+    if (!widen(inbox, lane, sequence))
+        return false;
+    pay_ring(inbox, lane, sequence - lane->expected);
+    return true;
+}
+
 /** Only where there is an order a gap before a message means anything. */
 static void count_skipped(ed_lane_in *lane, const ed_lane_name *name)
 {
@@ -264,9 +293,7 @@ static void advance(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name)
         lane->expected++;
         if (held == SKIPPED)
             count_skipped(lane, name);
-        if (held == SKIPPED || held == RECEIVED)
-            consume(inbox, MARK_CHARGE);
-        else
+        if (held != SKIPPED && held != RECEIVED)
             deliver(inbox, lane, name, held);
     }
     rest_ring(inbox, lane);
@@ -278,7 +305,6 @@ static void settle(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name, 
 {
     if (sequence != lane->expected) {
         hold(lane, sequence, mark);
-        inbox->marks_owed += MARK_CHARGE;
         return;
     }
     if (mark == SKIPPED)
@@ -324,7 +350,8 @@ static eddy_status expand(const ed_lane_in *lane, uint32_t low, unsigned bits, u
     uint64_t ahead = (low - lane->expected) & (space - 1);
 
     if (ahead >= ED_LANE_WINDOW)
-        return space - ahead <= lane->expected ? EDDY_EEXIST : EDDY_EPROTO;
+        return SEC_CHECK(EDDY_CHECK_SEQUENCE, space - ahead <= lane->expected) ? EDDY_EEXIST
+                                                                               : EDDY_EPROTO;
     *sequence = lane->expected + ahead;
     const ed_block *held = held_at(lane, *sequence);
     return held != NULL && (held == RECEIVED || held == SKIPPED || !is_assembly(held)) ? EDDY_EEXIST
@@ -359,14 +386,14 @@ ed_block *ed_inbox_keep(const ed_inbox *inbox, const ed_message_frame *message)
 static eddy_status receive_piece(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name,
                                  const ed_message_frame *message, uint64_t sequence)
 {
-    if (held_at(lane, sequence) != NULL)
-        return EDDY_EPROTO; // it came in parts before
+    if (!SEC_CHECK(EDDY_CHECK_ONE_PIECE, held_at(lane, sequence) == NULL))
+        return EDDY_EPROTO;
     if (sequence != lane->expected && !reach(inbox, lane, sequence))
         return EDDY_ENOMEM;
     ed_block *block = ed_inbox_keep(inbox, message);
     if (block == NULL)
         return EDDY_ENOMEM;
-    if (!ed_credit_claim(&inbox->credit, message->data.size)) {
+    if (!SEC_CHECK(EDDY_CHECK_CREDIT, ed_credit_claim(&inbox->credit, message->data.size))) {
         ed_pool_give(block);
         return EDDY_EPROTO;
     }
@@ -434,7 +461,8 @@ static eddy_status receive_part(ed_inbox *inbox, ed_lane_in *lane, const ed_lane
 
     if (assembly == NULL)
         return EDDY_ENOMEM;
-    if (!ed_assembly_fits(assembly, part) || !claim_part(inbox, assembly, part))
+    if (!SEC_CHECK(EDDY_CHECK_PARTS_AGREE, ed_assembly_fits(assembly, part)) ||
+        !SEC_CHECK(EDDY_CHECK_CREDIT, claim_part(inbox, assembly, part)))
         return EDDY_EPROTO;
     eddy_status status = ed_assembly_add(assembly, part);
     if (status == EDDY_ENOMEM || !ed_assembly_is_complete(assembly))
@@ -509,7 +537,7 @@ static eddy_status receive_reliable(ed_inbox *inbox, const ed_message_frame *mes
         status = expand(lane, message->sequence, message->sequence_bits, &sequence);
     if (status != EDDY_OK)
         return status;
-    if (!claim_sequence(inbox, lane, sequence))
+    if (!SEC_CHECK(EDDY_CHECK_CREDIT, claim_sequence(inbox, lane, sequence)))
         return EDDY_EPROTO;
     return message->fragment ? receive_part(inbox, lane, &name, message, sequence)
                              : receive_piece(inbox, lane, &name, message, sequence);
@@ -523,7 +551,8 @@ eddy_status ed_inbox_receive(ed_inbox *inbox, const ed_message_frame *message, u
     size_t max = ed_min_size(inbox->parts.max_message_size,
                              reliable ? EDDY_MESSAGE_SIZE_LIMIT : EDDY_UNRELIABLE_SIZE_MAX);
 
-    if (size > max || message->fragment != ed_is_in_parts((size_t)size))
+    if (!SEC_CHECK(EDDY_CHECK_MESSAGE_SIZE,
+                   size <= max && message->fragment == ed_is_in_parts((size_t)size)))
         return EDDY_EPROTO;
     return reliable ? receive_reliable(inbox, message)
                     : ed_inbox_receive_unreliable(inbox, message, packet, now_ns);
@@ -541,14 +570,15 @@ eddy_status ed_inbox_skip(ed_inbox *inbox, const ed_skip_frame *skip)
         status = expand(lane, skip->sequence, 32, &sequence);
     if (status != EDDY_OK)
         return status;
-    if (!claim_sequence(inbox, lane, sequence))
+    if (!SEC_CHECK(EDDY_CHECK_CREDIT, claim_sequence(inbox, lane, sequence)))
         return EDDY_EPROTO;
     if (sequence != lane->expected && !reach(inbox, lane, sequence))
         return EDDY_ENOMEM;
     ed_block *held = held_at(lane, sequence);
     if (held != NULL)
         claimed = claimed_for(assembly_of(held));
-    if (skip->charge < claimed || !ed_credit_claim(&inbox->credit, skip->charge - claimed))
+    if (!SEC_CHECK(EDDY_CHECK_SKIP_CHARGE, skip->charge >= claimed) ||
+        !SEC_CHECK(EDDY_CHECK_CREDIT, ed_credit_claim(&inbox->credit, skip->charge - claimed)))
         return EDDY_EPROTO;
     if (held != NULL)
         end_assembly(inbox, lane, sequence);

@@ -21,6 +21,7 @@ typedef struct ed_lane_in {
         *ring; /* of ed_block pointers, from `expected` on: what has come, and what has begun */
     bool is_ring_kept; /* it counts in kept_rings_size, whether anything is held in it or not */
     uint32_t ring_capacity; /* a power of two, at most ED_LANE_WINDOW; 0: none */
+    uint32_t ring_paid;     /* of its places, so many are kept back for; 0 while it is kept */
     uint32_t held_count;
     uint32_t skipped; /* ordered: given up since the last that was delivered */
     uint64_t delivered;
@@ -46,7 +47,7 @@ typedef struct ed_inbox {
     ed_credit_in credit;
     uint64_t unreturned; /* charge of the reliable messages that the program holds, or soon will */
     uint64_t unreliable; /* charge of the unreliable ones, incomplete ones included */
-    uint64_t marks_owed; /* charge of marks in rings that is still to be kept back */
+    uint64_t rings_owed; /* charge of places in rings that is still to be kept back */
     size_t lanes_size;   /* bytes of lanes */
     size_t lanes_taken;  /* of these, of the room for all, as its own was too small */
     size_t kept_rings_size; /* bytes of rings that outlive what was held in them */

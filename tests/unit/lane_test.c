@@ -69,13 +69,14 @@ static void what_is_not_used_costs_nothing(void **state)
         uint8_t guarantee;
         uint8_t stream;
         uint64_t live_count; /* with those before */
+        uint16_t end;        /* of the guarantee */
     } rows[] = {
-        {"stream 0", ED_WIRE_RELIABLE_ORDERED, 0, 1},
-        {"stream 0 of another guarantee", ED_WIRE_UNRELIABLE, 0, 2},
-        {"a first other stream: two tables and a lane", ED_WIRE_RELIABLE_ORDERED, 255, 5},
-        {"the next: a table and a lane", ED_WIRE_RELIABLE_ORDERED, 1, 7},
-        {"its neighbour: a lane", ED_WIRE_RELIABLE_ORDERED, 15, 8},
-        {"again: nothing", ED_WIRE_RELIABLE_ORDERED, 1, 8},
+        {"stream 0", ED_WIRE_RELIABLE_ORDERED, 0, 1, 1},
+        {"stream 0 of another guarantee", ED_WIRE_UNRELIABLE, 0, 2, 1},
+        {"a first other stream: two tables and a lane", ED_WIRE_RELIABLE_ORDERED, 255, 5, 256},
+        {"the next: a table and a lane", ED_WIRE_RELIABLE_ORDERED, 1, 7, 256},
+        {"its neighbour: a lane", ED_WIRE_RELIABLE_ORDERED, 15, 8, 256},
+        {"again: nothing", ED_WIRE_RELIABLE_ORDERED, 1, 8, 256},
     };
 
     (void)state;
@@ -88,6 +89,7 @@ static void what_is_not_used_costs_nothing(void **state)
         lane->mark = 1;
         CHECK_EQ(rows[i].name, counting.live_size, size);
         CHECK_EQ(rows[i].name, counting.live_count, rows[i].live_count);
+        CHECK_EQ(rows[i].name, lanes.end[rows[i].guarantee], rows[i].end);
     }
     CHECK("a neighbour is not made", ed_lanes_find(&lanes, ED_WIRE_RELIABLE_ORDERED, 7) == NULL);
 }
