@@ -111,6 +111,9 @@ typedef struct eddy_stats {
     X(EDDY_CHECK_WORK, 24, "there is time for another Diffie-Hellman")                             \
     X(EDDY_CHECK_PORT, 25, "the source port is of no service that would answer")                   \
     X(EDDY_CHECK_REPLIES, 26, "there is time for another reply to a stranger")                     \
+    X(EDDY_CHECK_HALF_OPEN, 36, "there is room for another that has not confirmed")                \
+    X(EDDY_CHECK_POINT, 37, "a public key is a point with which a secret can be made")             \
+    X(EDDY_CHECK_TOKEN_ROOM, 38, "there is room to note another connect token")                    \
     X(EDDY_CHECK_TICKET, 27, "the ticket is ours, for this address, and has not expired")          \
     X(EDDY_CHECK_TICKET_USED, 28, "the ticket is used for the first time")                         \
     /* packets */                                                                                  \
@@ -118,6 +121,7 @@ typedef struct eddy_stats {
     X(EDDY_CHECK_PACKET_REPLAY, 31, "the packet has not come before, nor too late")                \
     X(EDDY_CHECK_PACKET_SEAL, 32, "the packet is authentic")                                       \
     X(EDDY_CHECK_RESET, 33, "a stateless reset has the token")                                     \
+    X(EDDY_CHECK_RESETS, 34, "there is time for another reset")                                    \
     /* frames: what breaks these ends the connection */                                            \
     X(EDDY_CHECK_FRAME_TYPE, 40, "the frame is of a known type")                                   \
     X(EDDY_CHECK_FRAME_END, 41, "the frame ends within the packet, and is written in one way")     \

@@ -241,7 +241,9 @@ static ed_admission judge_token(const struct visit *v, ed_gate_verdict verdict)
     ed_used_verdict used = ed_used_look(&v->reliable->used, &token, now_s);
     if (!SEC_CHECK(EDDY_CHECK_TOKEN_USED, used != ED_USED_TAKEN))
         return refuse(v, EDDY_REFUSED_USED);
-    return used == ED_USED_FULL ? refuse(v, EDDY_REFUSED_LIMIT) : judge_newcomer(v, verdict);
+    if (!SEC_CHECK(EDDY_CHECK_TOKEN_ROOM, used != ED_USED_FULL))
+        return refuse(v, EDDY_REFUSED_LIMIT);
+    return judge_newcomer(v, verdict);
 }
 
 /** Opens the capsule: far cheaper than what follows, and only its issuer can make one. */
@@ -321,7 +323,7 @@ static ed_admission reset(const struct visit *v)
     if (!reliable->accepts || size < ED_RESET_SIZE_MIN ||
         ed_packet_peek_id(v->datagram->data, v->datagram->size, &from_client, &id) != EDDY_OK ||
         !SEC_CHECK(EDDY_CHECK_PORT, !ed_port_is_blocked(v->datagram->remote.port)) ||
-        !ed_bucket_take(&v->reliable->resets, v->now_ns))
+        !SEC_CHECK(EDDY_CHECK_RESETS, ed_bucket_take(&v->reliable->resets, v->now_ns)))
         return ED_ADMIT_NO;
     entropy->fill(entropy->context, reply, size - ED_RESET_TOKEN_SIZE);
     ed_packet_disguise(reply);

@@ -1,23 +1,37 @@
 """The examples, which stand alone."""
 import os
 import subprocess
+import tempfile
 
-from harness import LIMIT_S, TOP, build, check, expect, expect_true, free_port
+from harness import LIMIT_S, TOP, build, check, expect, expect_true, free_port, run
 
 EXAMPLE_LINES_MAX = {'echo_client': 15, 'echo_server': 20}
+
+
+def eddy_key():
+    """A public key of nobody."""
+    with tempfile.TemporaryDirectory() as folder:
+        return run('keygen', os.path.join(folder, 'key'))[0].strip()
 
 
 @check
 def the_examples_talk_to_each_other():
     address = '127.0.0.1:%d' % free_port()
     folder = os.path.join(build, 'tools', 'examples')
-    with subprocess.Popen([os.path.join(folder, 'echo_server'), address]) as server:
+    other = eddy_key()
+    with subprocess.Popen([os.path.join(folder, 'echo_server'), address], text=True,
+                          stderr=subprocess.PIPE) as server:
         try:
-            out = subprocess.run([os.path.join(folder, 'echo_client'), address], timeout=LIMIT_S,
-                                 stdout=subprocess.PIPE, text=True, check=True).stdout
+            key = server.stderr.readline().strip()
+            told, lied_to, untold = (
+                subprocess.run([os.path.join(folder, 'echo_client'), address, *words],
+                               timeout=LIMIT_S, stdout=subprocess.PIPE, text=True)
+                for words in ((key,), (other,), ()))
         finally:
             server.kill()
-    expect('the echo', out, 'hello\n')
+    expect('the echo', (told.stdout, told.returncode), ('hello\n', 0))
+    expect('with the key of another', (lied_to.stdout, lied_to.returncode), ('', 1))
+    expect('without a key', (untold.stdout, untold.returncode), ('', 1))
 
 
 @check

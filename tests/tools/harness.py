@@ -9,6 +9,7 @@ import sys
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..')
 LIMIT_S = 60  # for any one process
 ADDRESS_OF_NOBODY = '127.0.0.1:9'
+NOBODY = (ADDRESS_OF_NOBODY, '--open')  # as words of eddy connect
 
 build = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else os.path.join(TOP, 'build/release'))
 eddy = os.path.join(build, 'tools', 'eddy')
@@ -86,6 +87,8 @@ class Server(Process):
     def __init__(self, *arguments):
         super().__init__('serve', '--bind', '127.0.0.1:0', '--json', *arguments)
         self.address = self.await_line('stderr', r'listening on (\S+)').group(1)
+        self.key = self.await_line('stderr', r'server key (\S+)').group(1)
+        self.way = (self.address, '--server-key', self.key)  # for a client of mode PINNED
 
 
 def free_port():
