@@ -1,7 +1,7 @@
 /**
  * The lanes of a connection: one for each guarantee on each stream, with a sequence of its own.
- * Made on first use; a table that holds only stream 0 costs one pointer a guarantee, and others two
- * short tables for the first of a group.
+ * Made on first use; a table that holds only stream 0 costs one pointer a guarantee, and any
+ * other one a place in a list.
  */
 #ifndef ED_LANE_H
 #define ED_LANE_H
@@ -13,21 +13,18 @@ typedef struct ed_lane_name {
     uint8_t stream;
 } ed_lane_name;
 
-enum { ED_LANE_GROUP = 16 }; /* streams of a group, and groups of a guarantee */
-
-typedef struct ed_lane_group {
-    void *lane[ED_LANE_GROUP];
-} ed_lane_group;
-
-typedef struct ed_lane_groups {
-    ed_lane_group *group[ED_LANE_GROUP]; /* by the high half of a stream; NULL: none is used */
-} ed_lane_groups;
+typedef struct ed_lane_entry {
+    void *lane;
+    uint16_t name; /* guarantee and stream */
+} ed_lane_entry;
 
 typedef struct ed_lanes {
     const eddy_allocator *allocator;
     size_t lane_size;
     void *stream_0[ED_WIRE_GUARANTEE_COUNT];
-    ed_lane_groups *others[ED_WIRE_GUARANTEE_COUNT]; /* or NULL */
+    ed_lane_entry *others; /* other_count of them, in the order of their names */
+    uint32_t other_count;
+    uint32_t other_capacity;
     uint16_t end[ED_WIRE_GUARANTEE_COUNT]; /* one above the highest stream that has a lane */
 } ed_lanes;
 

@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0xe53d86e9024b3bcf)
+#define GOLDEN_TRACE UINT64_C(0xc7a15eafc336196e)
 
 enum {
     WORLDS = 8,
