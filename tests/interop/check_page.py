@@ -63,7 +63,8 @@ def handshakes_of_all_modes_are_those_of_the_page():
         said = h.write_parameters(32768, 65536, 1000000, b'hi')
         sent, client = h.write_initiate(initiate, said, shared, own=CLIENT,
                                         peer=public_key(SERVER), ephemeral=CLIENT_EPHEMERAL)
-        expect(name + ' in the clear', h.read_initiate(sent), initiate)
+        expect(name + ' in the clear', h.read_initiate(sent, public_key(SERVER)),
+               initiate)
         credit, message_max, payload, server = h.open_initiate(sent, initiate, SERVER, shared)
         expect(name + ' sealed', (credit, message_max, payload), (32768, 65536, b'hi'))
         server.ephemeral = SERVER_EPHEMERAL

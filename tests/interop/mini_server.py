@@ -76,7 +76,7 @@ class Server:
         return 0 <= age <= COOKIE_TICKS and good == i.cookie
 
     def admit(self, data, remote):
-        i = h.read_initiate(data)
+        i = h.read_initiate(data, self.public)
         if i is None or i.protocol_id != self.protocol_id or i.mode not in self.modes:
             return
         suites = [suite for suite in self.suites if i.suites >> suite & 1]
