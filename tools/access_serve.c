@@ -98,6 +98,19 @@ static void cut_line(char *line)
     line[strcspn(line, " \t\r\n#")] = '\0';
 }
 
+/** Takes the key of a line, if there is one. @return NULL, or what the line is instead. */
+static const char *read_line(char *line, bool is_whole, eddy_key *keys, size_t *count)
+{
+    if (!is_whole)
+        return "too long";
+    cut_line(line);
+    if (line[0] == '\0')
+        return NULL;
+    if (*count == CLIENT_KEYS_MAX)
+        return "one key more than there may be";
+    return ed_keyfile_parse_public(&keys[(*count)++], line);
+}
+
 /** Reads one public key a line. @return whether all that stands there is one. */
 static bool read_lines(const char *command, const char *path, FILE *file, eddy_key *keys,
                        size_t *count)
@@ -105,17 +118,12 @@ static bool read_lines(const char *command, const char *path, FILE *file, eddy_k
     char line[LINE_SIZE];
 
     for (size_t number = 1; fgets(line, sizeof(line), file) != NULL; number++) {
-        cut_line(line);
-        if (line[0] == '\0')
-            continue;
-        const char *wrong = *count == CLIENT_KEYS_MAX
-                                ? "one key more than there may be"
-                                : ed_keyfile_parse_public(&keys[*count], line);
+        bool is_whole = strchr(line, '\n') != NULL || feof(file) != 0;
+        const char *wrong = read_line(line, is_whole, keys, count);
         if (wrong != NULL) {
             (void)ed_fail(command, "%s: line %zu is %s", path, number, wrong);
             return false;
         }
-        ++*count;
     }
     return true;
 }

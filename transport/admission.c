@@ -275,6 +275,8 @@ static ed_admission judge_sealed(const struct visit *v)
     if (!SEC_CHECK(EDDY_CHECK_WORK, ed_bucket_take(&reliable->handshakes, v->now_ns)))
         return drop(&stats->dropped_limit);
     eddy_status status = open_initiate(v);
+    if (status == EDDY_EAUTH)
+        ed_gate_blame(&reliable->gate, &v->datagram->remote, v->now_ns);
     if (status != EDDY_OK)
         return drop(status == EDDY_EAUTH ? &stats->dropped_forged : &stats->dropped_malformed);
     return has_token ? judge_token(v, verdict) : judge_newcomer(v, verdict);

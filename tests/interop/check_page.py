@@ -4,9 +4,10 @@ import re
 
 import frames as f
 import handshake as h
+import tokens
 from harness import TOP, check, expect
 from noise import MUTUAL, OPEN, PINNED, TOKEN
-from sodium import blake, has_aes, public_key, xchacha
+from sodium import blake, has_aes, public_key
 from wire import Keys, Reader, number, open_packet, seal_packet, text_of_key
 
 NONCE, COOKIE = b'\1' * 16, bytes(range(24))
@@ -31,13 +32,12 @@ def expect_bytes(name, got):
 
 
 def capsule():
-    token_key = blake(32, b'eddy token key' + number(9, 8), b'\7' * 32)
-    psk = blake(32, number(9, 8) + b'\x08' * 24, b'\6' * 32)
-    expires = number(1000000060, 8)
-    sealed = number(77, 8) + number(1000000000, 8) + psk + b'\2' + bytes(23)
-    header = b'eddytok1' + number(PROTOCOL_ID, 8) + number(9, 8) + bytes(4) + expires
-    body = xchacha.seal(token_key, b'\x08' * 24, header, (sealed + b'hi').ljust(304, b'\0'))
-    return token_key, psk, bytes(4) + expires + b'\x08' * 24 + body
+    nonce = b'\x08' * 24
+    key, psk = tokens.token_key(b'\7' * 32, 9), tokens.psk_of(b'\6' * 32, 9, nonce)
+    claim = tokens.Claim(77, 1000000000, 1000000060, b'hi')
+    sealed = tokens.seal_capsule(key, PROTOCOL_ID, 9, claim, psk, nonce)
+    expect('opened', tokens.open_capsule(key, PROTOCOL_ID, 9, sealed), (claim, psk))
+    return key, psk, sealed
 
 
 @check
@@ -63,7 +63,8 @@ def handshakes_of_all_modes_are_those_of_the_page():
         said = h.write_parameters(32768, 65536, 1000000, b'hi')
         sent, client = h.write_initiate(initiate, said, shared, own=CLIENT,
                                         peer=public_key(SERVER), ephemeral=CLIENT_EPHEMERAL)
-        expect(name + ' in the clear', h.read_initiate(sent), initiate)
+        expect(name + ' in the clear', h.read_initiate(sent, public_key(SERVER)),
+               initiate)
         credit, message_max, payload, server = h.open_initiate(sent, initiate, SERVER, shared)
         expect(name + ' sealed', (credit, message_max, payload), (32768, 65536, b'hi'))
         server.ephemeral = SERVER_EPHEMERAL

@@ -10,11 +10,10 @@ from wire import CIPHERS
 
 
 class Connect(Process):
-    """eddy connect to a server of ours."""
+    """eddy connect, with its result as JSON."""
 
-    def __init__(self, server, *arguments):
-        super().__init__('connect', server.address, '--server-key', server.key_text(), '--json',
-                         *arguments)
+    def __init__(self, *arguments):
+        super().__init__('connect', '--json', *arguments)
 
     def has_ended(self):
         return self.process.poll() is not None
@@ -23,9 +22,14 @@ class Connect(Process):
         return json.loads(self.end()[0])
 
 
+def way(server):
+    """The words that lead eddy connect to a server of ours."""
+    return server.address, '--server-key', server.key_text()
+
+
 def served(server, *arguments):
     """What eddy connect says, once our server has served it."""
-    with Connect(server, '--duration', '1', *arguments) as client:
+    with Connect(*way(server), '--duration', '1', *arguments) as client:
         server.run(client.has_ended)
         return client.result()
 
@@ -66,7 +70,7 @@ def a_bad_network_is_overcome():
 
 @check
 def the_client_follows_key_updates():
-    with Server() as server, Connect(server, '--duration', '3', '--rate', '100') as client:
+    with Server() as server, Connect(*way(server), '--duration', '3', '--rate', '100') as client:
         server.run(lambda: server.peer is not None and len(server.peer.received) > 100)
         server.peer.update_key()
         server.run(client.has_ended)
@@ -89,7 +93,7 @@ def a_client_with_a_wrong_key_gets_no_answer_and_says_so():
 
 @check
 def a_server_that_has_lost_its_state_is_noticed_at_once():
-    with Server() as server, Connect(server, '--duration', '20', '--rate', '100') as client:
+    with Server() as server, Connect(*way(server), '--duration', '20', '--rate', '100') as client:
         server.run(lambda: server.peer is not None and len(server.peer.received) > 50)
         server.forget()
         server.run(client.has_ended)
@@ -99,7 +103,7 @@ def a_server_that_has_lost_its_state_is_noticed_at_once():
 
 @check
 def a_refusal_is_understood():
-    with Server() as server, Connect(server) as client:
+    with Server() as server, Connect(*way(server)) as client:
         server.refused = h.Refused(2, 7, b'banned')
         server.run(client.has_ended)
         _, err = client.end(code=1)

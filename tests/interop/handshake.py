@@ -2,7 +2,7 @@
 import collections
 
 from noise import MUTUAL, OPEN, TOKEN, Forged, Noise
-from sodium import blake, mac, random
+from sodium import blake, mac, random, short_mac
 from wire import Malformed, Reader, number
 
 HELLO, RETRY, INITIATE, ACCEPT, REJECT = range(0xe1, 0xe6)
@@ -68,8 +68,8 @@ def begin_noise(head, is_client, mode, shared, capsule=b'', **keys):
 def write_initiate(initiate, payload, shared=None, **keys):
     """@return (the datagram, Noise)."""
     head = bytes([INITIATE]) + number(VERSION, 4) + bytes([initiate.mode, initiate.suites, 0])
-    head += number(initiate.protocol_id, 8) + initiate.nonce + initiate.cookie + bytes(8)
-    head += initiate.capsule
+    head += number(initiate.protocol_id, 8) + initiate.nonce + initiate.cookie
+    head += short_mac(greeting_key(initiate.mode, keys.get('peer')), head) + initiate.capsule
     noise = begin_noise(head, True, initiate.mode, shared, initiate.capsule, **keys)
     size = SIZE - len(head) - 32 - 16 - (48 if initiate.mode == MUTUAL else 0)
     return head + noise.write(0, payload.ljust(size, b'\0')), noise
@@ -82,14 +82,15 @@ def write_parameters(credit, message_max, time_us, payload):
                      number(len(payload), 2), payload))
 
 
-def read_initiate(data):
+def read_initiate(data, server_key):
     """What stands in the clear. @return None: it is to be dropped."""
     if len(data) != SIZE or data[0] != INITIATE or data[1:5] != number(VERSION, 4):
         return None
     r = Reader(data[5:])
     mode, suites, zero, protocol_id = r.number(1), r.number(1), r.number(1), r.number(8)
-    nonce, cookie, work = r.take(16), r.take(24), r.number(8)
-    if mode > TOKEN or zero != 0 or work != 0:
+    nonce, cookie, said = r.take(16), r.take(24), r.take(8)
+    if (mode > TOKEN or zero != 0 or
+            said != short_mac(greeting_key(mode, server_key), data[:56])):
         return None
     capsule = r.take(CAPSULE_SIZE) if mode == TOKEN else b''
     return Initiate(mode, suites, protocol_id, nonce, cookie, capsule)

@@ -11,6 +11,7 @@ import handshake as h
 from noise import OPEN, PINNED, Forged
 from peer import ROOM, Peer
 from sodium import aes, has_aes, mac, public_key, random
+from tokens import open_capsule
 from wire import CIPHERS, Malformed, number, text_of_key
 
 COOKIE_TICKS = 160  # 10 s
@@ -34,6 +35,7 @@ class Server:
         self.peer, self.remote, self.answered, self.mode = None, None, (b'', b''), None
         self.client_key, self.payload = None, None
         self.token, self.refused = random(16), None
+        self.token_key, self.server_id, self.claim = None, 0, None
 
     def __enter__(self):
         return self
@@ -74,7 +76,7 @@ class Server:
         return 0 <= age <= COOKIE_TICKS and good == i.cookie
 
     def admit(self, data, remote):
-        i = h.read_initiate(data)
+        i = h.read_initiate(data, self.public)
         if i is None or i.protocol_id != self.protocol_id or i.mode not in self.modes:
             return
         suites = [suite for suite in self.suites if i.suites >> suite & 1]
@@ -88,7 +90,11 @@ class Server:
         self.socket.sendto(self.answered[1], remote)
 
     def accept(self, data, i, remote, suite):
-        credit, _, payload, noise = h.open_initiate(data, i, self.secret, self.shared)
+        shared = self.shared
+        if i.capsule:
+            self.claim, shared = open_capsule(self.token_key, i.protocol_id, self.server_id,
+                                              i.capsule)
+        credit, _, payload, noise = h.open_initiate(data, i, self.secret, shared)
         if self.refused is not None:
             self.answered = (data, h.write_refusal(i.nonce, noise, self.refused))
             return

@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0xc7a15eafc336196e)
+#define GOLDEN_TRACE UINT64_C(0xf285804017066436)
 
 enum {
     WORLDS = 8,

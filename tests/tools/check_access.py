@@ -209,7 +209,7 @@ def a_list_of_clients_is_taken_whole_or_refused():
         for text, say in (('', 'no key in it'), ('# nobody\n\n', 'no key in it'),
                           ('\n# one\n%s\n%s\n' % (p.public, p.public[:-1]), 'line 4 is no public'),
                           ('%s\nA%s' % (p.public, p.public), 'line 2 is no public'),
-                          ('x' * 5000, 'line 1 is no public')):
+                          ('\n#' + 'x' * 5000, 'line 2 is too long')):
             expect_file_refused((*words, p.write(p.path('list'), text)), say)
         err = expect_file_refused((*words, p.write(p.path('list'), secret)), 'line 1 is a SECRET')
         expect_true('repeated: ' + err, secret not in err)
