@@ -236,7 +236,7 @@ static bool notices_corruptions_of(size_t to, const uint8_t *data, size_t size, 
 
 static bool notices_altered_packets(const void *context)
 {
-    uint64_t packets = ed_attack_count(100, 10 * 1000);
+    uint64_t packets = ed_attack_count(500, 10 * 1000);
     uint64_t corruptions = ed_attack_count(500, 10 * 1000);
     uint64_t bits = 0;
     bool held_out = true;
@@ -268,7 +268,7 @@ static void t12_nothing_altered_is_taken(void **state)
         {"HELLO", ED_FORM_HELLO, true, false, EDDY_CHECK_HELLO_MAC, 5, ED_HELLO_SIZE, 1},
         {"RETRY", ED_FORM_RETRY, false, false, EDDY_CHECK_ANSWER_MAC, 8, ED_RETRY_SIZE, 1},
         {"INITIATE", ED_FORM_INITIATE, true, true, EDDY_CHECK_INITIATE_SEAL, 64, ED_INITIATE_SIZE,
-         13},
+         5},
         {"ACCEPT", ED_FORM_ACCEPT, false, false, EDDY_CHECK_ACCEPT_SEAL, 20, ED_ACCEPT_SIZE, 5},
     };
     const ed_attack packets = {.name = "T12 packets",
