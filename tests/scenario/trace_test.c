@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0xad37e0fab713563a)
+#define GOLDEN_TRACE UINT64_C(0x89d6e7608c70db24)
 
 enum {
     WORLDS = 8,
