@@ -121,8 +121,10 @@ typedef struct eddy_config {
     uint32_t keepalive_ms;         /* silence that is answered by a ping; 0: never */
     uint64_t rate_max;             /* bytes per second of a connection; 0: no cap; else >= 1,200 */
     size_t max_message_size;       /* bytes; both ways: larger ones are neither sent nor taken */
-    size_t send_budget;            /* bytes accepted by eddy_send and not yet acknowledged */
-    size_t connection_send_budget; /* the same, of one connection */
+    size_t send_budget;            /* heap for what eddy_send accepted and is not acknowledged: a
+                                      message costs its size, at most 35 % of that, and 432 */
+    size_t connection_send_budget; /* of one connection, in bytes, each message with
+                                      EDDY_MESSAGE_CHARGE */
     size_t receive_budget;         /* bytes received and not yet released by the program: enough are
                                       64 KiB, 4 x max_message_size and 25,000 for each connection
                                       that there may be */
@@ -202,7 +204,7 @@ typedef enum eddy_guarantee {
 /** The most that config.max_message_size may be. */
 #define EDDY_MESSAGE_SIZE_LIMIT (32 * 1024 * 1024)
 
-/** What a message is charged in every account besides its size, so that empty ones cost, too. */
+/** What a message is charged besides its size, so that empty ones cost, too. */
 #define EDDY_MESSAGE_CHARGE 64
 
 /** Why a connection ended: name, value, text. */

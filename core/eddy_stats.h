@@ -111,6 +111,8 @@ typedef struct eddy_stats {
     X(EDDY_CHECK_WORK, 24, "there is time for another Diffie-Hellman")                             \
     X(EDDY_CHECK_PORT, 25, "the source port is of no service that would answer")                   \
     X(EDDY_CHECK_REPLIES, 26, "there is time for another reply to a stranger")                     \
+    X(EDDY_CHECK_TICKET, 27, "the ticket is ours, for this address, and has not expired")          \
+    X(EDDY_CHECK_TICKET_USED, 28, "the ticket is used for the first time")                         \
     /* packets */                                                                                  \
     X(EDDY_CHECK_PACKET_FORM, 30, "the packet has its form")                                       \
     X(EDDY_CHECK_PACKET_REPLAY, 31, "the packet has not come before, nor too late")                \

@@ -16,9 +16,10 @@ enum {
 struct ed_pool {
     const eddy_allocator *allocator;
     size_t budget;
-    ed_mutex mutex; /* guards what follows */
-    size_t charged; /* bytes of blocks that are out */
-    size_t kept;    /* bytes of blocks in `spare`; with `charged` never above the budget */
+    size_t holder_base; /* that each holder is charged; 0: nothing */
+    ed_mutex mutex;     /* guards what follows */
+    size_t charged;     /* bytes of blocks that are out */
+    size_t kept;        /* bytes of blocks in `spare`; with `charged` never above the budget */
     ed_block *spare[ED_POOL_CLASS_COUNT];
 };
 
@@ -49,6 +50,17 @@ size_t ed_pool_charge(size_t size)
     unsigned size_class = class_of(sizeof(ed_block) + size);
 
     return size_class == NO_CLASS ? sizeof(ed_block) + size : class_size(size_class);
+}
+
+void ed_pool_charge_holders(ed_pool *pool, size_t base)
+{
+    ED_ASSERT(pool->charged == 0 && base > 0);
+    pool->holder_base = base;
+}
+
+static size_t holder_charge(const ed_pool *pool, size_t size)
+{
+    return pool->holder_base == 0 ? 0 : pool->holder_base + size / ED_POOL_HOLDER_SHARE;
 }
 
 /* While a block is out `next` is its holder's; here it links the spare ones. */
@@ -118,8 +130,8 @@ static ed_block *evict(ed_pool *pool, size_t charge)
 }
 
 /**
- * Charges the account, and takes a kept block if there is one: else `*block` is NULL, and what must
- * be freed to make room stands in `*evicted`. @return false: over the budget.
+ * Charges the account, and takes a kept block if there is one: else `*block` is NULL. What must be
+ * freed to make room stands in `*evicted`. @return false: over the budget.
  */
 static bool reserve(ed_pool *pool, unsigned size_class, size_t charge, ed_block **block,
                     ed_block **evicted)
@@ -132,9 +144,8 @@ static bool reserve(ed_pool *pool, unsigned size_class, size_t charge, ed_block 
         fits = true;
         *block = size_class == NO_CLASS ? NULL : pull_spare(&pool->spare[size_class]);
         if (*block != NULL)
-            pool->kept -= charge;
-        else
-            *evicted = evict(pool, charge);
+            pool->kept -= class_size(size_class);
+        *evicted = evict(pool, charge);
         pool->charged += charge;
     }
     ed_mutex_unlock(&pool->mutex);
@@ -158,13 +169,15 @@ ed_block *ed_pool_take(ed_pool *pool, size_t size)
     ed_block *block = NULL;
     ed_block *evicted = NULL;
 
-    if (!reserve(pool, size_class, charge, &block, &evicted))
+    size_t holder = holder_charge(pool, size);
+
+    if (!reserve(pool, size_class, charge + holder, &block, &evicted))
         return NULL;
     free_all(pool, evicted);
     if (block == NULL)
         block = pool->allocator->allocate(pool->allocator->context, charge);
     if (block == NULL) {
-        refund(pool, charge);
+        refund(pool, charge + holder);
         return NULL;
     }
     *block = (ed_block){.pool = pool, .size = (uint32_t)size, .holder_count = 1};
@@ -173,20 +186,27 @@ ed_block *ed_pool_take(ed_pool *pool, size_t size)
 
 ed_block *ed_pool_share(ed_block *block)
 {
+    size_t holder = holder_charge(block->pool, block->size);
+    ed_block *none = NULL;
+    ed_block *evicted = NULL;
+
+    if (holder > 0 && !reserve(block->pool, NO_CLASS, holder, &none, &evicted))
+        return NULL;
+    free_all(block->pool, evicted);
     uint32_t before = atomic_fetch_add(&block->holder_count, 1);
 
     ED_ASSERT(before > 0 && before < UINT32_MAX); // only a holder can share
     return block;
 }
 
-static void keep(ed_pool *pool, ed_block *block, unsigned size_class)
+static void keep(ed_pool *pool, ed_block *block, unsigned size_class, size_t holder)
 {
     size_t charge = class_size(size_class);
 
     block->pool = NULL;
     ed_mutex_lock(&pool->mutex);
-    ED_ASSERT(pool->charged >= charge);
-    pool->charged -= charge;
+    ED_ASSERT(pool->charged >= charge + holder);
+    pool->charged -= charge + holder;
     pool->kept += charge;
     push_spare(&pool->spare[size_class], block);
     ed_mutex_unlock(&pool->mutex);
@@ -197,19 +217,23 @@ void ed_pool_give(ed_block *block)
     if (block == NULL)
         return;
     ed_pool *pool = block->pool;
-    uint32_t before = atomic_fetch_sub(&block->holder_count, 1);
-    ED_ASSERT(before > 0); // else given twice
-    if (before > 1)
-        return;
-
     ED_ASSERT(pool != NULL);
     size_t size = sizeof(ed_block) + block->size;
-    unsigned size_class = class_of(size);
-    if (size_class != NO_CLASS) {
-        keep(pool, block, size_class);
+    size_t holder = holder_charge(pool, block->size);
+    uint32_t before = atomic_fetch_sub(&block->holder_count, 1);
+    ED_ASSERT(before > 0); // else given twice
+    if (before > 1) {
+        if (holder > 0)
+            refund(pool, holder);
         return;
     }
-    refund(pool, size);
+
+    unsigned size_class = class_of(size);
+    if (size_class != NO_CLASS) {
+        keep(pool, block, size_class, holder);
+        return;
+    }
+    refund(pool, size + holder);
     ed_alloc_free(pool->allocator, block, size);
 }
 

@@ -19,6 +19,7 @@ enum {
     ED_POOL_CLASS_COUNT = 20,
     ED_POOL_CLASS_SIZE_MIN = 32,
     ED_POOL_CLASS_SIZE_MAX = 2048,
+    ED_POOL_HOLDER_SHARE = 10,
 };
 
 /**
@@ -37,13 +38,22 @@ typedef struct ed_block {
 /** @param budget bytes of blocks out at any time. @return a pool or NULL. */
 ed_pool *ed_pool_create(const eddy_allocator *allocator, size_t budget);
 
+/**
+ * From now on, while no block is out, each holder of a block is charged as well for what it keeps
+ * to do with it: `base` bytes and an ED_POOL_HOLDER_SHARE-th of the block's size.
+ */
+void ed_pool_charge_holders(ed_pool *pool, size_t base);
+
 /** All blocks must be back. NULL is fine. */
 void ed_pool_destroy(ed_pool *pool);
 
 /** @return a block of at least `size` bytes (0 is fine), or NULL: no memory, or over the budget. */
 ed_block *ed_pool_take(ed_pool *pool, size_t size);
 
-/** Counts one more holder, each of whom gives the block back. Any thread. @return `block`. */
+/**
+ * Counts one more holder, each of whom gives the block back. Any thread.
+ * @return `block`; NULL if holders are charged, and it would be over the budget.
+ */
 ed_block *ed_pool_share(ed_block *block);
 
 /** One holder is done with the block; the last gives it back. NULL is fine. */

@@ -2,6 +2,10 @@
 #ifndef ED_TOOL_COMMANDS_H
 #define ED_TOOL_COMMANDS_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
 /** Exit codes. */
 enum {
     ED_EXIT_OK = 0,
@@ -9,11 +13,34 @@ enum {
     ED_EXIT_USAGE = 2,  /* what was asked for makes no sense */
 };
 
+/** A word that says what to do. */
+typedef struct ed_command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} ed_command;
+
+/** @return the one of that name, or NULL. */
+const ed_command *ed_command_find(const ed_command *commands, size_t count, const char *name);
+
+/** Prints a line about each. */
+void ed_command_list(FILE *out, const ed_command *commands, size_t count);
+
+/** Whether a word in place of a command's asks what commands there are. */
+bool ed_command_asks_for_help(const char *word);
+
 /** Each takes the program's own arguments: argv[1] is its name. @return an exit code. */
 int cmd_connect(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
+int cmd_keygen(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_status(int argc, char **argv);
+int cmd_token(int argc, char **argv);
 int cmd_version(int argc, char **argv);
+
+/** Those of `eddy token`: argv[0] and argv[1] are the two words, as if they were one. */
+int cmd_token_inspect(int argc, char **argv);
+int cmd_token_issue(int argc, char **argv);
+int cmd_token_verify(int argc, char **argv);
 
 #endif

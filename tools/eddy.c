@@ -5,14 +5,12 @@
 #include "core/base.h"
 #include "tools/commands.h"
 
-static const struct command {
-    const char *name;
-    int (*run)(int argc, char **argv);
-    const char *help;
-} commands[] = {
+static const ed_command commands[] = {
     {"demo", cmd_demo, "a server and clients over real UDP through a bad network"},
     {"serve", cmd_serve, "a server that sends every message back"},
     {"connect", cmd_connect, "a client that measures how its messages come back"},
+    {"keygen", cmd_keygen, "make a key, or show the public key of one"},
+    {"token", cmd_token, "issue connect tokens, and look into them"},
     {"status", cmd_status, "list every status the library can return"},
     {"version", cmd_version, "print the version"},
 };
@@ -20,31 +18,17 @@ static const struct command {
 static void print_help(FILE *out)
 {
     fputs("eddy COMMAND [OPTION]...\n\n", out);
-    for (size_t i = 0; i < ED_COUNT(commands); i++)
-        fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].help);
+    ed_command_list(out, commands, ED_COUNT(commands));
     fputs("  help      this text\n\n"
           "Each explains itself with --help. Example:\n\n"
           "  eddy demo --clients 8 --loss 5 --rtt 50\n",
           out);
 }
 
-static const struct command *find_command(const char *name)
-{
-    for (size_t i = 0; i < ED_COUNT(commands); i++)
-        if (strcmp(commands[i].name, name) == 0)
-            return &commands[i];
-    return NULL;
-}
-
-static bool asks_for_help(const char *word)
-{
-    return strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
-}
-
 /** `eddy help COMMAND` is `eddy COMMAND --help`. */
 static int help_about(char *program, char *name)
 {
-    const struct command *command = find_command(name);
+    const ed_command *command = ed_command_find(commands, ED_COUNT(commands), name);
     char help[] = "--help";
     char *words[] = {program, name, help, NULL};
 
@@ -60,14 +44,14 @@ int main(int argc, char **argv)
         print_help(stderr);
         return ED_EXIT_USAGE;
     }
-    if (asks_for_help(argv[1]) && argc > 2)
+    if (ed_command_asks_for_help(argv[1]) && argc > 2)
         return help_about(argv[0], argv[2]);
-    if (asks_for_help(argv[1])) {
+    if (ed_command_asks_for_help(argv[1])) {
         print_help(stdout);
         return ED_EXIT_OK;
     }
     const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
-    const struct command *command = find_command(name);
+    const ed_command *command = ed_command_find(commands, ED_COUNT(commands), name);
     if (command != NULL)
         return command->run(argc, argv);
     fprintf(stderr, "eddy: no command is called '%s'; eddy help lists them\n", argv[1]);

@@ -143,6 +143,17 @@ static bool set_number(const ed_usage *usage, const ed_option *option, const cha
     return point_to_help(usage);
 }
 
+static bool add_text(const ed_usage *usage, const ed_option *option, const char *value)
+{
+    if (option->texts->count == ED_LIST_MAX) {
+        fprintf(stderr, "eddy %s: more than %d times --%s\n", usage->command, (int)ED_LIST_MAX,
+                option->name);
+        return point_to_help(usage);
+    }
+    option->texts->at[option->texts->count++] = value;
+    return true;
+}
+
 /** @param value what stands behind '=' or in the next word; NULL: nothing does. */
 static bool set_option(const ed_usage *usage, const ed_option *option, const char *value)
 {
@@ -153,6 +164,8 @@ static bool set_option(const ed_usage *usage, const ed_option *option, const cha
     }
     if (option->number != NULL)
         return set_number(usage, option, value);
+    if (option->texts != NULL)
+        return add_text(usage, option, value);
     ED_ASSERT(option->text != NULL);
     *option->text = value;
     return true;

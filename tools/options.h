@@ -4,6 +4,14 @@
 
 #include "core/base.h"
 
+enum { ED_LIST_MAX = 16 };
+
+/** What an option that may be given several times was given, in that order. */
+typedef struct ed_texts {
+    const char *at[ED_LIST_MAX];
+    size_t count;
+} ed_texts;
+
 /** One option. Where it points to holds the default; exactly one of the pointers is set. */
 typedef struct ed_option {
     const char *name;       /* without its dashes */
@@ -11,6 +19,7 @@ typedef struct ed_option {
     const char *help;       /* NULL: not listed */
     bool *flag;
     const char **text;
+    ed_texts *texts;
     uint64_t *number;
     uint64_t scale; /* a power of ten: what is kept is the number typed times this */
     uint64_t least; /* of what is kept, both included */
@@ -35,6 +44,10 @@ typedef struct ed_usage {
 #define ED_TEXT(NAME, VALUE_NAME, TARGET, HELP)                                                    \
     {                                                                                              \
         .name = (NAME), .value_name = (VALUE_NAME), .help = (HELP), .text = (TARGET)               \
+    }
+#define ED_TEXTS(NAME, VALUE_NAME, TARGET, HELP)                                                   \
+    {                                                                                              \
+        .name = (NAME), .value_name = (VALUE_NAME), .help = (HELP), .texts = (TARGET)              \
     }
 #define ED_NUMBER(NAME, VALUE_NAME, TARGET, SCALE, LEAST, MOST, HELP)                              \
     {                                                                                              \

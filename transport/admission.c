@@ -88,7 +88,7 @@ static ed_admission reject(const struct visit *v, uint8_t mode, const uint8_t *n
 static ed_admission refuse(const struct visit *v, eddy_refusal refusal)
 {
     const eddy_entropy *entropy = v->reliable->shared.entropy;
-    ed_admitted *admitted = &v->reliable->admitted;
+    ed_admitted *admitted = &v->reliable->shared.identity->admitted;
     ed_mode mode = (ed_mode)admitted->initiate.mode;
     ed_accept accept = {.refusal = (uint8_t)refusal};
     uint8_t ephemeral[ED_KEY_SIZE];
@@ -164,6 +164,32 @@ static bool continues(const ed_conn *conn, const ed_initiate *initiate)
            ed_equal_secret(initiate->ephemeral, conn->client_ephemeral, ED_EPHEMERAL_SIZE);
 }
 
+/**
+ * A ticket says no time. So where there is a connection, which it may be older than, a cookie has
+ * to tell what came first.
+ */
+static bool has_good_ticket(const struct visit *v, const ed_initiate *initiate)
+{
+    ed_ticket_claim claim = {.secret = v->reliable->shared.identity->tickets,
+                             .remote = &v->datagram->remote,
+                             .protocol_id = initiate->protocol_id};
+
+    if (v->load->existing != NULL)
+        return continues(v->load->existing, initiate);
+    return SEC_CHECK(EDDY_CHECK_TICKET, ed_ticket_check(initiate->cookie, &claim, v->now_ns)) &&
+           SEC_CHECK(EDDY_CHECK_TICKET_USED,
+                     !ed_tickets_has(&v->reliable->tickets, initiate->cookie));
+}
+
+/** Whether there is a cookie of ours in it, or a ticket that was not used. */
+static bool proves_address(const struct visit *v, const ed_initiate *initiate)
+{
+    if (ed_is_ticket(initiate->cookie))
+        return has_good_ticket(v, initiate);
+    return SEC_CHECK(EDDY_CHECK_COOKIE, ed_cookie_check(&v->reliable->shared.identity->cookies,
+                                                        initiate, &v->datagram->remote, v->now_ns));
+}
+
 /** Whether the list of clients has the key. Without a list the program is asked. */
 static bool knows_client(const ed_reliable *reliable, const uint8_t key[ED_KEY_SIZE])
 {
@@ -178,7 +204,7 @@ static bool knows_client(const ed_reliable *reliable, const uint8_t key[ED_KEY_S
 /** Opens it, at the price of a Diffie-Hellman or three. */
 static eddy_status open_initiate(const struct visit *v)
 {
-    ed_admitted *admitted = &v->reliable->admitted;
+    ed_admitted *admitted = &v->reliable->shared.identity->admitted;
     const ed_identity *identity = v->reliable->shared.identity;
     bool has_token = admitted->initiate.mode == ED_MODE_TOKEN;
     ed_noise_keys keys = {.own = &identity->pair,
@@ -191,7 +217,7 @@ static eddy_status open_initiate(const struct visit *v)
 static ed_admission judge_newcomer(const struct visit *v, ed_gate_verdict verdict)
 {
     const ed_reliable *reliable = v->reliable;
-    const ed_admitted *admitted = &reliable->admitted;
+    const ed_admitted *admitted = &reliable->shared.identity->admitted;
 
     if (admitted->initiate.mode == ED_MODE_MUTUAL &&
         !SEC_CHECK(EDDY_CHECK_CLIENT_KEY, knows_client(reliable, admitted->noise.peer)))
@@ -206,7 +232,7 @@ static ed_admission judge_newcomer(const struct visit *v, ed_gate_verdict verdic
 /** Tells the holder of a token, who has proved to be that, why it is of no use any more. */
 static ed_admission judge_token(const struct visit *v, ed_gate_verdict verdict)
 {
-    const ed_admitted *admitted = &v->reliable->admitted;
+    const ed_admitted *admitted = &v->reliable->shared.identity->admitted;
     ed_used_token token = ed_admitted_token(admitted);
     uint64_t now_s = v->reliable->now_s;
 
@@ -233,7 +259,7 @@ static bool open_capsule(const ed_reliable *reliable, ed_admitted *admitted)
 static ed_admission judge_sealed(const struct visit *v)
 {
     ed_reliable *reliable = v->reliable;
-    ed_admitted *admitted = &reliable->admitted;
+    ed_admitted *admitted = &reliable->shared.identity->admitted;
     eddy_stats *stats = reliable->shared.stats;
     bool has_token = admitted->initiate.mode == ED_MODE_TOKEN;
 
@@ -257,9 +283,9 @@ static ed_admission judge_initiate(const struct visit *v)
     ed_reliable *reliable = v->reliable;
     eddy_stats *stats = reliable->shared.stats;
     const eddy_config *config = reliable->shared.config;
-    ed_initiate *initiate = &reliable->admitted.initiate;
+    ed_initiate *initiate = &reliable->shared.identity->admitted.initiate;
 
-    reliable->admitted.capsule = (ed_capsule){0};
+    reliable->shared.identity->admitted.capsule = (ed_capsule){0};
     if (ed_initiate_parse(initiate, v->datagram->data, v->datagram->size) != EDDY_OK)
         return drop(&stats->dropped_malformed);
     if (initiate->version != ED_PROTOCOL_VERSION ||
@@ -267,8 +293,7 @@ static ed_admission judge_initiate(const struct visit *v)
         !accepts_mode(reliable, initiate->mode, &v->datagram->remote) ||
         !SEC_CHECK(EDDY_CHECK_SUITE, ed_suite_choose(config, initiate->suites) != 0))
         return drop(&stats->dropped_unknown);
-    if (!SEC_CHECK(EDDY_CHECK_COOKIE, ed_cookie_check(&reliable->shared.identity->cookies, initiate,
-                                                      &v->datagram->remote, v->now_ns)))
+    if (!proves_address(v, initiate))
         return renew_cookie(v, initiate);
     if (continues(v->load->existing, initiate))
         return ED_ADMIT_CONTINUE; // it missed our answer, which costs nothing to repeat
@@ -307,6 +332,24 @@ static ed_admission reset(const struct visit *v)
     return ED_ADMIT_REPLY;
 }
 
+static ed_admission judge(const struct visit *v)
+{
+    switch (ed_form_of(v->datagram->data, v->datagram->size)) {
+    case ED_FORM_HELLO:
+        return v->load->shutting_down ? ED_ADMIT_NO : judge_hello(v);
+    case ED_FORM_INITIATE:
+        return v->load->shutting_down ? ED_ADMIT_NO : judge_initiate(v);
+    case ED_FORM_PACKET:
+        return reset(v);
+    case ED_FORM_UNKNOWN:
+    case ED_FORM_RETRY:
+    case ED_FORM_ACCEPT:
+    case ED_FORM_REJECT:
+        break;
+    }
+    return ED_ADMIT_NO;
+}
+
 ed_admission ed_admission_judge(void *context, const eddy_datagram *datagram, const ed_load *load,
                                 uint8_t *reply, size_t *reply_size, uint64_t now_ns)
 {
@@ -316,19 +359,9 @@ ed_admission ed_admission_judge(void *context, const eddy_datagram *datagram, co
                           .reply = reply,
                           .reply_size = reply_size,
                           .now_ns = now_ns};
+    ed_admission admission = judge(&visit);
 
-    switch (ed_form_of(datagram->data, datagram->size)) {
-    case ED_FORM_HELLO:
-        return load->shutting_down ? ED_ADMIT_NO : judge_hello(&visit);
-    case ED_FORM_INITIATE:
-        return load->shutting_down ? ED_ADMIT_NO : judge_initiate(&visit);
-    case ED_FORM_PACKET:
-        return reset(&visit);
-    case ED_FORM_UNKNOWN:
-    case ED_FORM_RETRY:
-    case ED_FORM_ACCEPT:
-    case ED_FORM_REJECT:
-        break;
-    }
-    return ED_ADMIT_NO;
+    if (admission != ED_ADMIT_CREATE)
+        ed_wipe(&visit.reliable->shared.identity->admitted, sizeof(ed_admitted));
+    return admission;
 }

@@ -75,6 +75,7 @@ static void destroy(eddy_manager *m)
     ed_identity_destroy(m->identity);
     ed_alloc_free(&m->allocator, m->client_keys,
                   (m->config.client_key_count + 1) * sizeof(eddy_key));
+    ed_pool_destroy(m->receipt_pool);
     ed_pool_destroy(m->control_pool);
     ed_pool_destroy(m->notice_pool);
     ed_pool_destroy(m->event_pool);
@@ -165,6 +166,10 @@ static eddy_status create_parts(eddy_manager *m, const eddy_config *config)
                                                   ed_event_charge(m->config.ask));
     m->payload_pool = ed_pool_create(allocator, incoming_max * ed_event_payload_charge());
     m->send_pool = ed_pool_create(allocator, m->config.send_budget);
+    m->receipt_pool =
+        ed_pool_create(allocator, (m->config.send_budget / ED_SEND_HOLDER + 1) * ED_RECEIPT_CHARGE);
+    if (m->send_pool != NULL)
+        ed_pool_charge_holders(m->send_pool, ED_SEND_HOLDER);
     m->receive_pool = ed_pool_create(allocator, m->config.receive_budget);
     m->commands =
         ed_channel_create(allocator, ed_reliable_type.command_size, drop_command, &m->reliable);
@@ -176,9 +181,9 @@ static eddy_status create_parts(eddy_manager *m, const eddy_config *config)
     // Not of the program's memory: a look-up may outlast the manager.
     m->resolver = ed_resolver_create(ed_alloc_default(), resolver, ed_api_resolved, m);
     bool has_all = m->control_pool != NULL && m->notice_pool != NULL && m->event_pool != NULL &&
-                   m->payload_pool != NULL && m->send_pool != NULL && m->receive_pool != NULL &&
-                   m->commands != NULL && m->events != NULL && m->slots != NULL &&
-                   m->accounts != NULL && m->resolver != NULL;
+                   m->payload_pool != NULL && m->send_pool != NULL && m->receipt_pool != NULL &&
+                   m->receive_pool != NULL && m->commands != NULL && m->events != NULL &&
+                   m->slots != NULL && m->accounts != NULL && m->resolver != NULL;
     return has_all ? create_keys(m, config) : EDDY_ENOMEM;
 }
 

@@ -38,8 +38,9 @@ static eddy_status refuse(eddy_manager *m, eddy_connection connection, uint8_t s
 static ed_block *make_receipt(eddy_manager *m, uint64_t number)
 {
     eddy_event_receipt receipt = {.receipt = number};
-    ed_block *block = ed_pool_take(m->send_pool, sizeof(receipt));
+    ed_block *block = ed_pool_take(m->receipt_pool, sizeof(receipt));
 
+    ED_ASSERT(ed_pool_charge(sizeof(receipt)) <= ED_RECEIPT_CHARGE);
     if (block != NULL)
         memcpy(block->data, &receipt, sizeof(receipt));
     return block;
@@ -69,7 +70,7 @@ static eddy_status push(eddy_manager *m, eddy_connection connection, eddy_guaran
     return status == EDDY_ENOMEM ? EDDY_EAGAIN : status;
 }
 
-/** To the other end of a pair, whose budget is the pool alone. */
+/** To the other end of a pair, whose budget is the pool alone. Takes the block over on success. */
 static eddy_status send_local(eddy_manager *m, eddy_connection connection, eddy_guarantee guarantee,
                               uint8_t stream, ed_block *block, const eddy_send_options *options)
 {
@@ -77,18 +78,15 @@ static eddy_status send_local(eddy_manager *m, eddy_connection connection, eddy_
 
     if (options->receipt != 0 && receipt == NULL)
         return EDDY_EAGAIN;
-    eddy_status status =
-        ed_local_send(m->pairs, connection, guarantee, stream, ed_pool_share(block), receipt);
-    if (status == EDDY_OK)
-        return EDDY_OK;
-    ed_pool_give(block);
-    ed_pool_give(receipt);
+    eddy_status status = ed_local_send(m->pairs, connection, guarantee, stream, block, receipt);
+    if (status != EDDY_OK)
+        ed_pool_give(receipt);
     return status;
 }
 
-/** Sends a block, which it shares, to one connection. */
-static eddy_status send_block(eddy_manager *m, eddy_connection connection, eddy_guarantee guarantee,
-                              uint8_t stream, ed_block *block, const eddy_send_options *options)
+/** Sends a block to one connection. Takes it over on success. */
+static eddy_status try_block(eddy_manager *m, eddy_connection connection, eddy_guarantee guarantee,
+                             uint8_t stream, ed_block *block, const eddy_send_options *options)
 {
     size_t charge = (size_t)ed_charge_of(block->size);
 
@@ -99,12 +97,22 @@ static eddy_status send_block(eddy_manager *m, eddy_connection connection, eddy_
     ed_account *account = account_of(m, connection);
     if (ed_account_charge(account, m->config.connection_send_budget, stream, charge) != EDDY_OK)
         return refuse(m, connection, stream, block->size);
-    eddy_status status = push(m, connection, guarantee, stream, ed_pool_share(block), options);
+    eddy_status status = push(m, connection, guarantee, stream, block, options);
     if (status == EDDY_OK)
         return EDDY_OK;
-    ed_pool_give(block);
     ed_account_refund(account, stream, charge);
     return status == EDDY_EAGAIN ? refuse(m, connection, stream, block->size) : status;
+}
+
+/** The same; on failure the block is given back. */
+static eddy_status send_block(eddy_manager *m, eddy_connection connection, eddy_guarantee guarantee,
+                              uint8_t stream, ed_block *block, const eddy_send_options *options)
+{
+    eddy_status status = try_block(m, connection, guarantee, stream, block, options);
+
+    if (status != EDDY_OK)
+        ed_pool_give(block);
+    return status;
 }
 
 static ed_block *make_block(eddy_manager *m, const void *data, size_t size)
@@ -141,9 +149,7 @@ eddy_status eddy_send_with(eddy_manager *m, eddy_connection connection, eddy_gua
     ed_block *block = make_block(m, data, size);
     if (block == NULL)
         return refuse(m, connection, stream, size);
-    status = send_block(m, connection, guarantee, stream, block, options);
-    ed_pool_give(block);
-    return status;
+    return send_block(m, connection, guarantee, stream, block, options);
 }
 
 eddy_status eddy_send(eddy_manager *m, eddy_connection connection, eddy_guarantee guarantee,
@@ -161,10 +167,11 @@ size_t eddy_broadcast(eddy_manager *m, const eddy_connection *connections, size_
     ed_block *block = fate == EDDY_OK ? make_block(m, data, size) : NULL;
 
     for (size_t i = 0; i < count; i++) {
-        eddy_status status = fate != EDDY_OK ? fate
-                             : block == NULL ? refuse_if_live(m, connections[i], stream, size)
-                                             : send_block(m, connections[i], guarantee, stream,
-                                                          block, &plain_options);
+        ed_block *copy = block == NULL ? NULL : ed_pool_share(block);
+        eddy_status status =
+            fate != EDDY_OK ? fate
+            : copy == NULL  ? refuse_if_live(m, connections[i], stream, size)
+                           : send_block(m, connections[i], guarantee, stream, copy, &plain_options);
         accepted += status == EDDY_OK ? 1 : 0;
         if (statuses != NULL)
             statuses[i] = status;

@@ -22,6 +22,7 @@ struct eddy_manager {
     ed_pool *event_pool;   /* has room for every event that must not be lost */
     ed_pool *payload_pool; /* and for the payload of every newcomer */
     ed_pool *send_pool;
+    ed_pool *receipt_pool; /* has room for one of every message that the other has room for */
     ed_pool *receive_pool;
     ed_channel *commands; /* we hold the sender's end */
     ed_channel *events;   /* we hold the receiver's end */

@@ -28,7 +28,7 @@ static eddy_status init_streams(ed_conn *conn, const ed_conn_shared *shared, uin
     ed_outbox_parts outbox = {.allocator = shared->allocator,
                               .stats = shared->stats,
                               .account = account_of(shared, conn->handle),
-                              .queued_size = shared->queued_size};
+                              .queued_cost = shared->queued_cost};
     ed_outbox_init(&conn->outbox, &outbox);
     return EDDY_OK;
 }
@@ -110,7 +110,7 @@ eddy_status ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared, edd
     if (status != EDDY_OK)
         return status;
     conn->state = remote->family == EDDY_FAMILY_NONE ? ED_CONN_RESOLVING : ED_CONN_GREETING;
-    conn->request_pending = conn->state == ED_CONN_GREETING;
+    conn->request_pending = false;
     conn->is_client = true;
     conn->dial = dial;
     conn->mode = how->mode;
@@ -120,6 +120,8 @@ eddy_status ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared, edd
     entropy->fill(entropy->context, conn->nonce, sizeof(conn->nonce));
     ed_timers_on_greeting(&conn->timers, shared->config->handshake_timeout_ms * ED_NS_PER_MS,
                           now_ns);
+    if (conn->state == ED_CONN_GREETING)
+        ed_conn_greet(conn, now_ns);
     return EDDY_OK;
 }
 
@@ -175,7 +177,10 @@ eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, edd
     conn->id = id;
     ed_paths_init(&conn->paths, &(ed_path){.remote = datagram->remote, .local = datagram->local});
     memcpy(conn->nonce, initiate->nonce, sizeof(conn->nonce));
-    memcpy(conn->cookie, initiate->cookie, sizeof(conn->cookie));
+    if (ed_is_ticket(initiate->cookie))
+        ed_cookie_stamp(conn->cookie, now_ns);
+    else
+        memcpy(conn->cookie, initiate->cookie, sizeof(conn->cookie));
     conn->client_time_us = initiate->client_time_us;
     memcpy(conn->client_ephemeral, initiate->ephemeral, sizeof(conn->client_ephemeral));
     conn->message_max = initiate->message_max;

@@ -11,7 +11,6 @@
 
 #include "core/log.h"
 #include "transport/ack.h"
-#include "transport/capsule.h"
 #include "transport/congestion.h"
 #include "transport/conn_state.h"
 #include "transport/event.h"
@@ -25,6 +24,7 @@
 #include "transport/slots.h"
 #include "transport/stream_receive.h"
 #include "transport/stream_send.h"
+#include "transport/ticket.h"
 #include "transport/timers.h"
 
 /** What all connections of a manager share. Outlives them. */
@@ -33,13 +33,14 @@ typedef struct ed_conn_shared {
     const eddy_allocator *allocator;
     const eddy_entropy *entropy;
     ed_identity *identity;
+    ed_purse *purse; /* of tickets to connect by; NULL: there is none */
     ed_pool *receive_pool;
     ed_pool *payload_pool; /* has room for ed_event_payload_charge() of every incoming slot */
     ed_slots *slots;
     ed_credit_pool *room;  /* for what is received */
     ed_account *accounts;  /* of the slots; NULL: there are none */
     ed_asks *asks;         /* of these, the ones that ask for room; NULL: none does */
-    uint64_t *queued_size; /* charge of what all connections have accepted and not settled */
+    uint64_t *queued_cost; /* ed_send_cost of what all connections have accepted and not settled */
     ed_list *refused;      /* of ed_conn.refused: who waits for room in the send budget, or NULL */
     ed_returns *returns;   /* to say that released messages are awaited; NULL: none are */
     ed_pool *notice_pool;  /* of events that may come late */
@@ -60,13 +61,6 @@ typedef struct ed_dial {
 
 /** Wipes the block and gives it back. NULL is fine. */
 void ed_dial_drop(ed_block *dial);
-
-/** An INITIATE that was let in: what a connection is made of. */
-typedef struct ed_admitted {
-    ed_initiate initiate;
-    ed_noise noise;
-    ed_capsule capsule; /* mode TOKEN; otherwise zeros */
-} ed_admitted;
 
 /** How a connection ended, for its DISCONNECTED event. */
 typedef struct ed_conn_end {
@@ -317,6 +311,9 @@ void ed_conn_apply(ed_conn *conn, ed_conn_input input, const ed_conn_end *end, u
 
 /** The peer broke the protocol, or memory ran out: says CLOSE, if anyone is listening. */
 void ed_conn_fail(ed_conn *conn, ed_close_cause cause, uint64_t now_ns);
+
+/** A client has an address to dial: it asks for a cookie, or goes on with a ticket. */
+void ed_conn_greet(ed_conn *conn, uint64_t now_ns);
 
 /** RETRY, REJECT, ACCEPT or INITIATE. */
 void ed_conn_receive_handshake(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns);

@@ -112,14 +112,14 @@ static ed_event_item disconnected_event(ed_conn *conn)
 static bool is_writable(const ed_conn *conn)
 {
     const eddy_config *config = conn->shared->config;
-    uint64_t queued = *conn->shared->queued_size;
-    // Blocks are rounded up by at most a quarter; an empty pool takes any message that may be sent.
-    uint64_t needed = (queued + conn->wanted) / 4 * 5;
+    uint64_t queued = *conn->shared->queued_cost;
+    uint64_t needed = queued + ed_send_cost((size_t)conn->wanted);
 
     return ed_outbox_is_half_free(&conn->outbox, config->connection_send_budget) &&
            ed_outbox_has_room(&conn->outbox, config->connection_send_budget, conn->wanted_stream,
                               conn->wanted) &&
-           queued <= config->send_budget / 2 && (queued == 0 || needed <= config->send_budget);
+           queued <= config->send_budget / 2 && // an empty pool takes any message that may be sent
+           (queued == 0 || needed <= config->send_budget);
 }
 
 /** What we close locally is reported when it is over: acks may still arrive until then. */

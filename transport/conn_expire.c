@@ -66,6 +66,8 @@ static void expire_messages(ed_conn *conn, uint64_t now_ns)
 {
     ed_outbox_expire(&conn->outbox, now_ns);
     ed_inbox_expire(&conn->inbox, now_ns);
+    if (ed_inbox_is_overdue(&conn->inbox, now_ns))
+        ed_conn_fail(conn, ED_CLOSE_PROTOCOL, now_ns);
     ed_conn_update_expiry(conn);
     ed_conn_check_flushed(conn, now_ns);
 }

@@ -21,10 +21,8 @@ void ed_conn_resolved(ed_conn *conn, const eddy_address *remote, eddy_status sta
         return;
     }
     ed_paths_init(&conn->paths, &(ed_path){.remote = *remote});
-    conn->request_pending = true;
     ed_conn_apply(conn, ED_INPUT_RESOLVED, NULL, now_ns);
-    ed_timers_on_greeting(&conn->timers, conn->shared->config->handshake_timeout_ms * ED_NS_PER_MS,
-                          now_ns);
+    ed_conn_greet(conn, now_ns);
 }
 
 /** How the client connects, until CONNECTED is told. */
@@ -56,9 +54,34 @@ static void count_drop(ed_conn *conn, eddy_status status)
         conn->shared->stats->dropped_malformed++;
 }
 
-static void receive_retry(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns)
+/** One ephemeral, one INITIATE: a new cookie asks for a new ephemeral. */
+static void take_cookie(ed_conn *conn, const uint8_t cookie[ED_COOKIE_SIZE], uint64_t now_ns)
 {
     const eddy_entropy *entropy = conn->shared->entropy;
+
+    memcpy(conn->cookie, cookie, ED_COOKIE_SIZE);
+    entropy->fill(entropy->context, conn->secrets->ephemeral, ED_KEY_SIZE);
+    conn->started_ns = now_ns;
+    conn->request_pending = true;
+    ed_timers_on_retry(&conn->timers);
+    ed_conn_apply(conn, ED_INPUT_RETRY, NULL, now_ns);
+}
+
+void ed_conn_greet(ed_conn *conn, uint64_t now_ns)
+{
+    ed_purse *purse = conn->shared->purse;
+    uint8_t ticket[ED_COOKIE_SIZE];
+
+    ED_ASSERT(conn->state == ED_CONN_GREETING);
+    conn->request_pending = true;
+    ed_timers_on_greeting(&conn->timers, conn->shared->config->handshake_timeout_ms * ED_NS_PER_MS,
+                          now_ns);
+    if (purse != NULL && ed_purse_take(purse, &ed_conn_path(conn)->remote, ticket))
+        take_cookie(conn, ticket, now_ns);
+}
+
+static void receive_retry(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns)
+{
     ed_retry retry;
 
     if (conn->state != ED_CONN_GREETING && conn->state != ED_CONN_INITIATING) {
@@ -76,13 +99,7 @@ static void receive_retry(ed_conn *conn, const eddy_datagram *datagram, uint64_t
     if (conn->state == ED_CONN_INITIATING &&
         ed_equal_secret(retry.cookie, conn->cookie, ED_COOKIE_SIZE))
         return; // a copy of the RETRY that was answered
-    memcpy(conn->cookie, retry.cookie, ED_COOKIE_SIZE);
-    // One ephemeral, one INITIATE: a new cookie asks for a new ephemeral.
-    entropy->fill(entropy->context, conn->secrets->ephemeral, ED_KEY_SIZE);
-    conn->started_ns = now_ns;
-    conn->request_pending = true;
-    ed_timers_on_retry(&conn->timers);
-    ed_conn_apply(conn, ED_INPUT_RETRY, NULL, now_ns);
+    take_cookie(conn, retry.cookie, now_ns);
 }
 
 /** Nobody has signed it, so it is kept for the program, and changes nothing. */
@@ -123,6 +140,8 @@ static void accepted(ed_conn *conn, const ed_accept *accept, ed_noise *noise, ui
     conn->message_max = accept->message_max;
     memcpy(conn->reset_token, accept->reset_token, ED_RESET_TOKEN_SIZE);
     memcpy(dial_of(conn)->server_key, noise->peer, ED_KEY_SIZE);
+    if (conn->shared->purse != NULL)
+        ed_purse_put(conn->shared->purse, &ed_conn_path(conn)->remote, accept->ticket);
     ed_outbox_on_credit(&conn->outbox, accept->credit);
     take_keys(conn, noise, accept->suite, now_ns);
     ed_conn_apply(conn, ED_INPUT_ACCEPT, NULL, now_ns);
@@ -229,7 +248,12 @@ static ed_accept make_accept(const ed_conn *conn)
                         .idle_timeout_ms = conn->shared->config->idle_timeout_ms,
                         .server_time_us = conn->started_ns / ED_NS_PER_US};
 
+    ed_ticket_claim claim = {.secret = conn->shared->identity->tickets,
+                             .remote = &conn->admitted_from,
+                             .protocol_id = conn->shared->config->protocol_id};
+
     memcpy(accept.nonce, conn->nonce, ED_NONCE_SIZE);
+    ed_ticket_make(accept.ticket, &claim, conn->shared->entropy, conn->started_ns);
     ed_identity_reset_token(conn->shared->identity, accept.reset_token, conn->id,
                             &ed_conn_path(conn)->remote);
     if (conn->state == ED_CONN_REFUSING) {

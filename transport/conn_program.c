@@ -90,6 +90,8 @@ void ed_conn_update_credit(ed_conn *conn, uint64_t now_ns)
     if (!ed_conn_is_open(conn))
         return;
     ed_credit_update(&conn->inbox.credit, conn->rtt.smoothed_ns, now_ns);
+    ed_inbox_on_granted(&conn->inbox, now_ns);
+    ed_conn_update_expiry(conn);
     // The peer may have to wait: what the program gives back must not wait, too.
     if (conn->shared->returns != NULL &&
         (ed_credit_is_short(&conn->inbox.credit) || ed_list_linked(&conn->inbox.credit.waiting)))

@@ -85,6 +85,16 @@ void ed_cookie_make(const ed_cookie_jar *jar, uint8_t cookie[ED_COOKIE_SIZE], co
     tag_of(cookie + HEAD_SIZE, jar->secret[jar->epoch & 1], &claim);
 }
 
+void ed_cookie_stamp(uint8_t cookie[ED_COOKIE_SIZE], uint64_t now_ns)
+{
+    ed_writer w = ed_writer_of(cookie, ED_COOKIE_SIZE);
+
+    ed_write_zeros(&w, TICKS_AT);
+    ed_write_u32(&w, ticks_at(now_ns));
+    ed_write_zeros(&w, ED_MAC_SIZE);
+    ED_ASSERT(ed_writer_ok(&w) && ed_writer_left(&w) == 0);
+}
+
 static uint32_t ticks_of(const uint8_t cookie[ED_COOKIE_SIZE])
 {
     ed_reader r = ed_reader_of(cookie + TICKS_AT, sizeof(uint32_t));

@@ -25,6 +25,9 @@ void ed_cookie_make(const ed_cookie_jar *jar, uint8_t cookie[ED_COOKIE_SIZE], co
 EDDY_MUST_CHECK bool ed_cookie_check(const ed_cookie_jar *jar, const ed_initiate *initiate,
                                      const eddy_address *remote, uint64_t now_ns);
 
+/** Makes what only says when it was made, for ed_cookie_is_older. */
+void ed_cookie_stamp(uint8_t cookie[ED_COOKIE_SIZE], uint64_t now_ns);
+
 /** Whether the same server gave `cookie` before `than`, by a tick of its clock at least. */
 bool ed_cookie_is_older(const uint8_t cookie[ED_COOKIE_SIZE], const uint8_t than[ED_COOKIE_SIZE]);
 

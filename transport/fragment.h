@@ -10,12 +10,14 @@
 #include "transport/frame.h"
 
 typedef struct ed_assembly {
+    ed_list_node node; /* its holder's */
     ed_pool *pool;
     ed_block *table; /* of pointers to pages, or NULL where nothing was written; NULL: none yet */
     uint32_t page_capacity;
-    uint32_t size;    /* of the whole message */
-    uint32_t end;     /* where the part that reaches furthest ends; its holder's */
-    uint32_t missing; /* units that have not come */
+    uint32_t size;     /* of the whole message */
+    uint32_t end;      /* where the part that reaches furthest ends; its holder's */
+    uint32_t missing;  /* units that have not come */
+    uint64_t since_ns; /* its holder's: since when nothing here keeps it from coming */
 } ed_assembly;
 
 void ed_assembly_init(ed_assembly *assembly, ed_pool *pool, uint32_t size);

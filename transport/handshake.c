@@ -236,7 +236,8 @@ static void read_acceptance(ed_accept *a, ed_reader *r)
     copy(a->reset_token, ed_read_bytes(r, ED_RESET_TOKEN_SIZE));
     (void)ed_read_bytes(r, 4 + 4); // index, clients: not used yet
     a->server_time_us = ed_read_u64(r);
-    (void)ed_read_bytes(r, 4 + ED_COOKIE_SIZE); // features, ticket: not used yet
+    (void)ed_read_u32(r); // features: not used yet
+    copy(a->ticket, ed_read_bytes(r, ED_COOKIE_SIZE));
     a->message_max = ed_read_u32(r);
 }
 
@@ -305,7 +306,8 @@ static void write_acceptance(ed_writer *w, const ed_accept *accept)
     ed_write_bytes(w, accept->reset_token, ED_RESET_TOKEN_SIZE);
     ed_write_zeros(w, 4 + 4);
     ed_write_u64(w, accept->server_time_us);
-    ed_write_zeros(w, 4 + ED_COOKIE_SIZE); // features, ticket
+    ed_write_u32(w, 0); // features
+    ed_write_bytes(w, accept->ticket, ED_COOKIE_SIZE);
     ed_write_u32(w, accept->message_max);
     ED_ASSERT(ed_writer_size(w) - before == ACCEPT_FIELDS_SIZE);
 }

@@ -131,6 +131,7 @@ typedef struct ed_accept {
     uint32_t idle_timeout_ms;
     uint64_t server_time_us;
     uint8_t reset_token[ED_RESET_TOKEN_SIZE];
+    uint8_t ticket[ED_COOKIE_SIZE]; /* zeros: none */
     /* of a refusal, in place of all behind the suite: */
     uint32_t code;
     uint8_t reason_size;

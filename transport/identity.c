@@ -37,6 +37,7 @@ ed_identity *ed_identity_create(const eddy_config *config, const eddy_entropy *e
     take_key(identity->token, config->token_key);
     ed_blake2b(identity->reset, ED_KEY_SIZE, label, sizeof(label) - 1, identity->pair.secret,
                ED_KEY_SIZE);
+    entropy->fill(entropy->context, identity->tickets, sizeof(identity->tickets));
     ed_cookie_init(&identity->cookies, entropy, now_ns);
     return identity;
 }

@@ -5,6 +5,7 @@
 #ifndef ED_IDENTITY_H
 #define ED_IDENTITY_H
 
+#include "transport/capsule.h"
 #include "transport/cookie.h"
 #include "transport/protect.h"
 
@@ -19,6 +20,13 @@ typedef struct ed_secrets {
     bool has_keys;
 } ed_secrets;
 
+/** An INITIATE that was let in: what a connection is made of. */
+typedef struct ed_admitted {
+    ed_initiate initiate;
+    ed_noise noise;
+    ed_capsule capsule; /* mode TOKEN; otherwise zeros */
+} ed_admitted;
+
 typedef struct ed_identity {
     uint64_t presence;             /* not 0; but in a child of the process, as all here */
     ed_noise_pair pair;            /* the server's, or in mode MUTUAL the client's */
@@ -27,7 +35,9 @@ typedef struct ed_identity {
     uint8_t room[ED_KEY_SIZE];     /* zeros: none */
     uint8_t token[ED_KEY_SIZE];
     uint8_t reset[ED_KEY_SIZE];
+    uint8_t tickets[ED_MAC_KEY_SIZE]; /* drawn anew with each start */
     ed_cookie_jar cookies;
+    ed_admitted admitted; /* who is being judged, until there is a connection */
     uint32_t slot_count;
     ed_secrets secrets[]; /* by number of slot, 0 is nobody's */
 } ed_identity;

@@ -53,6 +53,7 @@ enum {
     ED_PART_SIZE_MIN = 1024, /* a smaller part than this leaves only as a message's last */
     ED_PAGE_UNITS = 9,       /* what memory for a message in parts is taken and charged by */
     ED_PAGE_SIZE = ED_PAGE_UNITS * ED_FRAGMENT_UNIT,
+    ED_PARTS_RATE_MIN = EDDY_RATE_MIN / 2, /* bytes per second: slower ones may be in others' way */
     ED_STARTED_MAX = 2,           /* reliable messages of which some parts have been sent */
     ED_CREDIT_INITIAL = 16 << 10, /* bytes of reliable messages granted in the handshake, */
     ED_CREDIT_INITIAL_MIN = ED_BUDGET_WINDOW_MIN, /* or less, if there may be many connections */
@@ -89,6 +90,7 @@ enum {
 #define ED_KEY_PACKETS_MAX (UINT64_C(1) << 23) /* for AES-GCM, RFC 9001 section 6.6 */
 #define ED_KEY_LIFE_NS (600 * ED_NS_PER_S)     /* and so is after this time */
 #define ED_FORGED_MAX (UINT64_C(1) << 35)      /* packets that are not authentic: then it ends */
+#define ED_PARTS_LIFE_NS (60 * ED_NS_PER_S)    /* and as long as the largest takes at that rate */
 #define ED_ACK_DELAY_NS (25 * ED_NS_PER_MS)
 #define ED_HANDSHAKE_RESEND_NS (250 * ED_NS_PER_MS) /* doubles from here */
 #define ED_HALF_OPEN_NS (5 * ED_NS_PER_S)

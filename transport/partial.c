@@ -83,7 +83,7 @@ void ed_inbox_expire(ed_inbox *inbox, uint64_t now_ns)
 
 uint64_t ed_inbox_expiry_ns(const ed_inbox *inbox)
 {
-    uint64_t at_ns = ED_NEVER_NS;
+    uint64_t at_ns = ed_inbox_overdue_ns(inbox);
 
     for (size_t i = 0; inbox->partials != NULL && i < ED_PARTIAL_MAX; i++)
         if (is_used(&inbox->partials[i]))

@@ -17,6 +17,9 @@ void ed_partials_free(ed_inbox *inbox);
 /** Copies a message in one piece. @return NULL out of memory. */
 ed_block *ed_inbox_keep(const ed_inbox *inbox, const ed_message_frame *message);
 
+/** When a reliable message in parts has had its time, or ED_NEVER_NS. */
+uint64_t ed_inbox_overdue_ns(const ed_inbox *inbox);
+
 /** Queues a message for the program. */
 void ed_inbox_make_ready(ed_inbox *inbox, ed_block *block, uint8_t guarantee, uint8_t stream,
                          uint32_t skipped);

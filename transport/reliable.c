@@ -26,6 +26,8 @@ static eddy_status init_server(ed_reliable *reliable)
     eddy_status status = ed_gate_init(&reliable->gate, reliable->shared.allocator,
                                       reliable->shared.entropy, &limits);
 
+    if (status == EDDY_OK)
+        status = ed_tickets_init(&reliable->tickets, reliable->shared.allocator);
     if (status == EDDY_OK && (config->modes & EDDY_MODE_TOKEN) != 0)
         status = ed_used_init(&reliable->used, reliable->shared.allocator, reliable->shared.entropy,
                               ED_USED_MAX);
@@ -43,7 +45,8 @@ eddy_status ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared
 
     *reliable = (ed_reliable){.shared = *shared, .accepts = config->accept};
     reliable->shared.room = &reliable->room;
-    reliable->shared.queued_size = &reliable->queued_size;
+    reliable->shared.purse = &reliable->purse;
+    reliable->shared.queued_cost = &reliable->queued_cost;
     reliable->shared.refused = &reliable->refused;
     ed_list_init(&reliable->refused);
     ed_credit_pool_init(&reliable->room, config->receive_budget, config->max_message_size,
@@ -58,6 +61,7 @@ void ed_reliable_free(ed_reliable *reliable)
 {
     ed_gate_free(&reliable->gate);
     ed_used_free(&reliable->used);
+    ed_tickets_free(&reliable->tickets);
 }
 
 /** Who waits longest for room to grant its peer more, or NULL. */
@@ -89,7 +93,7 @@ static void serve_waiting(ed_reliable *reliable, uint64_t now_ns)
  */
 static void look_for_room(ed_reliable *reliable)
 {
-    bool is_crowded = reliable->queued_size > reliable->shared.config->send_budget / 2;
+    bool is_crowded = reliable->queued_cost > reliable->shared.config->send_budget / 2;
     ed_list_node *next = NULL;
 
     if (reliable->was_crowded && !is_crowded) {
@@ -117,6 +121,7 @@ static void begin_poll(void *context, uint64_t now_ns)
 
     if (reliable->accepts && (reliable->shared.config->modes & EDDY_MODE_TOKEN) != 0)
         reliable->now_s = calendar->unix_s(calendar->context);
+    ed_tickets_rotate(&reliable->tickets, now_ns);
     ed_cookie_rotate(&reliable->shared.identity->cookies, reliable->shared.entropy, now_ns);
     serve_waiting(reliable, now_ns);
 }
@@ -184,7 +189,7 @@ static eddy_status use_token(ed_reliable *reliable, const ed_used_token *token)
 static eddy_status create_incoming(ed_reliable *reliable, ed_conn *conn, const ed_birth *birth,
                                    uint64_t now_ns)
 {
-    ed_admitted *admitted = &reliable->admitted;
+    ed_admitted *admitted = &reliable->shared.identity->admitted;
     bool has_token = admitted->initiate.mode == ED_MODE_TOKEN;
     ed_used_token token = ed_admitted_token(admitted);
     eddy_status status = has_token ? use_token(reliable, &token) : EDDY_OK;
@@ -192,6 +197,8 @@ static eddy_status create_incoming(ed_reliable *reliable, ed_conn *conn, const e
     if (status == EDDY_OK) {
         status = ed_conn_init_server(conn, &reliable->shared, birth->handle, birth->wire_id,
                                      birth->datagram, admitted, now_ns);
+        if (status == EDDY_OK && ed_is_ticket(admitted->initiate.cookie))
+            ed_tickets_use(&reliable->tickets, admitted->initiate.cookie);
         if (status == EDDY_OK)
             ed_gate_add(&reliable->gate, &conn->admitted_from);
         else if (has_token)

@@ -47,15 +47,16 @@ typedef struct ed_reliable_command {
 /** The context of the type: what all connections of one manager share. */
 typedef struct ed_reliable {
     ed_conn_shared shared;
-    ed_admitted admitted; /* who was let in last, until there is a connection */
-    ed_gate gate;         /* this and the next: only where others may connect */
-    ed_used used;         /* connect tokens */
+    ed_gate gate; /* this and the next: only where others may connect */
+    ed_used used; /* connect tokens */
+    ed_tickets tickets;
     ed_bucket replies;    /* to strangers */
     ed_bucket handshakes; /* that are reckoned through */
     ed_bucket resets;
     uint64_t now_s; /* the time of day, as of this poll */
+    ed_purse purse;
     ed_credit_pool room;
-    uint64_t queued_size;
+    uint64_t queued_cost;
     ed_list refused;     /* of ed_conn.refused */
     bool was_crowded;    /* more than half of the send budget was used when it was looked at last */
     ed_manager *manager; /* set once there is one */

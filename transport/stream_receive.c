@@ -26,6 +26,7 @@ bool ed_inbox_init(ed_inbox *inbox, const ed_inbox_parts *parts, uint64_t now_ns
 {
     *inbox = (ed_inbox){.parts = *parts};
     ed_lanes_init(&inbox->lanes, parts->allocator, sizeof(ed_lane_in));
+    ed_list_init(&inbox->assemblies);
     return ed_credit_in_init(&inbox->credit, parts->room, now_ns);
 }
 
@@ -44,8 +45,10 @@ static void give_held(ed_block *held)
 {
     if (held == NULL || held == RECEIVED || held == SKIPPED)
         return;
-    if (is_assembly(held))
+    if (is_assembly(held)) {
+        ed_list_remove(&assembly_of(held)->node);
         ed_assembly_free(assembly_of(held));
+    }
     ed_pool_give(held);
 }
 
@@ -384,6 +387,8 @@ static ed_assembly *begin_assembly(ed_inbox *inbox, ed_lane_in *lane, uint64_t s
         return NULL;
     block->note = ASSEMBLY_NOTE;
     ed_assembly_init(assembly_of(block), inbox->parts.pool, size);
+    assembly_of(block)->since_ns = ED_NEVER_NS;
+    ed_list_push_back(&inbox->assemblies, &assembly_of(block)->node);
     hold(lane, sequence, block);
     inbox->credit.demand += ed_charge_of(size);
     return assembly_of(block);
@@ -422,6 +427,54 @@ static eddy_status receive_part(ed_inbox *inbox, ed_lane_in *lane, const ed_lane
     inbox->parts.stats->messages_reassembled++;
     take(inbox, lane, name, sequence, whole);
     return EDDY_OK;
+}
+
+/* ------------------------------------------------------------------------ parts that do not -- */
+
+static ed_assembly *assembly_of_node(ed_list_node *node)
+{
+    return ED_CONTAINER(node, ed_assembly, node);
+}
+
+void ed_inbox_on_granted(ed_inbox *inbox, uint64_t now_ns)
+{
+    ed_list_node *head = &inbox->assemblies.head;
+
+    if (ed_list_linked(&inbox->credit.waiting))
+        return;
+    // The newest ones: those before them have been granted what they need.
+    for (ed_list_node *node = head->previous;
+         node != head && assembly_of_node(node)->since_ns == ED_NEVER_NS; node = node->previous)
+        assembly_of_node(node)->since_ns = now_ns;
+}
+
+uint64_t ed_inbox_overdue_ns(const ed_inbox *inbox)
+{
+    ed_list_node *oldest = ed_list_first(&inbox->assemblies);
+    uint64_t life_ns =
+        ED_PARTS_LIFE_NS + inbox->parts.max_message_size / ED_PARTS_RATE_MIN * ED_NS_PER_S;
+
+    if (oldest == NULL)
+        return ED_NEVER_NS;
+    return ed_max_u64(inbox->parts_check_ns,
+                      ed_add_sat_u64(assembly_of_node(oldest)->since_ns, life_ns));
+}
+
+/** Whether anyone else waits for room. */
+static bool is_in_the_way(const ed_credit_in *credit)
+{
+    const ed_list *waiting = &credit->pool->waiting;
+    ed_list_node *first = ed_list_first(waiting);
+
+    return first != NULL && (first != &credit->waiting || ed_list_next(waiting, first) != NULL);
+}
+
+bool ed_inbox_is_overdue(ed_inbox *inbox, uint64_t now_ns)
+{
+    if (ed_inbox_overdue_ns(inbox) > now_ns)
+        return false;
+    inbox->parts_check_ns = ed_add_sat_u64(now_ns, ED_NS_PER_S);
+    return is_in_the_way(&inbox->credit);
 }
 
 /* ---------------------------------------------------------------------------------- the two -- */

@@ -47,7 +47,9 @@ typedef struct ed_inbox {
     uint64_t unreturned; /* charge of the reliable messages that the program holds, or soon will */
     uint64_t unreliable; /* charge of the unreliable ones, incomplete ones included */
     uint64_t marks_owed; /* charge of marks in rings that is still to be kept back */
-    size_t kept_rings_size;      /* bytes of rings that outlive what was held in them */
+    size_t kept_rings_size; /* bytes of rings that outlive what was held in them */
+    ed_list assemblies; /* of ed_assembly.node: reliable messages of which parts are here, by age */
+    uint64_t parts_check_ns;     /* when to look again whether one of them is in others' way */
     struct ed_partial *partials; /* ED_PARTIAL_MAX unreliable ones that wait for parts, or NULL */
     uint32_t partial_births;
 } ed_inbox;
@@ -81,6 +83,15 @@ void ed_inbox_returned_late(ed_credit_pool *room, bool reliable, size_t size);
 
 /** Drops the unreliable messages whose parts do not come. */
 void ed_inbox_expire(ed_inbox *inbox, uint64_t now_ns);
+
+/** Credit was granted: the time of the messages that have all that they need begins. */
+void ed_inbox_on_granted(ed_inbox *inbox, uint64_t now_ns);
+
+/**
+ * Whether a reliable message in parts has not come in all its time, while others wait for room.
+ * Asked when ed_inbox_expire is called.
+ */
+bool ed_inbox_is_overdue(ed_inbox *inbox, uint64_t now_ns);
 
 /** When to call ed_inbox_expire, or ED_NEVER_NS. */
 uint64_t ed_inbox_expiry_ns(const ed_inbox *inbox);

@@ -82,7 +82,7 @@ static void refund(ed_outbox *outbox, const ed_out *out)
     ED_ASSERT(outbox->queued_size >= charge);
     outbox->queued_size -= charge;
     out->lane->queued_size -= charge;
-    *outbox->made_of.queued_size -= charge;
+    *outbox->made_of.queued_cost -= ed_send_cost(out->size);
     if (own != NULL) // what was accepted before the stream was counted is not taken off it
         own->queued -= ed_min_u64(own->queued, charge);
     if (outbox->made_of.account != NULL)

@@ -230,7 +230,7 @@ static void count_in(ed_outbox *outbox, const ed_out *out)
     outbox->fresh_count++;
     outbox->queued_size += charge;
     out->lane->queued_size += charge;
-    *outbox->made_of.queued_size += charge;
+    *outbox->made_of.queued_cost += ed_send_cost(out->size);
     if (outbox->streams != NULL)
         outbox->streams[out->lane->stream].queued += charge;
     if (ed_lane_is_reliable(out->lane)) {

@@ -14,6 +14,19 @@
 #include "transport/records.h"
 #include "transport/sent.h"
 
+/*
+ * What is kept of a message besides its block, while it is queued: itself, its part or the command
+ * that brings it, its receipt, its place among the deadlines and in the log of what was sent.
+ */
+#define ED_SEND_HOLDER 400
+#define ED_RECEIPT_CHARGE 64 /* of these, what its receipt takes */
+
+/** What a message of this size takes of send_budget. */
+static inline uint64_t ed_send_cost(size_t size)
+{
+    return ed_pool_charge(size) + ED_SEND_HOLDER + size / ED_POOL_HOLDER_SHARE;
+}
+
 /** A message that the program has sent. */
 typedef struct ed_message {
     ed_block *block;   /* owned */
@@ -85,7 +98,7 @@ typedef struct ed_outbox_parts {
     const eddy_allocator *allocator;
     eddy_stats *stats;
     ed_account *account;   /* what callers go by; NULL: none */
-    uint64_t *queued_size; /* charge of what all of a manager's connections have queued */
+    uint64_t *queued_cost; /* ed_send_cost of what all of a manager's connections have queued */
 } ed_outbox_parts;
 
 typedef struct ed_outbox {

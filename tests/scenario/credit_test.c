@@ -224,6 +224,62 @@ static void large_messages_take_turns(void **state)
     }
 }
 
+/**
+ * A client begins a large message that it has no time to end, as a stream of a higher priority
+ * takes all its rate: that is nobody's business, unless the room that it keeps is all there is.
+ */
+static void who_never_ends_gives_way(void **state)
+{
+    enum { SIZE = 100 * KIB, LIFE_S = 60 + SIZE / 600, OTHER_AT_S = 10, STEP_MS = 100 };
+    static const struct {
+        const char *name;
+        bool another_waits;
+    } rows[] = {
+        {"in nobody's way", false},
+        {"in another's way", true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        eddy_config server = ed_cluster_server_config();
+        eddy_config client = ed_cluster_client_config();
+        eddy_stream_options last = {.priority = EDDY_PRIORITY_COUNT - 1};
+        server.max_message_size = SIZE;
+        server.receive_budget = 4 * SIZE; // room for one of them
+        server.max_connections = 2;
+        server.max_outgoing = 0;
+        client.rate_max = EDDY_RATE_MIN;
+        ed_cluster_open(&cluster, rows[i].name, 1);
+        ed_cluster_add_pair(&cluster, &server, &client);
+        ed_node *slow = &cluster.nodes[1];
+        ed_endpoint *endpoint = &slow->endpoints[0];
+        ed_node_set_stream(slow, endpoint, 2, &last);
+        ed_parcel large = {.guarantee = EDDY_RELIABLE_UNORDERED, .stream = 2, .size = SIZE};
+        CHECK_EQ("begun", ed_node_send_parcel(slow, endpoint, &large), EDDY_OK);
+        ed_cluster_run_for(&cluster, 2 * ED_NS_PER_S);
+        ed_node *other = ed_cluster_add(&cluster, &client);
+        other->config.rate_max = 0;
+        for (unsigned step = 0; step < (LIFE_S + OTHER_AT_S) * 1000 / STEP_MS; step++) {
+            if (step == OTHER_AT_S * 1000 / STEP_MS && rows[i].another_waits) {
+                ed_endpoint *to = ed_node_connect(other, &cluster.nodes[0]);
+                CHECK_EQ("another", send(other, to, EDDY_RELIABLE_UNORDERED, SIZE), EDDY_OK);
+            }
+            if (!endpoint->disconnected)
+                (void)send(slow, endpoint, EDDY_RELIABLE_UNORDERED, 1000);
+            ed_cluster_run_for(&cluster, STEP_MS * ED_NS_PER_MS);
+            if (step < (LIFE_S - 5) * 1000 / STEP_MS)
+                CHECK(rows[i].name, !endpoint->disconnected);
+        }
+        CHECK_EQ(rows[i].name, endpoint->disconnected, rows[i].another_waits);
+        CHECK_EQ(rows[i].name, endpoint->end.end, rows[i].another_waits ? EDDY_END_PROTOCOL : 0);
+        if (rows[i].another_waits) {
+            ed_cluster_run_for(&cluster, LIMIT_S * ED_NS_PER_S);
+            CHECK_EQ("its turn", other->endpoints[0].owed, 0);
+        }
+        ed_cluster_close(&cluster);
+    }
+}
+
 /* ------------------------------------------------------------------------------- throughput -- */
 
 /** The window grows to what the path takes: 16 KiB a round trip would be 160 KiB/s. */
@@ -326,6 +382,7 @@ int main(void)
         cmocka_unit_test(an_hour_unread_costs_the_budgets),
         cmocka_unit_test(what_is_kept_holds_nothing_up),
         cmocka_unit_test(large_messages_take_turns),
+        cmocka_unit_test(who_never_ends_gives_way),
         cmocka_unit_test(a_window_grows_for_a_long_path),
         cmocka_unit_test(newcomers_have_their_room),
         cmocka_unit_test(room_is_told_to_whom_it_was_refused),

@@ -15,6 +15,7 @@ enum {
     BUDGET_SIZE = 64 * 1024, /* the smallest that a configuration allows */
     BLOCK_SIZE = 1280,       /* what a message of 1,000 bytes is charged */
     BUDGET_BLOCKS = BUDGET_SIZE / BLOCK_SIZE,
+    SEND_BLOCKS = BUDGET_SIZE / (BLOCK_SIZE + 500), /* as messages of 1,000 bytes to send */
 };
 
 static ed_cluster cluster;
@@ -142,16 +143,65 @@ static void a_used_up_send_budget_refuses_and_recovers(void **state)
     open_pair("send budget", 1, (ed_sizes){1000, 1000}, &server, &client);
     ed_node *node = &cluster.nodes[1];
     CHECK_EQ("full", ed_world_block(cluster.world, NULL, NULL, true), EDDY_OK);
-    CHECK_EQ("full", send_all(node), BUDGET_BLOCKS);
+    CHECK_EQ("full", send_all(node), SEND_BLOCKS);
     ed_cluster_run_for(&cluster, ED_NS_PER_S);
     CHECK_EQ("still full", send_all(node), 0);
     CHECK_EQ("mended", ed_world_block(cluster.world, NULL, NULL, false), EDDY_OK);
     for (int again = 0; again < 3; again++) {
         ed_cluster_await_delivered(&cluster, 2 * ED_NS_PER_S);
         ed_cluster_run_for(&cluster, SETTLE_MS * ED_NS_PER_MS); // the acks, too
-        CHECK_EQ("recovered", send_all(node), BUDGET_BLOCKS);
+        CHECK_EQ("recovered", send_all(node), SEND_BLOCKS);
     }
     ed_cluster_close(&cluster);
+}
+
+/** However small messages are, what is kept of them is within the budget. */
+static void a_send_budget_is_a_bound_on_heap(void **state)
+{
+    enum { SEND_SIZE = 1024 * 1024, AT_FIRST_SIZE = 32 * 1024, STREAM = 7 };
+    static const struct {
+        const char *name;
+        eddy_guarantee guarantee;
+        size_t size;
+        eddy_send_options options;
+        bool polls; /* after every message */
+    } rows[] = {
+        {"at once", EDDY_RELIABLE_ORDERED, 0, {0}, false},
+        {"one by one", EDDY_RELIABLE_ORDERED, 0, {0}, true},
+        {"with receipts", EDDY_RELIABLE_ORDERED, 0, {.receipt = 1}, false},
+        {"with a deadline", EDDY_RELIABLE_UNORDERED, 0, {.expire_ms = 100000}, true},
+        {"with both", EDDY_RELIABLE_SEQUENCED, 0, {.expire_ms = 100000, .receipt = 1}, true},
+        {"unreliable", EDDY_UNRELIABLE, 0, {.receipt = 1}, false},
+        {"small", EDDY_RELIABLE_ORDERED, 40, {.receipt = 1}, true},
+        {"pieces", EDDY_RELIABLE_ORDERED, 1000, {.receipt = 1}, true},
+        {"in parts", EDDY_RELIABLE_ORDERED, 60000, {.receipt = 1}, true},
+    };
+    static const uint8_t data[60000];
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        eddy_config server = ed_cluster_server_config();
+        eddy_config client = ed_cluster_client_config();
+        eddy_status status = EDDY_OK;
+        size_t accepted = 0;
+        client.send_budget = SEND_SIZE;
+        open_pair(rows[i].name, 1, (ed_sizes){8, 64}, &server, &client);
+        ed_node *node = &cluster.nodes[1];
+        CHECK_EQ(rows[i].name, ed_world_block(cluster.world, NULL, NULL, true), EDDY_OK);
+        uint64_t before_size = node->memory.live_size;
+        for (; status == EDDY_OK; accepted += status == EDDY_OK ? 1 : 0) {
+            status = eddy_send_with(node->manager, node->endpoints[0].handle, rows[i].guarantee,
+                                    STREAM, data, rows[i].size, &rows[i].options);
+            if (rows[i].polls)
+                (void)eddy_poll(node->manager, ed_cluster_now_ns(&cluster));
+        }
+        CHECK_EQ(rows[i].name, status, EDDY_EAGAIN);
+        (void)eddy_poll(node->manager, ed_cluster_now_ns(&cluster));
+        uint64_t size = node->memory.peak_size - before_size;
+        CHECK(rows[i].name, size <= SEND_SIZE + AT_FIRST_SIZE);
+        CHECK(rows[i].name, accepted * (rows[i].size + 32) > SEND_SIZE / 20);
+        ed_cluster_close(&cluster);
+    }
 }
 
 static void a_program_that_does_not_read_loses_nothing(void **state)
@@ -339,6 +389,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_warm_connection_allocates_nothing),
         cmocka_unit_test(a_used_up_send_budget_refuses_and_recovers),
+        cmocka_unit_test(a_send_budget_is_a_bound_on_heap),
         cmocka_unit_test(a_program_that_does_not_read_loses_nothing),
         cmocka_unit_test(early_messages_leave_room_for_those_they_wait_for),
         cmocka_unit_test(running_out_of_memory_anywhere_is_survived),

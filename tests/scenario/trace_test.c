@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0x89d6e7608c70db24)
+#define GOLDEN_TRACE UINT64_C(0x45659bc598fd1aff)
 
 enum {
     WORLDS = 8,

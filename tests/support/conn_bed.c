@@ -28,7 +28,7 @@ void ed_conn_bed_open(ed_conn_bed *bed, uint32_t connections_max)
         .event_pool = ed_pool_create(allocator, connections_max * ed_event_charge(true)),
         .notice_pool = ed_pool_create(allocator, NOTICE_BUDGET),
         .room = &bed->room,
-        .queued_size = &bed->queued_size,
+        .queued_cost = &bed->queued_cost,
         .stats = &bed->stats,
         .log = &bed->log};
     CHECK("pools", bed->shared.receive_pool != NULL && bed->shared.event_pool != NULL &&
@@ -38,7 +38,7 @@ void ed_conn_bed_open(ed_conn_bed *bed, uint32_t connections_max)
 
 void ed_conn_bed_close(ed_conn_bed *bed)
 {
-    CHECK_EQ("queued", bed->queued_size, 0);
+    CHECK_EQ("queued", bed->queued_cost, 0);
     ed_pool_destroy(bed->shared.receive_pool);
     ed_pool_destroy(bed->shared.event_pool);
     ed_pool_destroy(bed->shared.notice_pool);

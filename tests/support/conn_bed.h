@@ -11,7 +11,7 @@ typedef struct ed_conn_bed {
     ed_log log; /* silent */
     ed_pool *dial_pool;
     ed_credit_pool room;
-    uint64_t queued_size;
+    uint64_t queued_cost;
 } ed_conn_bed;
 
 /** Default configuration, system's entropy. Fails the test where that is not to be had. */

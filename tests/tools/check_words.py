@@ -9,10 +9,12 @@ from harness import ADDRESS_OF_NOBODY, LIMIT_S, Server, TOP, check, eddy, expect
 
 @check
 def every_command_explains_itself_with_an_example_within_79_columns():
-    for command in ('demo', 'serve', 'connect', 'status', 'version'):
-        out, _ = run(command, '--help')
+    for command in ('demo', 'serve', 'connect', 'keygen', 'token', 'token issue', 'token inspect',
+                    'token verify', 'status', 'version'):
+        out, _ = run(*command.split(), '--help')
         expect_true('eddy %s --help has no example' % command, 'Example:' in out)
-        expect('eddy help ' + command, run('help', command)[0], out)
+        if ' ' not in command:
+            expect('eddy help ' + command, run('help', command)[0], out)
         for line in out.split('\n'):
             expect_true('wider than 79 columns: ' + line, len(line) <= 79)
     expect('eddy --help', run('--help')[0], run('help')[0])
@@ -57,6 +59,28 @@ def a_wrong_command_line_says_what_to_do_and_exits_2():
             (('connect', ADDRESS_OF_NOBODY, '--guarantee', 'some'), 'newest arrives'),
             (('demo', '--guarantee', 'all,some'), "'all,some'"),
             (('connect', ADDRESS_OF_NOBODY, '--rate'), 'needs a value'),
+            (('keygen',), 'FILE is missing'),
+            (('keygen', 'f', '--kind', 'public'), 'secret, room or issuer'),
+            (('keygen', 'f', '--kind', 'room', '--public'), 'one of them'),
+            (('keygen', 'f', '--token-key', '9'), 'need each other'),
+            (('keygen', 'f', '--issuer', 'i'), 'need each other'),
+            (('keygen', 'f', '--issuer', 'i', '--token-key', 'nine'), "'nine'"),
+            (('token',), 'eddy token COMMAND'),
+            (('token', 'dance'), 'eddy token help'),
+            (('token', 'issue'), 'needs --issuer'),
+            (('token', 'issue', '--issuer', 'i'), '--server'),
+            (('token', 'issue', '--server', 's'), '--issuer'),
+            (('token', 'issue', '--life', '3601'), 'from 1 to 3600'),
+            (('token', 'issue', '--issuer', 'i', '--server', 's', '--data', 'a',
+              '--data-file', 'b'), 'one of them'),
+            (('token', 'issue', '--issuer', 'i', '--server', '127.0.0.1:1,9'), 'three parts'),
+            (('token', 'issue', '--issuer', 'i', '--server', 'home,9,key'), 'no address'),
+            (('token', 'issue', '--issuer', 'i', '--server', '127.0.0.1:1,x,key'), 'no number'),
+            (('token', 'issue', '--issuer', 'i', '--server', '127.0.0.1:1,9,key'), 'no public key'),
+            (('token', 'issue', '--issuer', 'i', '--server', '1' * 300), 'too long'),
+            (('token', 'issue', *('--server', 's') * 17), 'more than 16'),
+            (('token', 'inspect'), 'FILE is missing'),
+            (('token', 'verify', 'f'), 'needs --token-key'),
             (('demo', '--clients', '0'), 'from 1 to'),
             (('demo', '--duration', 'long'), "'long'")):
         out, err = run(*arguments, code=2)

@@ -1,5 +1,6 @@
 /** tools/options.h: numbers, and tables of options. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "core/base.h"
 #include "tests/support/check.h"
@@ -144,12 +145,36 @@ static void test_a_command_line_is_taken_whole_or_refused(void **state)
     }
 }
 
+static void test_an_option_that_is_given_often_keeps_all_in_order(void **state)
+{
+    (void)state;
+    enum { MORE = ED_LIST_MAX + 1 };
+    for (int count = 0; count <= MORE; count++) {
+        char words[MORE + 2][16] = {"eddy", "test"};
+        char *argv[MORE + 3] = {words[0], words[1]};
+        ed_texts texts = {.count = 0};
+        const ed_option option = ED_TEXTS("text", "TEXT", &texts, "a text");
+        const ed_usage usage = {.command = "test", .options = &option, .option_count = 1};
+        int exit_code = -1;
+        for (int i = 0; i < count; i++) {
+            (void)snprintf(words[i + 2], sizeof words[0], "--text=%d", i);
+            argv[i + 2] = words[i + 2];
+        }
+        bool ok = ed_options_parse(&usage, count + 2, argv, &exit_code);
+        CHECK_EQ("all that there is room for", ok, count < MORE);
+        CHECK_EQ("how many", texts.count, count < MORE ? count : ED_LIST_MAX);
+        for (size_t i = 0; i < texts.count; i++)
+            CHECK_EQ("in order", atoi(texts.at[i]), i);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers_are_read_to_the_scale_or_refused),
         cmocka_unit_test(test_numbers_are_printed_as_they_are_read),
         cmocka_unit_test(test_a_command_line_is_taken_whole_or_refused),
+        cmocka_unit_test(test_an_option_that_is_given_often_keeps_all_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -583,7 +583,7 @@ static void batches(void **state)
 
 static void a_batch_has_no_largest_size(void **state)
 {
-    enum { MESSAGES = 150, MOST = 100 };
+    enum { MESSAGES = 120, MOST = 100 };
     static eddy_event events[MOST];
     uint8_t next = 0;
 

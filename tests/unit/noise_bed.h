@@ -6,7 +6,7 @@
 #include "tests/unit/noise_vectors.h"
 #include "transport/nonce.h"
 
-enum { NOISE_ROOM = 256 };
+enum { NOISE_ROOM = 1200 };
 
 /** All that the two ends know, before they begin. */
 struct noise_secrets {

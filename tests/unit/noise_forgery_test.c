@@ -2,7 +2,7 @@
  * Keys of low order, offered by somebody who knows all else: whatever secret they are multiplied
  * with, the result is zero, so that a message can be made that would be authentic.
  */
-#include "tests/unit/noise_bed.h"
+#include "tests/unit/noise_forger.h"
 
 #include "core/base.h"
 #include "tests/unit/x25519_points.h"
@@ -13,89 +13,6 @@ static int set_up(void **state)
 {
     (void)state;
     return ed_crypto_init() == EDDY_OK ? 0 : -1;
-}
-
-/* ---------------------------------------------------------------------------------- the forger --
- */
-
-/** An end that says its message by hand, and may put another key in the place of one of its own. */
-struct forger {
-    ed_noise noise;
-    ed_noise_pair own;
-    ed_noise_pair ephemeral;
-    const uint8_t *point; /* that other key; NULL: honest */
-    char in_place_of;     /* 'e' or 's' */
-    struct noise_message m;
-};
-
-static void mix_hash(ed_noise *noise, const uint8_t *data, size_t size)
-{
-    uint8_t mixed[ED_NOISE_HASH_SIZE];
-
-    ed_blake2b_two(mixed, sizeof(mixed), noise->hash, sizeof(noise->hash), data, size);
-    memcpy(noise->hash, mixed, sizeof(mixed));
-}
-
-/** The last of `count` results becomes the key; of three, the second goes into the hash. */
-static void mix_key(ed_noise *noise, const uint8_t input[ED_KEY_SIZE], unsigned count)
-{
-    uint8_t results[3 * ED_NOISE_HASH_SIZE];
-
-    ed_noise_hkdf(results, count, noise->chaining_key, input, ED_KEY_SIZE);
-    memcpy(noise->chaining_key, results, ED_NOISE_HASH_SIZE);
-    if (count == 3)
-        mix_hash(noise, results + ED_NOISE_HASH_SIZE, ED_NOISE_HASH_SIZE);
-    memcpy(noise->key, results + (count - 1) * ED_NOISE_HASH_SIZE, ED_KEY_SIZE);
-}
-
-static void say_sealed(struct forger *f, const void *data, size_t size)
-{
-    static const uint8_t nonce[ED_AEAD_NONCE_SIZE];
-    uint8_t *at = f->m.data + f->m.size;
-
-    memcpy(at, data, size);
-    ed_aead_seal(ED_AEAD_CHACHA20, f->noise.key, nonce, f->noise.hash, ED_NOISE_HASH_SIZE, at,
-                 size);
-    mix_hash(&f->noise, at, size + ED_AEAD_TAG_SIZE);
-    f->m.size += size + ED_AEAD_TAG_SIZE;
-}
-
-static void say_ephemeral(struct forger *f)
-{
-    uint8_t *at = f->m.data + f->m.size;
-
-    memcpy(at, f->in_place_of == 'e' ? f->point : f->ephemeral.public_key, ED_KEY_SIZE);
-    mix_hash(&f->noise, at, ED_KEY_SIZE);
-    mix_key(&f->noise, at, 2);
-    f->m.size += ED_KEY_SIZE;
-}
-
-/** The secret of two keys: zeros where one of them is a lie. */
-static void mix_secret(struct forger *f, char own, char peer)
-{
-    uint8_t secret[ED_KEY_SIZE] = {0};
-    const ed_noise *noise = &f->noise;
-
-    if (own != f->in_place_of)
-        CHECK("honest", ed_x25519(secret, own == 'e' ? f->ephemeral.secret : f->own.secret,
-                                  peer == 'e' ? noise->peer_ephemeral : noise->peer));
-    mix_key(&f->noise, secret, 2);
-}
-
-/** Says a message of these parts: "e", "s", "psk", or whose keys are mixed, the forger's first. */
-static struct noise_message forge(struct forger f, const char *const *parts)
-{
-    for (; *parts != NULL; parts++)
-        if (strcmp(*parts, "psk") == 0)
-            mix_key(&f.noise, f.noise.shared, 3);
-        else if (strcmp(*parts, "e") == 0)
-            say_ephemeral(&f);
-        else if (strcmp(*parts, "s") == 0)
-            say_sealed(&f, f.in_place_of == 's' ? f.point : f.own.public_key, ED_KEY_SIZE);
-        else
-            mix_secret(&f, (*parts)[0], (*parts)[1]);
-    say_sealed(&f, payload, sizeof(payload));
-    return f.m;
 }
 
 /* ------------------------------------------------------------------------------------ refusals --
@@ -131,14 +48,14 @@ static bool is_taken(size_t row, const uint8_t *point)
         f.noise = initiator;
         f.own = s.initiator;
         f.ephemeral = s.initiator_ephemeral;
-        return noise_takes(responder, forge(f, forgeries[row].parts));
+        return noise_takes(responder, forge(f, forgeries[row].parts, payload, sizeof(payload)));
     }
     struct noise_message first = noise_says(&initiator, &s, payload, sizeof(payload));
     CHECK("honest", ed_noise_read(&responder, first.data, first.size));
     f.noise = responder;
     f.own = s.responder;
     f.ephemeral = s.responder_ephemeral;
-    return noise_takes(initiator, forge(f, forgeries[row].parts));
+    return noise_takes(initiator, forge(f, forgeries[row].parts, payload, sizeof(payload)));
 }
 
 static void a_forger_that_does_not_lie_is_believed(void **state)
@@ -172,7 +89,7 @@ static void nothing_is_written_to_a_key_of_low_order(void **state)
 
         (void)hex_read(key, sizeof(key), x25519_points[i].key);
         struct forger f = {.noise = noise_initiator(&s), .point = key, .in_place_of = 'e'};
-        struct noise_message m = forge(f, parts);
+        struct noise_message m = forge(f, parts, payload, sizeof(payload));
         CHECK(x25519_points[i].name, ed_noise_read(&responder, m.data, m.size));
         CHECK_EQ(x25519_points[i].name,
                  ed_noise_write(&responder, s.responder_ephemeral.secret, data, 0),

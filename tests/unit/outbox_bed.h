@@ -26,7 +26,7 @@ struct bed {
     ed_pool *pool;
     eddy_stats stats;
     ed_account account;
-    uint64_t queued_size;
+    uint64_t queued_cost;
     ed_outbox outbox;
     uint64_t packet; /* the number of the next */
 };
@@ -54,7 +54,7 @@ static inline int bed_setup(void **state)
     ed_outbox_init(&bed.outbox, &(ed_outbox_parts){.allocator = &bed.counting.allocator,
                                                    .stats = &bed.stats,
                                                    .account = &bed.account,
-                                                   .queued_size = &bed.queued_size});
+                                                   .queued_cost = &bed.queued_cost});
     ed_outbox_on_credit(&bed.outbox, BED_CREDIT);
     return bed.pool != NULL ? 0 : -1;
 }
@@ -67,7 +67,7 @@ static inline int bed_teardown(void **state)
     size_t charged = ed_pool_charged(bed.pool);
     ed_pool_destroy(bed.pool);
     ed_account_free(&bed.account, &bed.counting.allocator);
-    return charged == 0 && bed.counting.live_count == 0 && bed.queued_size == 0 &&
+    return charged == 0 && bed.counting.live_count == 0 && bed.queued_cost == 0 &&
                    bed.account.used == 0
                ? 0
                : -1;

@@ -263,9 +263,48 @@ static void several_threads_may_hold_one_block(void **state)
     destroy(pool);
 }
 
+/** Who charges holders has room for so many of them, whoever holds what. */
+static void holders_are_charged(void **state)
+{
+    enum { BASE = 100, SIZE = 1000 };
+    size_t block = ed_pool_charge(SIZE);
+    size_t holder = BASE + SIZE / ED_POOL_HOLDER_SHARE;
+    ed_counting_alloc memory;
+
+    (void)state;
+    ed_counting_alloc_init(&memory, NULL);
+    ed_pool *pool = ed_pool_create(&memory.allocator, block + 3 * holder);
+    CHECK("pool", pool != NULL);
+    ed_pool_charge_holders(pool, BASE);
+    for (unsigned round = 0; round < 2; round++) {
+        ed_block *one = ed_pool_take(pool, SIZE);
+        CHECK("one", one != NULL);
+        CHECK_EQ("one", ed_pool_charged(pool), block + holder);
+        CHECK("two more", ed_pool_share(one) == one && ed_pool_share(one) == one);
+        CHECK_EQ("three", ed_pool_charged(pool), block + 3 * holder);
+        CHECK("no room for a fourth", ed_pool_share(one) == NULL);
+        CHECK("nor for an empty block", ed_pool_take(pool, 0) == NULL);
+        ed_pool_give(one);
+        CHECK_EQ("two", ed_pool_charged(pool), block + 2 * holder);
+        ed_pool_give(one);
+        ed_pool_give(one);
+        CHECK_EQ("none", ed_pool_charged(pool), 0);
+        CHECK_EQ("the block is kept", memory.live_size >= block, true);
+    }
+    // What is kept gives way to what is charged.
+    ed_block *small[3] = {ed_pool_take(pool, 0), ed_pool_take(pool, 0), ed_pool_take(pool, 0)};
+    for (size_t i = 0; i < 3; i++) {
+        CHECK("small ones", small[i] != NULL);
+        ed_pool_give(small[i]);
+    }
+    ed_pool_destroy(pool);
+    CHECK_EQ("all is back", memory.live_count, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(holders_are_charged),
         cmocka_unit_test(a_block_is_charged_its_class),
         cmocka_unit_test(rounding_wastes_at_most_a_quarter),
         cmocka_unit_test(the_last_holder_gives_a_block_back),

@@ -618,7 +618,8 @@ static void accounts_are_paid_when_it_is_settled(void **state)
     push(U, 0, 3, 100);
     uint64_t both = 164 + ed_charge_of(5000);
     CHECK_EQ("queued", bed.outbox.queued_size, both + 164);
-    CHECK_EQ("of the manager", bed.queued_size, both + 164);
+    CHECK_EQ("of the manager", bed.queued_cost,
+             ed_send_cost(100) + ed_send_cost(5000) + ed_send_cost(100));
     CHECK_EQ("the callers'", bed.account.used, both + 164);
     struct sent sent[8];
     size_t count = 0;
@@ -628,7 +629,7 @@ static void accounts_are_paid_when_it_is_settled(void **state)
     for (size_t i = 0; i < count; i++)
         if (sent[i].has_ref)
             acked(&sent[i]);
-    CHECK("nothing is", bed.queued_size == 0 && bed.account.used == 0);
+    CHECK("nothing is", bed.queued_cost == 0 && bed.account.used == 0);
 }
 
 /* ------------------------------------------------------------------------------------ memory -- */
