@@ -120,7 +120,19 @@ typedef struct eddy_stats {
     X(EDDY_CHECK_RESET, 33, "a stateless reset has the token")                                     \
     /* frames of an authentic peer */                                                              \
     X(EDDY_CHECK_ACK_UNSENT, 40, "what is acknowledged was sent")                                  \
-    X(EDDY_CHECK_ACK_SKIPPED, 41, "what is acknowledged was not left out on purpose")
+    X(EDDY_CHECK_ACK_SKIPPED, 41, "what is acknowledged was not left out on purpose")              \
+    X(EDDY_CHECK_ACK_DELAY, 42, "no acknowledgement was held back for longer than 25 ms")          \
+    X(EDDY_CHECK_FRAME_FORM, 43, "the frames of a packet have their form")                         \
+    X(EDDY_CHECK_FRAME_STATE, 44, "a frame comes when it may")                                     \
+    X(EDDY_CHECK_FRAME_COUNT, 45, "a packet has not too many messages")                            \
+    X(EDDY_CHECK_MESSAGE_SIZE, 46, "a message has a size that we take")                            \
+    X(EDDY_CHECK_MESSAGE_PARTS, 47, "the parts of a message agree")                                \
+    X(EDDY_CHECK_SEQUENCE, 48, "a message's sequence is of this time")                             \
+    X(EDDY_CHECK_CREDIT, 49, "no more reliable messages come than were granted")                   \
+    X(EDDY_CHECK_SKIP_CHARGE, 50, "a message that is given up was charged for what came")          \
+    X(EDDY_CHECK_CHALLENGE, 51, "a datagram asks no more than once about its path")                \
+    X(EDDY_CHECK_PATH_RATE, 52, "a peer does not move too often")                                  \
+    X(EDDY_CHECK_PATH_ANSWER, 53, "a path is answered with what it was asked")
 
 #define EDDY_CHECK_COUNT 128 /* of numbers; most are of no check yet */
 

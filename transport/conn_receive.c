@@ -104,7 +104,9 @@ static verdict handle_ack(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
     if (apply_ranges(conn, &frame->ack, &newest_sent_ns, now_ns) != EDDY_OK)
         return VIOLATION;
     if (newest_sent_ns != ED_NEVER_NS) {
-        uint64_t delay_us = ed_min_u64(frame->ack.delay_us, ED_ACK_DELAY_NS / ED_NS_PER_US);
+        uint64_t delay_us = frame->ack.delay_us;
+        if (!SEC_CHECK(EDDY_CHECK_ACK_DELAY, delay_us <= ED_ACK_DELAY_NS / ED_NS_PER_US))
+            delay_us = ED_ACK_DELAY_NS / ED_NS_PER_US;
         ed_rtt_sample(&conn->rtt, now_ns - newest_sent_ns, delay_us * ED_NS_PER_US);
     }
     ed_conn_detect_losses(conn, now_ns);
@@ -218,7 +220,7 @@ static verdict handle_frame(ed_conn *conn, const ed_frame *frame, uint64_t now_n
         return handlers[frame->type](conn, frame, now_ns);
     }
     // A peer that has not heard of our end goes on as before, and may.
-    return ed_conn_is_open(conn) ? VIOLATION : TAKEN;
+    return SEC_CHECK(EDDY_CHECK_FRAME_STATE, !ed_conn_is_open(conn)) ? TAKEN : VIOLATION;
 }
 
 /** Takes the frames of an authentic packet one by one. `*eliciting`: whether it wants an ack. */
@@ -231,8 +233,9 @@ static verdict handle_frames(ed_conn *conn, ed_span plain, bool *eliciting, uint
     *eliciting = false;
     while (ed_reader_left(&r) > 0) {
         if (ed_frame_read(&r, &frame) != EDDY_OK)
-            return VIOLATION;
-        if (frame.type == ED_FRAME_MESSAGE && ++messages > ED_FRAME_MESSAGES_MAX)
+            return SEC_CHECK(EDDY_CHECK_FRAME_FORM, false) ? TAKEN : VIOLATION;
+        messages += frame.type == ED_FRAME_MESSAGE ? 1 : 0;
+        if (!SEC_CHECK(EDDY_CHECK_FRAME_COUNT, messages <= ED_FRAME_MESSAGES_MAX))
             return VIOLATION;
         *eliciting |= ed_frame_rule_of(frame.type)->ack_eliciting;
         verdict got = handle_frame(conn, &frame, now_ns);

@@ -1,6 +1,7 @@
 #include "transport/credit.h"
 
 #include "core/budget.h"
+#include "transport/check.h"
 
 enum {
     WINDOW_SHARE = 4, /* a connection's window is at most a quarter of what is for windows */
@@ -61,7 +62,7 @@ bool ed_credit_valid(const ed_credit_in *credit)
 
 bool ed_credit_claim(ed_credit_in *credit, uint64_t charge)
 {
-    if (charge > credit->limit - credit->claimed)
+    if (!SEC_CHECK(EDDY_CHECK_CREDIT, charge <= credit->limit - credit->claimed))
         return false;
     credit->claimed += charge;
     return true;

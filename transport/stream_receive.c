@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "transport/check.h"
 #include "transport/partial.h"
 
 enum {
@@ -305,7 +306,8 @@ static eddy_status expand(const ed_lane_in *lane, uint32_t low, unsigned bits, u
     uint64_t ahead = (low - lane->expected) & (space - 1);
 
     if (ahead >= ED_LANE_WINDOW)
-        return space - ahead <= lane->expected ? EDDY_EEXIST : EDDY_EPROTO;
+        return SEC_CHECK(EDDY_CHECK_SEQUENCE, space - ahead <= lane->expected) ? EDDY_EEXIST
+                                                                               : EDDY_EPROTO;
     *sequence = lane->expected + ahead;
     const ed_block *held = held_at(lane, *sequence);
     return held != NULL && (held == RECEIVED || held == SKIPPED || !is_assembly(held)) ? EDDY_EEXIST
@@ -340,7 +342,7 @@ ed_block *ed_inbox_keep(const ed_inbox *inbox, const ed_message_frame *message)
 static eddy_status receive_piece(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name,
                                  const ed_message_frame *message, uint64_t sequence)
 {
-    if (held_at(lane, sequence) != NULL)
+    if (!SEC_CHECK(EDDY_CHECK_MESSAGE_PARTS, held_at(lane, sequence) == NULL))
         return EDDY_EPROTO; // it came in parts before
     if (sequence != lane->expected && !reach(inbox, lane, sequence))
         return EDDY_ENOMEM;
@@ -415,7 +417,8 @@ static eddy_status receive_part(ed_inbox *inbox, ed_lane_in *lane, const ed_lane
 
     if (assembly == NULL)
         return EDDY_ENOMEM;
-    if (!ed_assembly_fits(assembly, part) || !claim_part(inbox, assembly, part))
+    if (!SEC_CHECK(EDDY_CHECK_MESSAGE_PARTS, ed_assembly_fits(assembly, part)) ||
+        !claim_part(inbox, assembly, part))
         return EDDY_EPROTO;
     eddy_status status = ed_assembly_add(assembly, part);
     if (status == EDDY_ENOMEM || !ed_assembly_is_complete(assembly))
@@ -505,7 +508,8 @@ eddy_status ed_inbox_receive(ed_inbox *inbox, const ed_message_frame *message, u
     size_t max = ed_min_size(inbox->parts.max_message_size,
                              reliable ? EDDY_MESSAGE_SIZE_LIMIT : EDDY_UNRELIABLE_SIZE_MAX);
 
-    if (size > max || message->fragment != ed_is_in_parts((size_t)size))
+    if (!SEC_CHECK(EDDY_CHECK_MESSAGE_SIZE,
+                   size <= max && message->fragment == ed_is_in_parts((size_t)size)))
         return EDDY_EPROTO;
     return reliable ? receive_reliable(inbox, message)
                     : ed_inbox_receive_unreliable(inbox, message, packet, now_ns);
@@ -531,7 +535,8 @@ eddy_status ed_inbox_skip(ed_inbox *inbox, const ed_skip_frame *skip)
     ed_block *held = held_at(lane, sequence);
     if (held != NULL)
         claimed = claimed_for(assembly_of(held));
-    if (skip->charge < claimed || !ed_credit_claim(&inbox->credit, skip->charge - claimed))
+    if (!SEC_CHECK(EDDY_CHECK_SKIP_CHARGE, skip->charge >= claimed) ||
+        !ed_credit_claim(&inbox->credit, skip->charge - claimed))
         return EDDY_EPROTO;
     if (held != NULL)
         end_assembly(inbox, lane, sequence);
