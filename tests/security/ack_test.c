@@ -3,7 +3,6 @@
  * fits (T14), and about how long they waited (T15).
  */
 #include "core/addr.h"
-#include "core/clock.h"
 #include "sim/random.h"
 #include "tests/support/attack.h"
 #include "tests/support/check.h"
@@ -193,46 +192,18 @@ static bool unsent_is_refused(const void *context)
     return caught;
 }
 
-/** Two ends without a network between them, and a server with much to be acknowledged. */
-static struct pair {
-    ed_conn_bed bed;
-    ed_conn client;
-    ed_conn server;
-    ed_path from;
-    uint64_t number; /* that the client's next packet takes */
-    uint64_t now_ns;
-} pair;
+static ed_duel duel; /* whose server has much to be acknowledged */
 
-static void deliver(ed_span frames)
+static void open_duel(size_t sent_count)
 {
-    uint8_t data[ED_DATAGRAM_SIZE];
-    eddy_datagram datagram = {.data = data, .remote = pair.from.remote, .local = pair.from.local};
-
-    datagram.size = ed_rogue_seal(&pair.client, pair.number++, frames, data);
-    ed_conn_receive(&pair.server, &datagram, pair.now_ns);
-}
-
-static void open_pair(size_t sent_count)
-{
-    ed_path to = {.remote = ed_addr_ipv4(192, 0, 2, 1, 4000)};
-
-    pair = (struct pair){.from = {.remote = ed_addr_ipv4(10, 0, 0, 1, 1)}, .now_ns = ED_NS_PER_S};
-    ed_conn_bed_open(&pair.bed, 2);
-    ed_conn_bed_connect(&pair.bed, &pair.client, &pair.server, &to, &pair.from, pair.now_ns);
-    deliver((ed_span){.data = (const uint8_t *)"\x01\x00\x00", .size = 3});
-    CHECK_EQ("open", pair.server.state, ED_CONN_CONNECTED);
+    ed_duel_open(&duel);
     for (size_t i = 0; i < sent_count; i++) {
-        ed_sent packet = {.sent_ns = pair.now_ns - ED_NS_PER_MS, .size = 100, .flags = 3};
-        CHECK_EQ("push", ed_sent_push(&pair.server.sent, &packet, NULL, 0), EDDY_OK);
-        ed_loss_on_sent(&pair.server.loss, ed_sent_at(&pair.server.sent, i));
+        ed_sent packet = {.sent_ns = duel.now_ns - ED_NS_PER_MS,
+                          .size = 100,
+                          .flags = ED_SENT_ACK_ELICITING | ED_SENT_IN_FLIGHT};
+        CHECK_EQ("push", ed_sent_push(&duel.server.sent, &packet, NULL, 0), EDDY_OK);
+        ed_loss_on_sent(&duel.server.loss, ed_sent_at(&duel.server.sent, i));
     }
-}
-
-static void close_pair(void)
-{
-    ed_conn_free(&pair.client);
-    ed_conn_free(&pair.server);
-    ed_conn_bed_close(&pair.bed);
 }
 
 /** Writes ACK frames of so many single numbers each, from the highest down, as long as they fit. */
@@ -249,20 +220,6 @@ static ed_span acks_of(uint8_t *data, uint32_t ranges_count, uint64_t top)
     return (ed_span){.data = data, .size = size};
 }
 
-/** The least of many times: what else the machine does is not the point. */
-static uint64_t least_time_ns(ed_span frames)
-{
-    uint64_t least_ns = UINT64_MAX;
-
-    for (int i = 0; i < 200; i++) {
-        uint64_t before_ns = ed_clock_now_ns();
-        deliver(frames);
-        least_ns = ed_min_u64(least_ns, ed_clock_now_ns() - before_ns);
-    }
-    CHECK_EQ("it is still open", pair.server.state, ED_CONN_CONNECTED);
-    return least_ns;
-}
-
 static void full_acks_cost_little(void)
 {
     static const uint32_t ranges[] = {1, 2, 8, ED_ACK_RANGES_MAX};
@@ -271,9 +228,10 @@ static void full_acks_cost_little(void)
     uint64_t worst_ns = 0;
 
     for (size_t i = 0; i < ED_COUNT(ranges); i++) {
-        open_pair(SENT);
-        worst_ns = ed_max_u64(worst_ns, least_time_ns(acks_of(data, ranges[i], SENT - 1)));
-        close_pair();
+        open_duel(SENT);
+        worst_ns = ed_max_u64(
+            worst_ns, ed_duel_least_time_ns(&duel, acks_of(data, ranges[i], SENT - 1), 200));
+        ed_duel_close(&duel);
     }
     ed_attack_figure("T14 a datagram full of ACKs: %.1f us at most", (double)worst_ns / 1000);
     CHECK("time", ed_seeds_slow_build() || worst_ns <= MOST_US * ED_NS_PER_US);
@@ -286,25 +244,26 @@ static void no_ack_costs_more_than_the_log(uint64_t count)
     ed_rng rng = ed_rng_of(14);
     uint64_t worst = 0;
 
-    open_pair(0);
+    open_duel(0);
     for (uint64_t i = 0; i < count; i++) {
         uint8_t data[ED_DATAGRAM_SIZE];
         if (i % 1000 == 0) {
-            close_pair();
-            open_pair(SENT);
+            ed_duel_close(&duel);
+            open_duel(SENT);
         }
-        uint64_t before = pair.server.loss.visit_count;
+        uint64_t before = duel.server.loss.visit_count;
         uint32_t ranges_count = 1 + (uint32_t)ed_rng_below(&rng, ED_ACK_RANGES_MAX);
         uint64_t top = 2 * ED_ACK_RANGES_MAX + ed_rng_below(&rng, SENT - 2 * ED_ACK_RANGES_MAX);
         ed_span frames = acks_of(data, ranges_count, top);
-        deliver((ed_span){.data = frames.data, .size = 1 + ed_rng_below(&rng, frames.size)});
-        worst = ed_max_u64(worst, pair.server.loss.visit_count - before);
-        if (pair.server.state != ED_CONN_CONNECTED) { // it was cut where it may not be
-            close_pair();
-            open_pair(SENT);
+        ed_duel_say(&duel,
+                    (ed_span){.data = frames.data, .size = 1 + ed_rng_below(&rng, frames.size)});
+        worst = ed_max_u64(worst, duel.server.loss.visit_count - before);
+        if (duel.server.state != ED_CONN_CONNECTED) { // it was cut where it may not be
+            ed_duel_close(&duel);
+            open_duel(SENT);
         }
     }
-    close_pair();
+    ed_duel_close(&duel);
     ed_attack_figure("T14 %llu drawn ACKs: %llu steps at most for %d packets",
                      (unsigned long long)count, (unsigned long long)worst, SENT);
     CHECK("steps", worst <= 2 * SENT + ED_DATAGRAM_SIZE);
@@ -323,23 +282,12 @@ static void t14_acks_of_the_unsent_and_full_ones(void **state)
 /* ------------------------------------------------------------------- T15: lies about the delay --
  */
 
-/** What it has heard, and what it says of how long that took to acknowledge. */
-struct liar {
-    uint64_t delay_us;
-    ed_ranges heard;
-};
-
 static void acknowledge_late(ed_rogue *r, uint64_t number, ed_span frames, uint64_t now_ns)
 {
-    struct liar *liar = r->context;
-    uint8_t data[ED_ROGUE_FRAMES_MAX];
-    ed_writer w = ed_writer_of(data, sizeof(data));
-
+    (void)number;
     (void)frames;
     (void)now_ns;
-    (void)ed_ranges_add(&liar->heard, number);
-    ed_frame_write_ack(&w, &liar->heard, liar->delay_us);
-    ed_rogue_say_written(r, &w);
+    ed_rogue_ack_heard(r, *(const uint64_t *)r->context);
 }
 
 /** So long as it lasts, the server has more to send than the path carries. */
@@ -354,11 +302,11 @@ static void be_busy_for(uint64_t duration_ms)
 /** The path takes 40 ms there and back, later 120: no word of the peer makes it faster. */
 static bool the_path_is_what_it_is(const void *context)
 {
-    struct liar liar = {.delay_us = *(const uint64_t *)context};
+    uint64_t delay_us = *(const uint64_t *)context;
     enum { SLOW_MS = 60, LATER_MS = 3000 };
 
     open_both("T15", 15, acknowledge_late);
-    rogue.context = &liar;
+    rogue.context = &delay_us;
     be_busy_for(1000);
     eddy_connection_stats early = stats_of_victim();
     set_links(SLOW_MS, 0);
@@ -369,7 +317,7 @@ static bool the_path_is_what_it_is(const void *context)
     double rate = (double)(late.sent_bytes - early.sent_bytes) * 8000 / LATER_MS;
     ed_attack_figure("T15 delay of %llu us: least round trip %.1f ms of 40, smoothed %.1f of 120; "
                      "%.2f Mbit/s of 8",
-                     (unsigned long long)liar.delay_us, (double)early.rtt_min_ns / 1e6,
+                     (unsigned long long)delay_us, (double)early.rtt_min_ns / 1e6,
                      (double)late.rtt_smoothed_ns / 1e6, rate / 1e6);
     return open && early.rtt_min_ns >= 2 * DELAY_MS * ED_NS_PER_MS &&
            late.rtt_min_ns >= 2 * DELAY_MS * ED_NS_PER_MS &&

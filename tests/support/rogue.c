@@ -1,5 +1,7 @@
 #include "tests/support/rogue.h"
 
+#include "core/addr.h"
+#include "core/clock.h"
 #include "core/seq.h"
 #include "tests/support/check.h"
 #include "transport/packet.h"
@@ -56,6 +58,7 @@ static void take_packet(ed_rogue *rogue, const eddy_datagram *datagram, uint64_t
                       .size = datagram->size - packet.header_size - ED_TAG_SIZE};
     rogue->next_heard = ed_max_u64(rogue->next_heard, number + 1);
     rogue->heard_count++;
+    (void)ed_ranges_add(&rogue->heard, number);
     rogue->heard_bytes += datagram->size;
     look_for_close(rogue, frames);
     if (rogue->hear != NULL)
@@ -188,4 +191,60 @@ void ed_rogue_ack(ed_rogue *rogue, uint64_t first, uint64_t last, uint64_t delay
 
     ed_frame_write_ack(&w, &ranges, delay_us);
     ed_rogue_say_written(rogue, &w);
+}
+
+void ed_rogue_ack_heard(ed_rogue *rogue, uint64_t delay_us)
+{
+    uint8_t data[ED_ROGUE_FRAMES_MAX];
+    ed_writer w = ed_writer_of(data, sizeof(data));
+
+    if (rogue->heard.count == 0)
+        return;
+    ed_frame_write_ack(&w, &rogue->heard, delay_us);
+    ed_rogue_say_written(rogue, &w);
+}
+
+/* -------------------------------------------------------------------------------------- a duel --
+ */
+
+void ed_duel_open(ed_duel *duel)
+{
+    ed_path to = {.remote = ed_addr_ipv4(192, 0, 2, 1, 4000)};
+
+    *duel = (ed_duel){.from = {.remote = ed_addr_ipv4(10, 0, 0, 1, 1)}, .now_ns = ED_NS_PER_S};
+    ed_conn_bed_open(&duel->bed, 2);
+    ed_conn_bed_connect(&duel->bed, &duel->client, &duel->server, &to, &duel->from, duel->now_ns);
+    ed_duel_say(duel, (ed_span){.data = (const uint8_t *)"\x01", .size = 1});
+    CHECK_EQ("open", duel->server.state, ED_CONN_CONNECTED);
+}
+
+void ed_duel_close(ed_duel *duel)
+{
+    ed_conn_free(&duel->client);
+    ed_conn_free(&duel->server);
+    ed_conn_bed_close(&duel->bed);
+}
+
+void ed_duel_say(ed_duel *duel, ed_span frames)
+{
+    uint8_t data[ED_DATAGRAM_SIZE];
+    eddy_datagram datagram = {.data = data, .remote = duel->from.remote};
+
+    datagram.size = ed_rogue_seal(&duel->client, duel->number++, frames, data);
+    ed_conn_receive(&duel->server, &datagram, duel->now_ns);
+}
+
+uint64_t ed_duel_least_time_ns(ed_duel *duel, ed_span frames, int count)
+{
+    uint64_t least_ns = UINT64_MAX;
+
+    for (int i = 0; i < count; i++) {
+        uint8_t data[ED_DATAGRAM_SIZE];
+        eddy_datagram datagram = {.data = data, .remote = duel->from.remote};
+        datagram.size = ed_rogue_seal(&duel->client, duel->number++, frames, data);
+        uint64_t before_ns = ed_clock_now_ns();
+        ed_conn_receive(&duel->server, &datagram, duel->now_ns);
+        least_ns = ed_min_u64(least_ns, ed_clock_now_ns() - before_ns);
+    }
+    return least_ns;
 }
