@@ -118,6 +118,7 @@ typedef struct eddy_stats {
     X(EDDY_CHECK_PACKET_REPLAY, 31, "the packet has not come before, nor too late")                \
     X(EDDY_CHECK_PACKET_SEAL, 32, "the packet is authentic")                                       \
     X(EDDY_CHECK_RESET, 33, "a stateless reset has the token")                                     \
+    X(EDDY_CHECK_STRAY, 34, "a packet of no connection that is answered is a client's")            \
     /* frames of an authentic peer */                                                              \
     X(EDDY_CHECK_ACK_UNSENT, 40, "what is acknowledged was sent")                                  \
     X(EDDY_CHECK_ACK_SKIPPED, 41, "what is acknowledged was not left out on purpose")              \

@@ -320,6 +320,7 @@ static ed_admission reset(const struct visit *v)
     reliable->shared.stats->dropped_unknown++;
     if (!reliable->accepts || size < ED_RESET_SIZE_MIN ||
         ed_packet_peek_id(v->datagram->data, v->datagram->size, &from_client, &id) != EDDY_OK ||
+        !SEC_CHECK(EDDY_CHECK_STRAY, from_client) ||
         !SEC_CHECK(EDDY_CHECK_PORT, !ed_port_is_blocked(v->datagram->remote.port)) ||
         !ed_bucket_take(&v->reliable->resets, v->now_ns))
         return ED_ADMIT_NO;

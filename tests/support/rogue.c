@@ -11,18 +11,13 @@ enum {
     BATCH = 16,
 };
 
-static void send_from(ed_rogue *rogue, const eddy_address *from, uint8_t *data, size_t size)
+static void send_now(ed_rogue *rogue, uint8_t *data, size_t size)
 {
     eddy_datagram datagram = {.data = data, .size = size, .remote = rogue->server};
 
     rogue->said_count++;
     rogue->said_bytes += size;
-    if (from == NULL) {
-        CHECK_EQ("sent", rogue->socket.send(rogue->socket.context, &datagram, 1), 1);
-        return;
-    }
-    datagram.local = *from;
-    CHECK("forged", ed_world_forge(rogue->world, &datagram));
+    CHECK_EQ("sent", rogue->socket.send(rogue->socket.context, &datagram, 1), 1);
 }
 
 /* -------------------------------------------------------------------------------- what it hears --
@@ -89,7 +84,7 @@ static void shake_hands(ed_rogue *rogue, uint64_t now_ns)
     for (size_t size = 1; size > 0;) {
         size = ed_conn_transmit(&rogue->conn, &path, data, now_ns);
         if (size > 0)
-            send_from(rogue, NULL, data, size);
+            send_now(rogue, data, size);
     }
     rogue->is_free = rogue->conn.state == ED_CONN_CONNECTED;
     rogue->number = rogue->conn.sent.next;
@@ -163,18 +158,19 @@ size_t ed_rogue_seal(const ed_conn *client, uint64_t number, ed_span frames, uin
     return header_size + frames.size + ED_TAG_SIZE;
 }
 
-void ed_rogue_say_from(ed_rogue *rogue, const eddy_address *from, const void *frames, size_t size)
+void ed_rogue_say(ed_rogue *rogue, const void *frames, size_t size)
 {
     uint8_t data[ED_DATAGRAM_SIZE];
     ed_span span = {.data = frames, .size = size};
 
-    send_from(rogue, from, data, ed_rogue_seal(&rogue->conn, rogue->number, span, data));
+    send_now(rogue, data, ed_rogue_seal(&rogue->conn, rogue->number, span, data));
     rogue->number++;
 }
 
-void ed_rogue_say(ed_rogue *rogue, const void *frames, size_t size)
+void ed_rogue_move(ed_rogue *rogue, const eddy_address *to)
 {
-    ed_rogue_say_from(rogue, NULL, frames, size);
+    CHECK_EQ("moved", ed_world_move(rogue->world, rogue->host, to), EDDY_OK);
+    rogue->address = *to;
 }
 
 void ed_rogue_say_written(ed_rogue *rogue, const ed_writer *w)

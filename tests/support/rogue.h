@@ -72,8 +72,8 @@ size_t ed_rogue_seal(const ed_conn *client, uint64_t number, ed_span frames, uin
 /** Sends a packet of its next number. */
 void ed_rogue_say(ed_rogue *rogue, const void *frames, size_t size);
 
-/** The same from an address that is not its own. */
-void ed_rogue_say_from(ed_rogue *rogue, const eddy_address *from, const void *frames, size_t size);
+/** From now on it sends from there. What is on its way to where it was is lost. */
+void ed_rogue_move(ed_rogue *rogue, const eddy_address *to);
 
 /** Says what a writer holds. */
 void ed_rogue_say_written(ed_rogue *rogue, const ed_writer *w);
