@@ -11,8 +11,8 @@
 enum {
     ED_BUDGET_WINDOW_MIN = 5 << 10, /* of reliable messages, for each connection there may be */
     /* And of heap, for what it takes to receive at all: lanes, and rings that are kept. */
-    ED_BUDGET_LANES = 2 << 10,
-    ED_BUDGET_RINGS = 4 << 10,
+    ED_BUDGET_LANES = 4 << 10,
+    ED_BUDGET_RINGS = 2 << 10,
     ED_BUDGET_CONNECTION = ED_BUDGET_LANES + ED_BUDGET_RINGS,
     ED_BUDGET_PARTS_MAX = 1280, /* what a message in parts is charged at most, besides its size */
 };

@@ -127,7 +127,8 @@ typedef struct eddy_config {
                                       EDDY_MESSAGE_CHARGE */
     size_t receive_budget;         /* bytes received and not yet released by the program: enough are
                                       64 KiB, 4 x max_message_size and 25,000 for each connection
-                                      that there may be */
+                                      that there may be. Who uses so many streams that there is no
+                                      room to know them by ends with EDDY_END_MEMORY */
     size_t unreliable_budget;      /* of these, unreliable ones of one connection; beyond, shed */
     uint32_t modes;                /* eddy_mode bits that are accepted */
     bool open_to_public;           /* EDDY_MODE_OPEN also for addresses that are not private */

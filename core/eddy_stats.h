@@ -111,6 +111,9 @@ typedef struct eddy_stats {
     X(EDDY_CHECK_WORK, 24, "there is time for another Diffie-Hellman")                             \
     X(EDDY_CHECK_PORT, 25, "the source port is of no service that would answer")                   \
     X(EDDY_CHECK_REPLIES, 26, "there is time for another reply to a stranger")                     \
+    X(EDDY_CHECK_HALF_OPEN, 36, "there is room for another that has not confirmed")                \
+    X(EDDY_CHECK_POINT, 37, "a public key is a point with which a secret can be made")             \
+    X(EDDY_CHECK_TOKEN_ROOM, 38, "there is room to note another connect token")                    \
     X(EDDY_CHECK_TICKET, 27, "the ticket is ours, for this address, and has not expired")          \
     X(EDDY_CHECK_TICKET_USED, 28, "the ticket is used for the first time")                         \
     /* packets */                                                                                  \
@@ -118,22 +121,32 @@ typedef struct eddy_stats {
     X(EDDY_CHECK_PACKET_REPLAY, 31, "the packet has not come before, nor too late")                \
     X(EDDY_CHECK_PACKET_SEAL, 32, "the packet is authentic")                                       \
     X(EDDY_CHECK_RESET, 33, "a stateless reset has the token")                                     \
-    X(EDDY_CHECK_STRAY, 34, "a packet of no connection that is answered is a client's")            \
-    /* frames of an authentic peer */                                                              \
-    X(EDDY_CHECK_ACK_UNSENT, 40, "what is acknowledged was sent")                                  \
-    X(EDDY_CHECK_ACK_SKIPPED, 41, "what is acknowledged was not left out on purpose")              \
-    X(EDDY_CHECK_ACK_DELAY, 42, "no acknowledgement was held back for longer than 25 ms")          \
-    X(EDDY_CHECK_FRAME_FORM, 43, "the frames of a packet have their form")                         \
-    X(EDDY_CHECK_FRAME_STATE, 44, "a frame comes when it may")                                     \
-    X(EDDY_CHECK_FRAME_COUNT, 45, "a packet has not too many messages")                            \
-    X(EDDY_CHECK_MESSAGE_SIZE, 46, "a message has a size that we take")                            \
-    X(EDDY_CHECK_MESSAGE_PARTS, 47, "the parts of a message agree")                                \
-    X(EDDY_CHECK_SEQUENCE, 48, "a message's sequence is of this time")                             \
-    X(EDDY_CHECK_CREDIT, 49, "no more reliable messages come than were granted")                   \
-    X(EDDY_CHECK_SKIP_CHARGE, 50, "a message that is given up was charged for what came")          \
-    X(EDDY_CHECK_CHALLENGE, 51, "a datagram asks no more than once about its path")                \
-    X(EDDY_CHECK_PATH_RATE, 52, "a peer does not move too often")                                  \
-    X(EDDY_CHECK_PATH_ANSWER, 53, "a path is answered with what it was asked")
+    X(EDDY_CHECK_RESETS, 34, "there is time for another reset")                                    \
+    X(EDDY_CHECK_STRAY, 35, "a server's packet is for a client of that server; not counted")       \
+    /* frames: what breaks these ends the connection */                                            \
+    X(EDDY_CHECK_FRAME_TYPE, 40, "the frame is of a known type")                                   \
+    X(EDDY_CHECK_FRAME_END, 41, "the frame ends within the packet, and is written in one way")     \
+    X(EDDY_CHECK_FRAME_STATE, 42, "the frame may arrive now")                                      \
+    X(EDDY_CHECK_MESSAGE_COUNT, 43, "a packet has not too many messages")                          \
+    X(EDDY_CHECK_ACK_RANGES, 44, "the ranges of an ACK are few, and lie one below the other")      \
+    X(EDDY_CHECK_ACK_UNSENT, 45, "what is acknowledged was sent")                                  \
+    X(EDDY_CHECK_SKIP_FORM, 46, "a SKIP is of a reliable message, with its charge")                \
+    X(EDDY_CHECK_CLOSE_FORM, 47, "a CLOSE has a known cause, and a short reason")                  \
+    X(EDDY_CHECK_MESSAGE_FORM, 48, "a MESSAGE has a known guarantee, and no field for nothing")    \
+    X(EDDY_CHECK_PART_PLACE, 49, "a part lies within its message")                                 \
+    X(EDDY_CHECK_ACK_SKIPPED, 50, "what is acknowledged was not left out on purpose")              \
+    X(EDDY_CHECK_ACK_DELAY, 51, "no acknowledgement was held back for longer than 25 ms")          \
+    /* delivery */                                                                                 \
+    X(EDDY_CHECK_MESSAGE_SIZE, 60, "a message is not larger than we take, and in parts if large")  \
+    X(EDDY_CHECK_SEQUENCE, 61, "a sequence is near those that have come")                          \
+    X(EDDY_CHECK_CREDIT, 62, "no more is sent than was granted")                                   \
+    X(EDDY_CHECK_ONE_PIECE, 63, "what came in parts does not come in one piece, too")              \
+    X(EDDY_CHECK_PARTS_AGREE, 64, "the parts of a message agree about it")                         \
+    X(EDDY_CHECK_SKIP_CHARGE, 65, "a SKIP charges what is known of its message, at least")         \
+    /* paths */                                                                                    \
+    X(EDDY_CHECK_CHALLENGE, 70, "a datagram asks no more than once about its path")                \
+    X(EDDY_CHECK_PATH_RATE, 71, "a peer does not move too often")                                  \
+    X(EDDY_CHECK_PATH_ANSWER, 72, "a path is answered with what it was asked")
 
 #define EDDY_CHECK_COUNT 128 /* of numbers; most are of no check yet */
 

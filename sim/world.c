@@ -4,6 +4,7 @@
 #include "core/base.h"
 #include "core/crypto.h"
 #include "sim/world_state.h"
+#include "transport/nonce.h"
 
 enum {
     DELIVER_BATCH = 16,
@@ -34,6 +35,8 @@ ed_world *ed_world_create(const eddy_allocator *allocator, uint64_t seed)
     if (world == NULL)
         return NULL;
 
+    // A world that begins again draws the same keys.
+    ed_nonce_forget();
     world->allocator = allocator;
     world->seed = seed;
     world->trace = ed_mix_u64(0, seed);

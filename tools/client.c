@@ -81,6 +81,7 @@ static void take_event(ed_client *c, eddy_event *event)
     switch (event->type) {
     case EDDY_CONNECTED:
         c->is_connected = true;
+        c->mode = event->connected.peer.mode;
         c->report.address = event->connected.remote;
         break;
     case EDDY_DISCONNECTED:

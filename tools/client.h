@@ -2,32 +2,37 @@
 #ifndef ED_TOOL_CLIENT_H
 #define ED_TOOL_CLIENT_H
 
+#include "tools/access.h"
 #include "tools/line.h"
 #include "tools/mix.h"
 #include "tools/network.h"
 #include "tools/report.h"
 
 typedef struct ed_client_options {
-    const char *host_port;
-    const char *server_key; /* its text */
+    const char *host_port; /* NULL: the one in the token */
+    ed_connect_access access;
     ed_mix mix;
     uint64_t rate;
     uint64_t size;
     uint64_t large; /* bytes of a large message; 0: none */
     uint64_t duration_ms;
-    uint64_t report_fd; /* 0: none */
+    uint64_t report_fd;  /* 0: none */
+    uint64_t timeout_ms; /* for the server's answer */
     bool json;
     ed_network network;
 } ed_client_options;
 
 typedef struct ed_client {
     const ed_client_options *options;
+    ed_connect_keys keys;
+    const char *place; /* where to, for people */
     eddy_manager *eddy;
     ed_conditioner *conditioner; /* NULL: none */
     eddy_connection connection;
     bool is_connected;
     bool has_ended;
     eddy_event_disconnected ending; /* once it has ended */
+    eddy_mode mode;                 /* once it has connected */
     uint8_t *data;                  /* room for the largest message */
     ed_mix mix;
     ed_tally tally;

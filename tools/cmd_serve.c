@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "tools/access.h"
 #include "tools/commands.h"
 #include "tools/echo.h"
 #include "tools/line.h"
@@ -27,6 +28,7 @@ typedef struct server_options {
     uint64_t max_message_size;
     uint64_t budget;    /* of each connection, for what is on its way back */
     uint64_t report_fd; /* 0: none */
+    ed_serve_access access;
     bool json;
 } server_options;
 
@@ -35,6 +37,7 @@ typedef struct server {
     eddy_manager *eddy;
     ed_echo echo;
     ed_report report;
+    uint64_t refusals[EDDY_CHECK_COUNT];
     ed_line line;
     eddy_stats shown; /* as of the last line */
     uint64_t shown_ns;
@@ -124,6 +127,7 @@ static void show_line(server *s, uint64_t now_ns)
 static void count(server *s, uint64_t now_ns)
 {
     ed_report_count(&s->report, s->eddy);
+    eddy_get_refusals(s->eddy, s->refusals);
     s->report.echo = s->echo.counts;
     s->report.connections = s->report.stats.connections_opened - s->report.stats.connections_closed;
     s->report.duration_ns = now_ns - s->start_ns;
@@ -149,13 +153,14 @@ static int print_json(const server *s)
     char address[EDDY_ADDRESS_TEXT_SIZE];
 
     return ed_json_print(json_pack(
-        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "command", "serve", "address",
+        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "command", "serve", "address",
         eddy_address_print(&report->address, address), "duration_ms",
         ed_json_int(report->duration_ns / ED_NS_PER_MS), "connections",
         ed_json_int(report->stats.connections_opened), "echoed", ed_json_int(report->echo.echoed),
         "waited", ed_json_int(report->echo.waited), "dropped", ed_json_int(report->echo.dropped),
         "not_echoed", ed_json_int(report->echo.not_echoed), "undelivered",
-        ed_json_int(report->undelivered), "counters", ed_stats_json(&report->stats)));
+        ed_json_int(report->undelivered), "refusals", ed_refusals_json(s->refusals), "counters",
+        ed_stats_json(&report->stats)));
 }
 
 static void print_text(const server *s)
@@ -168,6 +173,7 @@ static void print_text(const server *s)
            report->stats.connections_opened, report->duration_ns / ED_NS_PER_S, report->echo.echoed,
            report->echo.waited, report->echo.dropped, report->echo.not_echoed,
            report->stats.messages_resent, report->undelivered);
+    ed_refusals_print(s->refusals);
     ed_report_print_datagrams(NULL, &report->stats);
     ed_report_print_datagrams("server", &report->stats);
 }
@@ -213,35 +219,58 @@ static void run(server *s)
     count(s, eddy_now_ns());
 }
 
-static int serve(const server_options *options, const char *bind)
+/** Says where it listens, and by which key it is known. */
+static void announce(const server *s)
 {
-    eddy_config config = eddy_config_default();
-    uint64_t now_ns = eddy_now_ns();
-    server s = {.options = options, .start_ns = now_ns, .shown_ns = now_ns};
     char address[EDDY_ADDRESS_TEXT_SIZE];
     char key[EDDY_KEY_TEXT_SIZE];
+    FILE *out = s->options->json ? stderr : stdout;
 
+    if (s->options->report_fd != 0)
+        return;
+    fprintf(out, "listening on %s\n", eddy_address_print(&s->report.address, address));
+    fprintf(out, "server key %s\n", eddy_key_print(&s->report.public_key, EDDY_KEY_PUBLIC, key));
+    if (s->options->access.key == NULL)
+        fputs("this key is for this run alone: eddy keygen FILE makes one for --key FILE\n", out);
+    fflush(out);
+}
+
+/** @return an exit code, after it has said why. */
+static int open_server(server *s, const char *bind)
+{
+    const server_options *options = s->options;
+    eddy_config config = eddy_config_default();
+    ed_serve_keys keys;
+
+    int exit_code = ed_serve_access_load(&options->access, "serve", &keys, &config);
     config.bind = bind;
     config.accept = true;
     config.connection_send_budget = (size_t)options->budget;
     ed_large_allow(&config, (size_t)options->max_message_size);
-    eddy_status status = eddy_open(&s.eddy, &config);
+    eddy_status status = exit_code == ED_EXIT_OK ? eddy_open(&s->eddy, &config) : EDDY_OK;
+    ed_serve_keys_forget(&keys);
     if (status == EDDY_ECONFIG) {
         ed_fail("serve", "--bind is '%s': %s", bind, eddy_status_text(EDDY_EADDRESS));
         return ED_EXIT_USAGE;
     }
     if (status != EDDY_OK)
         return ed_fail("serve", "cannot listen on %s: %s", bind, eddy_status_text(status));
+    return exit_code;
+}
+
+static int serve(const server_options *options, const char *bind)
+{
+    uint64_t now_ns = eddy_now_ns();
+    server s = {.options = options, .start_ns = now_ns, .shown_ns = now_ns};
+
+    int exit_code = open_server(&s, bind);
+    if (exit_code != ED_EXIT_OK)
+        return exit_code;
     ed_echo_init(&s.echo, s.eddy);
     s.report.address = eddy_local_address(s.eddy);
     s.report.public_key = eddy_public_key(s.eddy);
     s.line = ed_line_make(options->json || options->report_fd != 0, now_ns);
-    if (options->report_fd == 0) {
-        FILE *out = options->json ? stderr : stdout;
-        fprintf(out, "listening on %s\n", eddy_address_print(&s.report.address, address));
-        fprintf(out, "server key %s\n", eddy_key_print(&s.report.public_key, EDDY_KEY_PUBLIC, key));
-        fflush(out);
-    }
+    announce(&s);
     run(&s);
     (void)eddy_close(s.eddy, 0); // all has been sent, or its time was over
     return print_result(&s);
@@ -255,6 +284,7 @@ int cmd_serve(int argc, char **argv)
     const ed_option options[] = {
         ED_TEXT("bind", "ADDR", &o.bind, "address to listen on: HOST:PORT, or :PORT [:4242]"),
         ED_NUMBER("port", "P", &o.port, ED_PER_ONE, 0, 65535, NULL),
+        ED_SERVE_ACCESS_OPTIONS(&o.access),
         ED_NUMBER("duration", "S", &o.duration_ms, ED_MS_PER_S, 0, UINT32_MAX,
                   "seconds until it ends; 0: at ^C"),
         ED_NUMBER("max-message", "BYTES", &o.max_message_size, ED_PER_ONE, EDDY_PIECE_SIZE_MAX,
@@ -271,8 +301,11 @@ int cmd_serve(int argc, char **argv)
                    "(BLAKE2b of 16 bytes) instead. Where there is no room to send, because the\n"
                    "client does not keep up, reliable messages wait and unreliable ones are\n"
                    "dropped and counted. ^C ends it once all that was accepted has arrived.\n"
-                   "--port P is short for --bind :P; port 0 takes any that is free.\n",
-        .example = "  eddy serve --port 4242 &\n  eddy connect 127.0.0.1:4242 --duration 5\n",
+                   "--port P is short for --bind :P; port 0 takes any that is free.\n"
+                   "\n" ED_SERVE_ACCESS_HELP,
+        .example =
+            "  eddy serve --key server.key &\n"
+            "  eddy connect 127.0.0.1:4242 --server-key $(eddy keygen --public server.key)\n",
         .options = options,
         .option_count = ED_COUNT(options),
     };

@@ -56,7 +56,6 @@ static char *cut(char *text)
 static const char *read_server(eddy_token_server *server, const char *text)
 {
     char place[PLACE_TEXT_SIZE];
-    eddy_key secret;
 
     if (strlen(text) >= sizeof(place))
         return "it is too long";
@@ -69,13 +68,7 @@ static const char *read_server(eddy_token_server *server, const char *text)
         return "the first part is no address such as 192.0.2.7:4242 or [2001:db8::1]:4242";
     if (!ed_number_parse(&server->server_id, id, ED_PER_ONE))
         return "the second part is no number";
-    if (eddy_key_parse(&secret, EDDY_KEY_SECRET, key) == EDDY_OK) {
-        eddy_key_wipe(&secret);
-        return "the third part is a SECRET key, which others can see now: make a new one";
-    }
-    if (eddy_key_parse(&server->public_key, EDDY_KEY_PUBLIC, key) != EDDY_OK)
-        return "the third part is no public key, as eddy keygen prints it";
-    return NULL;
+    return ed_keyfile_parse_public(&server->public_key, key);
 }
 
 static bool read_servers(issue *i, const issue_options *o)

@@ -34,6 +34,18 @@ bool ed_keyfile_load(const char *command, eddy_key *key, eddy_key_kind kind, con
     return status == EDDY_OK;
 }
 
+const char *ed_keyfile_parse_public(eddy_key *key, const char *text)
+{
+    eddy_key secret;
+
+    if (eddy_key_parse(key, EDDY_KEY_PUBLIC, text) == EDDY_OK)
+        return NULL;
+    if (eddy_key_parse(&secret, EDDY_KEY_SECRET, text) != EDDY_OK)
+        return "no public key, as eddy keygen prints it";
+    eddy_key_wipe(&secret);
+    return "a SECRET key, which others can see now: make a new one";
+}
+
 int ed_keyfile_not_written(const char *command, const char *path, eddy_status status)
 {
     return ed_fail(command, "%s: %s; one that exists is never overwritten", path,

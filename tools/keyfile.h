@@ -13,6 +13,9 @@ const char *ed_keyfile_kind(eddy_key_kind kind);
 /** @return false if the file does not hold such a key, and was said so. */
 bool ed_keyfile_load(const char *command, eddy_key *key, eddy_key_kind kind, const char *path);
 
+/** Reads the text of a public key. @return NULL, or what it is instead: "no public key, ...". */
+const char *ed_keyfile_parse_public(eddy_key *key, const char *text);
+
 /** Writes a new file. False if that is not possible, and was said so. */
 bool ed_keyfile_save(const char *command, const eddy_key *key, eddy_key_kind kind,
                      const char *path);

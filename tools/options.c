@@ -81,9 +81,10 @@ static void print_default(const ed_option *option)
 
 static void print_help(const ed_usage *usage)
 {
-    printf("eddy %s%s%s [OPTION]...\n\n%s\n", usage->command,
-           usage->operand_name == NULL ? "" : " ",
-           usage->operand_name == NULL ? "" : usage->operand_name, usage->summary);
+    printf("eddy %s", usage->command);
+    if (usage->operand_name != NULL)
+        printf(usage->operand_optional ? " [%s]" : " %s", usage->operand_name);
+    printf(" [OPTION]...\n\n%s\n", usage->summary);
     for (size_t i = 0; i < usage->option_count; i++) {
         const ed_option *option = &usage->options[i];
         char left[OPTION_COLUMN_SIZE];
@@ -212,7 +213,7 @@ static bool read_all(const ed_usage *usage, int argc, char **argv)
         if (!(argv[i][0] == '-' ? read_option(usage, argc, argv, &i)
                                 : read_operand(usage, argv[i])))
             return false;
-    if (usage->operand == NULL || *usage->operand != NULL)
+    if (usage->operand == NULL || *usage->operand != NULL || usage->operand_optional)
         return true;
     fprintf(stderr, "eddy %s: %s is missing\n", usage->command, usage->operand_name);
     return point_to_help(usage);

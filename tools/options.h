@@ -34,6 +34,7 @@ typedef struct ed_usage {
     size_t option_count;
     const char *operand_name; /* NULL: takes none */
     const char **operand;
+    bool operand_optional;
 } ed_usage;
 
 /** Rows of a table of options. */

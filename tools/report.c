@@ -139,6 +139,31 @@ void ed_report_print_datagrams(const char *name, const eddy_stats *stats)
                stats->packets_lost - ed_min_u64(stats->packets_lost, stats->packets_spurious));
 }
 
+/** Every check that there is, in the order of the header. */
+static const struct check_name {
+    const char *name;
+    eddy_check check;
+} check_names[] = {
+#define X(name, number, text) {#name, name},
+    EDDY_CHECK_MAP(X)
+#undef X
+};
+
+void ed_refusals_print(const uint64_t counts[EDDY_CHECK_COUNT])
+{
+    bool is_first = true;
+
+    for (size_t i = 0; i < ED_COUNT(check_names); i++) {
+        uint64_t count = counts[check_names[i].check];
+        if (count == 0)
+            continue;
+        if (is_first)
+            puts("refused, as this did not hold:");
+        printf("%10" PRIu64 "  %s\n", count, eddy_check_text(check_names[i].check));
+        is_first = false;
+    }
+}
+
 int ed_fail(const char *command, const char *format, ...)
 {
     va_list arguments;
@@ -206,6 +231,23 @@ json_t *ed_stats_json(const eddy_stats *stats)
     failures += json_object_set_new(object, #name, json_integer(ed_json_int(stats->name)));
     EDDY_STATS_MAP(X)
 #undef X
+    if (failures == 0)
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
+json_t *ed_refusals_json(const uint64_t counts[EDDY_CHECK_COUNT])
+{
+    json_t *object = json_object();
+    int failures = 0;
+
+    for (size_t i = 0; i < ED_COUNT(check_names); i++) {
+        uint64_t count = counts[check_names[i].check];
+        if (count > 0)
+            failures +=
+                json_object_set_new(object, check_names[i].name, json_integer(ed_json_int(count)));
+    }
     if (failures == 0)
         return object;
     json_decref(object);

@@ -45,6 +45,12 @@ void ed_report_sum(const ed_report *report, bool all_arrive, ed_flow *sum);
  */
 void ed_report_print_flows(const ed_report *report, const eddy_stats *all);
 
+/** Prints which checks have refused something, and how often; nothing where none has. */
+void ed_refusals_print(const uint64_t counts[EDDY_CHECK_COUNT]);
+
+/** @return a new object of the same, by the names of EDDY_CHECK_MAP, or NULL out of memory. */
+json_t *ed_refusals_json(const uint64_t counts[EDDY_CHECK_COUNT]);
+
 /** Prints a line of datagrams and bytes; `name` NULL: the heading. */
 void ed_report_print_datagrams(const char *name, const eddy_stats *stats);
 

@@ -25,8 +25,13 @@ ed_route ed_admission_route(void *context, const eddy_datagram *datagram)
     case ED_FORM_PACKET:
         if (ed_packet_peek_id(datagram->data, datagram->size, &from_client, &id) != EDDY_OK)
             return (ed_route){.kind = ED_ROUTE_NOWHERE};
-        return from_client ? (ed_route){.kind = ED_ROUTE_ID_OR_NEW, .id = id}
-                           : (ed_route){.kind = ED_ROUTE_KNOWN, .side = ED_SIDE_OUTGOING};
+        if (from_client)
+            return (ed_route){.kind = ED_ROUTE_ID_OR_NEW, .id = id};
+        // A server's is nothing to answer: or two servers would tell each other that they have none
+        // of the other's connections.
+        return (ed_route){.kind = ED_CHECK_IS_OFF(EDDY_CHECK_STRAY) ? ED_ROUTE_KNOWN_OR_NEW
+                                                                    : ED_ROUTE_KNOWN,
+                          .side = ED_SIDE_OUTGOING};
     case ED_FORM_RETRY:
     case ED_FORM_ACCEPT:
     case ED_FORM_REJECT:
@@ -241,7 +246,9 @@ static ed_admission judge_token(const struct visit *v, ed_gate_verdict verdict)
     ed_used_verdict used = ed_used_look(&v->reliable->used, &token, now_s);
     if (!SEC_CHECK(EDDY_CHECK_TOKEN_USED, used != ED_USED_TAKEN))
         return refuse(v, EDDY_REFUSED_USED);
-    return used == ED_USED_FULL ? refuse(v, EDDY_REFUSED_LIMIT) : judge_newcomer(v, verdict);
+    if (!SEC_CHECK(EDDY_CHECK_TOKEN_ROOM, used != ED_USED_FULL))
+        return refuse(v, EDDY_REFUSED_LIMIT);
+    return judge_newcomer(v, verdict);
 }
 
 /** Opens the capsule: far cheaper than what follows, and only its issuer can make one. */
@@ -273,6 +280,8 @@ static ed_admission judge_sealed(const struct visit *v)
     if (!SEC_CHECK(EDDY_CHECK_WORK, ed_bucket_take(&reliable->handshakes, v->now_ns)))
         return drop(&stats->dropped_limit);
     eddy_status status = open_initiate(v);
+    if (status == EDDY_EAUTH)
+        ed_gate_blame(&reliable->gate, &v->datagram->remote, v->now_ns);
     if (status != EDDY_OK)
         return drop(status == EDDY_EAUTH ? &stats->dropped_forged : &stats->dropped_malformed);
     return has_token ? judge_token(v, verdict) : judge_newcomer(v, verdict);
@@ -320,9 +329,8 @@ static ed_admission reset(const struct visit *v)
     reliable->shared.stats->dropped_unknown++;
     if (!reliable->accepts || size < ED_RESET_SIZE_MIN ||
         ed_packet_peek_id(v->datagram->data, v->datagram->size, &from_client, &id) != EDDY_OK ||
-        !SEC_CHECK(EDDY_CHECK_STRAY, from_client) ||
         !SEC_CHECK(EDDY_CHECK_PORT, !ed_port_is_blocked(v->datagram->remote.port)) ||
-        !ed_bucket_take(&v->reliable->resets, v->now_ns))
+        !SEC_CHECK(EDDY_CHECK_RESETS, ed_bucket_take(&v->reliable->resets, v->now_ns)))
         return ED_ADMIT_NO;
     entropy->fill(entropy->context, reply, size - ED_RESET_TOKEN_SIZE);
     ed_packet_disguise(reply);

@@ -333,6 +333,8 @@ void eddy_shutdown(eddy_manager *m, uint32_t flush_ms)
 
     if (flush_ms == EDDY_FOREVER)
         command.head.flush_ns = UINT64_MAX;
+    if (ed_api_is_forked(m))
+        return;
     atomic_store(&m->shutting_down, true);
     ed_local_shutdown(m->pairs);
     // Without memory for the command there is none for going on either: closing the channel says

@@ -94,6 +94,8 @@ static eddy_status dial_block(eddy_manager *m, const eddy_connect_options *optio
     *block = NULL;
     if (status != EDDY_OK)
         return status;
+    if (ed_api_is_forked(m))
+        return EDDY_EFORKED;
     *block = ed_pool_take(m->control_pool, sizeof(ed_dial));
     if (*block == NULL)
         return EDDY_ENOMEM;
@@ -252,6 +254,8 @@ eddy_status eddy_connect_pair(eddy_manager *m, eddy_connection *a, eddy_connecti
 {
     *a = 0;
     *b = 0;
+    if (ed_api_is_forked(m))
+        return EDDY_EFORKED;
     return ed_local_connect(m->pairs, a, b);
 }
 
@@ -293,6 +297,8 @@ eddy_status eddy_disconnect(eddy_manager *m, eddy_connection connection, uint32_
         .code = code,
         .flush_ns = flush_ms == EDDY_FOREVER ? UINT64_MAX : flush_ms * ED_NS_PER_MS};
 
+    if (ed_api_is_forked(m))
+        return EDDY_EFORKED;
     if (ed_local_owns(m->pairs, connection))
         return ed_local_disconnect(m->pairs, connection, code, reason);
     if (!ed_slots_live(m->slots, connection))
@@ -307,6 +313,8 @@ static eddy_status answer(eddy_manager *m, ed_reliable_command *command, const c
 {
     eddy_connection connection = command->head.connection;
 
+    if (ed_api_is_forked(m))
+        return EDDY_EFORKED;
     if (!ed_slots_live(m->slots, connection))
         return EDDY_ECONNECTION;
     if (!ed_slots_answer(m->slots, connection))
@@ -348,6 +356,8 @@ eddy_status eddy_set_rate(eddy_manager *m, eddy_connection connection, uint64_t 
 
     if (rate_max != 0 && rate_max < EDDY_RATE_MIN)
         return EDDY_EINVAL;
+    if (ed_api_is_forked(m))
+        return EDDY_EFORKED;
     if (ed_local_owns(m->pairs, connection))
         return EDDY_ESUPPORT;
     if (!ed_slots_live(m->slots, connection))
@@ -357,6 +367,8 @@ eddy_status eddy_set_rate(eddy_manager *m, eddy_connection connection, uint64_t 
 
 eddy_status eddy_set_connection_data(eddy_manager *m, eddy_connection connection, void *user_data)
 {
+    if (ed_api_is_forked(m))
+        return EDDY_EFORKED;
     return ed_slots_set_data(m->slots, connection, user_data) ? EDDY_OK : EDDY_ECONNECTION;
 }
 

@@ -54,6 +54,8 @@ static eddy_status next_event(eddy_manager *m, eddy_event *event, uint64_t deadl
     size_t count = 0;
 
     *event = (eddy_event){0};
+    if (ed_api_is_forked(m))
+        return EDDY_EFORKED; // what waits is the parent's to take
     eddy_status status = ed_channel_pull(m->events, &item, 1, &count, deadline_ns);
     if (status == EDDY_OK)
         open_item(m, &item, event);
@@ -86,6 +88,8 @@ size_t eddy_next_batch(eddy_manager *m, eddy_event *events, size_t count)
     size_t taken = 0;
     size_t got = 0;
 
+    if (ed_api_is_forked(m))
+        return 0;
     for (; taken < count; taken += got) {
         size_t most = ed_min_size(count - taken, EVENT_BATCH);
         if (ed_channel_pull(m->events, items, most, &got, 0) != EDDY_OK)

@@ -69,6 +69,8 @@ size_t eddy_connections(eddy_manager *m, eddy_connection *handles, size_t capaci
 {
     size_t count = 0;
 
+    if (ed_api_is_forked(m))
+        return 0;
     ed_mutex_lock(&m->core_mutex);
     for (uint32_t slot = 0; slot < ed_slots_count(m->slots); slot++) {
         eddy_connection handle = known_in_slot(m, slot);
@@ -114,6 +116,8 @@ static eddy_state state_of(const ed_conn *conn)
 
 eddy_state eddy_connection_state(eddy_manager *m, eddy_connection connection)
 {
+    if (ed_api_is_forked(m))
+        return EDDY_STATE_NONE;
     const ed_conn *conn = begin_look(m, connection);
     eddy_state state = EDDY_STATE_NONE;
 
@@ -137,6 +141,8 @@ static eddy_status status_without(const eddy_manager *m, eddy_connection connect
 
 eddy_status eddy_peer_address(eddy_manager *m, eddy_connection connection, eddy_address *address)
 {
+    if (ed_api_is_forked(m))
+        return EDDY_EFORKED;
     const ed_conn *conn = begin_look(m, connection);
     eddy_status status = EDDY_OK;
 
@@ -153,6 +159,8 @@ eddy_status eddy_peer_address(eddy_manager *m, eddy_connection connection, eddy_
 eddy_status eddy_get_connection_stats(eddy_manager *m, eddy_connection connection,
                                       eddy_connection_stats *stats)
 {
+    if (ed_api_is_forked(m))
+        return EDDY_EFORKED;
     const ed_conn *conn = begin_look(m, connection);
     eddy_status status = conn == NULL ? status_without(m, connection) : EDDY_OK;
 
@@ -168,6 +176,8 @@ eddy_status eddy_get_stream_stats(eddy_manager *m, eddy_connection connection,
 {
     if ((unsigned)guarantee > EDDY_RELIABLE_SEQUENCED)
         return EDDY_EINVAL;
+    if (ed_api_is_forked(m))
+        return EDDY_EFORKED;
     const ed_conn *conn = begin_look(m, connection);
     eddy_status status = conn == NULL ? status_without(m, connection) : EDDY_OK;
 

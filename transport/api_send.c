@@ -16,7 +16,7 @@ static eddy_status check(const eddy_manager *m, eddy_guarantee guarantee, const 
         return EDDY_EINVAL;
     if (size > m->config.max_message_size || (!reliable && size > EDDY_UNRELIABLE_SIZE_MAX))
         return EDDY_ETOOBIG;
-    return EDDY_OK;
+    return ed_api_is_forked(m) ? EDDY_EFORKED : EDDY_OK;
 }
 
 static ed_account *account_of(eddy_manager *m, eddy_connection connection)
@@ -185,6 +185,8 @@ eddy_status eddy_set_stream(eddy_manager *m, eddy_connection connection, uint8_t
 {
     if (options == NULL || options->priority >= EDDY_PRIORITY_COUNT)
         return EDDY_EINVAL;
+    if (ed_api_is_forked(m))
+        return EDDY_EFORKED;
     if (ed_local_owns(m->pairs, connection))
         return EDDY_ESUPPORT;
     if (!ed_slots_live(m->slots, connection))

@@ -55,7 +55,10 @@ struct eddy_manager {
 /** Tells the core what became of a name: NULL: it has no address. `context` is the manager. */
 void ed_api_resolved(void *context, eddy_connection connection, const eddy_address *address);
 
-/** Whether this is a child of the process that opened the manager: its keys are gone. */
+/**
+ * Whether this is a child of the process that opened the manager: its keys are gone, its threads
+ * are in the parent, and its locks perhaps theirs. Asked before anything is locked.
+ */
 static inline bool ed_api_is_forked(const eddy_manager *m)
 {
     return m->identity->presence == 0;

@@ -128,6 +128,7 @@ static void take_keys(ed_conn *conn, ed_noise *noise, uint8_t suite, uint64_t no
     ed_noise_split(noise, secrets[0], secrets[1]);
     ed_keys_init(&conn->secrets->keys, (ed_aead)suite, secrets[conn->is_client ? 0 : 1],
                  secrets[conn->is_client ? 1 : 0], now_ns);
+    ed_keylog_start(&conn->secrets->keys, conn->is_client, conn->nonce, secrets[0], secrets[1]);
     conn->secrets->has_keys = true;
     ed_wipe(secrets, sizeof(secrets));
     ed_wipe(conn->secrets->ephemeral, ED_KEY_SIZE);

@@ -14,6 +14,7 @@ enum {
 typedef enum verdict {
     TAKEN,
     UNKEPT,     /* there is no room for it: the packet must not be acknowledged */
+    NO_ROOM,    /* nor will there be: the connection cannot go on */
     VIOLATION,  /* the peer may not say this */
     LAST_FRAME, /* the connection is ending: what follows does not matter */
 } verdict;
@@ -164,6 +165,8 @@ static verdict judge(ed_conn *conn, eddy_status status, bool reliable)
         stats->dropped_memory++;
         return reliable ? UNKEPT : TAKEN;
     }
+    if (status == EDDY_ELIMIT)
+        return NO_ROOM;
     stats->messages_duplicate += status == EDDY_EEXIST ? 1 : 0;
     conn->counts.messages_duplicate += status == EDDY_EEXIST ? 1 : 0;
     return status == EDDY_OK || status == EDDY_EEXIST ? TAKEN : VIOLATION;
@@ -233,9 +236,9 @@ static verdict handle_frames(ed_conn *conn, ed_span plain, bool *eliciting, uint
     *eliciting = false;
     while (ed_reader_left(&r) > 0) {
         if (ed_frame_read(&r, &frame) != EDDY_OK)
-            return SEC_CHECK(EDDY_CHECK_FRAME_FORM, false) ? TAKEN : VIOLATION;
+            return VIOLATION;
         messages += frame.type == ED_FRAME_MESSAGE ? 1 : 0;
-        if (!SEC_CHECK(EDDY_CHECK_FRAME_COUNT, messages <= ED_FRAME_MESSAGES_MAX))
+        if (!SEC_CHECK(EDDY_CHECK_MESSAGE_COUNT, messages <= ED_FRAME_MESSAGES_MAX))
             return VIOLATION;
         *eliciting |= ed_frame_rule_of(frame.type)->ack_eliciting;
         verdict got = handle_frame(conn, &frame, now_ns);
@@ -348,6 +351,8 @@ static void receive_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_
     verdict got = handle_frames(conn, plain, &eliciting, now_ns);
     if (got == VIOLATION)
         ed_conn_fail(conn, ED_CLOSE_PROTOCOL, now_ns);
+    if (got == NO_ROOM)
+        ed_conn_fail(conn, ED_CLOSE_MEMORY, now_ns);
     if (got == UNKEPT)
         show_life(conn, now_ns);
     if (got == TAKEN && ed_conn_is_open(conn))

@@ -1,7 +1,6 @@
 #include "transport/credit.h"
 
 #include "core/budget.h"
-#include "transport/check.h"
 
 enum {
     WINDOW_SHARE = 4, /* a connection's window is at most a quarter of what is for windows */
@@ -24,6 +23,8 @@ void ed_credit_pool_init(ed_credit_pool *pool, size_t budget, size_t max_message
                              .unreliable_max = shared.unreliable,
                              .window_max = shared.windows / WINDOW_SHARE,
                              .connections_max = connections_max};
+    // So much is always left that nobody waits for what there will never be.
+    pool->lanes_max = pool->demands_max - pool->demand_max;
     share = ed_min_u64(ed_max_u64(share, ED_CREDIT_INITIAL_MIN), ED_CREDIT_INITIAL);
     pool->window_initial = (uint32_t)share;
     pool->window_max = ed_max_u64(pool->window_max, share);
@@ -62,7 +63,7 @@ bool ed_credit_valid(const ed_credit_in *credit)
 
 bool ed_credit_claim(ed_credit_in *credit, uint64_t charge)
 {
-    if (!SEC_CHECK(EDDY_CHECK_CREDIT, charge <= credit->limit - credit->claimed))
+    if (charge > credit->limit - credit->claimed)
         return false;
     credit->claimed += charge;
     return true;
@@ -160,7 +161,7 @@ static bool reserve(ed_credit_in *credit, uint64_t limit)
 
     if (needed <= credit->reserved)
         return true;
-    uint64_t taken = pool->demands + pool->orphans + needed - credit->reserved;
+    uint64_t taken = pool->demands + pool->orphans + pool->lanes + needed - credit->reserved;
     if (!is_its_turn(credit) || taken > pool->demands_max)
         return false;
     pool->demands += needed - credit->reserved;
@@ -204,6 +205,15 @@ void ed_credit_update(ed_credit_in *credit, uint64_t smoothed_rtt_ns, uint64_t n
     credit->limit = limit;
     credit->pending = true;
     ED_ASSERT(ed_credit_valid(credit));
+}
+
+bool ed_credit_take_lanes(ed_credit_pool *pool, uint64_t size)
+{
+    if (pool->lanes + size > pool->lanes_max ||
+        pool->demands + pool->orphans + pool->lanes + size > pool->demands_max)
+        return false;
+    pool->lanes += size;
+    return true;
 }
 
 bool ed_credit_is_short(const ed_credit_in *credit)

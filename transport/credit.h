@@ -47,6 +47,8 @@ typedef struct ed_credit_pool {
     uint64_t demand_max;  /* of one connection: more than there may be is never waited for */
     uint64_t windows;
     uint64_t demands;
+    uint64_t lanes; /* bytes of lanes beyond what each connection has room for: of demands_max */
+    uint64_t lanes_max;
     uint64_t orphans;        /* held by the program, of connections that are over: of demands_max */
     uint64_t unreliable_max; /* and this much is for unreliable messages */
     uint64_t unreliable;
@@ -87,6 +89,9 @@ bool ed_credit_claim(ed_credit_in *credit, uint64_t charge);
 
 /** Raises the limit if that is due and there is room, and asks for a CREDIT frame. */
 void ed_credit_update(ed_credit_in *credit, uint64_t smoothed_rtt_ns, uint64_t now_ns);
+
+/** Takes room for so many bytes of lanes. @return false if there is none. */
+bool ed_credit_take_lanes(ed_credit_pool *pool, uint64_t size);
 
 /** Whether what the program gives back now may make the limit rise. */
 bool ed_credit_is_short(const ed_credit_in *credit);

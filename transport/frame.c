@@ -1,5 +1,6 @@
 #include "transport/frame.h"
 
+#include "transport/check.h"
 #include "transport/conn_state.h"
 
 enum {
@@ -66,7 +67,10 @@ static void read_ack(ed_reader *r, uint8_t first, ed_frame *frame)
     uint64_t more = ed_read_varint(r);
     uint64_t length = ed_read_varint(r);
 
-    if (more >= ED_ACK_RANGES_MAX || length > largest || largest > ED_PACKET_NUMBER_LAST) {
+    // So many are all that there is room for: this is no check that may be switched off.
+    if (!SEC_CHECK(EDDY_CHECK_ACK_RANGES, more < ED_ACK_RANGES_MAX && length <= largest &&
+                                              largest <= ED_PACKET_NUMBER_LAST) ||
+        more >= ED_ACK_RANGES_MAX) {
         ed_reader_fail(r);
         return;
     }
@@ -76,7 +80,7 @@ static void read_ack(ed_reader *r, uint8_t first, ed_frame *frame)
         uint64_t gap = ed_read_varint(r) + GAP_MIN;
         length = ed_read_varint(r);
         uint64_t above = ack->range[i - 1].first;
-        if (gap > above || length > above - gap) {
+        if (!SEC_CHECK(EDDY_CHECK_ACK_RANGES, gap <= above && length <= above - gap)) {
             ed_reader_fail(r);
             return;
         }
@@ -97,8 +101,9 @@ static void read_skip(ed_reader *r, uint8_t first, ed_frame *frame)
     frame->skip.stream = ed_read_u8(r);
     frame->skip.sequence = ed_read_u32(r);
     frame->skip.charge = ed_read_varint(r);
-    if (frame->skip.guarantee < ED_WIRE_RELIABLE_UNORDERED ||
-        frame->skip.guarantee >= ED_WIRE_GUARANTEE_COUNT || frame->skip.charge == 0)
+    if (!SEC_CHECK(EDDY_CHECK_SKIP_FORM, frame->skip.guarantee >= ED_WIRE_RELIABLE_UNORDERED &&
+                                             frame->skip.guarantee < ED_WIRE_GUARANTEE_COUNT &&
+                                             frame->skip.charge != 0))
         ed_reader_fail(r);
 }
 
@@ -110,8 +115,9 @@ static void read_close(ed_reader *r, uint8_t first, ed_frame *frame)
     uint64_t code = ed_read_varint(r);
     uint8_t reason_size = ed_read_u8(r);
 
-    if (close->cause >= ED_CLOSE_CAUSE_COUNT || code > UINT32_MAX ||
-        reason_size >= EDDY_REASON_SIZE) {
+    if (!SEC_CHECK(EDDY_CHECK_CLOSE_FORM, close->cause < ED_CLOSE_CAUSE_COUNT &&
+                                              code <= UINT32_MAX &&
+                                              reason_size < EDDY_REASON_SIZE)) {
         ed_reader_fail(r);
         return;
     }
@@ -195,8 +201,10 @@ static void read_message(ed_reader *r, uint8_t first, ed_frame *frame)
 
     bool explicit_zero = (first & BIT_STREAM) != 0 && message->stream == 0;
     bool wide_for_nothing = wide && message->sequence_bits == 0;
-    if (message->guarantee >= ED_WIRE_GUARANTEE_COUNT || explicit_zero || wide_for_nothing ||
-        size != message->data.size || (message->fragment && !fragment_fits(message)))
+    if (!SEC_CHECK(EDDY_CHECK_MESSAGE_FORM, message->guarantee < ED_WIRE_GUARANTEE_COUNT &&
+                                                !explicit_zero && !wide_for_nothing &&
+                                                size == message->data.size) ||
+        !SEC_CHECK(EDDY_CHECK_PART_PLACE, !message->fragment || fragment_fits(message)))
         ed_reader_fail(r);
 }
 
@@ -221,12 +229,12 @@ eddy_status ed_frame_read(ed_reader *r, ed_frame *frame)
     if (ed_reader_left(r) == 0)
         return EDDY_ETRUNCATED;
     uint8_t first = ed_read_u8(r);
-    if (first < MESSAGE_BIT && first >= ED_FRAME_MESSAGE)
+    if (!SEC_CHECK(EDDY_CHECK_FRAME_TYPE, first >= MESSAGE_BIT || first < ED_FRAME_MESSAGE))
         return EDDY_EPROTO;
 
     frame->type = first >= MESSAGE_BIT ? ED_FRAME_MESSAGE : (ed_frame_type)first;
     readers[frame->type](r, first, frame);
-    return ed_reader_ok(r) ? EDDY_OK : EDDY_EPROTO;
+    return SEC_CHECK(EDDY_CHECK_FRAME_END, ed_reader_ok(r)) ? EDDY_OK : EDDY_EPROTO;
 }
 
 /* --------------------------------------------------------------------------------- writing -- */

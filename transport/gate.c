@@ -169,6 +169,18 @@ ed_gate_verdict ed_gate_admits(ed_gate *gate, const eddy_address *address, uint6
     return ED_GATE_OK;
 }
 
+void ed_gate_blame(ed_gate *gate, const eddy_address *address, uint64_t now_ns)
+{
+    uint8_t net[NET_SIZE];
+
+    if (is_trusted(gate, address))
+        return;
+    net_of(net, address);
+    entry *e = find(gate, net);
+    if (e != NULL)
+        e->full_ns = ed_add_sat_u64(ed_max_u64(e->full_ns, now_ns), gate->rate.burst_ns);
+}
+
 void ed_gate_add(ed_gate *gate, const eddy_address *address)
 {
     ED_ASSERT(gate->entries != NULL);

@@ -58,6 +58,12 @@ void ed_gate_free(ed_gate *gate);
 ed_gate_verdict ed_gate_admits(ed_gate *gate, const eddy_address *address, uint64_t now_ns);
 
 /**
+ * A handshake that was admitted was a forgery, and cost us its reckoning: it costs its address as
+ * many tokens as there are in a full bucket, also such as it has not yet.
+ */
+void ed_gate_blame(ed_gate *gate, const eddy_address *address, uint64_t now_ns);
+
+/**
  * A connection begins or ends: each is counted once, and given back under the address that it was
  * counted under. Addresses with connections are never forgotten.
  */

@@ -9,6 +9,8 @@
 
 enum {
     CLEAR_SIZE = 64, /* of INITIATE, before a capsule and Noise's message */
+    MAC_SIZE = 8,    /* at the end of it: enough that nobody finds a server by guessing */
+    MAC_AT = CLEAR_SIZE - MAC_SIZE,
     PARAMS_SIZE = 70,
     ACCEPT_CLEAR_SIZE = 20,
     ACCEPT_PAYLOAD_SIZE = 136,
@@ -97,10 +99,9 @@ eddy_status ed_initiate_parse(ed_initiate *initiate, const void *data, size_t si
     parsed.protocol_id = ed_read_u64(&r);
     copy(parsed.nonce, ed_read_bytes(&r, ED_NONCE_SIZE));
     copy(parsed.cookie, ed_read_bytes(&r, ED_COOKIE_SIZE));
-    uint64_t work = ed_read_u64(&r);
+    (void)ed_read_bytes(&r, MAC_SIZE); // ed_initiate_is_authentic looks at it
     ED_ASSERT(ed_reader_ok(&r) && size - ed_reader_left(&r) == CLEAR_SIZE);
-    if (!SEC_CHECK(EDDY_CHECK_INITIATE_FORM,
-                   type == ED_FORM_INITIATE && reserved == 0 && work == 0) ||
+    if (!SEC_CHECK(EDDY_CHECK_INITIATE_FORM, type == ED_FORM_INITIATE && reserved == 0) ||
         parsed.mode >= ED_MODE_COUNT)
         return EDDY_EPROTO;
     if (modes[parsed.mode].capsule_size > 0)
@@ -109,6 +110,21 @@ eddy_status ed_initiate_parse(ed_initiate *initiate, const void *data, size_t si
     ED_ASSERT(ed_reader_ok(&r));
     *initiate = parsed;
     return EDDY_OK;
+}
+
+static uint64_t mac_of(const uint8_t *data, const ed_greeting_key *key)
+{
+    return ed_hash64(key->mac_key, data, MAC_AT);
+}
+
+bool ed_initiate_is_authentic(const void *data, const ed_greeting_key *key)
+{
+    const uint8_t *bytes = data;
+    uint8_t mac[MAC_SIZE];
+    ed_writer w = ed_writer_of(mac, sizeof(mac));
+
+    ed_write_u64(&w, mac_of(bytes, key));
+    return ed_equal_secret(mac, bytes + MAC_AT, MAC_SIZE);
 }
 
 /** Whether the version in use is among those that the client, unaltered, says it speaks. */
@@ -192,6 +208,8 @@ bool ed_initiate_write(uint8_t *data, const ed_initiate *initiate, ed_noise *noi
 {
     ed_writer w = ed_writer_of(data, ED_INITIATE_SIZE);
     size_t at = payload_at(initiate->mode);
+    ed_greeting_key greeting =
+        ed_greeting_key_of(initiate->mode == ED_MODE_OPEN ? NULL : keys->peer);
 
     ED_ASSERT((initiate->capsule != NULL) == (modes[initiate->mode].capsule_size > 0));
     ed_write_u8(&w, ED_FORM_INITIATE);
@@ -202,7 +220,7 @@ bool ed_initiate_write(uint8_t *data, const ed_initiate *initiate, ed_noise *noi
     ed_write_u64(&w, initiate->protocol_id);
     ed_write_bytes(&w, initiate->nonce, ED_NONCE_SIZE);
     ed_write_bytes(&w, initiate->cookie, ED_COOKIE_SIZE);
-    ed_write_u64(&w, 0);
+    ed_write_u64(&w, mac_of(data, &greeting));
     ED_ASSERT(ed_writer_size(&w) == CLEAR_SIZE);
     if (initiate->capsule != NULL)
         ed_write_bytes(&w, initiate->capsule, ED_CAPSULE_SIZE);

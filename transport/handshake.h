@@ -100,6 +100,9 @@ typedef struct ed_initiate {
 /** Reads what stands in the clear; the cookie is the caller's to check before ed_initiate_open. */
 EDDY_MUST_CHECK eddy_status ed_initiate_parse(ed_initiate *initiate, const void *data, size_t size);
 
+/** Whether its sender knows the key, of an INITIATE that was parsed. */
+EDDY_MUST_CHECK bool ed_initiate_is_authentic(const void *data, const ed_greeting_key *key);
+
 /**
  * Opens the sealed part of one that was parsed, in place.
  * @param keys `shared` is what both ends share: it is bound to cookie, nonce and capsule here.

@@ -1,6 +1,7 @@
 /**
  * The lanes of a connection: one for each guarantee on each stream, with a sequence of its own.
- * Made on first use; a table that holds only stream 0 costs one pointer a guarantee.
+ * Made on first use; a table that holds only stream 0 costs one pointer a guarantee, and any
+ * other one a place in a list.
  */
 #ifndef ED_LANE_H
 #define ED_LANE_H
@@ -12,11 +13,19 @@ typedef struct ed_lane_name {
     uint8_t stream;
 } ed_lane_name;
 
+typedef struct ed_lane_entry {
+    void *lane;
+    uint16_t name; /* guarantee and stream */
+} ed_lane_entry;
+
 typedef struct ed_lanes {
     const eddy_allocator *allocator;
     size_t lane_size;
     void *stream_0[ED_WIRE_GUARANTEE_COUNT];
-    void **others[ED_WIRE_GUARANTEE_COUNT]; /* ED_STREAM_COUNT pointers, or NULL */
+    ed_lane_entry *others; /* other_count of them, in the order of their names */
+    uint32_t other_count;
+    uint32_t other_capacity;
+    uint16_t end[ED_WIRE_GUARANTEE_COUNT]; /* one above the highest stream that has a lane */
 } ed_lanes;
 
 void ed_lanes_init(ed_lanes *lanes, const eddy_allocator *allocator, size_t lane_size);
@@ -26,6 +35,9 @@ void ed_lanes_free(ed_lanes *lanes, void (*clear)(void *context, void *lane), vo
 
 /** The lane, or NULL if it was never used. */
 void *ed_lanes_find(const ed_lanes *lanes, uint8_t guarantee, uint8_t stream);
+
+/** The bytes of memory that ed_lanes_get would take. */
+size_t ed_lanes_cost(const ed_lanes *lanes, uint8_t guarantee, uint8_t stream);
 
 /** The lane, made (zeroed, `*made` true) if there was none; NULL out of memory. */
 void *ed_lanes_get(ed_lanes *lanes, uint8_t guarantee, uint8_t stream, bool *made);

@@ -1,4 +1,5 @@
 /** What comes to the manager: commands of the program, datagrams, and with them newcomers. */
+#include "transport/check.h"
 #include "transport/manager_state.h"
 
 static void begin_shutdown(ed_manager *m, uint64_t flush_ns, uint64_t now_ns)
@@ -237,7 +238,8 @@ static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
 {
     ed_manager_slot *slot = ed_manager_find_address(m, &datagram->remote, ED_SIDE_INCOMING);
     bool is_full = ed_slots_left_incoming(m->parts.slots) == 0 && ed_list_first(&m->ended) == NULL;
-    ed_load load = {.may_create = !is_full && m->half_open_count < m->parts.half_open_max,
+    bool has_room = m->half_open_count < m->parts.half_open_max;
+    ed_load load = {.may_create = !is_full && has_room,
                     .is_full = is_full,
                     .shutting_down = m->shutting_down,
                     .existing = slot == NULL ? NULL : slot->connection};
@@ -262,7 +264,9 @@ static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
         ed_manager_add_work(m, slot);
         return;
     case ED_ADMIT_CREATE:
-        admit_created(m, datagram, load.may_create && !load.shutting_down, now_ns);
+        admit_created(m, datagram,
+                      !is_full && SEC_CHECK(EDDY_CHECK_HALF_OPEN, has_room) && !load.shutting_down,
+                      now_ns);
         return;
     }
 }

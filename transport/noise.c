@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base.h"
+#include "transport/check.h"
 #include "transport/nonce.h"
 
 /** What a message consists of, in this order, before its payload (section 7.1). */
@@ -154,10 +155,11 @@ static bool mix_dh(ed_noise *noise, token t)
     // Each name says whose keys: the initiator's first, the responder's second.
     bool own_static = t == SS || t == (noise->is_initiator ? SE : ES);
     bool peer_static = t == SS || t == (noise->is_initiator ? ES : SE);
-    uint8_t secret[ED_KEY_SIZE];
+    uint8_t secret[ED_KEY_SIZE] = {0};
 
-    bool ok = ed_x25519(secret, own_static ? noise->own.secret : noise->ephemeral.secret,
-                        peer_static ? noise->peer : noise->peer_ephemeral);
+    bool ok = SEC_CHECK(EDDY_CHECK_POINT,
+                        ed_x25519(secret, own_static ? noise->own.secret : noise->ephemeral.secret,
+                                  peer_static ? noise->peer : noise->peer_ephemeral));
     if (ok)
         mix_key(noise, secret);
     ed_wipe(secret, sizeof(secret));

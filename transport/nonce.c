@@ -18,6 +18,7 @@ struct use {
 
 static struct use uses[KEYS_MAX];
 static ed_mutex mutex = ED_MUTEX_STATIC;
+static uint64_t world; /* keys of another are other keys */
 static const uint8_t hash_key[ED_MAC_KEY_SIZE] = "nonces of eddy";
 
 static bool is_reused(const struct use *old, const struct use *now)
@@ -32,9 +33,10 @@ void ed_nonce_used(const uint8_t key[ED_KEY_SIZE], uint64_t number, const void *
     struct use now = {.key = ed_hash64(hash_key, key, ED_KEY_SIZE),
                       .number = number,
                       .contents = ed_hash64(hash_key, data, size)};
-    struct use *place = &uses[now.key % KEYS_MAX];
 
     ed_mutex_lock(&mutex);
+    now.key += world * UINT64_C(0x9e3779b97f4a7c15);
+    struct use *place = &uses[now.key % KEYS_MAX];
     bool reused = is_reused(place, &now);
     *place = now;
     ed_mutex_unlock(&mutex);
@@ -44,8 +46,7 @@ void ed_nonce_used(const uint8_t key[ED_KEY_SIZE], uint64_t number, const void *
 void ed_nonce_forget(void)
 {
     ed_mutex_lock(&mutex);
-    for (size_t i = 0; i < KEYS_MAX; i++)
-        uses[i] = (struct use){0};
+    world++;
     ed_mutex_unlock(&mutex);
 }
 

@@ -201,11 +201,15 @@ static eddy_status receive_part(ed_inbox *inbox, ed_lane_in *lane, const ed_mess
 eddy_status ed_inbox_receive_unreliable(ed_inbox *inbox, const ed_message_frame *message,
                                         uint64_t packet, uint64_t now_ns)
 {
-    bool made = false;
-    ed_lane_in *lane = ed_lanes_get(&inbox->lanes, message->guarantee, message->stream, &made);
+    ed_lane_in *lane = NULL;
+    eddy_status status = ed_inbox_get_lane(inbox, message->guarantee, message->stream, &lane);
 
-    if (lane == NULL)
-        return EDDY_ENOMEM;
+    if (status == EDDY_ELIMIT) {
+        inbox->parts.stats->messages_shed_received++;
+        return EDDY_OK;
+    }
+    if (status != EDDY_OK)
+        return status;
     // As it is never sent twice, the packet says which of two is newer.
     if (message->guarantee == ED_WIRE_UNRELIABLE_SEQUENCED && packet < lane->newest) {
         inbox->parts.stats->messages_stale++;

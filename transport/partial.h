@@ -20,6 +20,13 @@ ed_block *ed_inbox_keep(const ed_inbox *inbox, const ed_message_frame *message);
 /** When a reliable message in parts has had its time, or ED_NEVER_NS. */
 uint64_t ed_inbox_overdue_ns(const ed_inbox *inbox);
 
+/**
+ * The lane, made if there was none. @return EDDY_OK, EDDY_ENOMEM, or EDDY_ELIMIT: there is no room
+ * for one more.
+ */
+EDDY_MUST_CHECK eddy_status ed_inbox_get_lane(ed_inbox *inbox, uint8_t guarantee, uint8_t stream,
+                                              ed_lane_in **lane);
+
 /** Queues a message for the program. */
 void ed_inbox_make_ready(ed_inbox *inbox, ed_block *block, uint8_t guarantee, uint8_t stream,
                          uint32_t skipped);

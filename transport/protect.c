@@ -78,6 +78,7 @@ void ed_keys_init(ed_keys *keys, ed_aead aead, const uint8_t send_secret[ED_KEY_
 static void update_send(ed_keys *keys, uint64_t number, uint64_t now_ns)
 {
     make_key(&keys->send.key, NULL, keys->send.secret);
+    ed_keylog_send(keys, keys->send.secret);
     next_secret(keys->send.secret, keys->send.secret);
     keys->send_phase = !keys->send_phase;
     keys->send_first = number;
@@ -90,6 +91,7 @@ static void update_receive(ed_keys *keys, uint64_t number, uint64_t pto_ns, uint
     keys->previous = keys->receive.key;
     keys->previous_until_ns = ed_add_sat_u64(now_ns, UPDATE_PTOS * pto_ns);
     keys->receive.key = keys->next;
+    ed_keylog_receive(keys, keys->receive.secret);
     next_secret(keys->receive.secret, keys->receive.secret);
     make_key(&keys->next, NULL, keys->receive.secret);
     keys->receive_phase = !keys->receive_phase;

@@ -7,6 +7,7 @@
 #define ED_PROTECT_H
 
 #include "core/crypto.h"
+#include "transport/keylog.h"
 #include "transport/limits.h"
 
 /** The suites of this machine that the configuration allows, as INITIATE's mask. */
@@ -50,6 +51,9 @@ typedef struct ed_keys {
     bool send_phase;
     bool receive_phase;
     bool is_confirmed; /* the peer has acknowledged a packet of this phase */
+#ifdef ED_KEYLOG
+    ed_keylog log;
+#endif
 } ed_keys;
 
 void ed_keys_init(ed_keys *keys, ed_aead aead, const uint8_t send_secret[ED_KEY_SIZE],

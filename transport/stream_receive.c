@@ -8,13 +8,13 @@
 
 enum {
     RING_CAPACITY_MIN = 8,
-    /* Of the charge of a message that came early, or was skipped, so much is not given back while
-       its place in the ring is kept. A ring is up to twice as long as what it holds, and while it
-       is widened the old one is there, too. */
-    MARK_CHARGE = 24,
+    /* So much of what is settled is not given back, for each place that a ring had to reach, until
+       nothing is held in it: it does not become shorter as its gap is filled. A ring is up to twice
+       as long as it had to be, and while it is widened the old one is there, too. */
+    PLACE_CHARGE = 24,
 };
 
-static_assert(MARK_CHARGE <= EDDY_MESSAGE_CHARGE, "every message pays for its mark");
+static_assert(PLACE_CHARGE <= EDDY_MESSAGE_CHARGE, "every message pays for its place");
 
 /* What stands in a ring, besides messages and assemblies. Only their addresses matter. */
 static ed_block received_mark;
@@ -29,6 +29,24 @@ bool ed_inbox_init(ed_inbox *inbox, const ed_inbox_parts *parts, uint64_t now_ns
     ed_lanes_init(&inbox->lanes, parts->allocator, sizeof(ed_lane_in));
     ed_list_init(&inbox->assemblies);
     return ed_credit_in_init(&inbox->credit, parts->room, now_ns);
+}
+
+eddy_status ed_inbox_get_lane(ed_inbox *inbox, uint8_t guarantee, uint8_t stream, ed_lane_in **lane)
+{
+    size_t cost = ed_lanes_cost(&inbox->lanes, guarantee, stream);
+    size_t size = inbox->lanes_size + cost;
+    size_t beyond = size > ED_BUDGET_LANES ? size - ED_BUDGET_LANES : 0;
+    bool made = false;
+
+    if (beyond > inbox->lanes_taken) {
+        if (!ed_credit_take_lanes(inbox->parts.room, beyond - inbox->lanes_taken))
+            return EDDY_ELIMIT;
+        inbox->lanes_taken = beyond; // also if there is no memory: the next one that comes needs it
+    }
+    *lane = ed_lanes_get(&inbox->lanes, guarantee, stream, &made);
+    // Of what a lane stands in, a part may be here although there was no memory for the rest.
+    inbox->lanes_size += cost - ed_lanes_cost(&inbox->lanes, guarantee, stream);
+    return *lane == NULL ? EDDY_ENOMEM : EDDY_OK;
 }
 
 static bool is_assembly(const ed_block *held)
@@ -80,6 +98,7 @@ void ed_inbox_free(ed_inbox *inbox)
     ed_partials_free(inbox);
     ed_lanes_free(&inbox->lanes, clear_lane, NULL);
     inbox->parts.room->orphans += inbox->unreturned;
+    inbox->parts.room->lanes -= inbox->lanes_taken;
     ed_credit_in_free(&inbox->credit);
 }
 
@@ -109,12 +128,12 @@ ed_block *ed_inbox_next(ed_inbox *inbox)
     return block;
 }
 
-/** Room for as much may be granted again, but for what marks take. */
+/** Room for as much may be granted again, but for what rings take. */
 static void consume(ed_inbox *inbox, uint64_t charge)
 {
-    uint64_t kept = ed_min_u64(charge, inbox->marks_owed);
+    uint64_t kept = ed_min_u64(charge, inbox->rings_owed);
 
-    inbox->marks_owed -= kept;
+    inbox->rings_owed -= kept;
     inbox->credit.consumed += charge - kept;
     ED_ASSERT(inbox->credit.consumed <= inbox->credit.claimed);
 }
@@ -176,6 +195,24 @@ static void unhold(ed_lane_in *lane, uint64_t sequence)
     lane->held_count--;
 }
 
+/** A place of the ring was needed: those up to there are kept back for, unless it is kept. */
+static void pay_ring(ed_inbox *inbox, ed_lane_in *lane, uint64_t place)
+{
+    if (lane->is_ring_kept || place < lane->ring_paid)
+        return;
+    inbox->rings_owed += (place + 1 - lane->ring_paid) * PLACE_CHARGE;
+    lane->ring_paid = (uint32_t)place + 1;
+}
+
+/** What was kept back for it is given back. */
+static void refund_ring(ed_inbox *inbox, ed_lane_in *lane)
+{
+    uint64_t charge = (uint64_t)lane->ring_paid * PLACE_CHARGE;
+
+    lane->ring_paid = 0;
+    consume(inbox, charge);
+}
+
 static void give_ring(ed_inbox *inbox, ed_lane_in *lane)
 {
     if (lane->is_ring_kept)
@@ -194,6 +231,7 @@ static void rest_ring(ed_inbox *inbox, ed_lane_in *lane)
 {
     if (lane->ring == NULL || lane->is_ring_kept)
         return;
+    refund_ring(inbox, lane);
     size_t size = ed_block_charge(lane->ring);
     if (inbox->kept_rings_size + size > ED_KEPT_RINGS_SIZE_MAX) {
         give_ring(inbox, lane);
@@ -203,8 +241,8 @@ static void rest_ring(ed_inbox *inbox, ed_lane_in *lane)
     inbox->kept_rings_size += size;
 }
 
-/** Makes the ring reach a sequence. @return false out of memory. */
-static bool reach(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
+/** Makes the ring long enough for a sequence. @return false out of memory. */
+static bool widen(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
 {
     uint32_t capacity = lane->ring_capacity == 0 ? RING_CAPACITY_MIN : lane->ring_capacity;
 
@@ -228,6 +266,15 @@ static bool reach(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
     return true;
 }
 
+/** Makes the ring reach a sequence. @return false out of memory. */
+static bool reach(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
+{
+    if (!widen(inbox, lane, sequence))
+        return false;
+    pay_ring(inbox, lane, sequence - lane->expected);
+    return true;
+}
+
 /** Only where there is an order a gap before a message means anything. */
 static void count_skipped(ed_lane_in *lane, const ed_lane_name *name)
 {
@@ -246,9 +293,7 @@ static void advance(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name)
         lane->expected++;
         if (held == SKIPPED)
             count_skipped(lane, name);
-        if (held == SKIPPED || held == RECEIVED)
-            consume(inbox, MARK_CHARGE);
-        else
+        if (held != SKIPPED && held != RECEIVED)
             deliver(inbox, lane, name, held);
     }
     rest_ring(inbox, lane);
@@ -260,7 +305,6 @@ static void settle(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name, 
 {
     if (sequence != lane->expected) {
         hold(lane, sequence, mark);
-        inbox->marks_owed += MARK_CHARGE;
         return;
     }
     if (mark == SKIPPED)
@@ -342,14 +386,14 @@ ed_block *ed_inbox_keep(const ed_inbox *inbox, const ed_message_frame *message)
 static eddy_status receive_piece(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name,
                                  const ed_message_frame *message, uint64_t sequence)
 {
-    if (!SEC_CHECK(EDDY_CHECK_MESSAGE_PARTS, held_at(lane, sequence) == NULL))
-        return EDDY_EPROTO; // it came in parts before
+    if (!SEC_CHECK(EDDY_CHECK_ONE_PIECE, held_at(lane, sequence) == NULL))
+        return EDDY_EPROTO;
     if (sequence != lane->expected && !reach(inbox, lane, sequence))
         return EDDY_ENOMEM;
     ed_block *block = ed_inbox_keep(inbox, message);
     if (block == NULL)
         return EDDY_ENOMEM;
-    if (!ed_credit_claim(&inbox->credit, message->data.size)) {
+    if (!SEC_CHECK(EDDY_CHECK_CREDIT, ed_credit_claim(&inbox->credit, message->data.size))) {
         ed_pool_give(block);
         return EDDY_EPROTO;
     }
@@ -417,8 +461,8 @@ static eddy_status receive_part(ed_inbox *inbox, ed_lane_in *lane, const ed_lane
 
     if (assembly == NULL)
         return EDDY_ENOMEM;
-    if (!SEC_CHECK(EDDY_CHECK_MESSAGE_PARTS, ed_assembly_fits(assembly, part)) ||
-        !claim_part(inbox, assembly, part))
+    if (!SEC_CHECK(EDDY_CHECK_PARTS_AGREE, ed_assembly_fits(assembly, part)) ||
+        !SEC_CHECK(EDDY_CHECK_CREDIT, claim_part(inbox, assembly, part)))
         return EDDY_EPROTO;
     eddy_status status = ed_assembly_add(assembly, part);
     if (status == EDDY_ENOMEM || !ed_assembly_is_complete(assembly))
@@ -485,16 +529,15 @@ bool ed_inbox_is_overdue(ed_inbox *inbox, uint64_t now_ns)
 static eddy_status receive_reliable(ed_inbox *inbox, const ed_message_frame *message)
 {
     ed_lane_name name = {.guarantee = message->guarantee, .stream = message->stream};
-    bool made = false;
     uint64_t sequence = 0;
-    ed_lane_in *lane = ed_lanes_get(&inbox->lanes, name.guarantee, name.stream, &made);
+    ed_lane_in *lane = NULL;
 
-    if (lane == NULL)
-        return EDDY_ENOMEM;
-    eddy_status status = expand(lane, message->sequence, message->sequence_bits, &sequence);
+    eddy_status status = ed_inbox_get_lane(inbox, name.guarantee, name.stream, &lane);
+    if (status == EDDY_OK)
+        status = expand(lane, message->sequence, message->sequence_bits, &sequence);
     if (status != EDDY_OK)
         return status;
-    if (!claim_sequence(inbox, lane, sequence))
+    if (!SEC_CHECK(EDDY_CHECK_CREDIT, claim_sequence(inbox, lane, sequence)))
         return EDDY_EPROTO;
     return message->fragment ? receive_part(inbox, lane, &name, message, sequence)
                              : receive_piece(inbox, lane, &name, message, sequence);
@@ -518,17 +561,16 @@ eddy_status ed_inbox_receive(ed_inbox *inbox, const ed_message_frame *message, u
 eddy_status ed_inbox_skip(ed_inbox *inbox, const ed_skip_frame *skip)
 {
     ed_lane_name name = {.guarantee = skip->guarantee, .stream = skip->stream};
-    bool made = false;
     uint64_t sequence = 0;
     uint64_t claimed = EDDY_MESSAGE_CHARGE;
-    ed_lane_in *lane = ed_lanes_get(&inbox->lanes, name.guarantee, name.stream, &made);
+    ed_lane_in *lane = NULL;
 
-    if (lane == NULL)
-        return EDDY_ENOMEM;
-    eddy_status status = expand(lane, skip->sequence, 32, &sequence);
+    eddy_status status = ed_inbox_get_lane(inbox, name.guarantee, name.stream, &lane);
+    if (status == EDDY_OK)
+        status = expand(lane, skip->sequence, 32, &sequence);
     if (status != EDDY_OK)
         return status;
-    if (!claim_sequence(inbox, lane, sequence))
+    if (!SEC_CHECK(EDDY_CHECK_CREDIT, claim_sequence(inbox, lane, sequence)))
         return EDDY_EPROTO;
     if (sequence != lane->expected && !reach(inbox, lane, sequence))
         return EDDY_ENOMEM;
@@ -536,7 +578,7 @@ eddy_status ed_inbox_skip(ed_inbox *inbox, const ed_skip_frame *skip)
     if (held != NULL)
         claimed = claimed_for(assembly_of(held));
     if (!SEC_CHECK(EDDY_CHECK_SKIP_CHARGE, skip->charge >= claimed) ||
-        !ed_credit_claim(&inbox->credit, skip->charge - claimed))
+        !SEC_CHECK(EDDY_CHECK_CREDIT, ed_credit_claim(&inbox->credit, skip->charge - claimed)))
         return EDDY_EPROTO;
     if (held != NULL)
         end_assembly(inbox, lane, sequence);

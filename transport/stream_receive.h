@@ -21,6 +21,7 @@ typedef struct ed_lane_in {
         *ring; /* of ed_block pointers, from `expected` on: what has come, and what has begun */
     bool is_ring_kept; /* it counts in kept_rings_size, whether anything is held in it or not */
     uint32_t ring_capacity; /* a power of two, at most ED_LANE_WINDOW; 0: none */
+    uint32_t ring_paid;     /* of its places, so many are kept back for; 0 while it is kept */
     uint32_t held_count;
     uint32_t skipped; /* ordered: given up since the last that was delivered */
     uint64_t delivered;
@@ -46,7 +47,9 @@ typedef struct ed_inbox {
     ed_credit_in credit;
     uint64_t unreturned; /* charge of the reliable messages that the program holds, or soon will */
     uint64_t unreliable; /* charge of the unreliable ones, incomplete ones included */
-    uint64_t marks_owed; /* charge of marks in rings that is still to be kept back */
+    uint64_t rings_owed; /* charge of places in rings that is still to be kept back */
+    size_t lanes_size;   /* bytes of lanes */
+    size_t lanes_taken;  /* of these, of the room for all, as its own was too small */
     size_t kept_rings_size; /* bytes of rings that outlive what was held in them */
     ed_list assemblies; /* of ed_assembly.node: reliable messages of which parts are here, by age */
     uint64_t parts_check_ns;     /* when to look again whether one of them is in others' way */
@@ -64,7 +67,8 @@ void ed_inbox_free(ed_inbox *inbox);
  * Takes a message in, or a part of one, that came in a packet.
  * @return EDDY_OK, also where an unreliable one was dropped and counted; EDDY_EEXIST if it has been
  * here before; EDDY_EPROTO if it may not be sent; EDDY_ENOMEM if it cannot be kept, and then the
- * packet must not be acknowledged.
+ * packet must not be acknowledged; EDDY_ELIMIT if it is on one more stream than there will be room
+ * for.
  */
 EDDY_MUST_CHECK eddy_status ed_inbox_receive(ed_inbox *inbox, const ed_message_frame *message,
                                              uint64_t packet, uint64_t now_ns);

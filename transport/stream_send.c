@@ -293,7 +293,7 @@ ed_out *ed_outbox_oldest(const ed_outbox *outbox)
     ed_out *oldest = NULL;
 
     for (unsigned g = ED_WIRE_RELIABLE_UNORDERED; g < ED_WIRE_GUARANTEE_COUNT; g++)
-        for (unsigned stream = 0; stream < ED_STREAM_COUNT; stream++) {
+        for (unsigned stream = 0; stream < outbox->lanes.end[g]; stream++) {
             const ed_lane_out *lane = ed_lanes_find(&outbox->lanes, (uint8_t)g, (uint8_t)stream);
             if (lane != NULL)
                 oldest = older_of(oldest, ed_out_of_place(ed_list_first(&lane->begun)));

@@ -3,7 +3,7 @@
  * that it connects in one round trip. A ticket stands in a cookie's place, for the same IP address
  * whatever its port, for a day, until the server restarts, and once: what was used is remembered in
  * two Bloom filters, of which an error costs the round trip and nothing else. PROTOCOL.md section
- * 3.6 has the bytes.
+ * 3.2 has the bytes.
  */
 #ifndef ED_TICKET_H
 #define ED_TICKET_H

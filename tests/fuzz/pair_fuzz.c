@@ -1,274 +1,134 @@
 /**
- * Two managers with a connection between them, both ours and both honest, in virtual time. The
- * input decides what their programs send, read and give back, and what becomes of each datagram:
- * it comes, late, twice, damaged or never; and time.
+ * Two connections that talk to each other, both ours and both honest, in virtual time. The input
+ * decides what their programs send, read, give back and close, and what becomes of each datagram:
+ * it comes, late, twice, damaged, from another address or never; and time.
  *
  * Neither end may ever say that the other broke the protocol; no message may come twice, damaged,
- * or out of order; and when the network has calmed down, all that was promised must have come.
+ * or out of order; when the network has calmed down, all that was promised must have come; and what
+ * an end says at last of messages and receipts must be so.
  */
-#include <string.h>
-
-#include "core/addr.h"
-#include "core/alloc.h"
 #include "core/base.h"
 #include "core/reader.h"
-#include "tests/support/keys.h"
+#include "tests/support/pair.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {
-    ENDS = 2, /* 0 is the client */
-    STREAMS = 2,
-    FLIGHT_MAX = 64, /* datagrams on their way in one direction */
     ORDERS_MAX = 300,
-    MESSAGES_MAX = 256, /* of each end */
-    HELD_MAX = 4,
-    POLLS_MAX = 500, /* at one point in time; more is a spin */
-    SIZE_MAX_SENT = 20000,
-    DATAGRAM_MAX = 1200,
     CALM_MS = 60 * 1000,
     FLUSH_MS = 1000,
-    GUARANTEES = EDDY_RELIABLE_SEQUENCED + 1,
-    BUDGET = 256 * 1024,
 };
 
-struct flying {
-    uint8_t data[DATAGRAM_MAX];
-    size_t size;
-};
+/* ------------------------------------------------------------------------------ the network -- */
 
-struct message {
-    uint16_t size;
-    uint8_t guarantee, stream;
-    bool expires;
-    bool is_delivered;
-};
-
-struct end {
-    eddy_manager *manager;
-    eddy_connection connection;
-    uint64_t next_ns;
-    bool is_over;
-    struct flying flight[FLIGHT_MAX]; /* towards it */
-    size_t flight_count;
-    struct flying taken; /* what its socket was given last, as it may be written to */
-    bool has_taken;
-    struct message sent[MESSAGES_MAX];
-    uint32_t sent_count;
-    /** Above the newest message that it was given, by its number. */
-    uint32_t newest_end[GUARANTEES][STREAMS];
-    eddy_event held[HELD_MAX];
-};
-
-static struct {
-    ed_counting_alloc memory;
-    struct end ends[ENDS];
-    uint64_t now_ns;
-    uint64_t random;
-    bool is_calm;
-} run;
-
-static struct end *other_of(const struct end *end)
+/** It stays on its way, too. */
+static void arrive_twice(ed_pair_end *end, size_t i)
 {
-    return &run.ends[end == &run.ends[0] ? 1 : 0];
+    ed_pair_flying copy = *ed_pair_at(&end->flight, i);
+
+    ed_pair_arrive(end, &copy);
 }
 
-static eddy_address address_of(const struct end *end)
-{
-    return ed_addr_ipv4(10, 0, 0, (uint8_t)(end - run.ends + 1), 1000);
-}
+/* ---------------------------------------------------------------------------- the programs -- */
 
-/* -------------------------------------------------------------------------------- the network --
- */
-
-/** One that is too many falls on the floor, as in any network. */
-static void fly(struct end *to, const uint8_t *data, size_t size)
+static void send_message(ed_pair_end *end, uint8_t what, uint16_t size)
 {
-    ED_ASSERT(size > 0 && size <= DATAGRAM_MAX);
-    if (to->flight_count == FLIGHT_MAX)
+    eddy_send_options options;
+    ed_said said = ed_talk_choose(what, size, &options);
+    ed_message message = {.expires_ns = ED_NEVER_NS,
+                          .guarantee = said.guarantee,
+                          .stream = said.stream,
+                          .now_or_never = options.now_or_never};
+
+    if (!ed_pair_is_open(end) || !ed_talk_has_room(&end->talk))
         return;
-    struct flying *flying = &to->flight[to->flight_count++];
-    memcpy(flying->data, data, size);
-    flying->size = size;
+    message.block = ed_pool_take(ed_pair.send_pool, said.size);
+    if (message.block == NULL)
+        return; // the budget is used up
+    ed_talk_write(&end->talk, &said, message.block->data);
+    if (said.expires)
+        message.expires_ns = ed_pair.now_ns + options.expire_ms * ED_NS_PER_MS;
+    eddy_event_receipt receipt = {.receipt = end->talk.count + 1};
+    if ((size & 8) != 0)
+        message.receipt = ed_pool_take(ed_pair.send_pool, sizeof(receipt));
+    said.wants_receipt = message.receipt != NULL;
+    if (said.wants_receipt)
+        memcpy(message.receipt->data, &receipt, sizeof(receipt));
+    ed_talk_on_sent(&end->talk, &said);
+    eddy_status status = ed_conn_send(end->conn, &message, ed_pair.now_ns);
+    ED_ASSERT(status == EDDY_OK);
 }
 
-static size_t socket_send(void *context, const eddy_datagram *datagrams, size_t count)
+/** A few small ones; seldom more than one packet takes of a lane. */
+static void send_many(ed_pair_end *end, uint8_t what, uint8_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        fly(other_of(context), datagrams[i].data, datagrams[i].size);
-    return count;
+    for (unsigned n = count < 0xf0 ? count % 8u : ED_LANE_BURST_MAX + 4; n > 0; n--)
+        send_message(end, what, (uint16_t)(n * 4 + 1));
 }
 
-static size_t socket_receive(void *context, eddy_datagram *datagrams, size_t count)
+static void set_stream(ed_pair_end *end, uint8_t what)
 {
-    struct end *end = context;
+    eddy_stream_options options = {.priority = what & 7, .weight = what};
 
-    if (!end->has_taken || count == 0)
-        return 0;
-    end->has_taken = false;
-    datagrams[0] = (eddy_datagram){
-        .remote = address_of(other_of(end)), .data = end->taken.data, .size = end->taken.size};
-    return 1;
+    options.priority %= EDDY_PRIORITY_COUNT;
+    ed_conn_set_stream(end->conn, what >> 7, &options, ed_pair.now_ns);
 }
 
-static eddy_address socket_local(void *context)
+static void on_disconnected(ed_pair_end *end, const eddy_event_disconnected *last)
 {
-    return address_of(context);
+    ED_ASSERT(!end->is_over);
+    ED_ASSERT(last->end == EDDY_END_CLOSED_LOCAL || last->end == EDDY_END_CLOSED_REMOTE ||
+              last->end == EDDY_END_IDLE);
+    end->is_over = true;
+    end->undelivered = last->undelivered;
 }
 
-static void fill(void *context, void *data, size_t size)
-{
-    (void)context;
-    for (size_t i = 0; i < size; i++) {
-        run.random = run.random * UINT64_C(6364136223846793005) + 1442695040888963407;
-        ((uint8_t *)data)[i] = (uint8_t)(run.random >> 56);
-    }
-}
-
-static void remove_flying(struct end *to, size_t i)
-{
-    to->flight_count--;
-    memmove(&to->flight[i], &to->flight[i + 1], (to->flight_count - i) * sizeof(to->flight[0]));
-}
-
-/* ------------------------------------------------------------------------------- the programs --
- */
-
-/** What a message of that number is made of: its number, and from it all that follows. */
-static void write_message(uint8_t *data, size_t size, uint32_t number)
-{
-    for (size_t i = 0; i < size; i++)
-        data[i] = (uint8_t)((number >> (i % 2 * 8)) + (i / 2 * 7));
-}
-
-static void send_message(struct end *end, uint8_t what, uint16_t size)
-{
-    static uint8_t data[SIZE_MAX_SENT];
-    struct message message = {.guarantee = what % GUARANTEES,
-                              .stream = what / GUARANTEES % STREAMS,
-                              .expires = (what & 0x40) != 0};
-    bool reliable = message.guarantee >= EDDY_RELIABLE_UNORDERED;
-    eddy_send_options options = {.expire_ms = message.expires ? 1 + size % 300u : 0,
-                                 .now_or_never = !reliable && (what & 0x80) != 0};
-
-    message.size =
-        (uint16_t)(2 + size % (reliable ? SIZE_MAX_SENT - 2 : EDDY_UNRELIABLE_SIZE_MAX - 2));
-    if ((size & 3) != 0) // most are small
-        message.size = (uint16_t)(2 + message.size % 200);
-    if (end->connection == 0 || end->sent_count == MESSAGES_MAX)
-        return;
-    write_message(data, message.size, end->sent_count);
-    eddy_status status =
-        eddy_send_with(end->manager, end->connection, (eddy_guarantee)message.guarantee,
-                       message.stream, data, message.size, &options);
-    if (status == EDDY_OK)
-        end->sent[end->sent_count++] = message;
-}
-
-static void set_stream(struct end *end, uint8_t what)
-{
-    eddy_stream_options options = {.priority = what & 7, .weight = what, .budget = 0};
-
-    if (end->connection != 0)
-        (void)!eddy_set_stream(end->manager, end->connection, what >> 7, &options);
-}
-
-static void check_message(struct end *end, const eddy_event_message *event)
-{
-    struct end *from = other_of(end);
-    uint8_t want[SIZE_MAX_SENT];
-
-    ED_ASSERT(event->size >= 2 && event->size <= sizeof(want));
-    uint32_t number = (uint32_t)event->data[0] | (uint32_t)event->data[1] << 8;
-    ED_ASSERT(number < from->sent_count);
-    struct message *message = &from->sent[number];
-    ED_ASSERT(event->size == message->size && event->guarantee == message->guarantee);
-    ED_ASSERT(event->stream == message->stream && !message->is_delivered);
-    write_message(want, event->size, number);
-    ED_ASSERT(memcmp(want, event->data, event->size) == 0);
-    message->is_delivered = true;
-    uint32_t *newest_end = &end->newest_end[message->guarantee][message->stream];
-    if (message->guarantee != EDDY_UNRELIABLE && message->guarantee != EDDY_RELIABLE_UNORDERED)
-        ED_ASSERT(number >= *newest_end);
-    ED_ASSERT(event->skipped == 0 || message->guarantee == EDDY_RELIABLE_ORDERED);
-    *newest_end = number + 1;
-}
-
-static void on_event(struct end *end, eddy_event *event, uint8_t place)
-{
-    if (event->type == EDDY_CONNECTED)
-        end->connection = event->connection;
-    if (event->type == EDDY_DISCONNECTED) {
-        ED_ASSERT(event->disconnected.end != EDDY_END_PROTOCOL);
-        ED_ASSERT(event->disconnected.end != EDDY_END_MEMORY);
-        end->is_over = true;
-        end->connection = 0;
-    }
-    if (event->type != EDDY_MESSAGE) {
-        eddy_release(end->manager, event);
-        return;
-    }
-    check_message(end, &event->message);
-    eddy_event *held = &end->held[place % HELD_MAX];
-    eddy_release(end->manager, held);
-    *held = *event;
-}
-
-/** @return whether more may come. */
-static bool read_events(struct end *end, uint8_t place)
+/** @return whether the block is held by the program. */
+static bool on_event(ed_pair_end *end, const ed_event_item *item)
 {
     eddy_event event;
-    eddy_status status;
 
-    while ((status = eddy_next(end->manager, &event, 0)) == EDDY_OK)
-        on_event(end, &event, place++);
-    return status == EDDY_EAGAIN;
+    ED_ASSERT(!end->is_over); // nothing follows the last
+    ed_event_read(item, &event);
+    if (event.type == EDDY_RECEIPT)
+        ed_talk_on_receipt(&end->talk, &event.receipt);
+    if (event.type == EDDY_DISCONNECTED)
+        on_disconnected(end, &event.disconnected);
+    if (event.type == EDDY_MESSAGE)
+        ed_talk_on_heard(&ed_pair_other(end)->talk, &event.message);
+    return event.type == EDDY_MESSAGE;
 }
 
-static void release_all(struct end *end)
+static void read_events(ed_pair_end *end, uint8_t place)
 {
-    for (size_t i = 0; i < HELD_MAX; i++)
-        eddy_release(end->manager, &end->held[i]);
-}
+    ed_event_item item;
 
-/* --------------------------------------------------------------------------------------- time --
- */
-
-static void poll_end(struct end *end)
-{
-    unsigned polls = 0;
-
-    do {
-        end->next_ns = eddy_poll(end->manager, run.now_ns);
-        ED_ASSERT(++polls < POLLS_MAX);
-    } while (end->next_ns <= run.now_ns);
-}
-
-/** Gives the datagram at that place to whom it is for. */
-static void arrive(struct end *end, size_t i, bool is_copy)
-{
-    end->taken = end->flight[i];
-    end->has_taken = true;
-    if (!is_copy)
-        remove_flying(end, i);
-    poll_end(end);
-}
-
-/** Lets time pass, with a poll at every deadline on the way. */
-static void advance(uint64_t until_ns)
-{
-    for (;;) {
-        uint64_t next_ns = ed_min_u64(run.ends[0].next_ns, run.ends[1].next_ns);
-        run.now_ns = ed_max_u64(run.now_ns, ed_min_u64(next_ns, until_ns));
-        for (size_t i = 0; i < ENDS; i++)
-            poll_end(&run.ends[i]);
-        if (run.now_ns >= until_ns || run.is_calm)
-            return;
+    while (ed_conn_event(end->conn, &item)) {
+        if (!on_event(end, &item)) {
+            ed_pool_give(item.block);
+            continue;
+        }
+        ed_block **held = &end->held[place++ % ED_PAIR_HELD_MAX];
+        ed_pair_release(end, held);
+        *held = item.block;
     }
 }
 
-/* --------------------------------------------------------------------------------- the orders --
- */
+static void release_all(ed_pair_end *end)
+{
+    for (size_t i = 0; i < ED_PAIR_HELD_MAX; i++)
+        ed_pair_release(end, &end->held[i]);
+}
+
+static void close_end(ed_pair_end *end, uint8_t value)
+{
+    ed_conn_close(end->conn, value, "over", (value & 1) != 0 ? FLUSH_MS * ED_NS_PER_MS : 0,
+                  ed_pair.now_ns);
+}
+
+/* ------------------------------------------------------------------------------------ time -- */
+
+/* ------------------------------------------------------------------------------ the orders -- */
 
 enum order {
     COME,   /* the first few come */
@@ -281,206 +141,138 @@ enum order {
     RELEASE,
     STREAM,
     TIME,
+    END, /* seldom: close; else the client's address changes, or nothing */
     ORDER_COUNT
 };
 
-static void damage(struct end *end, uint8_t value, uint16_t at)
+static void damage(ed_pair_end *end, uint8_t value, uint16_t place)
 {
-    if (end->flight_count == 0)
+    if (end->flight.count == 0)
         return;
-    struct flying *flying = &end->flight[value % end->flight_count];
-    flying->data[at % flying->size] ^= (uint8_t)(value | 1);
+    ed_pair_flying *flying = ed_pair_at(&end->flight, value % end->flight.count);
+    flying->data[place % flying->size] ^= (uint8_t)(value | 1);
 }
 
-static void disturb(struct end *end, enum order order, uint8_t value, ed_reader *r)
+static void disturb(ed_pair_end *end, enum order order, uint8_t value, ed_reader *r)
 {
-    size_t some = end->flight_count == 0 ? 0 : value % end->flight_count;
+    ed_pair_flight *flight = &end->flight;
+    size_t some = flight->count == 0 ? 0 : value % flight->count;
 
     if (order == COME)
-        for (unsigned n = value % 8u + 1; n > 0 && end->flight_count > 0; n--)
-            arrive(end, 0, false);
-    if (order == OTHERS && end->flight_count > 0)
-        arrive(end, some, (value & 0x80) != 0);
+        for (unsigned n = value % 8u + 1; n > 0 && flight->count > 0; n--)
+            ed_pair_arrive(end, ed_pair_take(flight, 0));
+    if (order == OTHERS && flight->count > 0 && (value & 0x80) != 0)
+        arrive_twice(end, some);
+    else if (order == OTHERS && flight->count > 0)
+        ed_pair_arrive(end, ed_pair_take(flight, some));
     if (order == LOSE)
-        for (unsigned n = value >> 6; n > 0 && some < end->flight_count; n--)
-            remove_flying(end, some);
+        for (unsigned n = value >> 6; n > 0 && some < flight->count; n--)
+            (void)ed_pair_take(flight, some);
     if (order == DAMAGE)
         damage(end, value, ed_read_u16(r));
 }
 
-static void use(struct end *end, enum order order, uint8_t value, ed_reader *r)
+static void use(ed_pair_end *end, enum order order, uint8_t value, ed_reader *r)
 {
     if (order == SEND)
         send_message(end, value, ed_read_u16(r));
     if (order == SEND_MANY)
-        for (unsigned n = ed_read_u8(r) % 32u; n > 0; n--)
-            send_message(end, value, (uint16_t)(n * 4 + 1));
+        send_many(end, value, ed_read_u8(r));
     if (order == READ)
-        (void)read_events(end, value);
+        read_events(end, value);
     if (order == RELEASE)
-        eddy_release(end->manager, &end->held[value % HELD_MAX]);
+        ed_pair_release(end, &end->held[value % ED_PAIR_HELD_MAX]);
     if (order == STREAM)
         set_stream(end, value);
     if (order == TIME)
-        advance(run.now_ns + (uint64_t)value * value * ED_NS_PER_MS / 50);
+        ed_pair_advance(ed_pair.now_ns + (uint64_t)value * value * ED_NS_PER_MS / 50);
+    if (order == END && value >= 0xf0)
+        close_end(end, value);
+    if (order == END && value < 0x40)
+        ed_pair_ends[0].port = (uint16_t)(ED_PAIR_PORT + value % 4);
 }
 
 static void obey(ed_reader *r)
 {
     for (unsigned count = 0; ed_reader_left(r) > 0 && count < ORDERS_MAX; count++) {
         uint8_t what = ed_read_u8(r), value = ed_read_u8(r);
-        struct end *end = &run.ends[what >> 7];
-        enum order order = (enum order)((what & 0x7f) % ORDER_COUNT);
+        ed_pair_end *end = &ed_pair_ends[what >> 7];
+        enum order order = (enum order)((what & 0x3f) % ORDER_COUNT);
         if (order <= DAMAGE)
             disturb(end, order, value, r);
         else
             use(end, order, value, r);
         if ((what & 0x40) == 0)
-            poll_end(end);
+            ed_pair_serve(end);
     }
 }
 
-/* ----------------------------------------------------------------------------- begin and end -- */
+/* -------------------------------------------------------------------------- begin and end -- */
 
-static void open_end(struct end *end)
+/** Whether all that was promised has come, or the end of a connection has kept it back. */
+static bool is_at_rest(void)
 {
-    eddy_entropy entropy = {.fill = fill};
-    eddy_socket socket = {
-        .context = end, .receive = socket_receive, .send = socket_send, .local = socket_local};
-    eddy_config config = eddy_config_default();
-
-    config.accept = end == &run.ends[1];
-    config.pump = false;
-    config.max_connections = config.accept ? 2 : 0;
-    config.max_outgoing = 1;
-    config.max_message_size = 32 * 1024;
-    config.send_budget = BUDGET;
-    config.connection_send_budget = BUDGET;
-    config.receive_budget = BUDGET;
-    config.unreliable_budget = BUDGET / 4;
-    config.allocator = &run.memory.allocator;
-    config.entropy = &entropy;
-    config.socket = &socket;
-    eddy_status status = eddy_open(&end->manager, &config);
-    ED_ASSERT(status == EDDY_OK);
+    return ed_talk_missing(&ed_pair_ends[0].talk) + ed_talk_missing(&ed_pair_ends[1].talk) == 0 ||
+           !ed_pair_is_open(&ed_pair_ends[0]) || !ed_pair_is_open(&ed_pair_ends[1]);
 }
 
-/** All datagrams come, in order, until none is on its way. */
-static void let_all_come(void)
+static void read_all(void)
 {
-    for (bool any = true; any;) {
-        any = false;
-        for (size_t i = 0; i < ENDS; i++)
-            while (run.ends[i].flight_count > 0) {
-                arrive(&run.ends[i], 0, false);
-                any = true;
-            }
+    for (size_t i = 0; i < ED_PAIR_ENDS; i++) {
+        read_events(&ed_pair_ends[i], 0);
+        release_all(&ed_pair_ends[i]);
+        ed_pair_serve(&ed_pair_ends[i]);
     }
-}
-
-static void begin(void)
-{
-    memset(&run, 0, sizeof(run));
-    run.now_ns = ED_NS_PER_S;
-    ed_counting_alloc_init(&run.memory, NULL);
-    for (size_t i = 0; i < ENDS; i++)
-        open_end(&run.ends[i]);
-    eddy_address server = address_of(&run.ends[1]);
-    eddy_connection connection;
-    eddy_status status =
-        eddy_connect_address(run.ends[0].manager, &server, ed_test_options(), &connection);
-    ED_ASSERT(status == EDDY_OK);
-    for (size_t i = 0; i < ENDS; i++)
-        poll_end(&run.ends[i]);
-    let_all_come();
-    for (size_t i = 0; i < ENDS; i++)
-        (void)read_events(&run.ends[i], 0);
-    ED_ASSERT(run.ends[0].connection != 0 && run.ends[1].connection != 0);
-}
-
-/** Whether it must arrive: nothing may have kept it back for good. */
-static bool is_promised(const struct end *from, uint32_t number)
-{
-    const struct message *message = &from->sent[number];
-
-    if (message->guarantee < EDDY_RELIABLE_UNORDERED || message->expires)
-        return false;
-    if (message->guarantee != EDDY_RELIABLE_SEQUENCED)
-        return true;
-    for (uint32_t i = number + 1; i < from->sent_count; i++)
-        if (from->sent[i].guarantee == message->guarantee &&
-            from->sent[i].stream == message->stream)
-            return false; // there is a newer one
-    return true;
-}
-
-static bool has_all(const struct end *from)
-{
-    for (uint32_t i = 0; i < from->sent_count; i++)
-        if (!from->sent[i].is_delivered && is_promised(from, i))
-            return false;
-    return true;
 }
 
 /** The network calms down, and the programs read. */
 static void come_to_rest(void)
 {
-    uint64_t until_ns = run.now_ns + CALM_MS * ED_NS_PER_MS;
-    bool is_over = false;
+    uint64_t until_ns = ed_pair.now_ns + CALM_MS * ED_NS_PER_MS;
 
-    run.is_calm = true;
-    while (run.now_ns < until_ns) {
-        let_all_come();
-        for (size_t i = 0; i < ENDS; i++) {
-            (void)read_events(&run.ends[i], 0);
-            release_all(&run.ends[i]);
-            poll_end(&run.ends[i]);
-            is_over |= run.ends[i].is_over;
-        }
-        if (is_over || (has_all(&run.ends[0]) && has_all(&run.ends[1])))
+    for (;;) {
+        ed_pair_let_all_come();
+        read_all();
+        if (ed_pair_flying_count() > 0)
+            continue;
+        if (is_at_rest())
             return;
-        advance(until_ns);
+        ED_ASSERT(ed_pair.now_ns < until_ns); // else something that was promised never came
+        ed_pair_advance(ed_min_u64(ed_pair_next_ns(), until_ns));
     }
-    ED_ASSERT(is_over); // else something that was promised never came
 }
 
-/** @return whether it is done. */
-static bool end_one(struct end *end)
+/** One end says goodbye, and both are over. */
+static void say_goodbye(uint8_t value)
 {
-    poll_end(end);
-    bool is_done = !read_events(end, 0);
-    release_all(end);
-    return is_done;
+    uint64_t until_ns = ed_pair.now_ns + CALM_MS * ED_NS_PER_MS;
+
+    close_end(&ed_pair_ends[value >> 7], value);
+    while (!ed_pair_ends[0].is_over || !ed_pair_ends[1].is_over) {
+        ed_pair_serve_all();
+        ed_pair_let_all_come();
+        read_all();
+        ED_ASSERT(ed_pair.now_ns < until_ns);
+        if (ed_pair_flying_count() == 0)
+            ed_pair_advance(ed_min_u64(ed_pair_next_ns(), until_ns));
+    }
 }
 
-/** Both ends say goodbye, and nothing is left. */
-static void end(void)
+static void check_last_words(void)
 {
-    uint64_t until_ns = run.now_ns + CALM_MS * ED_NS_PER_MS;
-    bool is_done = false;
-
-    for (size_t i = 0; i < ENDS; i++)
-        eddy_shutdown(run.ends[i].manager, FLUSH_MS);
-    while (!is_done) {
-        ED_ASSERT(run.now_ns < until_ns);
-        is_done = true;
-        for (size_t i = 0; i < ENDS; i++)
-            is_done &= end_one(&run.ends[i]);
-        let_all_come();
-        advance(run.now_ns + ED_NS_PER_S); // or less: to what is due
-    }
-    for (size_t i = 0; i < ENDS; i++)
-        (void)eddy_close(run.ends[i].manager, 0);
-    ED_ASSERT(run.memory.live_count == 0);
+    for (size_t i = 0; i < ED_PAIR_ENDS; i++)
+        ed_talk_check_over(&ed_pair_ends[i].talk, ed_pair_ends[i].undelivered);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     ed_reader r = ed_reader_of(data, size);
 
-    begin();
+    ed_pair_begin();
     obey(&r);
     come_to_rest();
-    end();
+    say_goodbye(size == 0 ? 0 : data[0]);
+    check_last_words();
+    ed_pair_end_all();
     return 0;
 }

@@ -69,10 +69,14 @@ static int use_eddy(const char *version)
 static int send_and_receive(eddy_manager *server, eddy_manager *client)
 {
     char text[EDDY_ADDRESS_TEXT_SIZE];
+    char key[EDDY_KEY_TEXT_SIZE];
     eddy_address address = eddy_local_address(server);
+    eddy_key public_key = eddy_public_key(server);
     eddy_connection connection;
     eddy_event event;
-    eddy_status status = eddy_connect(client, eddy_address_print(&address, text), &connection);
+    eddy_status status =
+        eddy_connect(client, eddy_address_print(&address, text),
+                     eddy_key_print(&public_key, EDDY_KEY_PUBLIC, key), &connection);
 
     if (status == EDDY_OK)
         status = eddy_send(client, connection, EDDY_RELIABLE_ORDERED, 0, "hello", 5);

@@ -185,7 +185,8 @@ static eddy_connection open_connected(const char *name)
     eddy_connection handle = 0;
     eddy_event event;
 
-    ed_cluster_open(&cluster, name, 1);
+    static uint64_t seed; // another for each, or keys would be used again
+    ed_cluster_open(&cluster, name, seed++);
     const ed_node *server = ed_cluster_add(&cluster, &config);
     host = ed_world_socket(cluster.world, &address, &behind);
     CHECK(name, host != NULL);

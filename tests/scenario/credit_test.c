@@ -12,6 +12,14 @@ enum {
 
 static ed_cluster cluster;
 
+/** Another for each world, or keys would be used again. */
+static uint64_t next_seed(void)
+{
+    static uint64_t seed;
+
+    return ++seed;
+}
+
 static void set_link(uint64_t delay_ms, uint64_t rate_bps, uint32_t loss_ppm)
 {
     ed_link_config link = ed_link_config_default();
@@ -83,7 +91,7 @@ static void an_hour_unread_costs_the_budgets(void **state)
         config.send_budget = config.receive_budget = rows[i].budget;
         config.connection_send_budget = rows[i].budget;
         config.unreliable_budget = 64 * KIB;
-        ed_cluster_open(&cluster, rows[i].name, i + 1);
+        ed_cluster_open(&cluster, rows[i].name, next_seed());
         ed_cluster_add_pair(&cluster, &config, &config);
         set_link(10, 0, 10 * 1000);
         for (size_t n = 0; n < 2; n++) {
@@ -163,7 +171,7 @@ static void what_is_kept_holds_nothing_up(void **state)
     for (size_t kept = 1; kept <= KEPT_MAX; kept++) {
         eddy_event events[KEPT_MAX + 1] = {0};
         size_t held = 0;
-        ed_cluster_open(&cluster, "kept", 1);
+        ed_cluster_open(&cluster, "kept", next_seed());
         ed_cluster_add_pair(&cluster, &server, &client);
         set_link(10, 0, 0);
         cluster.nodes[0].is_reading = false;
@@ -208,7 +216,7 @@ static void large_messages_take_turns(void **state)
         server.receive_budget = rows[i].factor * rows[i].size;
         server.max_connections = (uint32_t)rows[i].clients;
         server.max_outgoing = 0;
-        ed_cluster_open(&cluster, rows[i].name, 1);
+        ed_cluster_open(&cluster, rows[i].name, next_seed());
         (void)ed_cluster_add(&cluster, &server);
         set_link(10, 0, rows[i].loss_ppm);
         for (size_t c = 1; c <= rows[i].clients; c++) {
@@ -249,7 +257,7 @@ static void who_never_ends_gives_way(void **state)
         server.max_connections = 2;
         server.max_outgoing = 0;
         client.rate_max = EDDY_RATE_MIN;
-        ed_cluster_open(&cluster, rows[i].name, 1);
+        ed_cluster_open(&cluster, rows[i].name, next_seed());
         ed_cluster_add_pair(&cluster, &server, &client);
         ed_node *slow = &cluster.nodes[1];
         ed_endpoint *endpoint = &slow->endpoints[0];
@@ -300,7 +308,7 @@ static void a_window_grows_for_a_long_path(void **state)
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
         eddy_config config = ed_cluster_server_config();
         config.connection_send_budget = 32 * KIB * KIB;
-        ed_cluster_open(&cluster, rows[i].name, 1);
+        ed_cluster_open(&cluster, rows[i].name, next_seed());
         ed_cluster_add_pair(&cluster, &config, &config);
         set_link(DELAY_MS, 100 * 1000 * 1000, 0);
         ed_node *node = &cluster.nodes[1];
@@ -330,7 +338,7 @@ static void newcomers_have_their_room(void **state)
     server.receive_budget = 1024 * KIB;
     server.max_connections = ALL;
     server.max_outgoing = 0;
-    ed_cluster_open(&cluster, "newcomers", 1);
+    ed_cluster_open(&cluster, "newcomers", next_seed());
     (void)ed_cluster_add(&cluster, &server);
     set_link(50, 0, 0);
     for (size_t c = 0; c < ALL; c++) {
@@ -356,7 +364,7 @@ static void room_is_told_to_whom_it_was_refused(void **state)
     client.send_budget = 64 * KIB;
     client.connection_send_budget = 64 * KIB;
     client.keepalive_ms = 0;
-    ed_cluster_open(&cluster, "shared budget", 1);
+    ed_cluster_open(&cluster, "shared budget", next_seed());
     (void)ed_cluster_add(&cluster, &server);
     (void)ed_cluster_add(&cluster, &server);
     set_link(10, 1000 * 1000, 0);

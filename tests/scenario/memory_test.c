@@ -185,7 +185,7 @@ static void a_send_budget_is_a_bound_on_heap(void **state)
         eddy_status status = EDDY_OK;
         size_t accepted = 0;
         client.send_budget = SEND_SIZE;
-        open_pair(rows[i].name, 1, (ed_sizes){8, 64}, &server, &client);
+        open_pair(rows[i].name, i, (ed_sizes){8, 64}, &server, &client);
         ed_node *node = &cluster.nodes[1];
         CHECK_EQ(rows[i].name, ed_world_block(cluster.world, NULL, NULL, true), EDDY_OK);
         uint64_t before_size = node->memory.live_size;

@@ -20,6 +20,7 @@ static void open_pair(const char *name, uint64_t delay_ns)
     ed_link_config link = ed_link_config_default();
 
     client.connection_send_budget = BUDGET_SIZE;
+    client.send_budget = 16 * (size_t)BUDGET_SIZE; // many small ones, with all that is kept of each
     ed_cluster_open(&cluster, name, 1);
     link.delay_ns = delay_ns;
     CHECK_EQ(name, ed_world_set_link(cluster.world, NULL, NULL, &link), EDDY_OK);

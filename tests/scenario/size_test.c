@@ -21,7 +21,8 @@ static void open_pair(const char *name, size_t max_message_size, uint32_t loss_p
     config.send_budget = config.receive_budget =
         ed_max_u64(config.receive_budget, 5 * max_message_size);
     config.connection_send_budget = ed_max_u64(config.connection_send_budget, 4 * max_message_size);
-    ed_cluster_open(&cluster, name, 1);
+    static uint64_t seed; // another for each, or keys would be used again
+    ed_cluster_open(&cluster, name, seed++);
     ed_cluster_add_pair(&cluster, &config, &config);
     link.delay_ns = 5 * ED_NS_PER_MS;
     link.loss_ppm = loss_ppm;
@@ -190,7 +191,7 @@ static void what_is_too_large_for_the_peer_is_dropped(void **state)
         eddy_config server = ed_cluster_server_config();
         eddy_config client = ed_cluster_client_config();
         server.max_message_size = 5000;
-        ed_cluster_open(&cluster, rows[i].name, 1);
+        ed_cluster_open(&cluster, rows[i].name, i + 1);
         const ed_node *to = ed_cluster_add(&cluster, &server);
         ed_node *from = ed_cluster_add(&cluster, &client);
         ed_endpoint *endpoint = ed_node_connect(from, to);

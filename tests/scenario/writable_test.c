@@ -8,9 +8,10 @@ static ed_cluster cluster;
 
 static void open_pair(const char *name, const eddy_config *client)
 {
+    static uint64_t seed; // another for each, or keys would be used again
     eddy_config server = ed_cluster_server_config();
 
-    ed_cluster_open(&cluster, name, 1);
+    ed_cluster_open(&cluster, name, seed++);
     ed_cluster_add_pair(&cluster, &server, client);
     ed_cluster_run_for(&cluster, SETTLE_MS * ED_NS_PER_MS);
 }

@@ -117,7 +117,7 @@ static bool optimists_are_caught(const void *context)
     struct optimist how = *(const struct optimist *)context;
     uint64_t worst = 0;
 
-    for (uint64_t seed = 1; seed <= ed_attack_count(10, 200); seed++)
+    for (uint64_t seed = 1; seed <= ed_attack_count(5, 200); seed++)
         worst = ed_max_u64(worst, packets_until_caught(&how, seed));
     ed_attack_figure("T13 %s: caught after %llu packets at most", how.name,
                      (unsigned long long)worst);
@@ -166,7 +166,7 @@ static void t13_optimistic_acks_end_the_connection(void **state)
                                    .mount = optimists_are_caught,
                                    .context = &ways[i],
                                    .checks = {EDDY_CHECK_ACK_SKIPPED}});
-    honest_ends_are_never_accused(ed_attack_count(10 * 1000, 1000 * 1000));
+    honest_ends_are_never_accused(ed_attack_count(5 * 1000, 1000 * 1000));
 }
 
 /* -------------------------------------------------------------- T14: acks of what was not sent --
@@ -276,7 +276,7 @@ static void t14_acks_of_the_unsent_and_full_ones(void **state)
                                .mount = unsent_is_refused,
                                .checks = {EDDY_CHECK_ACK_UNSENT}});
     full_acks_cost_little();
-    no_ack_costs_more_than_the_log(ed_attack_count(10 * 1000, 1000 * 1000));
+    no_ack_costs_more_than_the_log(ed_attack_count(5 * 1000, 1000 * 1000));
 }
 
 /* ------------------------------------------------------------------- T15: lies about the delay --
@@ -327,8 +327,8 @@ static bool the_path_is_what_it_is(const void *context)
 
 static void t15_no_delay_makes_the_path_fast(void **state)
 {
-    static const uint64_t honest_us[] = {0, 1000, 25 * 1000};
-    static const uint64_t lies_us[] = {60 * 1000, 1000 * 1000, (UINT64_C(1) << 62) - 1};
+    static const uint64_t honest_us[] = {25 * 1000};
+    static const uint64_t lies_us[] = {60 * 1000, (UINT64_C(1) << 62) - 1};
 
     (void)state;
     for (size_t i = 0; i < ED_COUNT(honest_us); i++)

@@ -66,8 +66,9 @@ static const struct kind kinds[] = {
     KIND("TICKET, in one that is too short",
          "\x0b"
          "1234",
-         EDDY_CHECK_FRAME_FORM),
-    KIND("129 messages", "\x88\x00", EDDY_CHECK_FRAME_COUNT),
+         EDDY_CHECK_FRAME_END),
+    KIND("a frame of no type", "\x0c", EDDY_CHECK_FRAME_TYPE),
+    KIND("129 messages", "\x88\x00", EDDY_CHECK_MESSAGE_COUNT),
 };
 
 /** Fills a datagram with a frame. @return how many are in it. */
@@ -122,7 +123,7 @@ static bool is_refused(const void *context)
     size_t size = 0;
 
     ed_siege_open(&siege, kind->name, 19, NULL);
-    (void)fill(kind, frames, &size, kind->check == EDDY_CHECK_FRAME_COUNT ? 258 : kind->size);
+    (void)fill(kind, frames, &size, kind->check == EDDY_CHECK_MESSAGE_COUNT ? 258 : kind->size);
     ed_rogue_say(&siege.rogue, frames, size);
     bool caught = ed_siege_is_caught(&siege) && ed_siege_refused(&siege, kind->check) == 1;
     ed_siege_close(&siege);

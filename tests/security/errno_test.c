@@ -16,7 +16,7 @@
 #include "tests/support/keys.h"
 
 enum {
-    MESSAGES = 200,
+    MESSAGES = 50,
     LIMIT_S = 20,
     FAULTS_PPM = 500 * 1000,
 };

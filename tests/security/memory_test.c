@@ -301,9 +301,9 @@ static bool repeated_parts_are_free(void)
 static void t17_tiny_pieces_and_lies_about_parts(void **state)
 {
     static const struct lie lies[] = {
-        {"one byte", say_one_byte, EDDY_CHECK_FRAME_FORM},
-        {"two sizes of a whole", say_two_wholes, EDDY_CHECK_MESSAGE_PARTS},
-        {"a piece of what comes in parts", say_piece_of_parts, EDDY_CHECK_MESSAGE_PARTS},
+        {"one byte", say_one_byte, EDDY_CHECK_PART_PLACE},
+        {"two sizes of a whole", say_two_wholes, EDDY_CHECK_PARTS_AGREE},
+        {"a piece of what comes in parts", say_piece_of_parts, EDDY_CHECK_ONE_PIECE},
         {"from before the first", say_the_past, EDDY_CHECK_SEQUENCE},
         {"given up too cheaply", say_cheap_skip, EDDY_CHECK_SKIP_CHARGE},
     };

@@ -166,9 +166,8 @@ static bool no_assert_is_reached(const void *context)
 static void t33_the_wire_reaches_no_assert(void **state)
 {
     (void)state;
-    ed_attack_run(&(ed_attack){.name = "T33 asserts",
-                               .mount = no_assert_is_reached,
-                               .checks = {EDDY_CHECK_MESSAGE_PARTS}});
+    ed_attack_run(&(ed_attack){
+        .name = "T33 asserts", .mount = no_assert_is_reached, .checks = {EDDY_CHECK_PARTS_AGREE}});
 }
 
 /* --------------------------------------------------------------------------------- T37: clocks --

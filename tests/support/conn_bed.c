@@ -10,11 +10,19 @@ enum {
 
 void ed_conn_bed_open(ed_conn_bed *bed, uint32_t connections_max)
 {
-    const eddy_allocator *allocator = ed_alloc_default();
+    eddy_config config = eddy_config_default();
+
+    config.allocator = ed_alloc_default();
+    config.entropy = ed_entropy_system();
+    ed_conn_bed_open_with(bed, connections_max, &config);
+}
+
+void ed_conn_bed_open_with(ed_conn_bed *bed, uint32_t connections_max, const eddy_config *config)
+{
+    const eddy_allocator *allocator = config->allocator;
 
     CHECK_EQ("crypto", ed_crypto_init(), EDDY_OK);
-    *bed = (ed_conn_bed){.config = eddy_config_default(),
-                         .dial_pool = ed_pool_create(allocator, 64 << 10)};
+    *bed = (ed_conn_bed){.config = *config, .dial_pool = ed_pool_create(allocator, 64 << 10)};
     bed->config.secret_key = ed_test_secret();
     bed->config.cipher = EDDY_CIPHER_CHACHA20;
     ed_credit_pool_init(&bed->room, bed->config.receive_budget, bed->config.max_message_size,
@@ -22,8 +30,8 @@ void ed_conn_bed_open(ed_conn_bed *bed, uint32_t connections_max)
     bed->shared = (ed_conn_shared){
         .config = &bed->config,
         .allocator = allocator,
-        .entropy = ed_entropy_system(),
-        .identity = ed_identity_create(&bed->config, ed_entropy_system(), connections_max, 0),
+        .entropy = config->entropy,
+        .identity = ed_identity_create(&bed->config, config->entropy, connections_max, 0),
         .receive_pool = ed_pool_create(allocator, bed->config.receive_budget),
         .event_pool = ed_pool_create(allocator, connections_max * ed_event_charge(true)),
         .notice_pool = ed_pool_create(allocator, NOTICE_BUDGET),

@@ -17,6 +17,9 @@ typedef struct ed_conn_bed {
 /** Default configuration, system's entropy. Fails the test where that is not to be had. */
 void ed_conn_bed_open(ed_conn_bed *bed, uint32_t connections_max);
 
+/** The same with a configuration but for its key and cipher; it names an allocator and entropy. */
+void ed_conn_bed_open_with(ed_conn_bed *bed, uint32_t connections_max, const eddy_config *config);
+
 /** All connections are freed before. */
 void ed_conn_bed_close(ed_conn_bed *bed);
 

@@ -11,7 +11,7 @@ from harness import (PROMISES, Process, Server, check, expect, expect_all_kept, 
 @check
 def every_message_is_echoed_and_both_ends_count_the_same():
     with Server() as server:
-        result = json.loads(run('connect', server.address, '--rate', '200', '--duration', '1.5',
+        result = json.loads(run('connect', *server.way, '--rate', '200', '--duration', '1.5',
                                 '--json')[0])
         served = json.loads(server.end(signal.SIGTERM)[0])
     expect_all_kept(result)
@@ -35,7 +35,7 @@ def every_message_is_echoed_and_both_ends_count_the_same():
 @check
 def guarantees_are_sent_in_the_shares_that_are_asked_for():
     with Server() as server:
-        result = json.loads(run('connect', server.address, '--rate', '200', '--duration', '1',
+        result = json.loads(run('connect', *server.way, '--rate', '200', '--duration', '1',
                                 '--guarantee', 'unreliable:3,reliable_sequenced', '--json')[0])
     expect_all_kept(result, ('unreliable', 'reliable_sequenced'))
     three, one = (result['guarantees'][name]['sent'] for name in ('unreliable',
@@ -46,7 +46,7 @@ def guarantees_are_sent_in_the_shares_that_are_asked_for():
 @check
 def a_bad_network_delays_and_loses_and_every_promise_is_kept():
     with Server() as server:
-        result = json.loads(run('connect', server.address, '--rate', '400', '--duration', '3',
+        result = json.loads(run('connect', *server.way, '--rate', '400', '--duration', '3',
                                 '--loss', '20', '--rtt', '40', '--duplicate', '5', '--reorder',
                                 '20', '--seed', '7', '--json')[0])
     expect_all_kept(result)
@@ -65,7 +65,7 @@ def messages_of_every_size_that_fits_are_echoed():
                             ('100000', 'reliable_unordered,reliable_ordered'),
                             ('1048576', 'reliable_ordered')):
         with Server() as server:
-            result = json.loads(run('connect', server.address, '--size', size, '--guarantee',
+            result = json.loads(run('connect', *server.way, '--size', size, '--guarantee',
                                     guarantee, '--rate', '20', '--duration', '1', '--json')[0])
         expect_all_kept(result, PROMISES if guarantee == 'all' else guarantee.split(','))
         expect(size + ' bytes: arrived', total(result, 'arrived'), total(result, 'sent'))
@@ -74,7 +74,7 @@ def messages_of_every_size_that_fits_are_echoed():
 @check
 def a_large_message_arrives_beside_the_others():
     with Server() as server:
-        result = json.loads(run('connect', server.address, '--rate', '50', '--duration', '1',
+        result = json.loads(run('connect', *server.way, '--rate', '50', '--duration', '1',
                                 '--large', '1048576', '--loss', '1', '--rtt', '10', '--json')[0])
     expect_all_kept(result)
     large = result['large']
@@ -87,7 +87,7 @@ def a_large_message_arrives_beside_the_others():
 @check
 def a_slow_large_message_is_waited_for():
     with Server() as server:
-        result = json.loads(run('connect', server.address, '--rate', '10', '--duration', '0.5',
+        result = json.loads(run('connect', *server.way, '--rate', '10', '--duration', '0.5',
                                 '--large', '800000', '--loss', '5', '--rtt', '50', '--json')[0])
     expect_all_kept(result)
     expect('large kept', result['large']['kept'], True)
@@ -97,7 +97,7 @@ def a_slow_large_message_is_waited_for():
 @check
 def a_message_that_the_server_does_not_allow_is_a_failure():
     with Server('--max-message', '65536') as server:
-        out, err = run('connect', server.address, '--large', '65537', '--duration', '1', '--json',
+        out, err = run('connect', *server.way, '--large', '65537', '--duration', '1', '--json',
                        code=1)
     expect('large kept', json.loads(out)['large']['kept'], False)
     expect_true('no reason: ' + err, server.address in err or 'promise' in err)
@@ -106,7 +106,7 @@ def a_message_that_the_server_does_not_allow_is_a_failure():
 @check
 def a_server_without_room_waits_and_keeps_every_promise():
     with Server('--max-message', '2000', '--budget', '4000') as server:
-        result = json.loads(run('connect', server.address, '--rate', '1000', '--size', '500',
+        result = json.loads(run('connect', *server.way, '--rate', '1000', '--size', '500',
                                 '--rtt', '40', '--duration', '2', '--json')[0])
         served = json.loads(server.end(signal.SIGTERM)[0])
     expect_all_kept(result)
@@ -120,7 +120,7 @@ def a_server_without_room_waits_and_keeps_every_promise():
 @check
 def sigterm_and_sigint_end_a_client_with_every_promise_kept():
     for signal_number in (signal.SIGTERM, signal.SIGINT):
-        with Server() as server, Process('connect', server.address, '--rate', '500', '--loss', '5',
+        with Server() as server, Process('connect', *server.way, '--rate', '500', '--loss', '5',
                                          '--rtt', '40', '--duration', '0', '--json') as client:
             time.sleep(1)
             result = json.loads(client.end(signal_number)[0])
@@ -130,7 +130,7 @@ def sigterm_and_sigint_end_a_client_with_every_promise_kept():
 
 @check
 def sigterm_ends_a_server_amid_traffic_with_everything_accepted_delivered():
-    with Server() as server, Process('connect', server.address, '--rate', '500', '--guarantee',
+    with Server() as server, Process('connect', *server.way, '--rate', '500', '--guarantee',
                                      'reliable_ordered', '--loss', '5', '--rtt', '40',
                                      '--json') as client:
         time.sleep(1)
@@ -151,14 +151,16 @@ def a_server_ends_by_itself_after_its_duration():
     expect_true('too soon', time.monotonic() - started >= 1.2)
     lines = out.splitlines()
     expect_true('no address: ' + lines[0], re.fullmatch(r'listening on \S+:\d+', lines[0]))
-    expect('the line of the first second', lines[1],
+    expect_true('no key: ' + lines[1], re.fullmatch(r'server key [\w-]{48}', lines[1]))
+    expect_true('not told that it is for this run: ' + lines[2], 'for this run' in lines[2])
+    expect('the line of the first second', lines[3],
            '0 connections  0 messages/s  0 datagrams/s  0.0 % lost')
 
 
 @check
 def text_says_the_same_as_json():
     with Server() as server:
-        out, _ = run('connect', server.address, '--duration', '0.5', '--rate', '200', '--large',
+        out, _ = run('connect', *server.way, '--duration', '0.5', '--rate', '200', '--large',
                      '5000')
     for name, (promise, _) in PROMISES.items():
         row = re.search(r'^%s +(\d+) +(\d+) +0 +\S+ +\S+ +%s +yes$' % (name, promise), out,

@@ -4,7 +4,8 @@ import os
 import re
 import subprocess
 
-from harness import ADDRESS_OF_NOBODY, LIMIT_S, Server, TOP, check, eddy, expect, expect_true, run
+from harness import (ADDRESS_OF_NOBODY, LIMIT_S, NOBODY, Server, TOP, check, eddy, expect,
+                     expect_true, run)
 
 
 @check
@@ -52,13 +53,33 @@ def a_wrong_command_line_says_what_to_do_and_exits_2():
             (('connect',), 'HOST:PORT is missing'),
             (('connect', 'nowhere'), 'HOST:PORT'),
             (('connect', '127.0.0.1:0'), '127.0.0.1:0'),
-            (('connect', ADDRESS_OF_NOBODY, '--loss', '101'), 'from 0 to 100'),
-            (('connect', ADDRESS_OF_NOBODY, '--size', '15'), 'from 16 to'),
-            (('connect', ADDRESS_OF_NOBODY, '--size', '33554433'), 'to 33554432'),
-            (('connect', ADDRESS_OF_NOBODY, '--size', '16385'), 'at most 16384 bytes'),
-            (('connect', ADDRESS_OF_NOBODY, '--guarantee', 'some'), 'newest arrives'),
+            (('connect', ADDRESS_OF_NOBODY), '--server-key KEY'),
+            (('connect', ADDRESS_OF_NOBODY, '--key', 'f'), '--server-key KEY'),
+            (('connect', '--open'), 'HOST:PORT is missing'),
+            (('connect', *NOBODY, '--server-key', 'k'), '--open is without'),
+            (('connect', *NOBODY, '--key', 'f'), '--open is without'),
+            (('connect', *NOBODY, '--token', 'f'), '--open is without'),
+            (('connect', '--token', 'f', '--server-key', 'k'), 'leave out'),
+            (('connect', '--token', 'f', '--key', 'f'), 'leave out'),
+            (('connect', '--token', 'f', '--room', 'f'), 'leave out'),
+            (('connect', 'nowhere', '--token', 'f'), 'HOST:PORT'),
+            (('connect', ADDRESS_OF_NOBODY, '--server-key', 'k'), 'no public key'),
+            (('connect', *NOBODY, '--timeout', '0.05'), 'from 0.1 to 600'),
+            (('serve', '--allow', 'all'), 'open, pinned, mutual, token'),
+            (('serve', '--allow', 'open,'), 'open, pinned, mutual, token'),
+            (('serve', '--allow', 'pinned,tok'), 'open, pinned, mutual, token'),
+            (('serve', '--allow', 'token'), 'needs --token-key'),
+            (('serve', '--allow', 'mutual'), 'needs --client-keys'),
+            (('serve', '--token-key', 'f'), 'of no use without --allow token'),
+            (('serve', '--client-keys', 'f'), 'of no use without --allow mutual'),
+            (('serve', '--open-to-public'), 'of no use without --allow open'),
+            (('connect', *NOBODY, '--loss', '101'), 'from 0 to 100'),
+            (('connect', *NOBODY, '--size', '15'), 'from 16 to'),
+            (('connect', *NOBODY, '--size', '33554433'), 'to 33554432'),
+            (('connect', *NOBODY, '--size', '16385'), 'at most 16384 bytes'),
+            (('connect', *NOBODY, '--guarantee', 'some'), 'newest arrives'),
             (('demo', '--guarantee', 'all,some'), "'all,some'"),
-            (('connect', ADDRESS_OF_NOBODY, '--rate'), 'needs a value'),
+            (('connect', *NOBODY, '--rate'), 'needs a value'),
             (('keygen',), 'FILE is missing'),
             (('keygen', 'f', '--kind', 'public'), 'secret, room or issuer'),
             (('keygen', 'f', '--kind', 'room', '--public'), 'one of them'),
@@ -94,7 +115,8 @@ def an_address_that_cannot_be_had_is_named_and_exits_1():
         for arguments, names in (
                 (('serve', '--bind', server.address), (server.address, 'in use')),
                 (('serve', '--bind', '192.0.2.1:0'), ('192.0.2.1:0', 'does not have')),
-                (('connect', 'no-such-host.invalid:4242'), ('no-such-host.invalid:4242', 'name'))):
+                (('connect', 'no-such-host.invalid:4242', '--open'),
+                 ('no-such-host.invalid:4242', 'name'))):
             out, err = run(*arguments, code=1)
             expect('stdout of %r' % (arguments,), out, '')
             for name in names:
@@ -103,13 +125,13 @@ def an_address_that_cannot_be_had_is_named_and_exits_1():
 
 @check
 def connecting_to_nobody_fails_after_a_while():
-    _, err = run('connect', ADDRESS_OF_NOBODY, code=1)
+    _, err = run('connect', *NOBODY, '--timeout', '0.5', code=1)
     expect_true('no reason: ' + err, ADDRESS_OF_NOBODY in err and 'did not answer' in err)
 
 
 @check
 def a_result_that_cannot_be_written_is_a_failure():
     with Server() as server, open('/dev/full', 'w', encoding='utf-8') as full:
-        done = subprocess.run([eddy, 'connect', server.address, '--duration', '0.2', '--json'],
+        done = subprocess.run([eddy, 'connect', *server.way, '--duration', '0.2', '--json'],
                               stdout=full, stderr=subprocess.DEVNULL, timeout=LIMIT_S)
         expect('exit code', done.returncode, 1)

@@ -9,6 +9,7 @@ import sys
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..')
 LIMIT_S = 60  # for any one process
 ADDRESS_OF_NOBODY = '127.0.0.1:9'
+NOBODY = (ADDRESS_OF_NOBODY, '--open')  # as words of eddy connect
 
 build = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else os.path.join(TOP, 'build/release'))
 eddy = os.path.join(build, 'tools', 'eddy')
@@ -86,6 +87,8 @@ class Server(Process):
     def __init__(self, *arguments):
         super().__init__('serve', '--bind', '127.0.0.1:0', '--json', *arguments)
         self.address = self.await_line('stderr', r'listening on (\S+)').group(1)
+        self.key = self.await_line('stderr', r'server key (\S+)').group(1)
+        self.way = (self.address, '--server-key', self.key)  # for a client of mode PINNED
 
 
 def free_port():
@@ -119,3 +122,22 @@ def expect_all_kept(result, names=tuple(PROMISES)):
 
 def total(result, count):
     return sum(flow[count] for flow in result['guarantees'].values())
+
+
+def run_checks(title):
+    """Runs those that the command line asks for. @return the exit code."""
+    failures = 0
+    word = sys.argv[2] if len(sys.argv) > 2 else ''
+    names = {function.__name__.replace('_', ' '): function for function in checks}
+    chosen = {name: function for name, function in names.items() if word in name}
+    if not chosen:
+        sys.exit('no check has %r in its name' % word)
+    for name, function in chosen.items():
+        try:
+            function()
+            print('ok - %s: %s' % (title, name), flush=True)
+        except Exception as error:  # whatever it is, the others go on
+            failures += 1
+            print('not ok - %s: %s\n    %s: %s' % (title, name, type(error).__name__, error),
+                  flush=True)
+    return 1 if failures else 0

@@ -145,6 +145,35 @@ static void test_a_command_line_is_taken_whole_or_refused(void **state)
     }
 }
 
+static void test_an_operand_may_be_optional(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int argc;
+        bool optional;
+        bool ok;
+    } rows[] = {
+        {"needed and missing", 2, false, false},      {"needed and given", 3, false, true},
+        {"optional and missing", 2, true, true},      {"optional and given", 3, true, true},
+        {"optional and given twice", 4, true, false},
+    };
+
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        char words[4][8] = {"eddy", "test", "host", "host"};
+        char *argv[] = {words[0], words[1], words[2], words[3]};
+        const char *operand = NULL;
+        const ed_usage usage = {.command = "test",
+                                .operand_name = "HOST",
+                                .operand = &operand,
+                                .operand_optional = rows[i].optional};
+        int exit_code = -1;
+        CHECK_EQ(rows[i].name, ed_options_parse(&usage, rows[i].argc, argv, &exit_code),
+                 rows[i].ok);
+        CHECK_EQ(rows[i].name, operand != NULL, rows[i].argc > 2);
+    }
+}
+
 static void test_an_option_that_is_given_often_keeps_all_in_order(void **state)
 {
     (void)state;
@@ -174,6 +203,7 @@ int main(void)
         cmocka_unit_test(test_numbers_are_read_to_the_scale_or_refused),
         cmocka_unit_test(test_numbers_are_printed_as_they_are_read),
         cmocka_unit_test(test_a_command_line_is_taken_whole_or_refused),
+        cmocka_unit_test(test_an_operand_may_be_optional),
         cmocka_unit_test(test_an_option_that_is_given_often_keeps_all_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,6 +118,28 @@ static void caps_connections(void **state)
     close_gate();
 }
 
+/** A forgery costs a bucket: the first what is left of it, those after it what it will have. */
+static void makes_forgers_wait(void **state)
+{
+    eddy_address here = parse("198.51.100.1:1"), there = parse("198.51.100.2:1");
+
+    (void)state;
+    open_gate(&defaults);
+    ed_gate_blame(&gate, &there, 0); // it never asked, so it is not known
+    CHECK_EQ("unknown", gate.count, 0);
+    CHECK_EQ("first", ed_gate_admits(&gate, &here, 0), ED_GATE_OK);
+    ed_gate_blame(&gate, &here, 0);
+    CHECK_EQ("empty", ed_gate_admits(&gate, &here, INTERVAL_NS), ED_GATE_RATE);
+    CHECK_EQ("refilled", ed_gate_admits(&gate, &here, 2 * INTERVAL_NS), ED_GATE_OK);
+    ed_gate_blame(&gate, &here, 2 * INTERVAL_NS);
+    uint64_t until_ns = (3 + BURST) * INTERVAL_NS - 1;
+    CHECK_EQ("in debt", ed_gate_admits(&gate, &here, until_ns - INTERVAL_NS), ED_GATE_RATE);
+    CHECK_EQ("for so long", ed_gate_admits(&gate, &here, until_ns), ED_GATE_RATE);
+    CHECK_EQ("and no longer", ed_gate_admits(&gate, &here, until_ns + 1), ED_GATE_OK);
+    CHECK_EQ("others are free", ed_gate_admits(&gate, &there, 0), ED_GATE_OK);
+    close_gate();
+}
+
 static void prefixes_have_bits(void **state)
 {
     static const struct {
@@ -392,6 +414,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_by_address),
         cmocka_unit_test(caps_connections),
+        cmocka_unit_test(makes_forgers_wait),
         cmocka_unit_test(prefixes_have_bits),
         cmocka_unit_test(trusts_whom_it_is_told),
         cmocka_unit_test(forgets_who_says_the_least),

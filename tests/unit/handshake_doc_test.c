@@ -222,6 +222,7 @@ static ed_accept some_accept(void)
 
     memset(accept.nonce, 1, sizeof(accept.nonce));
     memset(accept.reset_token, 9, sizeof(accept.reset_token));
+    memset(accept.ticket, 0x8a, sizeof(accept.ticket));
     return accept;
 }
 
@@ -388,7 +389,8 @@ static void write_accept_payload(struct text *text)
     add_field(text, data, &at, ED_RESET_TOKEN_SIZE, "reset token");
     add_field(text, data, &at, 8, "client index, clients");
     add_field(text, data, &at, 8, "server's time: 1,000,000 us");
-    add_field(text, data, &at, 28, "features, ticket");
+    add_field(text, data, &at, 4, "features");
+    add_field(text, data, &at, ED_COOKIE_SIZE, "address ticket");
     add_field(text, data, &at, 4, "largest message: 65,536; then zeros");
 }
 

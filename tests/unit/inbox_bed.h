@@ -64,8 +64,8 @@ static inline int rx_teardown(void **state)
     size_t charged = ed_pool_charged(rx.pool);
     ed_pool_destroy(rx.pool);
     bool is_clean = charged == 0 && rx.counting.live_count == 0 && rx.room.windows == 0 &&
-                    rx.room.demands == 0 && rx.room.orphans == 0 && rx.room.unreliable == 0 &&
-                    ed_list_empty(&rx.room.waiting);
+                    rx.room.demands == 0 && rx.room.orphans == 0 && rx.room.lanes == 0 &&
+                    rx.room.unreliable == 0 && ed_list_empty(&rx.room.waiting);
     return is_clean ? 0 : -1;
 }
 

@@ -69,21 +69,27 @@ static void what_is_not_used_costs_nothing(void **state)
         uint8_t guarantee;
         uint8_t stream;
         uint64_t live_count; /* with those before */
+        uint16_t end;        /* of the guarantee */
     } rows[] = {
-        {"stream 0", ED_WIRE_RELIABLE_ORDERED, 0, 1},
-        {"stream 0 of another guarantee", ED_WIRE_UNRELIABLE, 0, 2},
-        {"a first other stream: a table and a lane", ED_WIRE_RELIABLE_ORDERED, 255, 4},
-        {"the next: a lane", ED_WIRE_RELIABLE_ORDERED, 1, 5},
-        {"again: nothing", ED_WIRE_RELIABLE_ORDERED, 1, 5},
+        {"stream 0", ED_WIRE_RELIABLE_ORDERED, 0, 1, 1},
+        {"stream 0 of another guarantee", ED_WIRE_UNRELIABLE, 0, 2, 1},
+        {"a first other stream: a list and a lane", ED_WIRE_RELIABLE_ORDERED, 255, 4, 256},
+        {"the next: a lane", ED_WIRE_RELIABLE_ORDERED, 1, 5, 256},
+        {"of another guarantee: a lane", ED_WIRE_UNRELIABLE, 1, 6, 2},
+        {"again: nothing", ED_WIRE_RELIABLE_ORDERED, 1, 6, 256},
     };
 
     (void)state;
     CHECK("none yet", ed_lanes_find(&lanes, ED_WIRE_RELIABLE_ORDERED, 7) == NULL);
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
         bool made;
+        uint64_t size =
+            counting.live_size + ed_lanes_cost(&lanes, rows[i].guarantee, rows[i].stream);
         struct lane *lane = ed_lanes_get(&lanes, rows[i].guarantee, rows[i].stream, &made);
         lane->mark = 1;
+        CHECK_EQ(rows[i].name, counting.live_size, size);
         CHECK_EQ(rows[i].name, counting.live_count, rows[i].live_count);
+        CHECK_EQ(rows[i].name, lanes.end[rows[i].guarantee], rows[i].end);
     }
     CHECK("a neighbour is not made", ed_lanes_find(&lanes, ED_WIRE_RELIABLE_ORDERED, 7) == NULL);
 }
@@ -91,9 +97,9 @@ static void what_is_not_used_costs_nothing(void **state)
 static void out_of_memory(void **state)
 {
     (void)state;
-    for (uint64_t after = 0; after < 2; after++) {
+    for (unsigned n = 0; n < 2; n++) {
         bool made = true;
-        counting.fail_after = after;
+        counting.fail_after = n;
         CHECK("no memory", ed_lanes_get(&lanes, 1, 9, &made) == NULL);
         CHECK("nothing made", !made);
         CHECK("nothing found", ed_lanes_find(&lanes, 1, 9) == NULL);

@@ -600,6 +600,29 @@ static void marks_are_charged(void **state)
         }
 }
 
+/** A ring does not become shorter as its gap is filled: it is charged for to the last. */
+static void a_long_ring_is_charged_for_a_short_gap(void **state)
+{
+    enum { LENGTH = 500 };
+
+    (void)state;
+    rx_grant(PLENTY);
+    for (int is_skip = 0; is_skip <= 1; is_skip++)
+        for (uint8_t stream = 0; stream < 100; stream++) {
+            uint8_t guarantee = is_skip ? RO : RU;
+            for (uint32_t n = 0; n < LENGTH; n++) {
+                uint32_t sequence = n == 0 ? LENGTH : n - 1; // the last comes first
+                eddy_status status = is_skip ? rx_skip(guarantee, stream, sequence, 64)
+                                             : rx_piece(guarantee, stream, sequence, 0);
+                CHECK_EQ("taken", status, EDDY_OK);
+                while (rx.inbox.first_ready != NULL)
+                    rx_return(ed_inbox_next(&rx.inbox));
+                uint64_t outstanding = rx.inbox.credit.claimed - rx.inbox.credit.consumed;
+                CHECK("memory is charged for", rx_charged() <= outstanding * 3 / 2);
+            }
+        }
+}
+
 /** A ring that is kept for the next gap is as long as the last: few are, whatever is held in them.
  */
 static void long_rings_are_not_kept_by_small_gaps(void **state)
@@ -703,6 +726,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_charge_of_a_skip, rx_setup, rx_teardown),
         cmocka_unit_test_setup_teardown(out_of_memory, rx_setup, rx_teardown),
         cmocka_unit_test_setup_teardown(marks_are_charged, rx_setup, rx_teardown),
+        cmocka_unit_test_setup_teardown(a_long_ring_is_charged_for_a_short_gap, rx_setup,
+                                        rx_teardown),
         cmocka_unit_test_setup_teardown(long_rings_are_not_kept_by_small_gaps, rx_setup,
                                         rx_teardown),
         cmocka_unit_test_setup_teardown(memory_follows_what_is_charged, rx_setup, rx_teardown),

@@ -61,6 +61,8 @@ def add_flags(env):
         env.Append(CCFLAGS=['-fcf-protection=full'])
     if env['system_alloc']:
         env.Append(CPPDEFINES=['ED_ALLOC_SYSTEM'])
+    if env['keylog']:
+        env.Append(CPPDEFINES=['ED_KEYLOG'])
     libraries = [lib for lib in LIBRARIES if not (lib == 'mimalloc' and env['system_alloc'])]
     env.Replace(LIBS=libraries, link_private=libraries, tool_libraries=list(TOOL_LIBRARIES))
     env['key_flags'] = GCC_KEY_FILES if release and compiler == 'gcc' else []

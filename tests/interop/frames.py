@@ -1,0 +1,110 @@
+"""Frames of transport/PROTOCOL.md, section 4: written, and read."""
+import collections
+
+from wire import Malformed, Reader, number, varint
+
+PADDING, PING, ACK, CREDIT, SKIP, CLOSE, PATH_CHALLENGE, PATH_RESPONSE = range(8)
+MESSAGE = 0x80
+(UNRELIABLE, UNRELIABLE_SEQUENCED, RELIABLE_UNORDERED, RELIABLE_ORDERED,
+ RELIABLE_SEQUENCED) = range(5)
+PIECE_MAX = 1150
+UNIT = 128
+PAGE = 1152
+QUIET = (PADDING, ACK, CLOSE)  # they oblige nobody to acknowledge them
+
+# A message, or a part of one: `whole` and `index` are None where it stands in one piece.
+Message = collections.namedtuple('Message', 'guarantee stream sequence whole index data')
+Skip = collections.namedtuple('Skip', 'guarantee stream sequence charge')
+Close = collections.namedtuple('Close', 'cause code reason')
+
+
+def charge(size):
+    return size + 64 if size <= PIECE_MAX else 128 + PAGE * -(-size // PAGE)
+
+
+def ack(received, delay_us):
+    """Of the set of numbers, the newest 32 ranges."""
+    ranges = []
+    for packet in sorted(received, reverse=True):
+        if ranges and ranges[-1][0] == packet + 1:
+            ranges[-1][0] = packet
+        elif len(ranges) < 32:
+            ranges.append([packet, packet])
+    first, last = ranges[0]
+    data = bytes([ACK]) + varint(last) + varint(delay_us) + varint(len(ranges) - 1)
+    data += varint(last - first)
+    for low, high in ranges[1:]:
+        data += varint(first - high - 2) + varint(high - low)
+        first = low
+    return data
+
+
+def message(m):
+    first = MESSAGE | m.guarantee << 4 | 8 | (4 if m.stream else 0)
+    data = bytes([m.stream]) if m.stream else b''
+    if m.sequence is not None:
+        data += number(m.sequence & 0xffff, 2)
+    if m.whole is not None:
+        first |= 1
+        data += varint(m.whole) + varint(m.index)
+    return bytes([first]) + data + varint(len(m.data)) + m.data
+
+
+def close(code, reason):
+    return bytes([CLOSE, 0]) + varint(code) + bytes([len(reason)]) + reason
+
+
+def credit(limit):
+    return bytes([CREDIT]) + varint(limit)
+
+
+def _read_ack(r):
+    largest, _, count = r.varint(), r.varint(), r.varint()
+    if count > 31:
+        raise Malformed('an ACK of too many ranges')
+    first = largest - r.varint()
+    ranges = [(first, largest)]
+    for _ in range(count):
+        last = first - r.varint() - 2
+        first = last - r.varint()
+        ranges.append((first, last))
+    if first < 0:
+        raise Malformed('an ACK of numbers below 0')
+    return ranges
+
+
+def _read_message(r, first):
+    guarantee, wide, fragment = first >> 4 & 7, first & 2, first & 1
+    has_sequence = guarantee >= RELIABLE_UNORDERED or fragment
+    if guarantee > RELIABLE_SEQUENCED or (wide and not has_sequence):
+        raise Malformed('flags of a message')
+    stream = r.number(1) if first & 4 else 0
+    if first & 4 and stream == 0:
+        raise Malformed('stream 0 by name')
+    sequence = r.number(4 if wide else 2) if has_sequence else None
+    whole, index = (r.varint(), r.varint()) if fragment else (None, None)
+    data = r.take(r.varint() if first & 8 else len(r.data))
+    return Message(guarantee, stream, sequence, whole, index, data)
+
+
+def read(data):
+    """@return [(type, what it says)] of a packet's frames."""
+    r, frames = Reader(data), []
+    while r.data:
+        kind, says = r.number(1), None
+        if kind >= MESSAGE:
+            kind, says = MESSAGE, _read_message(r, kind)
+        elif kind == ACK:
+            says = _read_ack(r)
+        elif kind == CREDIT:
+            says = r.varint()
+        elif kind == SKIP:
+            says = Skip(r.number(1), r.number(1), r.number(4), r.varint())
+        elif kind == CLOSE:
+            says = Close(r.number(1), r.varint(), r.take(r.number(1)))
+        elif kind in (PATH_CHALLENGE, PATH_RESPONSE):
+            says = r.take(8)
+        elif kind not in (PADDING, PING):
+            raise Malformed('a frame of type %d' % kind)
+        frames.append((kind, says))
+    return frames

@@ -1,0 +1,145 @@
+"""Datagrams of the handshake: transport/PROTOCOL.md, section 3."""
+import collections
+
+from noise import MUTUAL, OPEN, TOKEN, Forged, Noise
+from sodium import blake, mac, random, short_mac
+from wire import Malformed, Reader, number
+
+HELLO, RETRY, INITIATE, ACCEPT, REJECT = range(0xe1, 0xe6)
+VERSION = 1
+SIZE = 1200
+VERSIONS = number(VERSION, 4) + bytes(28)
+CAPSULE_SIZE = 356
+
+Accepted = collections.namedtuple('Accepted', 'suite wire_id credit reset_token ticket message_max')
+Refused = collections.namedtuple('Refused', 'refusal code reason')
+Initiate = collections.namedtuple('Initiate', 'mode suites protocol_id nonce cookie capsule')
+
+
+def greeting_key(mode, server_key):
+    return blake(16, b'eddy mac1' + (bytes(32) if mode == OPEN else server_key))
+
+
+# -- HELLO and its answers
+
+def write_hello(mode, protocol_id, nonce, server_key):
+    data = bytes([HELLO]) + number(VERSION, 4) + bytes([mode, 1, 0]) + number(protocol_id, 8)
+    data += nonce + VERSIONS
+    data += b''.join(mac(nonce, bytes([counter])) for counter in range(70))
+    return data + mac(greeting_key(mode, server_key), data)
+
+
+def read_hello(data, server_key):
+    """@return (mode, protocol id, nonce); None: it is to be dropped."""
+    if len(data) != SIZE or data[0] != HELLO or data[7] != 0 or not 1 <= data[6] <= 8:
+        return None
+    mode = data[5]
+    if mac(greeting_key(mode, server_key), data[:1184]) != data[1184:]:
+        return None
+    if data[1:5] != number(VERSION, 4):
+        return None
+    return mode, int.from_bytes(data[8:16], 'little'), data[16:32]
+
+
+def write_answer(kind, refusal, body, mode, nonce, server_key):
+    head = bytes([kind]) + number(VERSION, 4) + bytes([refusal, 0, 0])
+    return head + mac(greeting_key(mode, server_key), head + nonce + body) + body
+
+
+def read_answer(data, mode, nonce, server_key):
+    """@return (RETRY or REJECT, refusal, cookie); None: it is to be dropped."""
+    if len(data) != 48 or data[0] not in (RETRY, REJECT) or data[1:5] != number(VERSION, 4):
+        return None
+    if mac(greeting_key(mode, server_key), data[:8] + nonce + data[24:]) != data[8:24]:
+        return None
+    return data[0], data[5], data[24:]
+
+
+# -- INITIATE and ACCEPT
+
+def begin_noise(head, is_client, mode, shared, capsule=b'', **keys):
+    """@param head all that stands before Noise's message."""
+    nonce, cookie = head[16:32], head[32:56]
+    bound = b'eddy psk' + cookie + nonce + (capsule[12:36] if capsule else bytes(24))
+    return Noise(mode, is_client, b'eddy-v1\0' + head, blake(32, bound, shared or bytes(32)),
+                 **keys)
+
+
+def write_initiate(initiate, payload, shared=None, **keys):
+    """@return (the datagram, Noise)."""
+    head = bytes([INITIATE]) + number(VERSION, 4) + bytes([initiate.mode, initiate.suites, 0])
+    head += number(initiate.protocol_id, 8) + initiate.nonce + initiate.cookie
+    head += short_mac(greeting_key(initiate.mode, keys.get('peer')), head) + initiate.capsule
+    noise = begin_noise(head, True, initiate.mode, shared, initiate.capsule, **keys)
+    size = SIZE - len(head) - 32 - 16 - (48 if initiate.mode == MUTUAL else 0)
+    return head + noise.write(0, payload.ljust(size, b'\0')), noise
+
+
+def write_parameters(credit, message_max, time_us, payload):
+    """What a client seals in INITIATE."""
+    return b''.join((number(SIZE, 2), number(256, 2), number(credit, 4), bytes(4), b'\x01',
+                     bytes(3), VERSIONS, number(time_us, 8), bytes(8), number(message_max, 4),
+                     number(len(payload), 2), payload))
+
+
+def read_initiate(data, server_key):
+    """What stands in the clear. @return None: it is to be dropped."""
+    if len(data) != SIZE or data[0] != INITIATE or data[1:5] != number(VERSION, 4):
+        return None
+    r = Reader(data[5:])
+    mode, suites, zero, protocol_id = r.number(1), r.number(1), r.number(1), r.number(8)
+    nonce, cookie, said = r.take(16), r.take(24), r.take(8)
+    if (mode > TOKEN or zero != 0 or
+            said != short_mac(greeting_key(mode, server_key), data[:56])):
+        return None
+    capsule = r.take(CAPSULE_SIZE) if mode == TOKEN else b''
+    return Initiate(mode, suites, protocol_id, nonce, cookie, capsule)
+
+
+def open_initiate(data, initiate, own, shared=None):
+    """@return (credit, largest message, payload of the program, Noise), or raises."""
+    at = 64 + len(initiate.capsule)
+    noise = begin_noise(data[:at], False, initiate.mode, shared, initiate.capsule, own=own)
+    r = Reader(noise.read(0, data[at:]))
+    datagram, _, credit, features = r.number(2), r.number(2), r.number(4), r.number(4)
+    count, _ = r.number(1), r.take(3)
+    versions = [r.number(4) for _ in range(8)][:count]
+    r.take(16)
+    message_max, size = r.number(4), r.number(2)
+    if (datagram < SIZE or features != 0 or count > 8 or VERSION not in versions or
+            message_max < 1150 or size > 256):
+        raise Malformed('what INITIATE says')
+    return credit, message_max, r.take(size), noise
+
+
+def write_accept(nonce, noise, accepted, time_us=0):
+    payload = b''.join((bytes([0, accepted.suite]), bytes(2), number(accepted.wire_id, 4),
+                        number(SIZE, 2), number(256, 2), number(10000, 4),
+                        number(accepted.credit, 4), accepted.reset_token, bytes(8),
+                        number(time_us, 8), bytes(4), accepted.ticket,
+                        number(accepted.message_max, 4)))
+    return bytes([ACCEPT]) + bytes(3) + nonce + noise.write(1, payload.ljust(136, b'\0'))
+
+
+def write_refusal(nonce, noise, refused):
+    payload = bytes([refused.refusal, 0, 0, 0]) + number(refused.code, 4)
+    payload += bytes([len(refused.reason)]) + refused.reason
+    return bytes([ACCEPT]) + bytes(3) + nonce + noise.write(1, payload.ljust(136, b'\0'))
+
+
+def read_accept(data, nonce, noise):
+    """@return Accepted or Refused, or raises."""
+    size = 252 if noise.messages[1].split().count('s') else 204
+    if len(data) != size or data[:4] != bytes([ACCEPT, 0, 0, 0]) or data[4:20] != nonce:
+        raise Forged('not the ACCEPT of this client')
+    r = Reader(noise.read(1, data[20:]))
+    refusal, suite, _ = r.number(1), r.number(1), r.take(2)
+    if refusal:
+        return Refused(refusal, r.number(4), r.take(r.number(1)))
+    wire_id, _, _, credit = r.number(4), r.take(4), r.take(4), r.number(4)
+    token, _, ticket = r.take(16), r.take(20), r.take(24)
+    return Accepted(suite, wire_id, credit, token, ticket, r.number(4))
+
+
+def fresh_nonce():
+    return random(16)
