@@ -61,7 +61,7 @@ static eddy_status apply_ranges(ed_conn *conn, const ed_ack_frame *frame, uint64
                 *newest_sent_ns = packet->sent_ns;
             on_packet_acked(conn, packet, in_flight_before, now_ns);
         }
-        if (ed_loss_end_acks(&acks) != EDDY_OK)
+        if (!SEC_CHECK(EDDY_CHECK_ACK_UNSENT, ed_loss_end_acks(&acks) == EDDY_OK))
             return EDDY_EPROTO;
     }
     return EDDY_OK;
