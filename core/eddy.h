@@ -577,8 +577,9 @@ EDDY_API void *eddy_connection_data(eddy_manager *manager, eddy_connection conne
 EDDY_API int eddy_event_fd(eddy_manager *manager);
 
 /**
- * Without a pump: does all that is due at `now_ns`, which never goes backwards. One thread at a
- * time. @return when to call again at the latest, if no datagram comes before: UINT64_MAX never.
+ * Without a pump: does all that is due at `now_ns`. One thread at a time. A clock that has been set
+ * back is taken to go on from where it was. @return when to call again at the latest, by the same
+ * clock, if no datagram comes before: UINT64_MAX never.
  */
 EDDY_API uint64_t eddy_poll(eddy_manager *manager, uint64_t now_ns);
 
