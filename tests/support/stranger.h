@@ -32,6 +32,9 @@ size_t ed_stranger_hello(const ed_stranger *stranger, uint8_t *data);
 /** Writes his INITIATE. @return ED_INITIATE_SIZE. */
 size_t ed_stranger_initiate(ed_stranger *stranger, uint8_t *data);
 
+/** Makes the mac of an INITIATE right again, which anybody can who knows the server's key. */
+void ed_stranger_repair(const ed_stranger *stranger, uint8_t *data);
+
 /** Takes the cookie out of a RETRY to him. @return whether it is one. */
 bool ed_stranger_take_cookie(ed_stranger *stranger, const eddy_datagram *reply);
 

@@ -290,6 +290,12 @@ const ed_wire_copy *ed_wire_newest(const ed_wire *wire, ed_form form)
     return &wire->newest[form - ED_FORM_HELLO];
 }
 
+void ed_wire_newest_clear(ed_wire *wire, ed_form form)
+{
+    ED_ASSERT(form >= ED_FORM_HELLO);
+    wire->newest[form - ED_FORM_HELLO].datagram.size = 0;
+}
+
 const ed_wire_copy *ed_wire_newest_packet(const ed_wire *wire, bool from_client)
 {
     return &wire->newest[from_client ? UP : DOWN];

@@ -117,6 +117,9 @@ void ed_wire_forge(ed_wire *wire, const eddy_address *from, const eddy_address *
 const ed_wire_copy *ed_wire_newest(const ed_wire *wire, ed_form form);
 const ed_wire_copy *ed_wire_newest_packet(const ed_wire *wire, bool from_client);
 
+/** From now on there is none of that form. */
+void ed_wire_newest_clear(ed_wire *wire, ed_form form);
+
 /** Runs for so long; 0: what is due now. */
 void ed_wire_run_for(ed_wire *wire, uint64_t duration_ns);
 
