@@ -7,6 +7,9 @@
  *
  * Threads: every function may be called from any thread at any time unless its comment says
  * otherwise. Nothing here prints, and nothing here blocks unless its comment says so.
+ *
+ * Processes: a manager stays with the process that opened it. In a child that was forked its keys
+ * are gone, and what returns a status says EDDY_EFORKED: open another there.
  */
 #ifndef EDDY_H
 #define EDDY_H
