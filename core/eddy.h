@@ -367,7 +367,7 @@ typedef struct eddy_event {
  * Opens a manager: binds its socket and, with config.pump, starts its thread.
  * @param config NULL for the default. Copied.
  * @return EDDY_OK; EDDY_ECONFIG, EDDY_EADDRESS, EDDY_EINUSE, EDDY_EPERM, EDDY_ENOADDR,
- * EDDY_ESYSTEM or EDDY_ENOMEM, with `*manager` NULL.
+ * EDDY_ESYSTEM, EDDY_ESUPPORT (config.cipher) or EDDY_ENOMEM, with `*manager` NULL.
  */
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_open(eddy_manager **manager, const eddy_config *config);
 

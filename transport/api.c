@@ -294,6 +294,8 @@ eddy_status eddy_open(eddy_manager **manager, const eddy_config *config)
     eddy_status status = eddy_config_check(config, NULL);
     if (status == EDDY_OK)
         status = ed_crypto_init();
+    if (status == EDDY_OK && ed_suites_offered(config) == 0)
+        status = EDDY_ESUPPORT; // this machine does not have the cipher that is asked for
     if (status != EDDY_OK)
         return status;
     eddy_manager *m = ed_alloc_zeroed(
