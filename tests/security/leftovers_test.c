@@ -50,7 +50,8 @@ static bool is_out_of_place(const char *symbol)
         "ed_link_",
         "eddy_sim",
         "ed_draw",
-        "null",
+        "suite_null",
+        "null_suite",
         "ed_nonce_used",
         "cmocka",
         "srand",
@@ -114,12 +115,14 @@ static void t38_nothing_of_tests_is_shipped(void **state)
 enum {
     KEYS = 8,
     CHUNK = 1 << 20,
+    MAPPING_MAX = 256 << 20, /* a sanitizer has larger ones, with nothing of ours in them */
 };
 
 /** Keys to look for, hidden so that this is not what is found. */
 static uint8_t hidden[KEYS][ED_KEY_SIZE];
 static size_t hidden_count;
-static bool keeps_one; /* somebody copied a key, and forgot it */
+static bool begins_one[256]; /* a byte of that value begins one of them */
+static bool keeps_one;       /* somebody copied a key, and forgot it */
 static uint8_t *forgotten;
 
 static void keep_one(void)
@@ -130,6 +133,7 @@ static void keep_one(void)
 static void hide(const uint8_t key[ED_KEY_SIZE])
 {
     CHECK("room", hidden_count < KEYS);
+    begins_one[key[0]] = true;
     for (size_t i = 0; i < ED_KEY_SIZE; i++)
         hidden[hidden_count][i] = key[i] ^ 0xa5;
     hidden_count++;
@@ -153,7 +157,7 @@ static unsigned keys_in(const uint8_t *bytes, size_t size)
     unsigned found = 0;
 
     for (size_t at = 0; at + ED_KEY_SIZE <= size; at++)
-        found += is_key(bytes + at) ? 1 : 0;
+        found += begins_one[bytes[at]] && is_key(bytes + at) ? 1 : 0;
     return found;
 }
 
@@ -169,6 +173,8 @@ static unsigned keys_in_mapping(int memory, const struct mapping *m, uint8_t *bu
 {
     unsigned found = 0;
 
+    if (m->end - m->begin > MAPPING_MAX)
+        return 0;
     for (unsigned long at = m->begin; at < m->end; at += CHUNK - ED_KEY_SIZE) {
         size_t size = ed_min_size(m->end - at, CHUNK);
         if (at < (unsigned long)buffer + CHUNK && at + size > (unsigned long)buffer)
