@@ -311,11 +311,6 @@ static ed_admission judge_initiate(const struct visit *v)
     reliable->shared.identity->admitted.capsule = (ed_capsule){0};
     if (ed_initiate_parse(initiate, v->datagram->data, v->datagram->size) != EDDY_OK)
         return drop(&stats->dropped_malformed);
-    if (!SEC_CHECK(EDDY_CHECK_INITIATE_MAC,
-                   ed_initiate_is_authentic(
-                       v->datagram->data,
-                       ed_identity_greeting(reliable->shared.identity, initiate->mode))))
-        return drop(&stats->dropped_forged);
     if (initiate->version != ED_PROTOCOL_VERSION ||
         !SEC_CHECK(EDDY_CHECK_GAME, initiate->protocol_id == config->protocol_id) ||
         !accepts_mode(reliable, initiate->mode, &v->datagram->remote) ||
