@@ -7,6 +7,9 @@
  *
  * Threads: every function may be called from any thread at any time unless its comment says
  * otherwise. Nothing here prints, and nothing here blocks unless its comment says so.
+ *
+ * Processes: a manager stays with the process that opened it. In a child that was forked its keys
+ * are gone, and what returns a status says EDDY_EFORKED: open another there.
  */
 #ifndef EDDY_H
 #define EDDY_H
@@ -216,7 +219,7 @@ typedef struct eddy_event {
  * Opens a manager: binds its socket and, with config.pump, starts its thread.
  * @param config NULL for the default. Copied.
  * @return EDDY_OK; EDDY_ECONFIG, EDDY_EADDRESS, EDDY_EINUSE, EDDY_EPERM, EDDY_ENOADDR,
- * EDDY_ESYSTEM or EDDY_ENOMEM, with `*manager` NULL.
+ * EDDY_ESYSTEM, EDDY_ESUPPORT (config.cipher) or EDDY_ENOMEM, with `*manager` NULL.
  */
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_open(eddy_manager **manager, const eddy_config *config);
 
@@ -426,8 +429,9 @@ EDDY_API void *eddy_connection_data(eddy_manager *manager, eddy_connection conne
 EDDY_API int eddy_event_fd(eddy_manager *manager);
 
 /**
- * Without a pump: does all that is due at `now_ns`, which never goes backwards. One thread at a
- * time. @return when to call again at the latest, if no datagram comes before: UINT64_MAX never.
+ * Without a pump: does all that is due at `now_ns`. One thread at a time. A clock that has been set
+ * back is taken to go on from where it was. @return when to call again at the latest, by the same
+ * clock, if no datagram comes before: UINT64_MAX never.
  */
 EDDY_API uint64_t eddy_poll(eddy_manager *manager, uint64_t now_ns);
 

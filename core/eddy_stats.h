@@ -122,6 +122,7 @@ typedef struct eddy_stats {
     X(EDDY_CHECK_PACKET_SEAL, 32, "the packet is authentic")                                       \
     X(EDDY_CHECK_RESET, 33, "a stateless reset has the token")                                     \
     X(EDDY_CHECK_RESETS, 34, "there is time for another reset")                                    \
+    X(EDDY_CHECK_STRAY, 35, "a server's packet is for a client of that server; not counted")       \
     /* frames: what breaks these ends the connection */                                            \
     X(EDDY_CHECK_FRAME_TYPE, 40, "the frame is of a known type")                                   \
     X(EDDY_CHECK_FRAME_END, 41, "the frame ends within the packet, and is written in one way")     \
@@ -133,13 +134,19 @@ typedef struct eddy_stats {
     X(EDDY_CHECK_CLOSE_FORM, 47, "a CLOSE has a known cause, and a short reason")                  \
     X(EDDY_CHECK_MESSAGE_FORM, 48, "a MESSAGE has a known guarantee, and no field for nothing")    \
     X(EDDY_CHECK_PART_PLACE, 49, "a part lies within its message")                                 \
+    X(EDDY_CHECK_ACK_SKIPPED, 50, "what is acknowledged was not left out on purpose")              \
+    X(EDDY_CHECK_ACK_DELAY, 51, "no acknowledgement was held back for longer than 25 ms")          \
     /* delivery */                                                                                 \
     X(EDDY_CHECK_MESSAGE_SIZE, 60, "a message is not larger than we take, and in parts if large")  \
     X(EDDY_CHECK_SEQUENCE, 61, "a sequence is near those that have come")                          \
     X(EDDY_CHECK_CREDIT, 62, "no more is sent than was granted")                                   \
     X(EDDY_CHECK_ONE_PIECE, 63, "what came in parts does not come in one piece, too")              \
     X(EDDY_CHECK_PARTS_AGREE, 64, "the parts of a message agree about it")                         \
-    X(EDDY_CHECK_SKIP_CHARGE, 65, "a SKIP charges what is known of its message, at least")
+    X(EDDY_CHECK_SKIP_CHARGE, 65, "a SKIP charges what is known of its message, at least")         \
+    /* paths */                                                                                    \
+    X(EDDY_CHECK_CHALLENGE, 70, "a datagram asks no more than once about its path")                \
+    X(EDDY_CHECK_PATH_RATE, 71, "a peer does not move too often")                                  \
+    X(EDDY_CHECK_PATH_ANSWER, 72, "a path is answered with what it was asked")
 
 #define EDDY_CHECK_COUNT 128 /* of numbers; most are of no check yet */
 

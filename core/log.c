@@ -8,6 +8,13 @@
 static_assert(EDDY_LOG_ALL_TOPICS == (1u << ED_COUNT(((ed_log *)0)->lines)) - 1,
               "every topic has its own limit");
 
+#ifdef ED_SWITCHABLE
+bool ed_log_is_unlimited;
+#define IS_UNLIMITED ed_log_is_unlimited
+#else
+#define IS_UNLIMITED false
+#endif
+
 static size_t topic_index(eddy_log_topic topic)
 {
     size_t index = 0;
@@ -58,7 +65,7 @@ void ed_log_line(ed_log *log, uint64_t now_ns, eddy_log_level level, eddy_log_to
         begin_second(log, now_ns / ED_NS_PER_S);
     if (level > log->level || (log->topics & topic) == 0)
         return;
-    if (log->lines[index] >= ED_LOG_PER_SECOND) {
+    if (log->lines[index] >= ED_LOG_PER_SECOND && !IS_UNLIMITED) {
         log->suppressed[index]++;
         return;
     }

@@ -6,7 +6,7 @@
 
 enum {
     ED_LOG_LINE_SIZE = 256, /* longer lines are cut */
-    ED_LOG_PER_SECOND = 50, /* lines of one topic; the rest is counted and said once a second */
+    ED_LOG_PER_SECOND = 10, /* lines of one topic; the rest is counted and said once a second */
 };
 
 typedef struct ed_log {
@@ -18,6 +18,10 @@ typedef struct ed_log {
     uint32_t lines[4];
     uint32_t suppressed[4];
 } ed_log;
+
+#ifdef ED_SWITCHABLE
+extern bool ed_log_is_unlimited; /* for tests of the limit */
+#endif
 
 /** Sends one line, unless level, topics or the limit say no. */
 void ed_log_line(ed_log *log, uint64_t now_ns, eddy_log_level level, eddy_log_topic topic,

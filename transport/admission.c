@@ -25,8 +25,13 @@ ed_route ed_admission_route(void *context, const eddy_datagram *datagram)
     case ED_FORM_PACKET:
         if (ed_packet_peek_id(datagram->data, datagram->size, &from_client, &id) != EDDY_OK)
             return (ed_route){.kind = ED_ROUTE_NOWHERE};
-        return from_client ? (ed_route){.kind = ED_ROUTE_ID_OR_NEW, .id = id}
-                           : (ed_route){.kind = ED_ROUTE_KNOWN, .side = ED_SIDE_OUTGOING};
+        if (from_client)
+            return (ed_route){.kind = ED_ROUTE_ID_OR_NEW, .id = id};
+        // A server's is nothing to answer: or two servers would tell each other that they have none
+        // of the other's connections.
+        return (ed_route){.kind = ED_CHECK_IS_OFF(EDDY_CHECK_STRAY) ? ED_ROUTE_KNOWN_OR_NEW
+                                                                    : ED_ROUTE_KNOWN,
+                          .side = ED_SIDE_OUTGOING};
     case ED_FORM_RETRY:
     case ED_FORM_ACCEPT:
     case ED_FORM_REJECT:

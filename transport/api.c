@@ -294,6 +294,8 @@ eddy_status eddy_open(eddy_manager **manager, const eddy_config *config)
     eddy_status status = eddy_config_check(config, NULL);
     if (status == EDDY_OK)
         status = ed_crypto_init();
+    if (status == EDDY_OK && ed_suites_offered(config) == 0)
+        status = EDDY_ESUPPORT; // this machine does not have the cipher that is asked for
     if (status != EDDY_OK)
         return status;
     eddy_manager *m = ed_alloc_zeroed(
@@ -372,15 +374,27 @@ eddy_status ed_api_push(eddy_manager *m, const ed_reliable_command *command)
 
 /* -------------------------------------------------------------------------- time and state -- */
 
+/** Time that never goes backwards. */
+static uint64_t our_time_ns(eddy_manager *m, uint64_t now_ns)
+{
+    uint64_t our_now_ns = ed_add_sat_u64(now_ns, m->set_back_ns);
+
+    if (our_now_ns < m->polled_ns)
+        m->set_back_ns += m->polled_ns - our_now_ns;
+    return ed_max_u64(our_now_ns, m->polled_ns);
+}
+
 uint64_t eddy_poll(eddy_manager *m, uint64_t now_ns)
 {
     if (m->config.pump || ed_api_is_forked(m))
         return ED_NEVER_NS;
     // Nobody but the next poll can tell that a name has been looked up since.
     bool is_busy = ed_resolver_is_busy(m->resolver);
-    uint64_t next_ns = poll_core(m, now_ns);
-    return is_busy ? ed_min_u64(next_ns, ed_add_sat_u64(now_ns, RESOLVE_POLL_MS * ED_NS_PER_MS))
-                   : next_ns;
+    uint64_t our_now_ns = our_time_ns(m, now_ns);
+    uint64_t next_ns = poll_core(m, our_now_ns);
+    if (is_busy)
+        next_ns = ed_min_u64(next_ns, ed_add_sat_u64(our_now_ns, RESOLVE_POLL_MS * ED_NS_PER_MS));
+    return next_ns == ED_NEVER_NS ? next_ns : next_ns - m->set_back_ns;
 }
 
 eddy_key eddy_public_key(const eddy_manager *m)

@@ -34,8 +34,9 @@ struct eddy_manager {
     ed_asks asks;
     ed_resolver *resolver;
     ed_local *pairs;
-    ed_mutex core_mutex; /* held while the core is polled, or looked into */
-    uint64_t polled_ns;  /* the time of the last poll; of core_mutex, too */
+    ed_mutex core_mutex;  /* held while the core is polled, or looked into */
+    uint64_t polled_ns;   /* the time of the last poll; of core_mutex, too */
+    uint64_t set_back_ns; /* how far behind that the program's clock has been set, if it polls */
     ed_manager *core;
     ed_reliable reliable;
     ed_log log;

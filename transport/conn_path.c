@@ -3,6 +3,7 @@
  * follows when the new one has proved that the client is there. A client itself stays with the
  * address that it dialled, and only answers.
  */
+#include "transport/check.h"
 #include "transport/conn.h"
 
 enum {
@@ -83,7 +84,8 @@ void ed_conn_on_challenge(ed_conn *conn, uint64_t data)
     ed_conn_arrival *arrival = &conn->arrival;
     ed_path_debt debt = {.path = arrival->path, .data = data, .cause_size = arrival->size};
 
-    if (arrival->is_challenged || !ed_path_debts_push(&conn->debts, &debt)) {
+    if (!SEC_CHECK(EDDY_CHECK_CHALLENGE, !arrival->is_challenged) ||
+        !ed_path_debts_push(&conn->debts, &debt)) {
         conn->shared->stats->paths_ignored++;
         return;
     }

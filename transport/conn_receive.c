@@ -105,7 +105,9 @@ static verdict handle_ack(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
     if (apply_ranges(conn, &frame->ack, &newest_sent_ns, now_ns) != EDDY_OK)
         return VIOLATION;
     if (newest_sent_ns != ED_NEVER_NS) {
-        uint64_t delay_us = ed_min_u64(frame->ack.delay_us, ED_ACK_DELAY_NS / ED_NS_PER_US);
+        uint64_t delay_us = frame->ack.delay_us;
+        if (!SEC_CHECK(EDDY_CHECK_ACK_DELAY, delay_us <= ED_ACK_DELAY_NS / ED_NS_PER_US))
+            delay_us = ED_ACK_DELAY_NS / ED_NS_PER_US;
         ed_rtt_sample(&conn->rtt, now_ns - newest_sent_ns, delay_us * ED_NS_PER_US);
     }
     ed_conn_detect_losses(conn, now_ns);

@@ -379,6 +379,25 @@ size_t ed_conn_write_close_aside(ed_conn *conn, size_t room, uint8_t *data, uint
     return ed_writer_ok(&d.w) ? draft_finish(&d, conn, now_ns) : 0;
 }
 
+static void plan_gap(ed_conn *conn)
+{
+    const eddy_entropy *entropy = conn->shared->entropy;
+    uint8_t draw[sizeof(uint64_t)];
+
+    entropy->fill(entropy->context, draw, sizeof(draw));
+    ed_reader r = ed_reader_of(draw, sizeof(draw));
+    ed_sent_plan_gap(&conn->sent, ed_read_u64(&r));
+}
+
+/** Now and then a number is left out, to see that the peer does not acknowledge it. */
+static void leave_gap(ed_conn *conn, uint64_t now_ns)
+{
+    if (conn->sent.gap_at == 0)
+        plan_gap(conn);
+    if (conn->sent.next >= conn->sent.gap_at && ed_sent_skip(&conn->sent, now_ns) == EDDY_OK)
+        plan_gap(conn);
+}
+
 /** Makes room in the log of sent packets. */
 static bool reserve(ed_conn *conn, struct plan *plan, uint64_t now_ns)
 {
@@ -418,6 +437,7 @@ static size_t transmit_any(ed_conn *conn, uint8_t *data, uint64_t now_ns)
     if (!conn->close_pending && !plan.ack && !plan.ping && !plan.credit && !plan.probe &&
         !plan.data)
         return 0;
+    leave_gap(conn, now_ns);
     if (!has_number(conn)) {
         ed_conn_abandon(conn, EDDY_END_PROTOCOL, now_ns); // no number is ever used twice
         return 0;

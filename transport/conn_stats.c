@@ -59,7 +59,7 @@ void ed_conn_get_stream_stats(const ed_conn *conn, uint8_t guarantee, uint8_t st
 
 void ed_conn_get_stats(const ed_conn *conn, eddy_connection_stats *stats, uint64_t now_ns)
 {
-    *stats = (eddy_connection_stats){.packets_sent = conn->sent.next,
+    *stats = (eddy_connection_stats){.packets_sent = conn->sent.next - conn->sent.gap_count,
                                      .messages_shed = conn->outbox.shed_count};
     add_path(conn, stats);
     add_counts(&conn->counts, stats);

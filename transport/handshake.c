@@ -52,8 +52,8 @@ static size_t payload_at(uint8_t mode)
 
 /**
  * Begins Noise with all that stands before its message as the prologue; and with the shared key
- * bound to this very INITIATE, so that no two of them are ever sealed with one key, even if an
- * ephemeral came twice.
+ * bound to this very INITIATE, so that where that key is mixed in first (PINNED, TOKEN) no two of
+ * them are sealed with one key, even if an ephemeral came twice.
  */
 static void begin_noise(ed_noise *noise, const ed_initiate *initiate, const uint8_t *data,
                         bool is_client, const ed_noise_keys *keys)

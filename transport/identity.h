@@ -39,7 +39,7 @@ typedef struct ed_identity {
     ed_cookie_jar cookies;
     ed_admitted admitted; /* who is being judged, until there is a connection */
     uint32_t slot_count;
-    ed_secrets secrets[]; /* by number of slot, 0 is nobody's */
+    ed_secrets secrets[]; /* by number of slot */
 } ed_identity;
 
 /** @return NULL without memory. A key that the configuration does not have is drawn. */

@@ -1,6 +1,7 @@
 #include "transport/loss.h"
 
 #include "core/base.h"
+#include "transport/check.h"
 
 static bool is_in_flight(const ed_sent *packet)
 {
@@ -51,13 +52,13 @@ ed_loss_acks ed_loss_on_ack_range(ed_loss *loss, ed_sent_log *log, uint64_t firs
 {
     ed_loss_acks acks = {.loss = loss, .log = log, .now_ns = now_ns, .status = EDDY_OK};
 
-    if (first > last || last >= log->next) {
+    if (first > last || !SEC_CHECK(EDDY_CHECK_ACK_UNSENT, last < log->next)) {
         acks.status = EDDY_EPROTO;
         return acks;
     }
     // What the log has dropped was settled long ago; an ACK may go on naming it.
     acks.first = ed_max_u64(first, log->first);
-    acks.end = last + 1;
+    acks.end = ed_min_u64(ed_add_sat_u64(last, 1), log->next);
     return acks;
 }
 
@@ -75,6 +76,15 @@ static void lengthen_run(const ed_sent_log *log, ed_sent *packet)
     const ed_sent *below = ed_sent_at(log, packet->number - packet->acked_run);
     if (below->state == ED_SENT_ACKED)
         packet->acked_run = (uint32_t)ed_min_u64(packet->acked_run + below->acked_run, held);
+}
+
+/** How many numbers from a settled one down are settled, too; at least one. */
+static uint64_t length_of_run(const ed_sent_log *log, ed_sent *packet)
+{
+    if (packet->state != ED_SENT_ACKED)
+        return 1; // left out
+    lengthen_run(log, packet);
+    return packet->acked_run;
 }
 
 /** Ends the run of losses if this packet, which was one of it, did arrive. */
@@ -106,19 +116,18 @@ bool ed_loss_next_acked(ed_loss_acks *acks, ed_sent **packet)
         ed_sent *at = ed_sent_at(acks->log, acks->end - 1);
         ED_ASSERT(at != NULL);
         acks->loss->visit_count++;
-        if (at->state == ED_SENT_SKIPPED) {
+        if (!SEC_CHECK(EDDY_CHECK_ACK_SKIPPED, at->state != ED_SENT_SKIPPED)) {
             acks->status = EDDY_EPROTO;
             acks->end = acks->first;
             return false;
         }
-        if (at->state != ED_SENT_ACKED) {
+        if (at->state == ED_SENT_OUTSTANDING || at->state == ED_SENT_LOST) {
             acknowledge(acks, at);
             acks->end--;
             *packet = at;
             return true;
         }
-        lengthen_run(acks->log, at);
-        acks->end -= ed_min_u64(at->acked_run, acks->end - acks->first);
+        acks->end -= ed_min_u64(length_of_run(acks->log, at), acks->end - acks->first);
     }
     return false;
 }

@@ -1,5 +1,7 @@
 #include "transport/path.h"
 
+#include "transport/check.h"
+
 #define HOLD_NS (ED_PATH_HOLD_MS * ED_NS_PER_MS)
 #define PATIENCE_NS (ED_PATH_PATIENCE_MS * ED_NS_PER_MS)
 
@@ -50,7 +52,8 @@ ed_path_news ed_paths_on_packet(ed_paths *paths, const ed_path *from, size_t siz
     }
     if (!is_newest || ed_path_equal(&paths->at[ED_PATH_CURRENT], from))
         return ED_PATH_KNOWN;
-    return now_ns < paths->next_ns ? ED_PATH_TOO_SOON : ED_PATH_NEWS;
+    return SEC_CHECK(EDDY_CHECK_PATH_RATE, now_ns >= paths->next_ns) ? ED_PATH_NEWS
+                                                                     : ED_PATH_TOO_SOON;
 }
 
 void ed_paths_follow(ed_paths *paths, const ed_path *from, size_t size)
@@ -69,7 +72,8 @@ void ed_paths_follow(ed_paths *paths, const ed_path *from, size_t size)
 void ed_paths_begin(ed_paths *paths, const ed_path *from, size_t size,
                     const uint64_t data[ED_PATH_END_COUNT], uint64_t pto_ns, uint64_t now_ns)
 {
-    ED_ASSERT(now_ns >= paths->next_ns && !is_candidate(paths, from));
+    ED_ASSERT(now_ns >= paths->next_ns || ED_CHECK_IS_OFF(EDDY_CHECK_PATH_RATE));
+    ED_ASSERT(!is_candidate(paths, from));
     ed_paths_follow(paths, from, size);
     for (size_t i = 0; i < ED_PATH_END_COUNT; i++)
         paths->question[i] = (ed_path_question){.data = data[i], .is_due = true};
@@ -135,17 +139,16 @@ ed_path_answer ed_paths_on_answer(ed_paths *paths, uint64_t data)
     ED_ASSERT(ed_paths_valid(paths));
     if (paths->attempts == 0)
         return ED_PATH_ANSWER_NONE;
-    if (data == paths->question[ED_PATH_CANDIDATE].data) {
-        drop_candidate(paths);
-        paths->failure_count = 0;
-        paths->at[ED_PATH_CURRENT] = candidate;
-        return ED_PATH_ANSWER_MOVED;
-    }
-    if (data == paths->question[ED_PATH_CURRENT].data) {
-        drop_candidate(paths);
+    bool stays = data == paths->question[ED_PATH_CURRENT].data;
+    bool moves = data == paths->question[ED_PATH_CANDIDATE].data;
+    if (!SEC_CHECK(EDDY_CHECK_PATH_ANSWER, stays || moves))
+        return ED_PATH_ANSWER_NONE;
+    drop_candidate(paths);
+    if (stays && !ED_CHECK_IS_OFF(EDDY_CHECK_PATH_ANSWER))
         return ED_PATH_ANSWER_STAYED;
-    }
-    return ED_PATH_ANSWER_NONE;
+    paths->failure_count = 0;
+    paths->at[ED_PATH_CURRENT] = candidate;
+    return ED_PATH_ANSWER_MOVED;
 }
 
 /* --------------------------------------------------------------------------------- sending -- */

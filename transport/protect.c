@@ -107,6 +107,10 @@ void ed_keys_update(ed_keys *keys, uint64_t number, uint64_t pto_ns, uint64_t no
     bool may = keys->send_phase == keys->receive_phase && keys->is_confirmed &&
                now_ns >= keys->update_not_before_ns;
 
+    if (keys->previous_until_ns != 0 && now_ns >= keys->previous_until_ns) {
+        ed_wipe(&keys->previous, sizeof(keys->previous));
+        keys->previous_until_ns = 0;
+    }
     if (!is_time || !may)
         return;
     update_send(keys, number, now_ns);

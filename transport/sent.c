@@ -152,8 +152,18 @@ eddy_status ed_sent_skip(ed_sent_log *log, uint64_t now_ns)
     if (status != EDDY_OK)
         return status;
     append(log, &(ed_sent){.sent_ns = now_ns}, ED_SENT_SKIPPED, 0);
+    log->gap_count++;
     ED_ASSERT(ends_valid(log));
     return EDDY_OK;
+}
+
+void ed_sent_plan_gap(ed_sent_log *log, uint64_t draw)
+{
+    uint32_t more = log->gap_at == 0 ? ED_SENT_GAP_LOG2_MIN : log->gap_log2 + 1;
+
+    log->gap_log2 = more < ED_SENT_GAP_LOG2_MAX ? more : ED_SENT_GAP_LOG2_MAX;
+    uint64_t least = UINT64_C(1) << log->gap_log2;
+    log->gap_at = log->next + least + (draw & (least - 1));
 }
 
 ed_sent *ed_sent_at(const ed_sent_log *log, uint64_t number)

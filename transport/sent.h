@@ -13,6 +13,9 @@ enum {
     ED_SENT_MAX = 16384,       /* packets at most */
     ED_SENT_REFS_MIN = 128,    /* references at first */
     ED_SENT_REFS_MAX = 131072, /* references at most, over all packets */
+    /* A number is left out after 2^n to 2^(n+1) others, n between these and one more each time. */
+    ED_SENT_GAP_LOG2_MIN = 6,
+    ED_SENT_GAP_LOG2_MAX = 10,
 };
 
 typedef enum ed_sent_flag {
@@ -61,6 +64,9 @@ typedef struct ed_sent_log {
     uint32_t ref_capacity;
     uint32_t ref_first; /* references are counted on and on and wrap; these bound those held */
     uint32_t ref_next;
+    uint64_t gap_at;    /* the number to leave out, or the first above it; 0: not decided yet */
+    uint64_t gap_count; /* numbers left out so far */
+    uint32_t gap_log2;  /* how far that is above the one before: at least 2 to the power of this */
 } ed_sent_log;
 
 /** An empty log; memory is taken with the first packet. `allocator` must outlive it. */
@@ -87,6 +93,13 @@ EDDY_MUST_CHECK eddy_status ed_sent_push(ed_sent_log *log, const ed_sent *packet
 
 /** Leaves the number `log->next` out, and remembers that. @return as ed_sent_reserve. */
 EDDY_MUST_CHECK eddy_status ed_sent_skip(ed_sent_log *log, uint64_t now_ns);
+
+/**
+ * Decides which number is left out next. Who acknowledges what it has not received, so that more is
+ * sent than the path can carry, will name it.
+ * @param draw nobody else knows it.
+ */
+void ed_sent_plan_gap(ed_sent_log *log, uint64_t draw);
 
 /** @return the packet of this number, or NULL if it is not held. Valid until the next push. */
 ed_sent *ed_sent_at(const ed_sent_log *log, uint64_t number);

@@ -1,9 +1,9 @@
 /**
  * One manager in virtual time, through the public calls, against what the input makes of the
- * network. The input is a list of orders: scripted peers shake hands honestly and then say sealed
- * packets of any bytes, they move to other addresses and answer who asks there, their datagrams are
- * damaged (and sealed again), replayed and sent from elsewhere, strangers say anything, the program
- * sends and closes, time passes.
+ * network. The input is a list of orders: scripted peers shake hands honestly, in three modes, and
+ * then say sealed packets of any bytes, they change their keys, they move to other addresses and
+ * answer who asks there, their datagrams are damaged (before or after they are sealed), replayed
+ * and sent from elsewhere, strangers say anything, the program sends and closes, time passes.
  *
  * It must neither crash nor leak, not spin, stay within its memory, answer a stranger with no more
  * than it heard, and tell the end of every connection exactly once.
@@ -14,11 +14,10 @@
 #include "core/alloc.h"
 #include "core/base.h"
 #include "core/reader.h"
-#include "core/seq.h"
 #include "tests/support/keys.h"
+#include "tests/support/peer.h"
 #include "transport/frame.h"
-#include "transport/handshake.h"
-#include "transport/packet.h"
+#include "transport/nonce.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -33,30 +32,16 @@ enum {
     BUDGET_SIZE = 64 * 1024,
     RECEIVE_SIZE = 160 * 1024, /* no more than five connections ask for */
     MEMORY_MAX = 4 * 1024 * 1024,
-    EVENTS_KEPT = 8,             /* messages that the program has not released */
-    PEER_CREDIT = 20 * 1024,     /* that a peer grants at first, */
-    PEER_MESSAGE_MAX = 6 * 1024, /* and takes */
-    MESSAGE_MAX = 8 * 1024,      /* that the manager takes */
+    EVENTS_KEPT = 8,        /* messages that the program has not released */
+    MESSAGE_MAX = 8 * 1024, /* that the manager takes */
 };
 
 /** A scripted peer; its first address is that of its index. */
 struct peer {
-    uint8_t at;        /* whose address it has */
-    uint64_t question; /* of the last PATH_CHALLENGE that it heard */
-    ed_keys keys;
-    uint8_t nonce[ED_NONCE_SIZE];
-    uint8_t client_ephemeral[ED_EPHEMERAL_SIZE];
-    uint8_t server_ephemeral[ED_EPHEMERAL_SIZE];
-    uint8_t cookie[ED_COOKIE_SIZE];
-    uint32_t id;
-    uint64_t number;
-    uint64_t heard; /* the last packet number of the manager's, as far as the header tells */
-    bool has_cookie;
-    bool has_keys;
+    ed_peer end;
+    uint8_t at;                     /* whose address it has */
     uint8_t last[ED_DATAGRAM_SIZE]; /* what it said last */
     size_t last_size;
-    size_t last_header; /* of a packet: to seal it again */
-    uint64_t last_number;
 };
 
 struct inbound {
@@ -89,6 +74,9 @@ struct run {
 
 static struct run run;
 
+static const ed_mode modes[CLIENTS + SERVERS] = {ED_MODE_PINNED, ED_MODE_OPEN, ED_MODE_MUTUAL,
+                                                 ED_MODE_PINNED, ED_MODE_PINNED};
+
 static eddy_address address_of(uint8_t peer)
 {
     return ed_addr_ipv4(10, 0, 0, (uint8_t)(peer + 1), 1000);
@@ -114,68 +102,6 @@ static size_t socket_receive(void *context, eddy_datagram *datagrams, size_t cou
     return taken;
 }
 
-/** A server's peer hears INITIATE in the clear: it may choose its own half of the keys. */
-static void peer_hears_initiate(struct peer *peer, const eddy_datagram *datagram)
-{
-    ed_initiate initiate;
-
-    if (ed_initiate_parse(&initiate, datagram->data, datagram->size) != EDDY_OK)
-        return;
-    memcpy(peer->client_ephemeral, initiate.ephemeral, sizeof(initiate.ephemeral));
-}
-
-/** An honest receiver would take all frames; here one kind alone is of interest. */
-static void peer_hears_frames(struct peer *peer, ed_span plain)
-{
-    ed_reader r = ed_reader_of(plain.data, plain.size);
-    ed_frame frame;
-
-    while (ed_frame_read(&r, &frame) == EDDY_OK)
-        if (frame.type == ED_FRAME_PATH_CHALLENGE)
-            peer->question = frame.challenge;
-}
-
-/** A packet of the manager to a client. `data` is written over. */
-static void peer_hears_packet(struct peer *peer, uint8_t *data, size_t size)
-{
-    const ed_key *key = &peer->keys.packet[ED_TO_CLIENT];
-    ed_packet packet;
-
-    if (ed_packet_parse(&packet, data, size) != EDDY_OK)
-        return;
-    uint64_t number = ed_seq_expand(peer->heard + 1, packet.number, 8u * packet.number_size);
-    peer->heard = packet.number;
-    if (peer->has_keys && ed_protect_open(key, number, data, packet.header_size, size))
-        peer_hears_frames(peer, (ed_span){.data = data + packet.header_size,
-                                          .size = size - packet.header_size - ED_TAG_SIZE});
-}
-
-static void peer_hears(struct peer *peer, const eddy_datagram *datagram)
-{
-    ed_key key = ed_protect_accept_key(peer->nonce, peer->client_ephemeral);
-    uint8_t copy[ED_DATAGRAM_SIZE];
-    ed_retry retry;
-    ed_hello hello;
-    ed_accept accept;
-
-    memcpy(copy, datagram->data, datagram->size);
-    if (ed_retry_parse(&retry, copy, datagram->size) == EDDY_OK) {
-        memcpy(peer->cookie, retry.cookie, sizeof(peer->cookie));
-        peer->has_cookie = true;
-    }
-    if (ed_accept_open(&accept, &key, copy, datagram->size) == EDDY_OK && accept.refusal == 0) {
-        peer->id = accept.id;
-        peer->keys = ed_protect_packet_keys(peer->nonce, peer->client_ephemeral, accept.ephemeral);
-        peer->has_keys = true;
-        peer->number = 0;
-    }
-    if (ed_hello_parse(&hello, copy, datagram->size) == EDDY_OK)
-        memcpy(peer->nonce, hello.nonce, sizeof(peer->nonce));
-    peer_hears_initiate(peer, datagram);
-    memcpy(copy, datagram->data, datagram->size);
-    peer_hears_packet(peer, copy, datagram->size);
-}
-
 /** Where nobody has proved to be, nobody gets more than was heard from there. */
 static void check_told(void)
 {
@@ -190,7 +116,7 @@ static void tell(uint8_t to, const eddy_datagram *datagram)
     run.stranger_told[to] += datagram->size;
     for (size_t i = 0; i < PEERS; i++)
         if (run.peers[i].at == to)
-            peer_hears(&run.peers[i], datagram);
+            ed_peer_hear(&run.peers[i].end, datagram->data, datagram->size, run.now_ns);
 }
 
 static size_t socket_send(void *context, const eddy_datagram *datagrams, size_t count)
@@ -221,6 +147,8 @@ static void fill(void *context, void *data, size_t size)
     }
 }
 
+static const eddy_entropy entropy_of_run = {.fill = fill};
+
 /* -------------------------------------------------------------------------------- the peers -- */
 
 /** Puts a datagram on its way, as if that peer had sent it. */
@@ -235,121 +163,53 @@ static void push(uint8_t from, const uint8_t *data, size_t size)
     run.stranger_heard[from] += size;
 }
 
-/** What the peer says, remembered for those who repeat and damage it. */
-static void say(uint8_t index, const uint8_t *data, size_t size, size_t header, uint64_t number)
+/** What the peer says, if anything, remembered for those who repeat and damage it. */
+static void say(uint8_t index, const uint8_t *data, size_t size)
 {
     struct peer *peer = &run.peers[index];
 
-    ED_ASSERT(size <= sizeof(peer->last));
-    memmove(peer->last, data, size);
+    if (size == 0)
+        return;
+    memcpy(peer->last, data, size);
     peer->last_size = size;
-    peer->last_header = header;
-    peer->last_number = number;
-    push(peer->at, peer->last, size);
+    push(peer->at, data, size);
 }
 
-static const ed_key *peer_key(uint8_t index)
-{
-    return &run.peers[index].keys.packet[index < CLIENTS ? ED_TO_SERVER : ED_TO_CLIENT];
-}
-
-/** The next datagram of an honest client's handshake: HELLO, or INITIATE if it has a cookie. */
+/** The next datagram of an honest client's handshake. */
 static void client_shakes(uint8_t index)
 {
-    struct peer *peer = &run.peers[index];
     uint8_t data[ED_DATAGRAM_SIZE];
 
-    if (!peer->has_cookie) {
-        ed_hello hello = {.version = ED_PROTOCOL_VERSION,
-                          .mode = ED_MODE_PLAIN,
-                          .version_count = 1,
-                          .versions = {ED_PROTOCOL_VERSION}};
-        memcpy(hello.nonce, peer->nonce, sizeof(hello.nonce));
-        ed_hello_write(data, &hello);
-    } else {
-        ed_initiate initiate = {.version = ED_PROTOCOL_VERSION,
-                                .mode = ED_MODE_PLAIN,
-                                .suites = ED_SUITE_NULL_BIT,
-                                .datagram_size = ED_DATAGRAM_SIZE,
-                                .credit = PEER_CREDIT,
-                                .message_max = PEER_MESSAGE_MAX,
-                                .payload = {.data = peer->nonce, .size = peer->nonce[0] % 16}};
-        memcpy(initiate.nonce, peer->nonce, sizeof(initiate.nonce));
-        memcpy(initiate.cookie, peer->cookie, sizeof(initiate.cookie));
-        memcpy(initiate.ephemeral, peer->client_ephemeral, sizeof(initiate.ephemeral));
-        ed_initiate_write(data, &initiate);
-    }
-    say(index, data, sizeof(data), 0, 0);
+    say(index, data, ed_peer_shake(&run.peers[index].end, data));
 }
 
-/** The client begins anew, as one that has lost its state. */
-static void client_forgets(uint8_t index)
+static void server_greets(uint8_t index, uint8_t value)
 {
-    struct peer *peer = &run.peers[index];
-
-    fill(NULL, peer->nonce, sizeof(peer->nonce));
-    fill(NULL, peer->client_ephemeral, sizeof(peer->client_ephemeral));
-    peer->has_cookie = false;
-    peer->has_keys = false;
-}
-
-/** RETRY, then ACCEPT, of a server that the manager dials; `refusal` goes into the latter. */
-static void server_shakes(uint8_t index, bool accepts, uint8_t refusal)
-{
-    struct peer *peer = &run.peers[index];
     uint8_t data[ED_DATAGRAM_SIZE];
 
-    if (!accepts) {
-        ed_retry retry = {.version = ED_PROTOCOL_VERSION, .cookie = {refusal}};
-        memcpy(retry.nonce, peer->nonce, sizeof(retry.nonce));
-        ed_retry_write(data, &retry);
-        say(index, data, ED_RETRY_SIZE, 0, 0);
-        return;
-    }
-    ed_accept accept = {.refusal = refusal,
-                        .suite = ED_SUITE_NULL,
-                        .id = 1,
-                        .datagram_size = ED_DATAGRAM_SIZE,
-                        .credit = PEER_CREDIT,
-                        .message_max = PEER_MESSAGE_MAX};
-    ed_key key = ed_protect_accept_key(peer->nonce, peer->client_ephemeral);
-    memcpy(accept.nonce, peer->nonce, sizeof(accept.nonce));
-    memcpy(accept.ephemeral, peer->server_ephemeral, sizeof(accept.ephemeral));
-    ed_accept_write(data, &accept, &key);
-    peer->keys =
-        ed_protect_packet_keys(peer->nonce, peer->client_ephemeral, peer->server_ephemeral);
-    peer->has_keys = true;
-    peer->number = 0;
-    say(index, data, ED_ACCEPT_SIZE, 0, 0);
+    say(index, data, ed_peer_greet(&run.peers[index].end, value, data));
 }
 
-/** A sealed packet of those frames; `skip` numbers are left out before it. */
+static void server_accepts(uint8_t index, uint8_t refusal)
+{
+    uint8_t data[ED_DATAGRAM_SIZE];
+
+    say(index, data, ed_peer_accept(&run.peers[index].end, refusal, data, run.now_ns));
+}
+
+/** A sealed packet; `skip` numbers are left out before it. */
 static void peer_says(uint8_t index, uint8_t skip, ed_span frames)
 {
-    struct peer *peer = &run.peers[index];
-    uint8_t data[ED_DATAGRAM_SIZE + ED_TAG_SIZE];
+    uint8_t data[ED_DATAGRAM_SIZE];
 
-    if (!peer->has_keys)
-        return;
-    peer->number += skip;
-    ed_packet packet = {.from_client = index < CLIENTS,
-                        .id = peer->id,
-                        .number = peer->number++,
-                        .number_size = ED_PACKET_NUMBER_SIZE_MIN};
-    size_t header = ed_packet_write(&packet, data);
-    size_t plain = ed_min_size(frames.size, ED_DATAGRAM_SIZE - header - ED_TAG_SIZE);
-    if (plain > 0)
-        memcpy(data + header, frames.data, plain);
-    for (; plain < ED_PACKET_PLAIN_SIZE_MIN; plain++)
-        data[header + plain] = 0;
-    ed_protect_seal(peer_key(index), packet.number, data, header, header + plain);
-    say(index, data, header + plain + ED_TAG_SIZE, header, packet.number);
+    run.peers[index].end.number += skip;
+    say(index, data, ed_peer_seal(&run.peers[index].end, frames, 0, 0, data));
 }
 
 /** Acknowledges the newest packet and, behind a gap that leaves some out, those before. */
 static void peer_acks(uint8_t index, uint8_t gap)
 {
-    uint64_t heard = run.peers[index].heard;
+    uint64_t heard = run.peers[index].end.heard;
     ed_ranges ranges = {.count = 1, .range = {{.first = heard, .last = heard}}};
     uint8_t data[64];
     ed_writer w = ed_writer_of(data, sizeof(data));
@@ -366,21 +226,26 @@ static void peer_answers(uint8_t index)
     uint8_t data[16];
     ed_writer w = ed_writer_of(data, sizeof(data));
 
-    ed_frame_write_path(&w, ED_FRAME_PATH_RESPONSE, run.peers[index].question);
+    ed_frame_write_path(&w, ED_FRAME_PATH_RESPONSE, run.peers[index].end.question);
     peer_says(index, 0, (ed_span){.data = data, .size = ed_writer_size(&w)});
 }
 
-/** What was said last, with one byte changed; sealed again or not. */
-static void damage(uint8_t index, uint16_t at, uint8_t change, bool reseal)
+/** What was said last, with one byte changed; sealed or not. */
+static void damage(uint8_t index, uint16_t at, uint8_t change, bool is_sealed)
 {
     struct peer *peer = &run.peers[index];
+    uint8_t data[ED_DATAGRAM_SIZE], frames[ED_PEER_FRAMES_MAX];
+    size_t size = peer->end.frames_size;
 
     if (peer->last_size == 0)
         return;
+    if (is_sealed) {
+        memcpy(frames, peer->end.frames, size);
+        say(index, data,
+            ed_peer_seal(&peer->end, (ed_span){.data = frames, .size = size}, at, change, data));
+        return;
+    }
     peer->last[at % peer->last_size] ^= change;
-    if (reseal && peer->last_header > 0 && peer->has_keys)
-        ed_protect_seal(peer_key(index), peer->last_number, peer->last, peer->last_header,
-                        peer->last_size - ED_TAG_SIZE);
     push(index, peer->last, peer->last_size);
 }
 
@@ -512,7 +377,9 @@ enum order {
     ORDER_STRANGER,
     ORDER_MOVE,
     ORDER_ANSWER,
+    ORDER_KEYS,
     ORDER_SERVER_SHAKES,
+    ORDER_CONNECT,
     ORDER_SEND,
     ORDER_DISCONNECT,
     ORDER_DIAL,
@@ -521,6 +388,26 @@ enum order {
     ORDER_LOOK,
     ORDER_COUNT
 };
+
+/** A whole handshake at once, up to the first packet: from a client, or with the server. */
+static void connect_honestly(uint8_t peer)
+{
+    if (peer < CLIENTS)
+        ed_peer_forget(&run.peers[peer].end);
+    else
+        program_dials(peer);
+    poll_now();
+    for (unsigned step = 0; step < 2; step++) {
+        if (peer < CLIENTS)
+            client_shakes(peer);
+        else if (step == 0)
+            server_greets(peer, 0);
+        else
+            server_accepts(peer, 0);
+        poll_now();
+    }
+    peer_acks(peer, 0);
+}
 
 /** What the network brings. */
 static void obey_network(enum order order, uint8_t who, ed_reader *r)
@@ -531,9 +418,13 @@ static void obey_network(enum order order, uint8_t who, ed_reader *r)
     if (order == ORDER_CLIENT_SHAKES)
         client_shakes(client);
     if (order == ORDER_CLIENT_FORGETS)
-        client_forgets(client);
-    if (order == ORDER_SERVER_SHAKES)
-        server_shakes(CLIENTS, (who & 1) != 0, value);
+        ed_peer_forget(&run.peers[client].end);
+    if (order == ORDER_SERVER_SHAKES && (who & 1) != 0)
+        server_accepts(CLIENTS, value);
+    if (order == ORDER_SERVER_SHAKES && (who & 1) == 0)
+        server_greets(CLIENTS, value);
+    if (order == ORDER_KEYS)
+        ed_peer_change_keys(&run.peers[peer].end, run.now_ns);
     if (order == ORDER_PEER_SAYS)
         peer_says(peer, value >> 6, ed_read_bytes(r, ed_min_size(value & 63, ed_reader_left(r))));
     if (order == ORDER_PEER_ACKS)
@@ -582,6 +473,8 @@ static void obey(ed_reader *r)
         uint8_t who = ed_read_u8(r);
         if (order == ORDER_TIME)
             advance((uint64_t)who * who * ED_NS_PER_MS / 4);
+        else if (order == ORDER_CONNECT)
+            connect_honestly(who % (CLIENTS + SERVERS));
         else if (order <= ORDER_SERVER_SHAKES)
             obey_network(order, who, r);
         else
@@ -594,16 +487,21 @@ static void obey(ed_reader *r)
 
 static void begin(bool asks)
 {
-    eddy_entropy entropy = {.fill = fill};
     eddy_socket socket = {.receive = socket_receive, .send = socket_send, .local = socket_local};
     eddy_config config = eddy_config_default();
+    eddy_key player = ed_peer_client_key();
 
     memset(&run, 0, sizeof(run));
+    ed_nonce_forget();
     run.now_ns = ED_NS_PER_S;
     run.asks = asks;
     ed_counting_alloc_init(&run.memory, NULL);
     config.accept = true;
     config.secret_key = ed_test_secret();
+    config.cipher = EDDY_CIPHER_CHACHA20;
+    config.modes = EDDY_MODE_OPEN | EDDY_MODE_PINNED | EDDY_MODE_MUTUAL;
+    config.client_keys = &player;
+    config.client_key_count = 1;
     config.ask = asks;
     config.pump = false;
     config.max_connections = 3; /* one fewer than would come */
@@ -614,15 +512,14 @@ static void begin(bool asks)
     config.receive_budget = RECEIVE_SIZE;
     config.unreliable_budget = BUDGET_SIZE;
     config.allocator = &run.memory.allocator;
-    config.entropy = &entropy;
+    config.entropy = &entropy_of_run;
     config.socket = &socket;
     eddy_status status = eddy_open(&run.manager, &config);
     ED_ASSERT(status == EDDY_OK);
-    for (uint8_t i = 0; i < PEERS; i++)
+    for (uint8_t i = 0; i < PEERS; i++) {
         run.peers[i].at = i;
-    for (uint8_t i = 0; i < CLIENTS; i++)
-        client_forgets(i);
-    memset(run.peers[CLIENTS].server_ephemeral, 3, ED_EPHEMERAL_SIZE);
+        ed_peer_init(&run.peers[i].end, i < CLIENTS, modes[i % ED_COUNT(modes)], &entropy_of_run);
+    }
 }
 
 /** Everything ends: the events say so, and the memory is back. */
@@ -650,6 +547,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     ed_reader r = ed_reader_of(data, size);
 
+    if (ed_crypto_init() != EDDY_OK)
+        return 0;
     begin(size > 0 && (data[size - 1] & 1) != 0);
     obey(&r);
     end();

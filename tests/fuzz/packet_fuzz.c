@@ -1,23 +1,33 @@
 /**
- * Any datagram as a packet. One that parses is given the tag that it ought to have, so that what is
- * sealed is looked at too; then every frame in it is read.
+ * Any datagram as a packet: as it comes, which no key opens; and sealed by who has the keys, with
+ * the header, the phase and the number that the input says. Then every frame in it is read.
  */
 #include <string.h>
 
 #include "core/base.h"
 #include "core/seq.h"
 #include "transport/frame.h"
+#include "transport/nonce.h"
 #include "transport/packet.h"
 #include "transport/protect.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static ed_keys keys(void)
-{
-    static const uint8_t nonce[ED_NONCE_SIZE] = {1};
-    static const uint8_t ephemeral[ED_EPHEMERAL_SIZE] = {2};
+enum { PTO_NS = 1000 };
 
-    return ed_protect_packet_keys(nonce, ephemeral, ephemeral);
+/** The two ends of one direction. */
+static ed_keys sender, receiver;
+
+static void make_keys(uint8_t choice)
+{
+    static const uint8_t secrets[2][ED_KEY_SIZE] = {{1}, {2}};
+    ed_aead aead = ED_AEAD_CHACHA20;
+
+    if ((choice & 1) != 0 && ed_aead_available(ED_AEAD_AES256))
+        aead = ED_AEAD_AES256;
+    ed_nonce_forget();
+    ed_keys_init(&sender, aead, secrets[0], secrets[1], 0);
+    ed_keys_init(&receiver, aead, secrets[1], secrets[0], 0);
 }
 
 /** What can be told before anything is opened agrees with what is told later. */
@@ -57,37 +67,80 @@ static void read_frames(const uint8_t *data, size_t size)
     }
 }
 
-/** Opens it at every number that a receiver may expect; only the sender's own does. */
-static void open_packet(uint8_t *data, size_t size, const ed_packet *packet)
+/** As a connection takes it, in place. @return whether it is opened. */
+static bool open_packet(uint8_t *data, size_t size, uint64_t expected)
 {
-    ed_key key = keys().packet[packet->from_client ? ED_TO_SERVER : ED_TO_CLIENT];
-    uint64_t expected = data[size - 1]; // something that the input chooses
-    uint64_t number = ed_seq_expand(expected, packet->number, 8u * packet->number_size);
+    size_t number_at = (data[0] & 0x20) != 0 ? 1 + ED_PACKET_ID_SIZE : 1;
+    ed_packet packet = {.id = 7};
 
-    ED_ASSERT((number & ((UINT64_C(1) << 8 * packet->number_size) - 1)) == packet->number);
-    ed_protect_seal(&key, number, data, packet->header_size, size - ED_TAG_SIZE);
-    bool is_good = ed_protect_open(&key, number, data, packet->header_size, size);
-    ED_ASSERT(is_good);
-    is_good = ed_protect_open(&key, number + 1, data, packet->header_size, size);
-    ED_ASSERT(!is_good);
-    read_frames(data + packet->header_size, size - packet->header_size - ED_TAG_SIZE);
+    if (!ed_keys_unmask(&receiver, data, number_at, size))
+        return false;
+    if (ed_packet_parse(&packet, data, size) != EDDY_OK) {
+        ED_ASSERT(packet.id == 7); // untouched on failure
+        return false;
+    }
+    check_head(data, size, &packet);
+    check_written(data, packet);
+    uint64_t number = ed_seq_expand(expected, packet.number, 8u * packet.number_size);
+    ED_ASSERT((number & ((UINT64_C(1) << 8 * packet.number_size) - 1)) == packet.number);
+    if (!ed_keys_open(&receiver, packet.phase, number, data, packet.header_size, size, 0, PTO_NS,
+                      0))
+        return false;
+    read_frames(data + packet.header_size, size - packet.header_size - ED_TAG_SIZE);
+    return true;
+}
+
+static void open_raw(const uint8_t *data, size_t size)
+{
+    uint8_t copy[ED_DATAGRAM_SIZE];
+
+    if (size == 0)
+        return;
+    memcpy(copy, data, size);
+    bool is_good = open_packet(copy, size, 0);
+    ED_ASSERT(!is_good && receiver.forged_count <= 1);
+}
+
+/** Brings both ends into the phase that the packet says. */
+static void take_phase(const ed_packet *packet)
+{
+    if (!packet->phase)
+        return;
+    sender.update_packets = 0;
+    ed_keys_on_acked(&sender, 0);
+    ed_keys_update(&sender, 0, PTO_NS, 0);
+    ED_ASSERT(sender.send_phase);
+}
+
+/** The same header and contents, sealed: at the number that the receiver takes it for, it opens. */
+static void open_sealed(const uint8_t *data, size_t size)
+{
+    uint8_t sealed[ED_DATAGRAM_SIZE], damaged[ED_DATAGRAM_SIZE];
+    ed_packet packet;
+
+    if (ed_packet_parse(&packet, data, size) != EDDY_OK)
+        return;
+    uint64_t expected = (uint64_t)data[size - 1] << (data[size - 2] & 31);
+    take_phase(&packet);
+    memcpy(sealed, data, size);
+    ed_keys_seal(&sender, ed_seq_expand(expected, packet.number, 8u * packet.number_size), sealed,
+                 packet.number_at, packet.header_size, size - ED_TAG_SIZE);
+    memcpy(damaged, sealed, size);
+    damaged[data[size - 3] % size] ^= (uint8_t)(1u << (data[size - 4] & 7));
+    bool is_good = open_packet(damaged, size, expected);
+    ED_ASSERT(!is_good && !receiver.receive_phase);
+    is_good = open_packet(sealed, size, expected);
+    ED_ASSERT(is_good && receiver.receive_phase == packet.phase);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    uint8_t copy[ED_DATAGRAM_SIZE];
-    ed_packet packet = {.id = 7};
-
-    if (size > sizeof(copy))
+    if (ed_crypto_init() != EDDY_OK || size > ED_DATAGRAM_SIZE)
         return 0;
+    make_keys(size > 0 ? data[size - 1] : 0);
+    open_raw(data, size);
+    make_keys(size > 0 ? data[size - 1] : 0);
     if (size > 0)
-        memcpy(copy, data, size);
-    if (ed_packet_parse(&packet, copy, size) != EDDY_OK) {
-        ED_ASSERT(packet.id == 7); // untouched on failure
-        return 0;
-    }
-    check_head(copy, size, &packet);
-    check_written(copy, packet);
-    open_packet(copy, size, &packet);
+        open_sealed(data, size);
     return 0;
 }

@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0xf285804017066436)
+#define GOLDEN_TRACE UINT64_C(0x68eb6f036fa07bbb)
 
 enum {
     WORLDS = 8,

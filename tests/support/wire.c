@@ -107,6 +107,8 @@ static void fill(void *context, void *data, size_t size)
 
     for (size_t i = 0; i < size; i++)
         bytes[i] = (uint8_t)(splitmix_next(&host->draws) >> 32);
+    if (size > 0 && size == host->stuck_size)
+        memset(bytes, 0x5c, size);
 }
 
 /* ------------------------------------------------------------------------------------ program --

@@ -30,6 +30,7 @@ typedef struct ed_wire_host {
     eddy_socket socket;
     eddy_entropy entropy;
     uint64_t draws;        /* the state of the entropy */
+    size_t stuck_size;     /* draws of this size are always the same; 0: none are */
     eddy_manager *manager; /* NULL: it is not running */
     uint64_t next_ns;      /* when it wants to run */
     struct ed_wire_inbox *inbox;

@@ -4,11 +4,11 @@
 
 #include "core/base.h"
 #include "tests/support/check.h"
+#include "tests/support/initiate.h"
 #include "transport/handshake.h"
 #include "transport/nonce.h"
 
 enum {
-    HANDSHAKE_CLEAR_SIZE = 64,        /* of INITIATE, before the capsule */
     HANDSHAKE_ACCEPT_CLEAR_SIZE = 20, /* of ACCEPT, before Noise's message */
 };
 
@@ -140,49 +140,10 @@ static inline eddy_status handshake_opens(const struct handshake_ends *ends, ed_
     return ed_accept_open(accept, &noise, ends->mode, ends->initiate.nonce, copy, size);
 }
 
-/* ------------------------------------------------------------- the same once more, by the page --
- */
-
-/** Where Noise's message begins in INITIATE. */
-static inline size_t handshake_message_at(ed_mode mode)
-{
-    return HANDSHAKE_CLEAR_SIZE + (mode == ED_MODE_TOKEN ? ED_CAPSULE_SIZE : 0u);
-}
-
-static inline size_t handshake_payload_at(ed_mode mode)
-{
-    return handshake_message_at(mode) + ED_KEY_SIZE +
-           (mode == ED_MODE_MUTUAL ? ED_NOISE_STATIC_SIZE : 0u);
-}
-
-static inline ed_noise_pattern handshake_pattern(ed_mode mode)
-{
-    return mode == ED_MODE_OPEN     ? ED_NOISE_NXPSK2
-           : mode == ED_MODE_MUTUAL ? ED_NOISE_IKPSK1
-                                    : ED_NOISE_NKPSK0;
-}
-
-/** Noise as the client begins it: made of the INITIATE alone, without the code that is tested. */
+/** Noise as the client begins it. */
 static inline ed_noise handshake_noise(const struct handshake_ends *ends, const uint8_t *data)
 {
-    uint8_t prologue[8 + HANDSHAKE_CLEAR_SIZE + ED_CAPSULE_SIZE] = "eddy-v1";
-    uint8_t bound_to[8 + ED_COOKIE_SIZE + ED_NONCE_SIZE + ED_XNONCE_SIZE] = "eddy psk";
-    uint8_t shared[ED_KEY_SIZE];
-    size_t size = handshake_message_at(ends->mode);
-    ed_noise_keys keys = handshake_client_keys(ends);
-    ed_noise noise;
-
-    memcpy(prologue + 8, data, size);
-    memcpy(bound_to + 8, data + 32, ED_COOKIE_SIZE);
-    memcpy(bound_to + 8 + ED_COOKIE_SIZE, data + 16, ED_NONCE_SIZE);
-    if (ends->mode == ED_MODE_TOKEN)
-        memcpy(bound_to + 8 + ED_COOKIE_SIZE + ED_NONCE_SIZE, data + HANDSHAKE_CLEAR_SIZE + 12,
-               ED_XNONCE_SIZE);
-    ed_blake2b(shared, sizeof(shared), bound_to, sizeof(bound_to), keys.shared, ED_KEY_SIZE);
-    keys.shared = shared;
-    ed_noise_init(&noise, handshake_pattern(ends->mode), true,
-                  (ed_span){.data = prologue, .size = 8 + size}, &keys);
-    return noise;
+    return ed_initiate_noise(ends->mode, data, handshake_client_keys(ends));
 }
 
 #endif

@@ -25,10 +25,10 @@ static eddy_status says_in_initiate(ed_mode mode, size_t at, uint8_t value)
     (void)handshake_initiate(&ends, data);
     CHECK_EQ("good", handshake_take(&ends, &initiate, &noise, data, sizeof(data)), EDDY_OK);
     noise = handshake_noise(&ends, data);
-    size_t payload_at = handshake_payload_at(mode);
+    size_t payload_at = ed_initiate_payload_at(mode);
     data[payload_at + at] = value;
     CHECK("sealed again", ed_noise_write(&noise, (uint8_t[ED_KEY_SIZE]){0x30, (uint8_t)at, value},
-                                         data + handshake_message_at(mode),
+                                         data + ed_initiate_message_at(mode),
                                          sizeof(data) - ED_TAG_SIZE - payload_at));
     return handshake_take(&ends, &initiate, &noise, data, sizeof(data));
 }
@@ -183,7 +183,7 @@ static void forge_initiate(struct handshake_ends *ends, size_t row, const uint8_
     handshake_init(ends, initiates[row].mode);
     (void)handshake_initiate(ends, data);
     CHECK_EQ("good", handshake_take(ends, &initiate, &noise, data, ED_INITIATE_SIZE), EDDY_OK);
-    size_t at = handshake_payload_at(ends->mode);
+    size_t at = ed_initiate_payload_at(ends->mode);
     struct forger f = {.noise = handshake_noise(ends, data),
                        .own = ends->client,
                        .ephemeral = handshake_pair(9),
@@ -191,8 +191,8 @@ static void forge_initiate(struct handshake_ends *ends, size_t row, const uint8_
                        .in_place_of = point == NULL ? '-' : initiates[row].in_place_of};
     struct noise_message m =
         forge(f, initiates[row].parts, data + at, ED_INITIATE_SIZE - ED_TAG_SIZE - at);
-    CHECK_EQ("size", m.size, ED_INITIATE_SIZE - handshake_message_at(ends->mode));
-    memcpy(data + handshake_message_at(ends->mode), m.data, m.size);
+    CHECK_EQ("size", m.size, ED_INITIATE_SIZE - ed_initiate_message_at(ends->mode));
+    memcpy(data + ed_initiate_message_at(ends->mode), m.data, m.size);
 }
 
 /** Whether a server goes along with an INITIATE up to its answer. */

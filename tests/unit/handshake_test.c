@@ -42,7 +42,7 @@ static void check_initiate(const struct handshake_ends *ends, const ed_initiate 
     CHECK_EQ("time", got->client_time_us, want->client_time_us);
     CHECK_EQ("payload", got->payload.size, want->payload.size);
     CHECK_BYTES("payload", got->payload.data, want->payload.data, want->payload.size);
-    CHECK("in the datagram", got->payload.data == data + handshake_payload_at(ends->mode) + 70);
+    CHECK("in the datagram", got->payload.data == data + ed_initiate_payload_at(ends->mode) + 70);
     CHECK("capsule", (got->capsule != NULL) == (ends->mode == ED_MODE_TOKEN));
     if (got->capsule != NULL)
         CHECK_BYTES("capsule", got->capsule, ends->capsule, ED_CAPSULE_SIZE);

@@ -271,6 +271,30 @@ static void test_valid(void **state)
     }
 }
 
+/** How far it is from one number that is left out to the next. */
+static void test_gaps(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t draw;
+        uint64_t want[7];
+    } rows[] = {
+        {"as near as may be", 0, {64, 128, 256, 512, 1024, 1024, 1024}},
+        {"as far", UINT64_MAX, {127, 255, 511, 1023, 2047, 2047, 2047}},
+        {"between", 5, {69, 133, 261, 517, 1029, 1029, 1029}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_sent_log_init(&sent_log, &counting.allocator);
+        for (size_t gap = 0; gap < ED_COUNT(rows[i].want); gap++) {
+            sent_log.first = sent_log.next = sent_log.gap_at;
+            ed_sent_plan_gap(&sent_log, rows[i].draw);
+            CHECK_EQ(rows[i].name, sent_log.gap_at - sent_log.next, rows[i].want[gap]);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +308,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_reserve, setup, teardown),
         cmocka_unit_test_setup_teardown(test_trim, setup, teardown),
         cmocka_unit_test_setup_teardown(test_valid, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_gaps, setup, teardown),
     };
     return cmocka_run_group_tests_name("sent", tests, NULL, NULL);
 }

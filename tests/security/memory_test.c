@@ -1,0 +1,365 @@
+/**
+ * What a peer can make us keep: messages of which only some parts come (T16), pieces that are tiny
+ * or lie (T17), more than was granted, and all that it never acknowledges (T18).
+ */
+#include "tests/support/attack.h"
+#include "tests/support/check.h"
+#include "tests/support/siege.h"
+
+enum {
+    RECEIVE_BUDGET = 1 << 20,
+    SEND_BUDGET = 1 << 20,
+    ANY_BUDGET = 64 << 20, /* without the defence */
+    MAX_MESSAGE = 61441,   /* of no whole number of parts */
+    UNIT = ED_FRAGMENT_UNIT,
+    SENT_LOG_SIZE = 96 << 10, /* of the acknowledgements that are remembered for a while */
+};
+
+static ed_siege siege;
+static uint64_t credit; /* that the rogue was granted */
+static bool has_no_budget;
+
+static void drop_budget(void)
+{
+    has_no_budget = true;
+}
+
+static size_t budget(size_t size)
+{
+    return has_no_budget ? ANY_BUDGET : size;
+}
+
+static void note_credit(ed_rogue *rogue, uint64_t number, ed_span frames, uint64_t now_ns)
+{
+    ed_reader r = ed_reader_of(frames.data, frames.size);
+    ed_frame frame;
+
+    (void)rogue;
+    (void)number;
+    (void)now_ns;
+    while (ed_reader_left(&r) > 0 && ed_frame_read(&r, &frame) == EDDY_OK)
+        if (frame.type == ED_FRAME_CREDIT)
+            credit = ed_max_u64(credit, frame.credit);
+}
+
+static void open_with(const char *name, const eddy_config *config)
+{
+    ed_siege_open(&siege, name, 16, config);
+    siege.rogue.hear = note_credit;
+    credit = siege.rogue.conn.outbox.credit_limit;
+    CHECK(name, credit > 0);
+}
+
+/** A message, or a part of one if `whole` is not 0. */
+static void say_message(ed_message_frame message, size_t size)
+{
+    static const uint8_t zeros[ED_DATAGRAM_SIZE];
+    uint8_t frames[ED_ROGUE_FRAMES_MAX];
+    ed_writer w = ed_writer_of(frames, sizeof(frames));
+
+    message.fragment = message.whole_size != 0;
+    message.sequence_bits = !ed_frame_has_sequence(message.guarantee, message.fragment) ? 0
+                            : message.guarantee >= ED_WIRE_RELIABLE_UNORDERED           ? 32
+                                                                                        : 16;
+    message.data = (ed_span){.data = zeros, .size = size};
+    ed_frame_write_message(&w, &message);
+    ed_rogue_say_written(&siege.rogue, &w);
+}
+
+/* ------------------------------------------------------------------------ T16: fragment memory --
+ */
+
+/** One part of each of as many messages as may be. */
+struct shape {
+    const char *name;
+    uint64_t whole;
+    uint64_t index; /* of the part, in units */
+    size_t size;
+};
+
+/** Begins messages as long as it is granted anything. @return bytes that it said. */
+static uint64_t begin_as_many_as_may_be(const struct shape *shape)
+{
+    uint64_t cost = ed_charge_upto(shape->whole, shape->index * UNIT + shape->size);
+    uint64_t used = 0, before = siege.rogue.said_bytes;
+    uint32_t sequence = 0;
+
+    for (int idle_ms = 0; idle_ms < 500; idle_ms++) {
+        for (; used + cost <= credit && sequence < ED_LANE_WINDOW; sequence++) {
+            say_message((ed_message_frame){.guarantee = ED_WIRE_RELIABLE_ORDERED,
+                                           .sequence = sequence,
+                                           .whole_size = shape->whole,
+                                           .fragment_index = shape->index},
+                        shape->size);
+            used += cost;
+            idle_ms = 0;
+        }
+        ed_siege_run_for(&siege, ED_NS_PER_MS);
+    }
+    CHECK(shape->name, sequence > 1);
+    return siege.rogue.said_bytes - before;
+}
+
+static bool parts_take_what_was_reserved(const void *context)
+{
+    const struct shape *shape = context;
+    eddy_config config = ed_cluster_server_config();
+
+    config.max_connections = 4;
+    config.max_outgoing = 1;
+    config.max_message_size = MAX_MESSAGE;
+    config.receive_budget = budget(RECEIVE_BUDGET);
+    config.idle_timeout_ms = 0;
+    open_with(shape->name, &config);
+    uint64_t said = begin_as_many_as_may_be(shape);
+    uint64_t taken = ed_siege_memory_taken(&siege);
+    bool open = ed_siege_is_open(&siege);
+    ed_siege_close(&siege);
+    ed_attack_figure("T16 %s: %llu KiB taken of a budget of %d, %.2f for each byte on the wire",
+                     shape->name, (unsigned long long)taken >> 10, RECEIVE_BUDGET >> 10,
+                     (double)taken / (double)said);
+    return open && taken <= RECEIVE_BUDGET + RECEIVE_BUDGET / 20;
+}
+
+/** Of every size around what parts and pages are cut by: the largest comes, one more is refused. */
+static bool only_what_we_take_comes(const void *context)
+{
+    static const size_t sizes[] = {1151, 1152, 1153,  1279,  1280,  1281,       2303,
+                                   2304, 2305, 65535, 65536, 65537, MAX_MESSAGE};
+    bool held = true;
+
+    (void)context;
+    for (size_t i = 0; i < ED_COUNT(sizes); i++) {
+        eddy_config config = ed_cluster_server_config();
+        config.max_message_size = sizes[i];
+        open_with("sizes", &config);
+        for (size_t more = 0; more <= 1; more++) {
+            size_t whole = sizes[i] + more;
+            for (size_t at = 0; at < whole; at += 8 * (size_t)UNIT) {
+                say_message((ed_message_frame){.guarantee = ED_WIRE_RELIABLE_UNORDERED,
+                                               .sequence = (uint32_t)more,
+                                               .whole_size = whole,
+                                               .fragment_index = at / UNIT},
+                            ed_min_size(8 * (size_t)UNIT, whole - at));
+                ed_siege_run_for(&siege, ED_NS_PER_MS * 20);
+            }
+            ed_siege_run_for(&siege, ED_NS_PER_S / 10);
+            held &= more == 1 || siege.delivered == 1;
+        }
+        held &= ed_siege_is_caught(&siege);
+        ed_siege_close(&siege);
+    }
+    return held;
+}
+
+static void t16_parts_take_no_more_than_was_reserved(void **state)
+{
+    static const struct shape shapes[] = {
+        {"one unit of each", MAX_MESSAGE, 0, UNIT},
+        {"the first 1,024 of each", MAX_MESSAGE, 0, 1024},
+    };
+    static const struct shape far_ends[] = {
+        {"the last byte of small ones", 1153, 9, 1},
+        {"the end of larger ones", 5000, 39, 8},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(shapes); i++)
+        ed_attack_run(&(ed_attack){.name = shapes[i].name,
+                                   .mount = parts_take_what_was_reserved,
+                                   .context = &shapes[i],
+                                   .weaken = drop_budget});
+    for (size_t i = 0; i < ED_COUNT(far_ends); i++) // what is charged for what was never sent
+        CHECK(far_ends[i].name, parts_take_what_was_reserved(&far_ends[i]));
+    ed_attack_run(&(ed_attack){.name = "T16 sizes",
+                               .mount = only_what_we_take_comes,
+                               .checks = {EDDY_CHECK_MESSAGE_SIZE}});
+}
+
+/* ------------------------------------------------------------------------- T17: tiny, and lies --
+ */
+
+static void say_bytes(const void *bytes, size_t size)
+{
+    ed_rogue_say(&siege.rogue, bytes, size);
+}
+
+/** One byte from the middle of a message: only its end may be no whole unit. */
+static void say_one_byte(void)
+{
+    say_bytes("\xb9\x00\x00\x22\x4e\x04\x04\x00", 8);
+}
+
+static void say_two_wholes(void)
+{
+    for (uint64_t whole = 5000; whole < 5002; whole++)
+        say_message((ed_message_frame){.guarantee = ED_WIRE_RELIABLE_ORDERED, .whole_size = whole},
+                    UNIT);
+}
+
+static void say_piece_of_parts(void)
+{
+    ed_message_frame message = {.guarantee = ED_WIRE_RELIABLE_ORDERED, .whole_size = 5000};
+
+    say_message(message, UNIT);
+    message.whole_size = 0;
+    say_message(message, 10);
+}
+
+static void say_the_past(void)
+{
+    say_message((ed_message_frame){.guarantee = ED_WIRE_RELIABLE_ORDERED, .sequence = UINT32_MAX},
+                10);
+}
+
+/** Gives a message up for less than its first part cost. */
+static void say_cheap_skip(void)
+{
+    uint8_t frames[ED_SKIP_SIZE_MAX];
+    ed_writer w = ed_writer_of(frames, sizeof(frames));
+
+    say_message((ed_message_frame){.guarantee = ED_WIRE_RELIABLE_ORDERED, .whole_size = 5000},
+                UNIT);
+    ed_frame_write_skip(&w, &(ed_skip_frame){.guarantee = ED_WIRE_RELIABLE_ORDERED, .charge = 100});
+    ed_rogue_say_written(&siege.rogue, &w);
+}
+
+/** More and more, until nothing more is granted to who is not read. */
+static void say_too_much(void)
+{
+    for (uint32_t sequence = 0; sequence < ED_LANE_WINDOW && ed_siege_is_open(&siege); sequence++) {
+        say_message((ed_message_frame){.guarantee = ED_WIRE_RELIABLE_ORDERED, .sequence = sequence},
+                    1100);
+        if (sequence % 16 == 0)
+            ed_siege_run_for(&siege, ED_NS_PER_MS);
+    }
+}
+
+struct lie {
+    const char *name;
+    void (*say)(void);
+    eddy_check check;
+};
+
+static bool is_caught(const void *context)
+{
+    const struct lie *lie = context;
+
+    open_with(lie->name, NULL);
+    siege.is_reading = false; // so that it grants nothing
+    lie->say();
+    ed_siege_run_for(&siege, ED_NS_PER_S / 10);
+    siege.is_reading = true;
+    bool caught = ed_siege_is_caught(&siege) && ed_siege_refused(&siege, lie->check) == 1;
+    ed_siege_close(&siege);
+    return caught;
+}
+
+static void run_lies(const struct lie *lies, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        ed_attack_run(&(ed_attack){.name = lies[i].name,
+                                   .mount = is_caught,
+                                   .context = &lies[i],
+                                   .checks = {lies[i].check}});
+}
+
+/** The same part again and again, of as many messages as there may be. */
+static bool repeated_parts_are_free(void)
+{
+    static const struct shape last_byte = {"the last byte", 1153, 9, 1};
+    uint64_t count = ed_attack_count(20 * 1000, 1000 * 1000);
+    eddy_config config = ed_cluster_server_config();
+
+    config.max_connections = 4;
+    config.max_outgoing = 1;
+    config.receive_budget = RECEIVE_BUDGET;
+    open_with("repeats", &config);
+    (void)begin_as_many_as_may_be(&last_byte);
+    uint64_t taken = ed_siege_memory_taken(&siege);
+    for (uint64_t i = 0; i < count; i++) {
+        say_message((ed_message_frame){.guarantee = ED_WIRE_RELIABLE_ORDERED,
+                                       .sequence = (uint32_t)(i % 8),
+                                       .whole_size = last_byte.whole,
+                                       .fragment_index = last_byte.index},
+                    last_byte.size);
+        if (i % 16 == 0) {
+            ed_siege_run_for(&siege, ED_NS_PER_MS / 10);
+            ed_rogue_ack_heard(&siege.rogue, 0); // so that we need not remember what we have said
+        }
+    }
+    ed_siege_run_for(&siege, ED_NS_PER_S / 10);
+    bool open = ed_siege_is_open(&siege);
+    uint64_t more = ed_siege_memory_taken(&siege);
+    ed_siege_close(&siege);
+    ed_attack_figure("T17 %llu pieces of one byte: %llu KiB, and %llu B more for repeats",
+                     (unsigned long long)count, (unsigned long long)taken >> 10,
+                     (unsigned long long)(more - ed_min_u64(more, taken)));
+    return open && taken <= RECEIVE_BUDGET && more <= taken + SENT_LOG_SIZE;
+}
+
+static void t17_tiny_pieces_and_lies_about_parts(void **state)
+{
+    static const struct lie lies[] = {
+        {"one byte", say_one_byte, EDDY_CHECK_PART_PLACE},
+        {"two sizes of a whole", say_two_wholes, EDDY_CHECK_PARTS_AGREE},
+        {"a piece of what comes in parts", say_piece_of_parts, EDDY_CHECK_ONE_PIECE},
+        {"from before the first", say_the_past, EDDY_CHECK_SEQUENCE},
+        {"given up too cheaply", say_cheap_skip, EDDY_CHECK_SKIP_CHARGE},
+    };
+
+    (void)state;
+    run_lies(lies, ED_COUNT(lies));
+    CHECK("T17 repeats", repeated_parts_are_free());
+}
+
+/* --------------------------------------------------------------------------- T18: flow control --
+ */
+
+/** It grants everything and acknowledges nothing. */
+static bool unacknowledged_takes_the_budget(const void *context)
+{
+    eddy_config config = ed_cluster_server_config();
+    uint8_t frames[ED_CREDIT_SIZE_MAX];
+    ed_writer w = ed_writer_of(frames, sizeof(frames));
+    uint64_t most = 0, refusals = 0;
+
+    (void)context;
+    config.idle_timeout_ms = 0;
+    config.connection_send_budget = budget(SEND_BUDGET);
+    open_with("T18", &config);
+    ed_frame_write_credit(&w, (UINT64_C(1) << 62) - 1);
+    ed_rogue_say_written(&siege.rogue, &w);
+    for (int ms = 0; ms < 1000; ms++) {
+        for (int i = 0; i < 100; i++)
+            refusals += ed_siege_send(&siege, EDDY_RELIABLE_ORDERED) == EDDY_EAGAIN ? 1 : 0;
+        ed_siege_run_for(&siege, ED_NS_PER_MS);
+        most = ed_max_u64(most, ed_siege_memory_taken(&siege));
+    }
+    ed_siege_close(&siege);
+    ed_attack_figure("T18 never acknowledged: %llu KiB taken of a budget of %d",
+                     (unsigned long long)most >> 10, SEND_BUDGET >> 10);
+    return refusals > 0 && most <= SEND_BUDGET + SEND_BUDGET / 2;
+}
+
+static void t18_credit_binds_both_ends(void **state)
+{
+    static const struct lie lies[] = {{"more than granted", say_too_much, EDDY_CHECK_CREDIT}};
+
+    (void)state;
+    run_lies(lies, ED_COUNT(lies));
+    ed_attack_run(&(ed_attack){.name = "T18 never acknowledged",
+                               .mount = unacknowledged_takes_the_budget,
+                               .weaken = drop_budget});
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(t16_parts_take_no_more_than_was_reserved),
+        cmocka_unit_test(t17_tiny_pieces_and_lies_about_parts),
+        cmocka_unit_test(t18_credit_binds_both_ends),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

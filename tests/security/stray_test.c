@@ -1,0 +1,241 @@
+/**
+ * Datagrams that nobody waits for: two ends that go on answering each other (T23), and questions
+ * to a listener for discovery, which there is not (T40).
+ */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/addr.h"
+#include "sim/random.h"
+#include "tests/support/attack.h"
+#include "tests/support/check.h"
+#include "tests/support/cluster.h"
+#include "transport/limits.h"
+
+enum {
+    DATAGRAMS_MAX = 4, /* that one trigger may cause */
+    ENOUGH = 1000,
+};
+
+static ed_cluster cluster;
+static uint64_t datagrams; /* sent since */
+static ed_rng rng;
+
+static bool count_one(void *context, const eddy_datagram *datagram, uint64_t now_ns)
+{
+    (void)context;
+    (void)datagram;
+    (void)now_ns;
+    return ++datagrams > ENOUGH;
+}
+
+/** Two servers; or one, and a service that says everything again. */
+static void open_servers(const char *name, size_t count)
+{
+    eddy_config config = ed_cluster_server_config();
+
+    ed_cluster_open(&cluster, name, 23);
+    for (size_t i = 0; i < count; i++)
+        (void)ed_cluster_add(&cluster, &config);
+    ed_world_observe(cluster.world, count_one, NULL);
+}
+
+/** Something of this first byte and size, random but for that. @return what it caused, itself too.
+ */
+static uint64_t trigger(const eddy_address *from, const eddy_address *to, uint8_t first,
+                        size_t size)
+{
+    uint8_t data[ED_DATAGRAM_SIZE];
+    eddy_datagram datagram = {.local = *from, .remote = *to, .data = data, .size = size};
+
+    datagrams = 1;
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (uint8_t)ed_rng_next(&rng);
+    data[0] = first;
+    CHECK("forged", ed_world_forge(cluster.world, &datagram));
+    ed_cluster_run_for(&cluster, 2 * ED_NS_PER_S);
+    return datagrams;
+}
+
+/** Of every kind, in sizes around those that matter. @return the most that one caused. */
+static uint64_t worst_of_all(const eddy_address *from, const eddy_address *to)
+{
+    static const uint8_t firsts[] = {0x40, 0x5f, 0x60, 0x7f, 0xe1, 0xe2, 0xe3, 0xe4, 0xe5, 0xe6, 0};
+    static const size_t sizes[] = {1,  20, 21,  37,  38,  39,   43,  44,
+                                   45, 48, 100, 204, 252, 1199, 1200};
+    uint64_t worst = 0;
+
+    for (size_t i = 0; i < ED_COUNT(firsts); i++)
+        for (size_t j = 0; j < ED_COUNT(sizes); j++)
+            worst = ed_max_u64(worst, trigger(from, to, firsts[i], sizes[j]));
+    return worst;
+}
+
+static bool two_servers_fall_silent(const void *context)
+{
+    (void)context;
+    open_servers("two servers", 2);
+    uint64_t worst = worst_of_all(&cluster.nodes[0].address, &cluster.nodes[1].address);
+    ed_cluster_close(&cluster);
+    ed_attack_figure("T23 two servers, each fed what the other says: %llu datagrams at most",
+                     (unsigned long long)worst);
+    return worst > 1 && worst <= DATAGRAMS_MAX;
+}
+
+static eddy_socket echo_socket;
+
+static uint64_t echo(void *context, uint64_t now_ns)
+{
+    eddy_datagram datagram;
+
+    (void)context;
+    (void)now_ns;
+    while (echo_socket.receive(echo_socket.context, &datagram, 1) == 1)
+        CHECK_EQ("echo", echo_socket.send(echo_socket.context, &datagram, 1), 1);
+    return ED_NEVER_NS;
+}
+
+/** @param context the service's port. */
+static bool a_service_falls_silent(const void *context)
+{
+    eddy_address at = ed_addr_ipv4(10, 7, 7, 7, *(const uint16_t *)context);
+
+    open_servers("echo", 1);
+    ed_host *host = ed_world_socket(cluster.world, &at, &echo_socket);
+    CHECK("host", host != NULL);
+    ed_world_attach(cluster.world, host, echo, NULL);
+    uint64_t worst = worst_of_all(&at, &cluster.nodes[0].address);
+    ed_cluster_close(&cluster);
+    ed_attack_figure(
+        "T23 a server, and who says everything again on port %u: %llu datagrams at most", at.port,
+        (unsigned long long)worst);
+    return worst <= (at.port == 7 ? 1 : DATAGRAMS_MAX);
+}
+
+static void t23_nobody_answers_forever(void **state)
+{
+    static const uint16_t ports[] = {7, 5000};
+
+    (void)state;
+    ed_attack_run(&(ed_attack){
+        .name = "T23 two servers", .mount = two_servers_fall_silent, .checks = {EDDY_CHECK_STRAY}});
+    ed_attack_run(&(ed_attack){.name = "T23 the echo service",
+                               .mount = a_service_falls_silent,
+                               .context = &ports[0],
+                               .checks = {EDDY_CHECK_PORT}});
+    ed_attack_run(&(ed_attack){.name = "T23 an echo elsewhere",
+                               .mount = a_service_falls_silent,
+                               .context = &ports[1],
+                               .checks = {EDDY_CHECK_STRAY}});
+}
+
+/* ------------------------------------------------------------------------------ T40: discovery --
+ */
+
+static bool has_listener; /* somebody added one */
+
+static void add_listener(void)
+{
+    has_listener = true;
+}
+
+/** Whether a descriptor of this process is the socket of this inode. */
+static bool is_ours(unsigned long inode)
+{
+    char path[64], want[64], target[64] = {0};
+    bool found = false;
+    DIR *folder = opendir("/proc/self/fd");
+
+    CHECK("descriptors", folder != NULL);
+    (void)snprintf(want, sizeof(want), "socket:[%lu]", inode);
+    for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+        (void)snprintf(path, sizeof(path), "/proc/self/fd/%.20s", entry->d_name);
+        ssize_t size = readlink(path, target, sizeof(target) - 1);
+        target[size > 0 ? size : 0] = 0;
+        found |= strcmp(target, want) == 0;
+    }
+    (void)closedir(folder);
+    return found;
+}
+
+/** Counts our sockets of one table of the kernel's, and those that are not on the port. */
+static void count_sockets(const char *path, uint16_t port, unsigned *all, unsigned *others)
+{
+    char line[512];
+    FILE *table = fopen(path, "r");
+
+    if (table == NULL)
+        return; // no such family
+    while (fgets(line, sizeof(line), table) != NULL) {
+        unsigned at = 0;
+        unsigned long inode = 0;
+        if (sscanf(line, "%*u: %*[0-9A-F]:%x %*s %*s %*s %*s %*s %*s %*s %lu", &at, &inode) != 2 ||
+            !is_ours(inode))
+            continue;
+        (*all)++;
+        *others += at != port ? 1 : 0;
+    }
+    (void)fclose(table);
+}
+
+/** A server listens on the port that it was told, and nowhere else. */
+static bool there_is_no_other_listener(const void *context)
+{
+    eddy_config config = ed_cluster_server_config();
+    eddy_manager *manager = NULL, *other = NULL;
+    unsigned all = 0, others = 0;
+
+    (void)context;
+    config.bind = "127.0.0.1:0";
+    CHECK_EQ("open", eddy_open(&manager, &config), EDDY_OK);
+    if (has_listener)
+        CHECK_EQ("open", eddy_open(&other, &config), EDDY_OK);
+    eddy_address local = eddy_local_address(manager);
+    count_sockets("/proc/self/net/udp", local.port, &all, &others);
+    count_sockets("/proc/self/net/udp6", local.port, &all, &others);
+    (void)eddy_close(manager, 0);
+    (void)eddy_close(other, 0);
+    ed_attack_figure("T40 %u sockets of a server, %u of them on another port than its own", all,
+                     others);
+    return all > 0 && others == 0;
+}
+
+/** What has no HELLO's form is not answered, whatever it asks. */
+static void no_question_is_answered(void)
+{
+    enum { QUESTIONS = 5000 };
+    uint64_t answered = 0;
+
+    open_servers("questions", 2);
+    for (int i = 0; i < QUESTIONS; i++)
+        answered += trigger(&cluster.nodes[1].address, &cluster.nodes[0].address, (uint8_t)i,
+                            1 + (size_t)i % 1200) -
+                    1;
+    eddy_stats stats = ed_node_stats(&cluster.nodes[0]);
+    CHECK("they came", stats.received_datagrams >= QUESTIONS);
+    // Resets go to who shows the id of a connection, and are no news of the server.
+    CHECK_EQ("answers", answered, ed_cluster_stats(&cluster).resets_sent);
+    ed_cluster_close(&cluster);
+    ed_attack_figure("T40 %d questions of every first byte: no answer but %llu resets", QUESTIONS,
+                     (unsigned long long)answered);
+}
+
+static void t40_there_is_no_discovery(void **state)
+{
+    (void)state;
+    ed_attack_run(&(ed_attack){
+        .name = "T40 listeners", .mount = there_is_no_other_listener, .weaken = add_listener});
+    no_question_is_answered();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(t23_nobody_answers_forever),
+        cmocka_unit_test(t40_there_is_no_discovery),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
