@@ -15,6 +15,7 @@ enum {
     CLIENT_KEYS_MAX = 65536,
     CONNECT_BURST_MAX = 65535,
     TRUSTED_MAX = 1024,
+    PER_ADDRESS_MAX = 65535,
     MODES_ALL = EDDY_MODE_OPEN | EDDY_MODE_PINNED | EDDY_MODE_MUTUAL | EDDY_MODE_TOKEN,
     HOST_SIZE = 256, /* a name of the DNS has at most 253 bytes */
 };
@@ -137,6 +138,8 @@ static const char *bad_security(const eddy_config *c)
 
 static const char *bad_gate(const eddy_config *c)
 {
+    if (c->max_per_address > PER_ADDRESS_MAX)
+        return "max_per_address";
     if (c->connect_burst < 1 || c->connect_burst > CONNECT_BURST_MAX)
         return "connect_burst";
     if (c->trusted_count > TRUSTED_MAX)

@@ -134,7 +134,7 @@ typedef struct eddy_config {
     uint32_t connect_rate;       /* handshakes that one address may begin a second, after it has
                                     proved to be there; 0: no limit. An IPv6 /64 is one address */
     uint32_t connect_burst;      /* of these at once, 1-65,535 */
-    uint32_t max_per_address;    /* incoming connections of one address; 0: no limit */
+    uint32_t max_per_address;    /* incoming connections of one address, to 65,535; 0: no limit */
     const eddy_prefix *trusted;  /* networks without these three limits: proxies, cafes. Copied;
                                     the loopback addresses need not be in it */
     size_t trusted_count;        /* at most 1,024 */

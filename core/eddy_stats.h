@@ -116,6 +116,7 @@ typedef struct eddy_stats {
     X(EDDY_CHECK_TOKEN_ROOM, 38, "there is room to note another connect token")                    \
     X(EDDY_CHECK_TICKET, 27, "the ticket is ours, for this address, and has not expired")          \
     X(EDDY_CHECK_TICKET_USED, 28, "the ticket is used for the first time")                         \
+    X(EDDY_CHECK_INITIATE_MAC, 29, "INITIATE knows the server's key")                              \
     /* packets */                                                                                  \
     X(EDDY_CHECK_PACKET_FORM, 30, "the packet has its form")                                       \
     X(EDDY_CHECK_PACKET_REPLAY, 31, "the packet has not come before, nor too late")                \

@@ -61,7 +61,8 @@ static bool may_reply(const struct visit *v)
            SEC_CHECK(EDDY_CHECK_REPLIES, ed_bucket_take(&v->reliable->replies, v->now_ns));
 }
 
-static ed_admission give_cookie(const struct visit *v, const ed_hello *hello)
+/** @param shown the cookie that is refused, in an INITIATE; NULL: HELLO asked. */
+static ed_admission give_cookie(const struct visit *v, const ed_hello *hello, const uint8_t *shown)
 {
     const ed_identity *identity = v->reliable->shared.identity;
     ed_retry retry = {.version = hello->version};
@@ -69,7 +70,8 @@ static ed_admission give_cookie(const struct visit *v, const ed_hello *hello)
     if (!may_reply(v))
         return drop(&v->reliable->shared.stats->dropped_limit);
     ed_cookie_make(&identity->cookies, retry.cookie, hello, &v->datagram->remote, v->now_ns);
-    ed_retry_write(v->reply, &retry, hello->nonce, ed_identity_greeting(identity, hello->mode));
+    ed_retry_write(v->reply, &retry, hello->nonce, ed_identity_greeting(identity, hello->mode),
+                   shown);
     *v->reply_size = ED_RETRY_SIZE;
     return ED_ADMIT_REPLY;
 }
@@ -145,7 +147,7 @@ static ed_admission judge_hello(const struct visit *v)
         return hello.mode == ED_MODE_OPEN ? ED_ADMIT_NO
                                           : reject(v, hello.mode, hello.nonce, EDDY_REFUSED_MODE);
     }
-    return give_cookie(v, &hello);
+    return give_cookie(v, &hello, NULL);
 }
 
 /* ----------------------------------------------------------------------------------- INITIATE --
@@ -159,7 +161,7 @@ static ed_admission renew_cookie(const struct visit *v, const ed_initiate *initi
 
     memcpy(hello.nonce, initiate->nonce, ED_NONCE_SIZE);
     v->reliable->shared.stats->dropped_cookie++;
-    return give_cookie(v, &hello);
+    return give_cookie(v, &hello, initiate->cookie);
 }
 
 /** Whether it is of the handshake that made the connection which its address has now. */
@@ -227,11 +229,21 @@ static ed_admission judge_newcomer(const struct visit *v, ed_gate_verdict verdic
     if (admitted->initiate.mode == ED_MODE_MUTUAL &&
         !SEC_CHECK(EDDY_CHECK_CLIENT_KEY, knows_client(reliable, admitted->noise.peer)))
         return refuse(v, EDDY_REFUSED_KEY);
-    if (v->load->existing == NULL && !SEC_CHECK(EDDY_CHECK_CAP, verdict != ED_GATE_CAP))
+    // One that is moving stays, so that this would be one more.
+    bool adds = v->load->existing == NULL || ed_conn_is_moving(v->load->existing);
+    if (adds && !SEC_CHECK(EDDY_CHECK_CAP, verdict != ED_GATE_CAP))
         return refuse(v, EDDY_REFUSED_LIMIT);
     if (v->load->is_full && !v->load->may_create && v->load->existing == NULL)
         return refuse(v, EDDY_REFUSED_FULL);
     return ED_ADMIT_CREATE;
+}
+
+/** Whether the client has begun with its token before, and has not got through: that gives way. */
+static bool is_tried_by_us(const ed_conn *existing, const ed_initiate *initiate)
+{
+    return existing != NULL &&
+           (existing->state == ED_CONN_HALF_OPEN || existing->state == ED_CONN_ASKING) &&
+           ed_equal_secret(existing->nonce, initiate->nonce, ED_NONCE_SIZE);
 }
 
 /** Tells the holder of a token, who has proved to be that, why it is of no use any more. */
@@ -243,6 +255,8 @@ static ed_admission judge_token(const struct visit *v, ed_gate_verdict verdict)
 
     if (!SEC_CHECK(EDDY_CHECK_TOKEN_TIME, ed_capsule_judge(&admitted->capsule, now_s) == EDDY_OK))
         return refuse(v, EDDY_REFUSED_EXPIRED);
+    if (is_tried_by_us(v->load->existing, &admitted->initiate))
+        return judge_newcomer(v, verdict);
     ed_used_verdict used = ed_used_look(&v->reliable->used, &token, now_s);
     if (!SEC_CHECK(EDDY_CHECK_TOKEN_USED, used != ED_USED_TAKEN))
         return refuse(v, EDDY_REFUSED_USED);
@@ -302,6 +316,12 @@ static ed_admission judge_initiate(const struct visit *v)
         !accepts_mode(reliable, initiate->mode, &v->datagram->remote) ||
         !SEC_CHECK(EDDY_CHECK_SUITE, ed_suite_choose(config, initiate->suites) != 0))
         return drop(&stats->dropped_unknown);
+    // To who does not know our key we are silent, as after HELLO.
+    if (!SEC_CHECK(EDDY_CHECK_INITIATE_MAC,
+                   ed_initiate_is_authentic(
+                       v->datagram->data,
+                       ed_identity_greeting(reliable->shared.identity, initiate->mode))))
+        return drop(&stats->dropped_forged);
     if (!proves_address(v, initiate))
         return renew_cookie(v, initiate);
     if (continues(v->load->existing, initiate))

@@ -182,6 +182,7 @@ eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, edd
     else
         memcpy(conn->cookie, initiate->cookie, sizeof(conn->cookie));
     conn->client_time_us = initiate->client_time_us;
+    memcpy(conn->token_id, admitted->capsule.id, sizeof(conn->token_id));
     memcpy(conn->client_ephemeral, initiate->ephemeral, sizeof(conn->client_ephemeral));
     conn->message_max = initiate->message_max;
     ed_outbox_on_credit(&conn->outbox, initiate->credit);
@@ -204,6 +205,18 @@ void ed_conn_free(ed_conn *conn)
     ed_conn_drop_accept(conn);
     give_reserved(conn);
     ed_wipe(conn->secrets, sizeof(*conn->secrets));
+}
+
+bool ed_conn_is_deserted(ed_conn *conn, uint64_t now_ns)
+{
+    if (!ed_conn_is_open(conn))
+        return true;
+    if (conn->contested_ns == 0) {
+        conn->contested_ns = ed_max_u64(now_ns, 1);
+        conn->ping_pending = true;
+        return false;
+    }
+    return now_ns >= ed_add_sat_u64(conn->contested_ns, ED_CONTEST_PTOS * ed_conn_pto_ns(conn));
 }
 
 bool ed_conn_is_open(const ed_conn *conn)

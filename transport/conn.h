@@ -108,7 +108,9 @@ typedef struct ed_conn {
     uint8_t cookie[ED_COOKIE_SIZE];
     uint8_t client_ephemeral[ED_EPHEMERAL_SIZE]; /* server: the public key in INITIATE */
     uint8_t reset_token[ED_RESET_TOKEN_SIZE];    /* client: what a server without state shows */
-    eddy_address admitted_from;                  /* server: where INITIATE came from */
+    uint8_t token_id[ED_XNONCE_SIZE];            /* server, mode TOKEN: what it has used up */
+    uint64_t contested_ns; /* server: somebody at its address began anew, and it was asked; or 0 */
+    eddy_address admitted_from; /* server: where INITIATE came from */
     uint64_t started_ns;
     uint64_t client_time_us; /* server: when, by the client's clock, its INITIATE was made */
     ed_block *dial;          /* client: ed_dial, until CONNECTED is told */
@@ -323,6 +325,12 @@ void ed_conn_drop_accept(ed_conn *conn);
 
 /** HELLO, INITIATE or ACCEPT, if one is to be sent. @return its size, 0: none. */
 size_t ed_conn_transmit_handshake(ed_conn *conn, uint8_t *data, uint64_t now_ns);
+
+/**
+ * Server: somebody at the peer's address has begun anew, or says so. A peer that lives answers a
+ * PING. @return whether it has had time for that, and has not.
+ */
+bool ed_conn_is_deserted(ed_conn *conn, uint64_t now_ns);
 
 /** An authentic packet came. @param is_newest none of a higher number came before. */
 void ed_conn_on_arrival(ed_conn *conn, const eddy_datagram *datagram, bool is_newest,

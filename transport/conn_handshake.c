@@ -89,16 +89,17 @@ static void receive_retry(ed_conn *conn, const eddy_datagram *datagram, uint64_t
         return;
     }
     ed_greeting_key key = greeting_of(conn);
-    eddy_status status = ed_retry_parse(&retry, datagram->data, datagram->size, conn->nonce, &key);
+    bool has_asked = conn->state == ED_CONN_INITIATING;
+    eddy_status status = ed_retry_parse(&retry, datagram->data, datagram->size, conn->nonce, &key,
+                                        has_asked ? conn->cookie : NULL);
     if (status == EDDY_OK && retry.version != ED_PROTOCOL_VERSION)
         status = EDDY_EPROTO;
     if (status != EDDY_OK) {
         count_drop(conn, status);
         return;
     }
-    if (conn->state == ED_CONN_INITIATING &&
-        ed_equal_secret(retry.cookie, conn->cookie, ED_COOKIE_SIZE))
-        return; // a copy of the RETRY that was answered
+    if (has_asked && retry.is_to_hello)
+        return; // one of them was answered
     take_cookie(conn, retry.cookie, now_ns);
 }
 
@@ -161,8 +162,11 @@ static void receive_accept(ed_conn *conn, const eddy_datagram *datagram, uint64_
 {
     ed_accept accept;
 
-    if (conn->state != ED_CONN_INITIATING)
-        return;                            // a copy of the ACCEPT that was taken
+    // An answer to an INITIATE that has not left yet is none: there is no handshake to open it
+    // with.
+    if (conn->state != ED_CONN_INITIATING || conn->request_pending ||
+        conn->secrets->noise.message != 1)
+        return;
     ed_noise noise = conn->secrets->noise; // what is not authentic must not change it
     eddy_status status = ed_accept_open(&accept, &noise, (ed_mode)conn->mode, conn->nonce,
                                         datagram->data, datagram->size);

@@ -342,6 +342,7 @@ static void receive_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_
     }
     bool is_newest = number >= conn->replay.next;
     ed_replay_commit(&conn->replay, number);
+    conn->contested_ns = 0;
     conn->receiving_packet = number;
     ed_conn_apply(conn, ED_INPUT_PACKET, NULL, now_ns);
     ed_conn_on_arrival(conn, datagram, is_newest, now_ns);

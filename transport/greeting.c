@@ -105,22 +105,26 @@ void ed_hello_write(uint8_t *data, const ed_hello *hello, const ed_greeting_key 
 
 /* -------------------------------------------------------------------------- RETRY and REJECT -- */
 
-/** Over all of the answer but the tag, and over the nonce that it answers. */
+/** Over all of the answer but the tag, over the nonce, and over the cookie that it refuses. */
 static void answer_tag(uint8_t tag[ED_MAC_SIZE], const uint8_t *data,
-                       const uint8_t nonce[ED_NONCE_SIZE], const ed_greeting_key *key)
+                       const uint8_t nonce[ED_NONCE_SIZE], const ed_greeting_key *key,
+                       const uint8_t *shown)
 {
-    uint8_t tagged[ANSWER_TAG_AT + ED_NONCE_SIZE + ANSWER_BODY_SIZE];
+    uint8_t tagged[ANSWER_TAG_AT + ED_NONCE_SIZE + ANSWER_BODY_SIZE + ED_COOKIE_SIZE];
+    ed_writer w = ed_writer_of(tagged, sizeof(tagged));
 
-    memcpy(tagged, data, ANSWER_TAG_AT);
-    memcpy(tagged + ANSWER_TAG_AT, nonce, ED_NONCE_SIZE);
-    memcpy(tagged + ANSWER_TAG_AT + ED_NONCE_SIZE, data + ANSWER_BODY_AT, ANSWER_BODY_SIZE);
-    ed_mac(tag, key->mac_key, tagged, sizeof(tagged));
+    ed_write_bytes(&w, data, ANSWER_TAG_AT);
+    ed_write_bytes(&w, nonce, ED_NONCE_SIZE);
+    ed_write_bytes(&w, data + ANSWER_BODY_AT, ANSWER_BODY_SIZE);
+    if (shown != NULL)
+        ed_write_bytes(&w, shown, ED_COOKIE_SIZE);
+    ED_ASSERT(ed_writer_ok(&w));
+    ed_mac(tag, key->mac_key, tagged, ed_writer_size(&w));
 }
 
 /** Writes what both have in common around the body. */
 static void write_answer(uint8_t *data, uint8_t form, uint32_t version, uint8_t refusal,
-                         const uint8_t *body, const uint8_t nonce[ED_NONCE_SIZE],
-                         const ed_greeting_key *key)
+                         const uint8_t *body)
 {
     ed_writer w = ed_writer_of(data, ANSWER_SIZE);
 
@@ -130,16 +134,13 @@ static void write_answer(uint8_t *data, uint8_t form, uint32_t version, uint8_t 
     ed_write_zeros(&w, 2 + ED_MAC_SIZE);
     ed_write_bytes(&w, body, ANSWER_BODY_SIZE);
     ED_ASSERT(ed_writer_ok(&w) && ed_writer_left(&w) == 0);
-    answer_tag(data + ANSWER_TAG_AT, data, nonce, key);
 }
 
-/** Reads it; `*refusal` is 0 in RETRY. */
+/** Reads what stands before the tag. */
 static eddy_status read_answer(uint8_t form, uint32_t *version, uint8_t *refusal, const void *data,
-                               size_t size, const uint8_t nonce[ED_NONCE_SIZE],
-                               const ed_greeting_key *key)
+                               size_t size)
 {
     ed_reader r = ed_reader_of(data, size);
-    uint8_t tag[ED_MAC_SIZE];
 
     if (!SEC_CHECK(EDDY_CHECK_ANSWER_FORM, size == ANSWER_SIZE))
         return EDDY_ETRUNCATED;
@@ -147,47 +148,56 @@ static eddy_status read_answer(uint8_t form, uint32_t *version, uint8_t *refusal
     *version = ed_read_u32(&r);
     *refusal = ed_read_u8(&r);
     uint64_t reserved = ed_read_uint(&r, 2);
-    ed_span got = ed_read_bytes(&r, ED_MAC_SIZE);
-    if (!ed_reader_ok(&r) || type != form || reserved != 0)
-        return EDDY_EPROTO;
-    answer_tag(tag, data, nonce, key);
-    return SEC_CHECK(EDDY_CHECK_ANSWER_MAC, ed_equal_secret(tag, got.data, ED_MAC_SIZE))
-               ? EDDY_OK
-               : EDDY_EAUTH;
+    return ed_reader_ok(&r) && type == form && reserved == 0 ? EDDY_OK : EDDY_EPROTO;
+}
+
+static bool has_tag(const uint8_t *data, const uint8_t nonce[ED_NONCE_SIZE],
+                    const ed_greeting_key *key, const uint8_t *shown)
+{
+    uint8_t tag[ED_MAC_SIZE];
+
+    answer_tag(tag, data, nonce, key, shown);
+    return ed_equal_secret(tag, data + ANSWER_TAG_AT, ED_MAC_SIZE);
 }
 
 eddy_status ed_retry_parse(ed_retry *retry, const void *data, size_t size,
-                           const uint8_t nonce[ED_NONCE_SIZE], const ed_greeting_key *key)
+                           const uint8_t nonce[ED_NONCE_SIZE], const ed_greeting_key *key,
+                           const uint8_t *shown)
 {
-    uint32_t version = 0;
+    ed_retry parsed = {.version = 0};
     uint8_t refusal = 0;
-    eddy_status status = read_answer(ED_FORM_RETRY, &version, &refusal, data, size, nonce, key);
+    eddy_status status = read_answer(ED_FORM_RETRY, &parsed.version, &refusal, data, size);
 
-    if (status != EDDY_OK)
-        return status;
-    if (refusal != 0)
-        return EDDY_EPROTO;
-    retry->version = version;
-    memcpy(retry->cookie, (const uint8_t *)data + ANSWER_BODY_AT, ED_COOKIE_SIZE);
+    if (status != EDDY_OK || refusal != 0)
+        return status != EDDY_OK ? status : EDDY_EPROTO;
+    parsed.is_to_hello = has_tag(data, nonce, key, NULL);
+    bool is_ours = parsed.is_to_hello || (shown != NULL && has_tag(data, nonce, key, shown));
+    if (!SEC_CHECK(EDDY_CHECK_ANSWER_MAC, is_ours))
+        return EDDY_EAUTH;
+    memcpy(parsed.cookie, (const uint8_t *)data + ANSWER_BODY_AT, ED_COOKIE_SIZE);
+    *retry = parsed;
     return EDDY_OK;
 }
 
 void ed_retry_write(uint8_t *data, const ed_retry *retry, const uint8_t nonce[ED_NONCE_SIZE],
-                    const ed_greeting_key *key)
+                    const ed_greeting_key *key, const uint8_t *shown)
 {
-    write_answer(data, ED_FORM_RETRY, retry->version, 0, retry->cookie, nonce, key);
+    write_answer(data, ED_FORM_RETRY, retry->version, 0, retry->cookie);
+    answer_tag(data + ANSWER_TAG_AT, data, nonce, key, shown);
 }
 
 eddy_status ed_reject_parse(ed_reject *reject, const void *data, size_t size,
                             const uint8_t nonce[ED_NONCE_SIZE], const ed_greeting_key *key)
 {
     ed_reject parsed;
-    eddy_status status =
-        read_answer(ED_FORM_REJECT, &parsed.version, &parsed.refusal, data, size, nonce, key);
+    eddy_status status = read_answer(ED_FORM_REJECT, &parsed.version, &parsed.refusal, data, size);
 
-    if (status == EDDY_OK)
-        *reject = parsed;
-    return status;
+    if (status != EDDY_OK)
+        return status;
+    if (!SEC_CHECK(EDDY_CHECK_ANSWER_MAC, has_tag(data, nonce, key, NULL)))
+        return EDDY_EAUTH;
+    *reject = parsed;
+    return EDDY_OK;
 }
 
 void ed_reject_write(uint8_t *data, const ed_reject *reject, const uint8_t nonce[ED_NONCE_SIZE],
@@ -195,5 +205,6 @@ void ed_reject_write(uint8_t *data, const ed_reject *reject, const uint8_t nonce
 {
     static const uint8_t nothing[ANSWER_BODY_SIZE];
 
-    write_answer(data, ED_FORM_REJECT, reject->version, reject->refusal, nothing, nonce, key);
+    write_answer(data, ED_FORM_REJECT, reject->version, reject->refusal, nothing);
+    answer_tag(data + ANSWER_TAG_AT, data, nonce, key, NULL);
 }

@@ -50,19 +50,21 @@ void ed_hello_write(uint8_t *data, const ed_hello *hello, const ed_greeting_key 
 typedef struct ed_retry {
     uint32_t version;
     uint8_t cookie[ED_COOKIE_SIZE];
+    bool is_to_hello; /* not to an INITIATE */
 } ed_retry;
 
 /**
  * @param nonce the client's own: the tag is over it.
+ * @param shown the cookie in the client's INITIATE, which a RETRY to that is bound to; or NULL.
  * @return EDDY_ETRUNCATED, EDDY_EPROTO, or EDDY_EAUTH if it is not an answer to that client by who
  * has the key.
  */
 EDDY_MUST_CHECK eddy_status ed_retry_parse(ed_retry *retry, const void *data, size_t size,
                                            const uint8_t nonce[ED_NONCE_SIZE],
-                                           const ed_greeting_key *key);
-/** Exactly ED_RETRY_SIZE bytes. */
+                                           const ed_greeting_key *key, const uint8_t *shown);
+/** Exactly ED_RETRY_SIZE bytes. @param shown the cookie that is refused; NULL: it is to HELLO. */
 void ed_retry_write(uint8_t *data, const ed_retry *retry, const uint8_t nonce[ED_NONCE_SIZE],
-                    const ed_greeting_key *key);
+                    const ed_greeting_key *key, const uint8_t *shown);
 
 /** A hint, not sealed, why there is no answer: the client goes on asking. */
 typedef struct ed_reject {

@@ -51,11 +51,12 @@ void ed_identity_destroy(ed_identity *identity)
 void ed_identity_reset_token(const ed_identity *identity, uint8_t token[ED_RESET_TOKEN_SIZE],
                              uint32_t id, const eddy_address *client)
 {
-    uint8_t bound_to[4 + 1 + sizeof(client->ip)];
+    uint8_t bound_to[4 + 1 + 2 + sizeof(client->ip)];
     ed_writer w = ed_writer_of(bound_to, sizeof(bound_to));
 
     ed_write_u32(&w, id);
     ed_write_u8(&w, client->family);
+    ed_write_u16(&w, client->port);
     ed_write_bytes(&w, client->ip, sizeof(client->ip));
     ED_ASSERT(ed_writer_ok(&w) && ed_writer_left(&w) == 0);
     ed_blake2b(token, ED_RESET_TOKEN_SIZE, bound_to, sizeof(bound_to), identity->reset,

@@ -55,7 +55,10 @@ static inline const ed_greeting_key *ed_identity_greeting(const ed_identity *ide
     return mode == ED_MODE_OPEN ? &identity->open_greeting : &identity->greeting;
 }
 
-/** What a server that has lost its state shows to a client at that address, whatever its port. */
+/**
+ * What a server that has lost its state shows to a client at that address. The port counts: ids
+ * come again, and others behind the same NAT must not know the token of one that is not theirs.
+ */
 void ed_identity_reset_token(const ed_identity *identity, uint8_t token[ED_RESET_TOKEN_SIZE],
                              uint32_t id, const eddy_address *client);
 

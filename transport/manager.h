@@ -119,7 +119,7 @@ typedef struct ed_connection_type {
     void (*destroy)(void *connection);
     /** Whether the handshake of an admitted datagram began no sooner than that of the connection
      * which its address has. NULL: always. */
-    bool (*supersedes)(const void *connection, const eddy_datagram *datagram);
+    bool (*supersedes)(void *connection, const eddy_datagram *datagram, uint64_t now_ns);
     void (*receive)(void *connection, const eddy_datagram *datagram, uint64_t now_ns);
     /** The same for a datagram of the connection's own socket. NULL: it has none. */
     void (*receive_extra)(void *connection, const eddy_datagram *datagram, uint64_t now_ns);

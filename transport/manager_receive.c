@@ -207,11 +207,12 @@ static void create_incoming(ed_manager *m, const eddy_datagram *datagram, uint64
 }
 
 /** The network may hold a datagram back until its sender has begun anew: then it ends nothing. */
-static bool is_overtaken(const ed_manager *m, const ed_manager_slot *slot,
-                         const eddy_datagram *datagram)
+static bool is_overtaken(ed_manager *m, ed_manager_slot *slot, const eddy_datagram *datagram,
+                         uint64_t now_ns)
 {
+    ed_manager_add_work(m, slot); // it may have something to say about it
     return m->parts.type->supersedes != NULL &&
-           !m->parts.type->supersedes(slot->connection, datagram);
+           !m->parts.type->supersedes(slot->connection, datagram, now_ns);
 }
 
 /** A newcomer that proved itself. Its address may be that of a connection which is still here. */
@@ -220,14 +221,12 @@ static void admit_created(ed_manager *m, const eddy_datagram *datagram, bool may
 {
     ed_manager_slot *slot = ed_manager_find_address(m, &datagram->remote, ED_SIDE_INCOMING);
 
-    if (slot != NULL && is_overtaken(m, slot, datagram)) {
+    if (slot != NULL && is_overtaken(m, slot, datagram, now_ns)) {
         m->parts.stats->dropped_replayed++;
         return;
     }
-    if (slot != NULL) {
+    if (slot != NULL)
         m->parts.type->replace(slot->connection, now_ns);
-        ed_manager_add_work(m, slot);
-    }
     if (may_create)
         create_incoming(m, datagram, now_ns);
     else

@@ -233,11 +233,23 @@ static void resolved(void *connection, const eddy_address *remote, eddy_status s
     ed_conn_resolved(connection, remote, status, now_ns);
 }
 
+/** A token is used up by a connection that stood: its holder may try again otherwise. */
+static void give_token_back(const ed_conn *conn)
+{
+    ed_reliable *reliable = reliable_of(conn);
+    ed_used_token token = {.id = conn->token_id, .ephemeral = conn->client_ephemeral};
+
+    if (!conn->is_client && conn->mode == ED_MODE_TOKEN && !conn->is_opened &&
+        conn->state != ED_CONN_REFUSING)
+        ed_used_forget(&reliable->used, &token, reliable->now_s);
+}
+
 static void destroy(void *connection)
 {
     ed_reliable *reliable = reliable_of(connection);
     const ed_conn *conn = connection;
 
+    give_token_back(conn);
     if (!conn->is_client)
         ed_gate_remove(&reliable->gate, &conn->admitted_from);
     ed_conn_free(connection);
@@ -251,15 +263,29 @@ static void destroy(void *connection)
  * Within one handshake the client's clock says which INITIATE is the newer one; between two,
  * perhaps of two clocks, the server's own in the cookies does.
  */
-static bool supersedes(const void *connection, const eddy_datagram *datagram)
+static bool is_newer(const ed_conn *conn, const ed_initiate *initiate)
 {
-    const ed_conn *conn = connection;
+    if (!ed_equal_secret(initiate->nonce, conn->nonce, ED_NONCE_SIZE))
+        return !ed_cookie_is_older(initiate->cookie, conn->cookie);
+    // Its client makes one INITIATE of a cookie: another of the same is somebody else's.
+    return initiate->client_time_us >= conn->client_time_us &&
+           !ed_equal_secret(initiate->cookie, conn->cookie, ED_COOKIE_SIZE);
+}
+
+/**
+ * Who sees a client's packets and can send in its name has a cookie for its address, too. So who
+ * lives is not given up for a newcomer.
+ */
+static bool supersedes(void *connection, const eddy_datagram *datagram, uint64_t now_ns)
+{
+    ed_conn *conn = connection;
     ed_initiate initiate;
 
     ed_initiate_read_opened(&initiate, datagram->data);
-    if (ed_equal_secret(initiate.nonce, conn->nonce, ED_NONCE_SIZE))
-        return initiate.client_time_us >= conn->client_time_us;
-    return !ed_cookie_is_older(initiate.cookie, conn->cookie);
+    if (!is_newer(conn, &initiate))
+        return false;
+    // One that is moving has left the address, and goes on beside the newcomer.
+    return ed_conn_is_moving(conn) || ed_conn_is_deserted(conn, now_ns);
 }
 
 static void receive(void *connection, const eddy_datagram *datagram, uint64_t now_ns)
@@ -389,6 +415,7 @@ static void replace(void *connection, uint64_t now_ns)
 {
     if (ed_conn_is_moving(connection))
         return;
+    give_token_back(connection);
     ed_conn_abandon(connection, EDDY_END_REPLACED, now_ns);
 }
 

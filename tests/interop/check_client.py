@@ -8,7 +8,7 @@ import handshake as h
 from harness import Process, Wrong, check, expect, expect_true
 from mini_client import ATTEMPT_S, Client, Refused
 from noise import OPEN, PINNED, TOKEN
-from sodium import has_aes, random
+from sodium import has_aes, random, short_mac
 from wire import key_of_text, number
 
 SUITES = (1, 2) if has_aes else (1,)
@@ -124,8 +124,11 @@ def a_repeated_initiate_gets_the_same_accept():
             initiate, first = initiated(other, server, asked(other, server))
             other.socket.send(initiate)
             expect_true('another ACCEPT', other.receive(1) == first)
-            other.socket.send(initiate[:40] + bytes(8) + initiate[48:])
-            expect('a wrong cookie', other.receive(1)[0], h.RETRY)
+            head = initiate[:40] + bytes(16)
+            mac = short_mac(h.greeting_key(PINNED, server.key), head)
+            other.socket.send(head + mac + initiate[64:])
+            answer = h.read_answer(other.receive(1), PINNED, other.nonce, server.key, head[32:])
+            expect('a wrong cookie', answer[0], h.RETRY)
             other.socket.send(initiate[:-1] + bytes([initiate[-1] ^ 1]))
             expect_true('another ACCEPT', other.receive(1) == first)
 

@@ -114,7 +114,7 @@ def a_key_update_is_that_of_the_page():
 @check
 def a_stateless_reset_is_that_of_the_page():
     reset_key = blake(32, b'eddy reset key', SERVER)
-    address = b'\4' + bytes([192, 0, 2, 7]).ljust(16, b'\0')
+    address = b'\4' + number(4242, 2) + bytes([192, 0, 2, 7]).ljust(16, b'\0')
     sent = bytes.fromhex(''.join(example('stateless-reset')))
     expect('size', len(sent), 43)
     expect('looks like', sent[0] & 0xe0, 0x40)

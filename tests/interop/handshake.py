@@ -41,16 +41,19 @@ def read_hello(data, server_key):
     return mode, int.from_bytes(data[8:16], 'little'), data[16:32]
 
 
-def write_answer(kind, refusal, body, mode, nonce, server_key):
+def write_answer(kind, refusal, body, mode, nonce, server_key, shown=b''):
+    """@param shown the cookie that is refused, if this is a RETRY to an INITIATE."""
     head = bytes([kind]) + number(VERSION, 4) + bytes([refusal, 0, 0])
-    return head + mac(greeting_key(mode, server_key), head + nonce + body) + body
+    return head + mac(greeting_key(mode, server_key), head + nonce + body + shown) + body
 
 
-def read_answer(data, mode, nonce, server_key):
-    """@return (RETRY or REJECT, refusal, cookie); None: it is to be dropped."""
+def read_answer(data, mode, nonce, server_key, shown=b''):
+    """@return (RETRY or REJECT, refusal, cookie); None: it is to be dropped.
+    @param shown the cookie in our INITIATE, if the answer is to that."""
     if len(data) != 48 or data[0] not in (RETRY, REJECT) or data[1:5] != number(VERSION, 4):
         return None
-    if mac(greeting_key(mode, server_key), data[:8] + nonce + data[24:]) != data[8:24]:
+    said = data[:8] + nonce + data[24:] + (shown if data[0] == RETRY else b'')
+    if mac(greeting_key(mode, server_key), said) != data[8:24]:
         return None
     return data[0], data[5], data[24:]
 

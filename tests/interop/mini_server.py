@@ -54,9 +54,10 @@ class Server:
         tagged += nonce + number(protocol_id, 8)
         return bytes(4) + number(ticks, 4) + mac(self.cookie_secret, tagged)
 
-    def retry(self, mode, protocol_id, nonce, remote):
+    def retry(self, mode, protocol_id, nonce, remote, shown=b''):
         cookie = self.cookie(mode, protocol_id, nonce, remote, int(time.monotonic() * 16))
-        self.socket.sendto(h.write_answer(h.RETRY, 0, cookie, mode, nonce, self.public), remote)
+        self.socket.sendto(h.write_answer(h.RETRY, 0, cookie, mode, nonce, self.public, shown),
+                           remote)
 
     def greet(self, data, remote):
         hello = h.read_hello(data, self.public)
@@ -83,7 +84,7 @@ class Server:
         if not suites:
             return
         if not self.has_given(i, remote):
-            self.retry(i.mode, i.protocol_id, i.nonce, remote)
+            self.retry(i.mode, i.protocol_id, i.nonce, remote, i.cookie)
             return
         if data != self.answered[0]:
             self.accept(data, i, remote, suites[0])

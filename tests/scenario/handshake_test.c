@@ -283,7 +283,7 @@ static void a_full_server_takes_back_a_client_that_restarted(void **state)
     ed_node_crash(client);
     CHECK_EQ("restart", ed_node_start(client), EDDY_OK);
     ed_endpoint *second = ed_node_connect(client, server);
-    ed_cluster_run_for(&cluster, 2 * ED_NS_PER_S);
+    ed_cluster_run_for(&cluster, 5 * ED_NS_PER_S);
     CHECK_EQ("old", server->endpoints[0].end.end, EDDY_END_REPLACED);
     CHECK_EQ("new", server->endpoint_count, 2);
     check_talk(server, &server->endpoints[1], client, second);

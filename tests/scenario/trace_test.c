@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0x68eb6f036fa07bbb)
+#define GOLDEN_TRACE UINT64_C(0x07f1ca2994476ffd)
 
 enum {
     WORLDS = 8,

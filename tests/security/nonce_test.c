@@ -184,7 +184,7 @@ static bool storm(void *context, eddy_datagram *datagram)
     storms--;
     for (size_t i = 0; i < sizeof(retry.cookie); i++)
         retry.cookie[i] = (uint8_t)splitmix_next(&seed);
-    ed_retry_write(data, &retry, datagram->data + 16, &key);
+    ed_retry_write(data, &retry, datagram->data + 16, &key, datagram->data + 32);
     ed_wire_forge(&wire, &datagram->remote, &datagram->local, data, sizeof(data));
     return true;
 }

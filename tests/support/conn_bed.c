@@ -93,7 +93,7 @@ void ed_conn_bed_connect(const ed_conn_bed *bed, ed_conn *client, ed_conn *serve
                                  ed_conn_bed_last(bed), now_ns),
              EDDY_OK);
     CHECK_EQ("hello", ed_conn_transmit(client, &path, data, now_ns), ED_HELLO_SIZE);
-    ed_retry_write(data, &retry, client->nonce, &identity->greeting);
+    ed_retry_write(data, &retry, client->nonce, &identity->greeting, NULL);
     arrive(client, to, data, ED_RETRY_SIZE, now_ns);
     CHECK_EQ("initiate", ed_conn_transmit(client, &path, data, now_ns), ED_INITIATE_SIZE);
     CHECK_EQ("parse", ed_initiate_parse(&admitted.initiate, data, ED_INITIATE_SIZE), EDDY_OK);

@@ -109,7 +109,8 @@ static void hear_retry(ed_peer *peer, const uint8_t *data, size_t size)
     ed_greeting_key key = greeting_of(peer);
     ed_retry retry;
 
-    if (ed_retry_parse(&retry, data, size, peer->nonce, &key) != EDDY_OK)
+    if (ed_retry_parse(&retry, data, size, peer->nonce, &key,
+                       peer->has_cookie ? peer->cookie : NULL) != EDDY_OK)
         return; // an answer to somebody else
     memcpy(peer->cookie, retry.cookie, sizeof(peer->cookie));
     peer->has_cookie = true;
@@ -235,7 +236,7 @@ size_t ed_peer_greet(const ed_peer *peer, uint8_t value, uint8_t *data)
     if ((value & 0x80) != 0)
         ed_reject_write(data, &reject, peer->nonce, &key);
     else
-        ed_retry_write(data, &retry, peer->nonce, &key);
+        ed_retry_write(data, &retry, peer->nonce, &key, (value & 0x40) != 0 ? peer->cookie : NULL);
     return ED_RETRY_SIZE;
 }
 

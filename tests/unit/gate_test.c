@@ -180,7 +180,7 @@ static void prefixes_have_bits(void **state)
 static void trusts_whom_it_is_told(void **state)
 {
     const eddy_prefix trusted[] = {{.address = parse("203.0.113.0:0"), .bits = 24},
-                                 {.address = parse("[2001:db8:7::]:0"), .bits = 48}};
+                                   {.address = parse("[2001:db8:7::]:0"), .bits = 48}};
     ed_gate_limits limits = defaults;
     eddy_address cafe = parse("203.0.113.200:1"), proxy = parse("[2001:db8:7::5]:1");
     eddy_address next_door = parse("203.0.114.1:1");

@@ -52,7 +52,7 @@ static void write_hello(uint8_t *data, ed_mode mode)
 static void write_retry(uint8_t *data, ed_mode mode)
 {
     ed_greeting_key key = key_of(mode);
-    ed_retry_write(data, &some_retry, nonce, &key);
+    ed_retry_write(data, &some_retry, nonce, &key, NULL);
 }
 
 static void write_reject(uint8_t *data, ed_mode mode)
@@ -86,7 +86,7 @@ static eddy_status read_retry(const uint8_t *data, size_t size, const uint8_t *a
 {
     ed_retry retry;
     memset(&retry, CANARY, sizeof(retry));
-    eddy_status status = ed_retry_parse(&retry, data, size, asked, key);
+    eddy_status status = ed_retry_parse(&retry, data, size, asked, key, NULL);
     if (status != EDDY_OK)
         check_untouched("retry", &retry, sizeof(retry));
     return status;
@@ -327,13 +327,44 @@ static void answers_go_around(void **state)
         ed_retry retry;
         ed_reject reject;
         write_retry(data, (ed_mode)mode);
-        CHECK_EQ("RETRY", ed_retry_parse(&retry, data, sizeof(data), nonce, &key), EDDY_OK);
+        CHECK_EQ("RETRY", ed_retry_parse(&retry, data, sizeof(data), nonce, &key, NULL), EDDY_OK);
         CHECK_EQ("version", retry.version, some_retry.version);
         CHECK_BYTES("cookie", retry.cookie, some_retry.cookie, ED_COOKIE_SIZE);
         write_reject(data, (ed_mode)mode);
         CHECK_EQ("REJECT", ed_reject_parse(&reject, data, sizeof(data), nonce, &key), EDDY_OK);
         CHECK_EQ("version", reject.version, some_reject.version);
         CHECK_EQ("refusal", reject.refusal, some_reject.refusal);
+    }
+}
+
+/** A RETRY to an INITIATE is bound to the cookie in that; one to HELLO can be told from it. */
+static void a_retry_says_what_it_answers(void **state)
+{
+    static const uint8_t shown[ED_COOKIE_SIZE] = {1}, other[ED_COOKIE_SIZE] = {2};
+    static const struct {
+        const char *name;
+        const uint8_t *refused; /* by the server */
+        const uint8_t *shown;   /* by the client */
+        eddy_status want;
+        bool is_to_hello;
+    } rows[] = {
+        {"to HELLO, before INITIATE", NULL, NULL, EDDY_OK, true},
+        {"to HELLO, late", NULL, shown, EDDY_OK, true},
+        {"to INITIATE", shown, shown, EDDY_OK, false},
+        {"to an INITIATE of before", shown, other, EDDY_EAUTH, false},
+        {"to an INITIATE that never was", shown, NULL, EDDY_EAUTH, false},
+    };
+    ed_greeting_key key = key_of(ED_MODE_PINNED);
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        uint8_t data[ED_RETRY_SIZE];
+        ed_retry retry = {.is_to_hello = false};
+        ed_retry_write(data, &some_retry, nonce, &key, rows[i].refused);
+        CHECK_EQ(rows[i].name,
+                 ed_retry_parse(&retry, data, sizeof(data), nonce, &key, rows[i].shown),
+                 rows[i].want);
+        CHECK_EQ(rows[i].name, retry.is_to_hello, rows[i].is_to_hello);
     }
 }
 
@@ -381,6 +412,7 @@ int main(void)
         cmocka_unit_test(answers_that_say_nonsense),
         cmocka_unit_test(hello_goes_around),
         cmocka_unit_test(answers_go_around),
+        cmocka_unit_test(a_retry_says_what_it_answers),
         cmocka_unit_test(padding_looks_random),
         cmocka_unit_test(the_open_key_is_known),
     };

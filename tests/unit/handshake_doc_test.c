@@ -106,9 +106,9 @@ static void write_retry(struct text *text)
     memset(nonce, 1, sizeof(nonce));
     for (size_t i = 0; i < sizeof(retry.cookie); i++)
         retry.cookie[i] = (uint8_t)i;
-    ed_retry_write(data, &retry, nonce, &key);
+    ed_retry_write(data, &retry, nonce, &key, NULL);
     add_answer(text, data, "RETRY", "cookie, here counted up");
-    CHECK_EQ("parse", ed_retry_parse(&retry, data, sizeof(data), nonce, &key), EDDY_OK);
+    CHECK_EQ("parse", ed_retry_parse(&retry, data, sizeof(data), nonce, &key, NULL), EDDY_OK);
 }
 
 static void write_reject(struct text *text)

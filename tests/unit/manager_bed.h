@@ -250,8 +250,9 @@ static inline void fake_destroy(void *connection)
     ((struct fake_connection *)connection)->fake->calls.destroy++;
 }
 
-static inline bool fake_supersedes(const void *connection, const eddy_datagram *datagram)
+static inline bool fake_supersedes(void *connection, const eddy_datagram *datagram, uint64_t now_ns)
 {
+    (void)now_ns;
     const struct fake_connection *c = connection;
     return !c->fake->rejects_older || value_of(datagram) > c->handshake;
 }

@@ -251,7 +251,7 @@ static void write_reset(struct text *text)
     CHECK_EQ("answered", ed_admission_judge(&server, &datagram, &load, reply, &size, 0),
              ED_ADMIT_REPLY);
     add(text,
-        "# to a packet of %d bytes from 192.0.2.7 with id 0x%08x;\n"
+        "# to a packet of %d bytes from 192.0.2.7:4242 with id 0x%08x;\n"
         "# the server's secret key is all 0x04, randomness all 0x3b\n",
         (int)sizeof(packet), (unsigned)EXAMPLE_ID);
     add_field(text, reply, &at, size - ED_RESET_TOKEN_SIZE, "looks like a packet");
