@@ -9,7 +9,7 @@
 
 enum {
     ED_CLUSTER_NODES_MAX = 40,
-    ED_NODE_ENDPOINTS_MAX = 64, /* connections of one node, ever */
+    ED_NODE_ENDPOINTS_MAX = 256, /* connections of one node, ever */
 };
 
 struct ed_cluster;
