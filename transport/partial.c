@@ -1,6 +1,7 @@
 #include "transport/partial.h"
 
 #include "core/alloc.h"
+#include "transport/parts.h"
 
 enum {
     /* Two parts so many packets apart are not of one message: the sequence has come round again.

@@ -17,9 +17,6 @@ void ed_partials_free(ed_inbox *inbox);
 /** Copies a message in one piece. @return NULL out of memory. */
 ed_block *ed_inbox_keep(const ed_inbox *inbox, const ed_message_frame *message);
 
-/** When a reliable message in parts has had its time, or ED_NEVER_NS. */
-uint64_t ed_inbox_overdue_ns(const ed_inbox *inbox);
-
 /**
  * The lane, made if there was none. @return EDDY_OK, EDDY_ENOMEM, or EDDY_ELIMIT: there is no room
  * for one more.

@@ -9,10 +9,15 @@
 
 enum {
     ED_CLUSTER_NODES_MAX = 40,
-    ED_NODE_ENDPOINTS_MAX = 64, /* connections of one node, ever */
+    ED_NODE_ENDPOINTS_MAX = 256, /* connections of one node, ever */
 };
 
 struct ed_cluster;
+struct ed_node;
+
+/** What a program does about somebody who asks to connect. The event is released after it. */
+typedef void (*ed_node_decide)(struct ed_node *node, ed_endpoint *endpoint,
+                               const eddy_event_request *request);
 
 /** One manager on one host. */
 typedef struct ed_node {
@@ -26,13 +31,14 @@ typedef struct ed_node {
     eddy_manager *manager; /* NULL: it is not running */
     ed_endpoint *endpoints;
     size_t endpoint_count;
-    size_t earlier_count; /* of these belong to managers that have crashed */
-    eddy_stats earlier;   /* what those had seen */
-    uint64_t memory_max;  /* checked whenever it has run; 0: not */
-    uint32_t broadcasts;  /* begun; numbers them */
-    bool is_reading;      /* whether it takes its events as they come */
-    bool has_paused;      /* whether it ever did not */
-    bool is_over;         /* the events have ended */
+    size_t earlier_count;  /* of these belong to managers that have crashed */
+    eddy_stats earlier;    /* what those had seen */
+    uint64_t memory_max;   /* checked whenever it has run; 0: not */
+    uint32_t broadcasts;   /* begun; numbers them */
+    bool is_reading;       /* whether it takes its events as they come */
+    bool has_paused;       /* whether it ever did not */
+    bool is_over;          /* the events have ended */
+    ed_node_decide decide; /* with config.ask */
 } ed_node;
 
 typedef struct ed_cluster {
@@ -73,6 +79,11 @@ void ed_node_move(ed_node *node, const eddy_address *address);
 
 /** Dials. @return the endpoint; NULL if it cannot even be begun. */
 ed_endpoint *ed_node_try_connect(ed_node *node, const ed_node *to);
+ed_endpoint *ed_node_try_connect_with(ed_node *node, const ed_node *to,
+                                      const eddy_connect_options *options);
+
+/** Two ends of one node that are each other's peer. @return false if there are none. */
+bool ed_node_try_connect_pair(ed_node *node, ed_endpoint *ends[2]);
 
 /** The same, which must not fail. */
 ed_endpoint *ed_node_connect(ed_node *node, const ed_node *to);

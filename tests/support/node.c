@@ -63,19 +63,33 @@ static void note_event(const ed_node *node, const eddy_event *event)
     ed_world_note(node->cluster->world, note, sizeof(note));
 }
 
+/** Whether it may be the first of an incoming connection. */
+static bool begins_connection(const eddy_event *event)
+{
+    return event->type == EDDY_CONNECT_REQUEST ||
+           (event->type == EDDY_CONNECTED && event->connected.incoming);
+}
+
+/** Whether it says what became of its messages: not if it could not even be begun. */
+static bool has_begun(const ed_endpoint *endpoint)
+{
+    return endpoint->connected ||
+           (endpoint->end.end != EDDY_END_MEMORY && endpoint->end.end != EDDY_END_DUPLICATE);
+}
+
 static void take_event(ed_node *node, eddy_event *event)
 {
     ed_endpoint *endpoint = find_endpoint(node, event->connection);
 
-    if (event->type == EDDY_CONNECTED && event->connected.incoming) {
-        CHECK(node->cluster->name, endpoint == NULL);
+    if (endpoint == NULL && begins_connection(event))
         endpoint = add_endpoint(node, event->connection, true);
-    }
     CHECK(node->cluster->name, endpoint != NULL);
     note_event(node, event);
     ed_endpoint_take(endpoint, event, ed_cluster_now_ns(node->cluster));
+    if (event->type == EDDY_CONNECT_REQUEST)
+        node->decide(node, endpoint, &event->request);
     // Who reads at once cannot have sent anything after the end: all receipts came before it.
-    if (event->type == EDDY_DISCONNECTED && !node->has_paused)
+    if (event->type == EDDY_DISCONNECTED && !node->has_paused && has_begun(endpoint))
         CHECK_EQ(node->cluster->name, endpoint->receipts_told, endpoint->receipts_wanted);
     eddy_release(node->manager, event);
 }
@@ -164,14 +178,34 @@ void ed_node_move(ed_node *node, const eddy_address *address)
     node->address = *address;
 }
 
-ed_endpoint *ed_node_try_connect(ed_node *node, const ed_node *to)
+ed_endpoint *ed_node_try_connect_with(ed_node *node, const ed_node *to,
+                                      const eddy_connect_options *options)
 {
     eddy_connection handle = 0;
 
-    if (eddy_connect_address(node->manager, &to->address, ed_test_options(), &handle) != EDDY_OK)
+    if (eddy_connect_address(node->manager, &to->address, options, &handle) != EDDY_OK)
         return NULL;
     ed_world_touch(node->cluster->world, node->host);
     return add_endpoint(node, handle, false);
+}
+
+ed_endpoint *ed_node_try_connect(ed_node *node, const ed_node *to)
+{
+    return ed_node_try_connect_with(node, to, ed_test_options());
+}
+
+bool ed_node_try_connect_pair(ed_node *node, ed_endpoint *ends[2])
+{
+    eddy_connection handles[2];
+
+    if (eddy_connect_pair(node->manager, &handles[0], &handles[1]) != EDDY_OK)
+        return false;
+    for (size_t i = 0; i < 2; i++)
+        ends[i] = add_endpoint(node, handles[i], i == 1);
+    ends[0]->peer = ends[1];
+    ends[1]->peer = ends[0];
+    ed_world_touch(node->cluster->world, node->host);
+    return true;
 }
 
 ed_endpoint *ed_node_connect(ed_node *node, const ed_node *to)

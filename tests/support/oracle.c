@@ -326,6 +326,12 @@ static void take_end(ed_endpoint *endpoint, const eddy_event_disconnected *end, 
     CHECK(endpoint->name, end->undelivered <= endpoint->reliable_sent);
 }
 
+static void take_request(ed_endpoint *endpoint)
+{
+    CHECK(endpoint->name, !endpoint->asked && !endpoint->connected && endpoint->incoming);
+    endpoint->asked = true;
+}
+
 static void take_connected(ed_endpoint *endpoint, bool incoming, uint64_t now_ns)
 {
     CHECK(endpoint->name, !endpoint->connected);
@@ -366,6 +372,8 @@ void ed_endpoint_take(ed_endpoint *endpoint, const eddy_event *event, uint64_t n
         take_receipt(endpoint, &event->receipt);
         return;
     case EDDY_CONNECT_REQUEST:
+        take_request(endpoint);
+        return;
     case EDDY_EVENT_NONE:
         break;
     }

@@ -51,6 +51,7 @@ typedef struct ed_endpoint {
     eddy_connection handle;
     uint32_t node; /* whose it is */
     bool incoming;
+    bool asked; /* the program was, about it */
     bool connected;
     bool disconnected;
     bool awaits_writable; /* was refused, and not told of room since */

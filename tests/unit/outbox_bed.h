@@ -185,4 +185,24 @@ static inline void start_lane_at(uint8_t guarantee, uint8_t stream, uint64_t seq
     lane->next_sequence = sequence;
 }
 
+enum {
+    TURN = 600, /* larger than what a lane may send in its turn: one message each */
+};
+
+/** Those leave next, in this order, and then none. */
+static inline void check_order(const char *name, const uint32_t *marks, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        CHECK_EQ(name, send_next().mark, marks[i]);
+    CHECK(name, !has_next());
+}
+
+/** How the streams of a number share. */
+static inline void set_stream(uint8_t stream, uint8_t priority, uint8_t weight, size_t budget)
+{
+    eddy_stream_options options = {.priority = priority, .weight = weight, .budget = budget};
+
+    CHECK_EQ("set", ed_outbox_set_stream(&bed.outbox, stream, &options), EDDY_OK);
+}
+
 #endif
