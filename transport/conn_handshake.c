@@ -100,6 +100,8 @@ static void receive_retry(ed_conn *conn, const eddy_datagram *datagram, uint64_t
     }
     if (has_asked && retry.is_to_hello)
         return; // one of them was answered
+    if (has_asked && ed_equal_secret(retry.cookie, conn->cookie, ED_COOKIE_SIZE))
+        return; // of the same moment: there is nothing new to say
     take_cookie(conn, retry.cookie, now_ns);
 }
 

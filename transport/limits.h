@@ -67,7 +67,9 @@ enum {
     ED_ACK_ELICITING_MAX = 2, /* this many unacknowledged packets are acknowledged at once */
 
     /* PROTOCOL.md 7: paths */
-    ED_CONTEST_PTOS = 3, /* a peer whose address begins anew has so many probe timeouts to object */
+    ED_CONTEST_PTOS =
+        3, /* a peer whose address begins anew has so many probe timeouts to object, */
+    ED_CONTEST_MS = 500, /* but where one is shorter not more than this: it may have restarted */
     ED_PATH_PTOS = 3,    /* a candidate has so many probe timeouts to answer, and */
     ED_PATH_PATIENCE_MS = 1000, /* at least this; doubled for each that did not, */
     ED_PATH_DOUBLINGS_MAX = 3,  /* so often */

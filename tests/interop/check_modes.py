@@ -103,7 +103,8 @@ def eddy_serve_says_what_is_wrong_with_a_key_or_token():
 def the_reset_token_of_eddy_serve_is_made_as_the_page_says():
     with Keys() as keys, keys.serve() as server, Client(*server.place) as client:
         client.connect(PINNED, keys.public)
-        bound = number(client.accepted.wire_id, 4) + b'\4' + number(client.socket.getsockname()[1], 2)
+        port = client.socket.getsockname()[1]
+        bound = number(client.accepted.wire_id, 4) + b'\4' + number(port, 2)
         bound += bytes([127, 0, 0, 1]) + bytes(12)
         expect('token', client.accepted.reset_token,
                blake(16, bound, blake(32, b'eddy reset key', keys.secret)))
