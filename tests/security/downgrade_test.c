@@ -128,7 +128,7 @@ static const field fields[] = {
     {"INITIATE game", ED_FORM_INITIATE, 8, 8},
     {"INITIATE nonce", ED_FORM_INITIATE, 16, 16},
     {"INITIATE cookie", ED_FORM_INITIATE, 32, 24},
-    {"INITIATE work", ED_FORM_INITIATE, 56, 8},
+    {"INITIATE mac", ED_FORM_INITIATE, 56, 8},
     {"INITIATE ephemeral", ED_FORM_INITIATE, 64, 32},
     {"INITIATE sealed", ED_FORM_INITIATE, 96, 1088},
     {"INITIATE tag", ED_FORM_INITIATE, 1184, 16},

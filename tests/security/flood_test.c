@@ -115,6 +115,8 @@ static size_t make_any(uint8_t *data, uint32_t number)
         data[5] = ED_MODE_PINNED;
         data[6] = 1 << ED_AEAD_CHACHA20;
         (void)fill_random(data + 16, ED_NONCE_SIZE + ED_COOKIE_SIZE);
+        stranger.mode = ED_MODE_PINNED;
+        ed_stranger_repair(&stranger, data);
         return cut(ED_INITIATE_SIZE);
     }
     size_t size = fill_random(data, 1 + splitmix_below(&seed, ED_DATAGRAM_SIZE));
@@ -190,13 +192,20 @@ static bool answers_no_short_hello(const void *context)
     return ed_hello_parse(&hello, data, ED_HELLO_SIZE + 1) != EDDY_OK;
 }
 
+/** Of HELLOs, or of INITIATEs with a cookie that is none. */
+typedef struct greeting {
+    bool knows_key;
+    bool is_initiate;
+    uint32_t count;
+} greeting;
+
 /** The server says nothing to who does not know its key, and no more than its budget to who does.
  */
 static bool says_little(const void *context)
 {
-    const bool *knows_key = context;
+    const greeting *g = context;
     static const uint8_t wrong_key[ED_KEY_SIZE] = {9};
-    enum { HELLOS = 20 * 1000, BUDGET = 1000 };
+    enum { BUDGET = 1000 };
     uint8_t data[ED_DATAGRAM_SIZE];
 
     open_server("T1, budget");
@@ -205,29 +214,33 @@ static bool says_little(const void *context)
     eddy_address address = ed_wire_address(2);
     server = ed_wire_add(&wire, &config, &address);
     uint64_t started_ns = wire.now_ns;
-    for (uint32_t i = 0; i < HELLOS; i++) {
+    for (uint32_t i = 0; i < g->count; i++) {
         ed_stranger stranger = ed_stranger_of(FIRST_SOURCE + i);
-        stranger.server_key = *knows_key ? NULL : wrong_key;
-        ed_wire_forge(&wire, &stranger.address, &address, data, ed_stranger_hello(&stranger, data));
+        stranger.server_key = g->knows_key ? NULL : wrong_key;
+        size_t size = g->is_initiate ? ed_stranger_initiate(&stranger, data)
+                                     : ed_stranger_hello(&stranger, data);
+        ed_wire_forge(&wire, &stranger.address, &address, data, size);
         if (i % BURST == BURST - 1)
             ed_wire_run_for(&wire, GAP_US * ED_NS_PER_US);
     }
     ed_wire_run_for(&wire, ED_NS_PER_S);
     uint64_t seconds = 1 + (wire.now_ns - started_ns) / ED_NS_PER_S;
-    CHECK_EQ("delivered", wire.delivered, HELLOS);
-    bool held = replies <= (*knows_key ? BUDGET * seconds : 0) && (!*knows_key || replies > 0);
+    CHECK_EQ("delivered", wire.delivered, g->count);
+    bool held = replies <= (g->knows_key ? BUDGET * seconds : 0) && (!g->knows_key || replies > 0);
     ed_wire_close(&wire);
     return held;
 }
 
 static void t1_little_is_reflected(void **state)
 {
-    static const bool no = false, yes = true;
+    static const greeting hello = {false, false, 20000}, known = {true, false, 20000},
+                          initiate = {false, true, 100};
     const ed_attack attacks[] = {
         {"T1 everything from everywhere", reflects_little, NULL, {EDDY_CHECK_RESETS}, NULL},
         {"T1 short HELLOs", answers_no_short_hello, NULL, {EDDY_CHECK_HELLO_SIZE}, NULL},
-        {"T1 HELLOs without the key", says_little, &no, {EDDY_CHECK_HELLO_MAC}, NULL},
-        {"T1 HELLOs with the key", says_little, &yes, {EDDY_CHECK_REPLIES}, NULL},
+        {"T1 HELLOs without the key", says_little, &hello, {EDDY_CHECK_HELLO_MAC}, NULL},
+        {"T1 INITIATEs without the key", says_little, &initiate, {EDDY_CHECK_INITIATE_MAC}, NULL},
+        {"T1 HELLOs with the key", says_little, &known, {EDDY_CHECK_REPLIES}, NULL},
     };
 
     (void)state;

@@ -209,7 +209,7 @@ static bool draws_each_ephemeral_once(const void *context)
     for (uint64_t i = 1; i <= connects; i++) {
         storms = STORM;
         CHECK_EQ("dial", ed_wire_connect(client, &here, NULL), EDDY_OK);
-        CHECK("connects", ed_wire_await_connected(&wire, server, i, 5 * ED_NS_PER_S));
+        CHECK("connects", ed_wire_await_connected(&wire, server, i, 10 * ED_NS_PER_S));
         ed_wire_run_for(&wire, 10 * ED_NS_PER_MS);
         (void)eddy_disconnect(client->manager, client->newest, 0, NULL, 0);
         ed_wire_touch(client);

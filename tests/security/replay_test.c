@@ -318,6 +318,48 @@ static bool at_the_next_time(void)
     return held;
 }
 
+/** The client comes again by the ticket that it was given; then that is over, too. */
+static void come_again_by_ticket(void)
+{
+    connect_and_capture();
+    hang_up();
+    ed_wire_run_for(&wire, 3 * ED_NS_PER_S); // the server has forgotten it
+    CHECK_EQ("dial", ed_wire_connect(client, &server->address, NULL), EDDY_OK);
+    CHECK("again", ed_wire_await_connected(&wire, server, 2, 2 * ED_NS_PER_S));
+    capture();
+    CHECK("a ticket", (initiate.data[32] & 0x80) != 0);
+    CHECK_EQ("end", eddy_disconnect(client->manager, client->newest, 0, NULL, 0), EDDY_OK);
+    ed_wire_touch(client);
+    ed_wire_run_for(&wire, 5 * ED_NS_PER_S);
+    server->connected = 1; // the second was the client's own
+}
+
+/** @return whether the INITIATE with the ticket gets a cookie there, and no ACCEPT. */
+static bool gets_a_cookie(const eddy_address *from)
+{
+    uint64_t sent = ed_wire_stats(server).sent_datagrams;
+
+    ed_wire_newest_clear(&wire, ED_FORM_ACCEPT);
+    ed_wire_forge(&wire, from, &server->address, initiate.data, initiate.datagram.size);
+    ed_wire_run_for(&wire, 100 * ED_NS_PER_MS);
+    return ed_wire_stats(server).sent_datagrams == sent + 1 &&
+           ed_wire_newest(&wire, ED_FORM_ACCEPT)->datagram.size == 0;
+}
+
+static bool with_its_ticket_elsewhere(void)
+{
+    eddy_address elsewhere = ed_wire_address(7);
+
+    come_again_by_ticket();
+    return gets_a_cookie(&elsewhere) && ed_wire_refusals(server, EDDY_CHECK_TICKET) == 1;
+}
+
+static bool with_its_ticket_again(void)
+{
+    come_again_by_ticket();
+    return gets_a_cookie(&client->address);
+}
+
 typedef struct moment {
     const char *name;
     bool (*holds)(void);
@@ -342,6 +384,8 @@ static void t8_replayed_handshakes_let_nobody_in(void **state)
         {"T8 after its end", after_the_end, EDDY_CHECK_COOKIE},
         {"T8 later", later_than_a_cookie_lives, EDDY_CHECK_COOKIE},
         {"T8 after a restart", after_a_restart, EDDY_CHECK_COOKIE},
+        {"T8 a ticket elsewhere", with_its_ticket_elsewhere, EDDY_CHECK_TICKET},
+        {"T8 a ticket again", with_its_ticket_again, EDDY_CHECK_TICKET_USED},
         {"T8 at the next time", at_the_next_time, EDDY_CHECK_ACCEPT_NONCE},
     };
 

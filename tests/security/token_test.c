@@ -217,6 +217,7 @@ static void replay_from_elsewhere(void)
     CHECK("cookie", ed_stranger_greet(&stranger, &scene.wire, scene.server));
     ed_wire_copy copy = scene.sniffed;
     memcpy(copy.data + 32, stranger.cookie, ED_COOKIE_SIZE);
+    ed_stranger_repair(&stranger, copy.data);
     ed_wire_forge(&scene.wire, &scene.thief->address, &scene.server->address, copy.data,
                   ED_INITIATE_SIZE);
     ed_wire_run_for(&scene.wire, 10 * ED_NS_PER_MS);

@@ -48,7 +48,8 @@ size_t ed_stranger_initiate(ed_stranger *stranger, uint8_t *data)
                             .capsule = stranger->mode == ED_MODE_TOKEN ? stranger->capsule : NULL,
                             .datagram_size = ED_DATAGRAM_SIZE,
                             .credit = ED_CREDIT_INITIAL,
-                            .message_max = 64 * 1024};
+                            .message_max = 64 * 1024,
+                            .client_time_us = stranger->client_time_us};
 
     memcpy(initiate.nonce, stranger->nonce, sizeof(initiate.nonce));
     memcpy(initiate.cookie, stranger->cookie, sizeof(initiate.cookie));
@@ -57,6 +58,17 @@ size_t ed_stranger_initiate(ed_stranger *stranger, uint8_t *data)
     bool ok = ed_initiate_write(data, &initiate, &stranger->noise, stranger->ephemeral, &keys);
     ED_ASSERT(ok);
     return ED_INITIATE_SIZE;
+}
+
+void ed_stranger_repair(const ed_stranger *stranger, uint8_t *data)
+{
+    enum { MAC_AT = 56 };
+    ed_greeting_key key = ed_greeting_key_of(server_key(stranger));
+    uint64_t mac = ed_hash64(key.mac_key, data, MAC_AT);
+
+    for (size_t i = 0; i < sizeof(mac); i++)
+        data[MAC_AT + i] = (uint8_t)(mac >> 8 * i);
+    ED_ASSERT(ed_initiate_is_authentic(data, &key));
 }
 
 bool ed_stranger_take_cookie(ed_stranger *stranger, const eddy_datagram *reply)

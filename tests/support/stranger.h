@@ -13,6 +13,7 @@ typedef struct ed_stranger {
     ed_mode mode;
     uint8_t suites; /* that he offers; 0: ChaCha20 */
     uint64_t protocol_id;
+    uint64_t client_time_us; /* what his clock is said to be */
     uint8_t nonce[ED_NONCE_SIZE];
     uint8_t cookie[ED_COOKIE_SIZE];
     uint8_t ephemeral[ED_KEY_SIZE]; /* secret; what he draws for his next INITIATE */
@@ -31,6 +32,9 @@ size_t ed_stranger_hello(const ed_stranger *stranger, uint8_t *data);
 
 /** Writes his INITIATE. @return ED_INITIATE_SIZE. */
 size_t ed_stranger_initiate(ed_stranger *stranger, uint8_t *data);
+
+/** Makes the mac of an INITIATE right again, which anybody can who knows the server's key. */
+void ed_stranger_repair(const ed_stranger *stranger, uint8_t *data);
 
 /** Takes the cookie out of a RETRY to him. @return whether it is one. */
 bool ed_stranger_take_cookie(ed_stranger *stranger, const eddy_datagram *reply);
