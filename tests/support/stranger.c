@@ -48,7 +48,8 @@ size_t ed_stranger_initiate(ed_stranger *stranger, uint8_t *data)
                             .capsule = stranger->mode == ED_MODE_TOKEN ? stranger->capsule : NULL,
                             .datagram_size = ED_DATAGRAM_SIZE,
                             .credit = ED_CREDIT_INITIAL,
-                            .message_max = 64 * 1024};
+                            .message_max = 64 * 1024,
+                            .client_time_us = stranger->client_time_us};
 
     memcpy(initiate.nonce, stranger->nonce, sizeof(initiate.nonce));
     memcpy(initiate.cookie, stranger->cookie, sizeof(initiate.cookie));

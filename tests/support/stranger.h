@@ -13,6 +13,7 @@ typedef struct ed_stranger {
     ed_mode mode;
     uint8_t suites; /* that he offers; 0: ChaCha20 */
     uint64_t protocol_id;
+    uint64_t client_time_us; /* what his clock is said to be */
     uint8_t nonce[ED_NONCE_SIZE];
     uint8_t cookie[ED_COOKIE_SIZE];
     uint8_t ephemeral[ED_KEY_SIZE]; /* secret; what he draws for his next INITIATE */

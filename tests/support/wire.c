@@ -71,7 +71,7 @@ static size_t socket_send(void *context, const eddy_datagram *datagrams, size_t 
         memcpy(copy.data, datagrams[i].data, copy.datagram.size);
         note_newest(wire, &copy.datagram);
         if (wire->tap == NULL || wire->tap(wire->tap_context, &copy.datagram))
-            push(wire, &copy.datagram, wire->now_ns + ED_WIRE_DELAY_MS * ED_NS_PER_MS);
+            push(wire, &copy.datagram, wire->now_ns + wire->delay_ns);
     }
     return count;
 }
@@ -154,7 +154,10 @@ static void run(ed_wire_host *host)
 
 void ed_wire_open(ed_wire *wire, const char *name, uint64_t seed)
 {
-    *wire = (ed_wire){.name = name, .seed = seed, .now_ns = ED_NS_PER_S};
+    *wire = (ed_wire){.name = name,
+                      .seed = seed,
+                      .now_ns = ED_NS_PER_S,
+                      .delay_ns = ED_WIRE_DELAY_MS * ED_NS_PER_MS};
     wire->flight = ed_flight_create(ed_alloc_default());
     CHECK(name, wire->flight != NULL);
     CHECK_EQ(name, ed_crypto_init(), EDDY_OK);
@@ -260,6 +263,18 @@ eddy_status ed_wire_say(ed_wire_host *host, const char *text)
 
     ed_wire_touch(host);
     return status;
+}
+
+void ed_wire_check_alive(ed_wire_host *one, ed_wire_host *other)
+{
+    const char *name = one->wire->name;
+    uint64_t at_one = one->messages, at_other = other->messages;
+
+    CHECK_EQ(name, ed_wire_say(one, "still here"), EDDY_OK);
+    CHECK_EQ(name, ed_wire_say(other, "here, too"), EDDY_OK);
+    ed_wire_run_for(one->wire, ED_NS_PER_S);
+    CHECK_EQ(name, one->messages, at_one + 1);
+    CHECK_EQ(name, other->messages, at_other + 1);
 }
 
 void ed_wire_touch(ed_wire_host *host)

@@ -14,7 +14,7 @@
 enum {
     ED_WIRE_HOSTS_MAX = 128,
     ED_WIRE_SIZE_MAX = 1500,
-    ED_WIRE_DELAY_MS = 1,  /* of what hosts send, */
+    ED_WIRE_DELAY_MS = 1,  /* of what hosts send, unless it is set, */
     ED_WIRE_RUSH_US = 300, /* and of what is forged: it overtakes that */
 };
 
@@ -64,6 +64,7 @@ typedef struct ed_wire {
     const char *name; /* in front of every complaint */
     uint64_t seed;
     uint64_t now_ns;
+    uint64_t delay_ns; /* of what hosts send */
     ed_flight *flight;
     uint64_t ordinal;
     ed_wire_tap tap; /* NULL: none */
@@ -102,6 +103,9 @@ void ed_wire_add_pair(ed_wire *wire, ed_wire_host **server, ed_wire_host **clien
 
 /** Sends a reliable message on the newest connection. */
 eddy_status ed_wire_say(ed_wire_host *host, const char *text);
+
+/** Both ends send one on the newest connection, and it must arrive within a second. */
+void ed_wire_check_alive(ed_wire_host *one, ed_wire_host *other);
 
 /** Lets a host run at once: it was given work. */
 void ed_wire_touch(ed_wire_host *host);

@@ -173,6 +173,9 @@ static void numbers_have_bounds(void **state)
         {"log more than all", "log_level", {SET(log_level, 5)}},
         {"no topic", NULL, {SET(log_topics, 0)}},
         {"unknown topic", "log_topics", {SET(log_topics, 16)}},
+        {"any number for an address", NULL, {SET(max_per_address, 0)}},
+        {"many for an address", NULL, {SET(max_per_address, 65535)}},
+        {"more for an address than are counted", "max_per_address", {SET(max_per_address, 65536)}},
         {"any protocol", NULL, {SET(protocol_id, UINT64_MAX)}},
     };
 
