@@ -123,11 +123,16 @@ typedef struct eddy_config {
     uint32_t modes;                /* eddy_mode bits that are accepted */
     bool open_to_public;           /* EDDY_MODE_OPEN also for addresses that are not private */
     eddy_cipher cipher;
-    uint64_t server_id;          /* EDDY_MODE_TOKEN: the backend's number of this server */
-    const eddy_key *secret_key;  /* of a server; of a client in EDDY_MODE_MUTUAL. NULL: one that
-                                    lasts as long as the manager. This and the next: copied */
-    const eddy_key *room_key;    /* that both ends must have, but for EDDY_MODE_TOKEN; or NULL */
-    const eddy_key *token_key;   /* EDDY_MODE_TOKEN: see eddy_key_token */
+    uint64_t server_id;         /* EDDY_MODE_TOKEN: the backend's number of this server */
+    const eddy_key *secret_key; /* of a server; of a client in EDDY_MODE_MUTUAL. NULL: one that
+                                   lasts as long as the manager. Each server its own: who sees a
+                                   packet for one could have another of the same key reset it.
+                                   This and the next: copied */
+    const eddy_key *room_key;   /* that both ends must have, but for EDDY_MODE_TOKEN; or NULL. In
+                                   EDDY_MODE_OPEN it is proved after a request was told, not before
+                                   */
+    const eddy_key *token_key;  /* EDDY_MODE_TOKEN: see eddy_key_token. A server that restarts takes
+                                   a token that it took before once more, until that expires */
     const eddy_key *client_keys; /* EDDY_MODE_MUTUAL: public keys of who may come; NULL: `ask`
                                     must be set, and the program looks at the key. Copied */
     size_t client_key_count;     /* at most 65,536 */
