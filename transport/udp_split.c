@@ -2,6 +2,7 @@
 
 #if defined(SO_ATTACH_REUSEPORT_CBPF)
 #include <linux/filter.h>
+#include <string.h>
 
 bool ed_udp_share_port(int fd, bool shares)
 {
@@ -19,8 +20,11 @@ bool ed_udp_steer(int fd)
         BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 7),
         BPF_STMT(BPF_RET | BPF_A, 0),
     };
-    const struct sock_fprog program = {.len = ED_COUNT(steps), .filter = steps};
+    struct sock_fprog program;
 
+    memset(&program, 0, sizeof program); // the kernel is given its padding, too
+    program.len = ED_COUNT(steps);
+    program.filter = steps;
     static_assert(ED_UDP_PACKETS == 0 && ED_UDP_HANDSHAKES == 1, "as the program counts them");
     return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program) == 0;
 }
