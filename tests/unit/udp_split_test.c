@@ -153,8 +153,9 @@ static void hands_out_whatever_comes(void **state)
         CHECK(rows[i].name, got.size == 0 || got.data[0] == rows[i].first);
         CHECK_EQ(rows[i].name, got.ecn, 2);
         CHECK(rows[i].name, eddy_address_equal(&got.local, &to));
+        uint8_t answer = 1;
         eddy_datagram reply = {
-            .remote = got.remote, .local = got.local, .data = got.data, .size = 1};
+            .remote = got.remote, .local = got.local, .data = &answer, .size = 1};
         CHECK_EQ(rows[i].name, server.send(server.context, &reply, 1), 1);
         CHECK_EQ(rows[i].name, client.receive(client.context, &got, 1), 1);
         CHECK(rows[i].name, eddy_address_equal(&got.remote, &to));
