@@ -141,7 +141,7 @@ static size_t draw_frames(ed_rng *rng, uint8_t *data)
 static bool no_assert_is_reached(const void *context)
 {
     static ed_duel duel;
-    uint64_t count = ed_attack_count(4000, 2000 * 1000), refused = 0;
+    uint64_t count = ed_attack_count(4000, 200 * 1000), refused = 0;
     uint8_t data[ED_ROGUE_FRAMES_MAX];
     ed_rng rng = ed_rng_of(33);
 
