@@ -5,6 +5,8 @@
 #ifndef ED_READER_H
 #define ED_READER_H
 
+#include <string.h>
+
 #include "core/base.h"
 
 typedef struct ed_reader {
@@ -47,6 +49,15 @@ static inline ed_span ed_read_bytes(ed_reader *r, size_t size)
     }
     r->at = size == 0 ? r->at : r->at + size;
     return span;
+}
+
+/** The same into `to`, which has room for them; it is untouched if there are fewer. */
+static inline void ed_read_into(ed_reader *r, void *to, size_t size)
+{
+    ed_span span = ed_read_bytes(r, size);
+
+    if (span.size > 0)
+        memcpy(to, span.data, span.size);
 }
 
 /** Takes a little-endian number of `size` bytes, 1-8. */

@@ -140,9 +140,7 @@ static void read_new_id(ed_reader *r, uint8_t first, ed_frame *frame)
     (void)first;
     frame->id.sequence = ed_read_varint(r);
     frame->id.id = ed_read_u32(r);
-    ed_span token = ed_read_bytes(r, sizeof(frame->id.reset_token));
-    if (token.size > 0)
-        memcpy(frame->id.reset_token, token.data, token.size);
+    ed_read_into(r, frame->id.reset_token, sizeof(frame->id.reset_token));
 }
 
 static void read_retire_id(ed_reader *r, uint8_t first, ed_frame *frame)
@@ -164,9 +162,7 @@ static void read_time(ed_reader *r, uint8_t first, ed_frame *frame)
 static void read_ticket(ed_reader *r, uint8_t first, ed_frame *frame)
 {
     (void)first;
-    ed_span ticket = ed_read_bytes(r, sizeof(frame->ticket));
-    if (ticket.size > 0)
-        memcpy(frame->ticket, ticket.data, ticket.size);
+    ed_read_into(r, frame->ticket, sizeof(frame->ticket));
 }
 
 /** Whether a fragment's place and size agree with the whole that it says it is of. */

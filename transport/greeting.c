@@ -18,12 +18,6 @@ enum {
 static_assert(ED_RETRY_SIZE == ED_REJECT_SIZE, "one layout for both");
 static_assert((int)ANSWER_BODY_SIZE == (int)ED_COOKIE_SIZE, "PROTOCOL.md section 3.2");
 
-static void copy(uint8_t *to, ed_span from)
-{
-    if (from.size > 0)
-        memcpy(to, from.data, from.size);
-}
-
 ed_greeting_key ed_greeting_key_of(const uint8_t *public_key)
 {
     uint8_t material[9 + ED_KEY_SIZE] = "eddy mac1";
@@ -51,7 +45,7 @@ eddy_status ed_hello_parse(ed_hello *hello, const void *data, size_t size)
     h.version_count = ed_read_u8(&r);
     uint8_t reserved = ed_read_u8(&r);
     h.protocol_id = ed_read_u64(&r);
-    copy(h.nonce, ed_read_bytes(&r, ED_NONCE_SIZE));
+    ed_read_into(&r, h.nonce, ED_NONCE_SIZE);
     for (size_t i = 0; i < ED_VERSIONS_MAX; i++)
         h.versions[i] = ed_read_u32(&r);
     if (!SEC_CHECK(EDDY_CHECK_HELLO_FORM, ed_reader_ok(&r) && type == ED_FORM_HELLO &&

@@ -33,12 +33,6 @@ static const struct mode {
     [ED_MODE_TOKEN] = {ED_NOISE_NKPSK0, ED_CAPSULE_SIZE},
 };
 
-static void copy(uint8_t *to, ed_span from)
-{
-    if (from.size > 0)
-        memcpy(to, from.data, from.size);
-}
-
 /** Where Noise's message begins in INITIATE. */
 static size_t message_at(uint8_t mode)
 {
@@ -97,8 +91,8 @@ eddy_status ed_initiate_parse(ed_initiate *initiate, const void *data, size_t si
     parsed.suites = ed_read_u8(&r);
     uint8_t reserved = ed_read_u8(&r);
     parsed.protocol_id = ed_read_u64(&r);
-    copy(parsed.nonce, ed_read_bytes(&r, ED_NONCE_SIZE));
-    copy(parsed.cookie, ed_read_bytes(&r, ED_COOKIE_SIZE));
+    ed_read_into(&r, parsed.nonce, ED_NONCE_SIZE);
+    ed_read_into(&r, parsed.cookie, ED_COOKIE_SIZE);
     (void)ed_read_bytes(&r, MAC_SIZE); // ed_initiate_is_authentic looks at it
     ED_ASSERT(ed_reader_ok(&r) && size - ed_reader_left(&r) == CLEAR_SIZE);
     if (!SEC_CHECK(EDDY_CHECK_INITIATE_FORM, type == ED_FORM_INITIATE && reserved == 0) ||
@@ -106,7 +100,7 @@ eddy_status ed_initiate_parse(ed_initiate *initiate, const void *data, size_t si
         return EDDY_EPROTO;
     if (modes[parsed.mode].capsule_size > 0)
         parsed.capsule = ed_read_bytes(&r, ED_CAPSULE_SIZE).data;
-    copy(parsed.ephemeral, ed_read_bytes(&r, ED_EPHEMERAL_SIZE));
+    ed_read_into(&r, parsed.ephemeral, ED_EPHEMERAL_SIZE);
     ED_ASSERT(ed_reader_ok(&r));
     *initiate = parsed;
     return EDDY_OK;
@@ -251,11 +245,11 @@ static void read_acceptance(ed_accept *a, ed_reader *r)
     (void)ed_read_u16(r); // streams
     a->idle_timeout_ms = ed_read_u32(r);
     a->credit = ed_read_u32(r);
-    copy(a->reset_token, ed_read_bytes(r, ED_RESET_TOKEN_SIZE));
+    ed_read_into(r, a->reset_token, ED_RESET_TOKEN_SIZE);
     (void)ed_read_bytes(r, 4 + 4); // index, clients: not used yet
     a->server_time_us = ed_read_u64(r);
     (void)ed_read_u32(r); // features: not used yet
-    copy(a->ticket, ed_read_bytes(r, ED_COOKIE_SIZE));
+    ed_read_into(r, a->ticket, ED_COOKIE_SIZE);
     a->message_max = ed_read_u32(r);
 }
 
@@ -265,8 +259,7 @@ static void read_refusal(ed_accept *a, ed_reader *r)
     (void)ed_read_u16(r);
     a->code = ed_read_u32(r);
     a->reason_size = ed_read_u8(r);
-    ed_span reason = ed_read_bytes(r, ed_min_size(a->reason_size, EDDY_REASON_SIZE - 1));
-    copy((uint8_t *)a->reason, reason);
+    ed_read_into(r, a->reason, ed_min_size(a->reason_size, EDDY_REASON_SIZE - 1));
 }
 
 static bool read_accept(ed_accept *a, const uint8_t *payload)
@@ -297,7 +290,7 @@ eddy_status ed_accept_open(ed_accept *accept, ed_noise *noise, ed_mode mode,
     }
     uint8_t type = ed_read_u8(&r);
     uint64_t reserved = ed_read_uint(&r, 3);
-    copy(a.nonce, ed_read_bytes(&r, ED_NONCE_SIZE));
+    ed_read_into(&r, a.nonce, ED_NONCE_SIZE);
     if (!SEC_CHECK(EDDY_CHECK_ACCEPT_FORM, type == ED_FORM_ACCEPT && reserved == 0))
         return EDDY_EPROTO;
     if (!SEC_CHECK(EDDY_CHECK_ACCEPT_NONCE, ed_equal_secret(a.nonce, nonce, ED_NONCE_SIZE)) ||

@@ -220,9 +220,26 @@ static void varints_in_a_longer_form_are_refused(void **state)
     }
 }
 
+/** What does not fit leaves its place as it was, and the reader failed. */
+static void bytes_go_into_their_place(void **state)
+{
+    static const uint8_t data[] = {1, 2, 3};
+    uint8_t place[2] = {8, 9};
+    ed_reader r = ed_reader_of(data, sizeof(data));
+
+    (void)state;
+    ed_read_into(&r, place, sizeof(place));
+    CHECK("taken", ed_reader_ok(&r) && place[0] == 1 && place[1] == 2);
+    ed_read_into(&r, place, sizeof(place));
+    CHECK("too many", !ed_reader_ok(&r) && place[0] == 1 && place[1] == 2);
+    ed_read_into(&r, place, 0);
+    CHECK("nothing", !ed_reader_ok(&r));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bytes_go_into_their_place),
         cmocka_unit_test(numbers_are_little_endian_and_come_back),
         cmocka_unit_test(what_ends_too_soon_fails),
         cmocka_unit_test(the_first_failure_of_a_reader_sticks),
