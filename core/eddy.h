@@ -425,7 +425,10 @@ EDDY_API eddy_status eddy_set_connection_data(eddy_manager *manager, eddy_connec
 /** What was set; NULL if the handle is stale. */
 EDDY_API void *eddy_connection_data(eddy_manager *manager, eddy_connection connection);
 
-/** A descriptor that is readable while eddy_next has something to return; -1: none here. */
+/**
+ * A descriptor that is readable while eddy_next has something to return, and then until it says
+ * EDDY_EAGAIN: so look until then before you sleep on it. -1: none here.
+ */
 EDDY_API int eddy_event_fd(eddy_manager *manager);
 
 /**
