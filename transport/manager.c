@@ -164,6 +164,27 @@ void ed_manager_add_work(ed_manager *m, ed_manager_slot *slot)
         ed_list_push_back(&m->work, &slot->work);
 }
 
+/** Makes what the address leads to. On failure it leads to whom it led before. */
+static eddy_status create_at(ed_manager *m, const uint8_t key[ED_MANAGER_KEY_SIZE],
+                             void *connection, const ed_birth *birth, uint64_t now_ns)
+{
+    uint32_t before = 0;
+    bool had_one = ed_map_get(m->addresses, key, &before);
+    eddy_status status = ed_map_put(m->addresses, key, ed_slot_of(birth->handle));
+
+    if (status != EDDY_OK)
+        return status;
+    status = m->parts.type->create(m->parts.type_context, connection, birth, now_ns);
+    if (status == EDDY_OK)
+        return EDDY_OK;
+    (void)ed_map_remove(m->addresses, key);
+    if (had_one) {
+        eddy_status back = ed_map_put(m->addresses, key, before);
+        ED_ASSERT(back == EDDY_OK); // there is the room of the one that was taken out
+    }
+    return status;
+}
+
 eddy_status ed_manager_create_connection(ed_manager *m, const ed_birth *birth, uint64_t now_ns)
 {
     ed_manager_slot *slot = &m->slots[ed_slot_of(birth->handle)];
@@ -173,11 +194,8 @@ eddy_status ed_manager_create_connection(ed_manager *m, const ed_birth *birth, u
     if (connection == NULL)
         return EDDY_ENOMEM;
     make_key(slot->key, &birth->remote, birth->side);
-    eddy_status status = ed_map_put(m->addresses, slot->key, ed_slot_of(birth->handle));
-    if (status == EDDY_OK)
-        status = m->parts.type->create(m->parts.type_context, connection, birth, now_ns);
+    eddy_status status = create_at(m, slot->key, connection, birth, now_ns);
     if (status != EDDY_OK) {
-        (void)ed_map_remove(m->addresses, slot->key);
         ed_alloc_free(m->parts.allocator, connection, m->parts.type->connection_size);
         return status;
     }

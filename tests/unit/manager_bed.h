@@ -113,6 +113,7 @@ struct fake {
     unsigned events_dropped;
     bool starts_half_open; /* a newcomer is so until its second datagram */
     bool fails_to_create;
+    bool stays;         /* a connection whose address a newcomer takes goes on beside it */
     bool lingers;       /* after a shutdown a connection stays until FAKE_END */
     bool rejects_older; /* only a handshake of a higher number supersedes */
     bool is_full;       /* what the last stranger was judged by */
@@ -288,7 +289,7 @@ static inline void fake_replace(void *connection, uint64_t now_ns)
 
     (void)now_ns;
     c->fake->calls.replace++;
-    c->phase = ED_PHASE_OVER;
+    c->phase = c->fake->stays ? c->phase : ED_PHASE_OVER;
 }
 
 static inline void fake_expire(void *connection, uint64_t now_ns)
