@@ -180,11 +180,7 @@ typedef enum eddy_outcome {
     EDDY_OUTCOME_TOO_BIG = 4, /* it is larger than the peer takes, and was not sent */
 } eddy_outcome;
 
-/**
- * EDDY_RECEIPT. Nothing follows EDDY_DISCONNECTED: of what is sent as late as that there is none,
- * nor of what was sent on a connection that could not be begun (EDDY_END_DUPLICATE,
- * EDDY_END_MEMORY).
- */
+/** EDDY_RECEIPT. There is none of what is sent too late: nothing follows EDDY_DISCONNECTED. */
 typedef struct eddy_event_receipt {
     uint64_t receipt; /* as given in eddy_send_options */
     eddy_outcome outcome;

@@ -134,7 +134,7 @@ static void drop_event(void *context, void *event)
 
 static void drop_command(void *context, void *command)
 {
-    ed_reliable_type.drop_command(context, command);
+    ed_reliable_type.drop_command(context, command, NULL);
 }
 
 /** Copies the keys, or makes them. */
