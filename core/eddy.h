@@ -9,7 +9,8 @@
  * otherwise. Nothing here prints, and nothing here blocks unless its comment says so.
  *
  * Processes: a manager stays with the process that opened it. In a child that was forked its keys
- * are gone, and what returns a status says EDDY_EFORKED: open another there.
+ * are gone, and what returns a status says EDDY_EFORKED: open another there. What copies counters
+ * gives zeros, and what releases, or shuts down, does nothing.
  */
 #ifndef EDDY_H
 #define EDDY_H
