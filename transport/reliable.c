@@ -217,9 +217,11 @@ static eddy_status create(void *context, void *connection, const ed_birth *birth
 
 static void *fail_connect(void *context, void *item, eddy_status why)
 {
-    (void)context;
+    const ed_reliable *reliable = context;
     const ed_reliable_command *command = item;
+    ed_secrets *secrets = &reliable->shared.identity->secrets[ed_slot_of(command->head.connection)];
 
+    ed_wipe(secrets, sizeof(*secrets));
     ed_dial_drop(command->dial);
     ed_failed_dial_init(command->block, command->head.connection, why);
     return command->block;
