@@ -37,6 +37,7 @@ struct eddy_manager {
     ed_local *pairs;
     ed_mutex core_mutex;  /* held while the core is polled, or looked into */
     uint64_t polled_ns;   /* the time of the last poll; of core_mutex, too */
+    uint64_t next_ns;     /* what the last eddy_poll returned: for eddy_wait */
     uint64_t set_back_ns; /* how far behind that the program's clock has been set, if it polls */
     ed_manager *core;
     ed_reliable reliable;
