@@ -65,9 +65,10 @@ typedef enum eddy_guarantee {
     X(EDDY_END_CLOSED_LOCAL, 1, "closed by this end")  /* eddy_disconnect, eddy_shutdown */        \
     X(EDDY_END_CLOSED_REMOTE, 2, "closed by the peer") /* `code` and `reason` are what it gave */  \
     X(EDDY_END_IDLE, 3, "nothing was heard from the peer") /* for idle_timeout_ms */               \
-    /* For handshake_timeout_ms. A server is silent to who has not its key; otherwise `refusal` */ \
+    /* For handshake_timeout_ms. To who does not have these a server is silent; else `refusal` */  \
     /* may say why, as a hint that is not signed. */                                               \
-    X(EDDY_END_NO_ANSWER, 4, "the peer did not answer: is it there, and is its key right?")        \
+    X(EDDY_END_NO_ANSWER, 4,                                                                       \
+      "the peer did not answer: is it there, and are key, room and protocol id right?")            \
     X(EDDY_END_REFUSED, 5, "refused by the peer")      /* `refusal` says why */                    \
     X(EDDY_END_PROTOCOL, 6, "the protocol was broken") /* by the peer, or it says by us */         \
     X(EDDY_END_MEMORY, 7, "out of memory")             /* here or there */                         \
