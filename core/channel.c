@@ -209,6 +209,8 @@ static eddy_status append(ed_channel *channel, const void *items, size_t count)
 {
     if (atomic_load_explicit(&channel->closed, memory_order_relaxed))
         return EDDY_ECLOSED;
+    if (channel->capacity > 0 && count > channel->capacity)
+        return EDDY_ETOOBIG;
     if (channel->capacity > 0 && ed_fifo_room(&channel->fifo, channel->capacity) < count)
         return EDDY_EAGAIN;
     return ed_fifo_push(&channel->fifo, items, count) ? EDDY_OK : EDDY_ENOMEM;
@@ -261,7 +263,6 @@ eddy_status ed_channel_push_until(ed_channel *channel, const void *items, size_t
     struct room room = {.channel = channel, .count = count};
     eddy_status status = ed_channel_push(channel, items, count);
 
-    ED_ASSERT(channel->capacity == 0 || count <= channel->capacity);
     while (status == EDDY_EAGAIN && deadline_ns != 0 &&
            ed_sleepers_wait(&channel->senders_asleep, &channel->receive_mutex, has_room, &room,
                             deadline_ns))
@@ -366,6 +367,11 @@ int ed_channel_fd(ed_channel *channel)
         ed_bell_ring(&channel->bell);
     ed_mutex_unlock(&channel->send_mutex);
     return fd;
+}
+
+size_t ed_channel_item_size(const ed_channel *channel)
+{
+    return channel->fifo.item_size;
 }
 
 size_t ed_channel_length(const ed_channel *channel)

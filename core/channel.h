@@ -56,7 +56,8 @@ void ed_channel_close(ed_channel *channel);
 
 /**
  * Appends `count` items, all or none, without waiting.
- * @return EDDY_OK, EDDY_ECLOSED, EDDY_ENOMEM, or, bounded, EDDY_EAGAIN: there is no room now.
+ * @return EDDY_OK, EDDY_ECLOSED, EDDY_ENOMEM; bounded also EDDY_EAGAIN, without room now, and
+ * EDDY_ETOOBIG, without room ever.
  */
 EDDY_MUST_CHECK eddy_status ed_channel_push(ed_channel *channel, const void *items, size_t count);
 
@@ -80,6 +81,8 @@ void ed_channel_nudge(ed_channel *channel);
  */
 EDDY_MUST_CHECK eddy_status ed_channel_pull(ed_channel *channel, void *items, size_t capacity,
                                             size_t *count, uint64_t deadline_ns);
+
+size_t ed_channel_item_size(const ed_channel *channel);
 
 /** How many items wait. */
 size_t ed_channel_length(const ed_channel *channel);
