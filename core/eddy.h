@@ -9,7 +9,8 @@
  * otherwise. Nothing here prints, and nothing here blocks unless its comment says so.
  *
  * Processes: a manager stays with the process that opened it. In a child that was forked its keys
- * are gone, and what returns a status says EDDY_EFORKED: open another there.
+ * are gone, and what returns a status says EDDY_EFORKED: open another there. What copies counters
+ * gives zeros, and what releases, or shuts down, does nothing.
  */
 #ifndef EDDY_H
 #define EDDY_H
@@ -64,9 +65,10 @@ typedef enum eddy_guarantee {
     X(EDDY_END_CLOSED_LOCAL, 1, "closed by this end")  /* eddy_disconnect, eddy_shutdown */        \
     X(EDDY_END_CLOSED_REMOTE, 2, "closed by the peer") /* `code` and `reason` are what it gave */  \
     X(EDDY_END_IDLE, 3, "nothing was heard from the peer") /* for idle_timeout_ms */               \
-    /* For handshake_timeout_ms. A server is silent to who has not its key; otherwise `refusal` */ \
+    /* For handshake_timeout_ms. To who does not have these a server is silent; else `refusal` */  \
     /* may say why, as a hint that is not signed. */                                               \
-    X(EDDY_END_NO_ANSWER, 4, "the peer did not answer: is it there, and is its key right?")        \
+    X(EDDY_END_NO_ANSWER, 4,                                                                       \
+      "the peer did not answer: is it there, and are key, room and protocol id right?")            \
     X(EDDY_END_REFUSED, 5, "refused by the peer")      /* `refusal` says why */                    \
     X(EDDY_END_PROTOCOL, 6, "the protocol was broken") /* by the peer, or it says by us */         \
     X(EDDY_END_MEMORY, 7, "out of memory")             /* here or there */                         \
@@ -181,11 +183,7 @@ typedef enum eddy_outcome {
     EDDY_OUTCOME_TOO_BIG = 4, /* it is larger than the peer takes, and was not sent */
 } eddy_outcome;
 
-/**
- * EDDY_RECEIPT. Nothing follows EDDY_DISCONNECTED: of what is sent as late as that there is none,
- * nor of what was sent on a connection that could not be begun (EDDY_END_DUPLICATE,
- * EDDY_END_MEMORY).
- */
+/** EDDY_RECEIPT. There is none of what is sent too late: nothing follows EDDY_DISCONNECTED. */
 typedef struct eddy_event_receipt {
     uint64_t receipt; /* as given in eddy_send_options */
     eddy_outcome outcome;
@@ -435,6 +433,16 @@ EDDY_API int eddy_event_fd(eddy_manager *manager);
  * clock, if no datagram comes before: UINT64_MAX never.
  */
 EDDY_API uint64_t eddy_poll(eddy_manager *manager, uint64_t now_ns);
+
+/**
+ * Without a pump, for a thread that polls by eddy_now_ns: sleeps until there is something to do for
+ * the next eddy_poll, or `timeout_ms` have passed. Wakes when a datagram comes, when there is room
+ * to send again, when the time that eddy_poll returned has come, and when another thread sends. It
+ * may also wake for nothing. The thread that polls, alone, may call it.
+ * @return EDDY_OK; EDDY_ESTATE with a pump; EDDY_ESUPPORT if config.socket cannot wait;
+ * EDDY_ESYSTEM without a descriptor to wake by; EDDY_EFORKED.
+ */
+EDDY_API eddy_status eddy_wait(eddy_manager *manager, uint32_t timeout_ms);
 
 /** The clock of the pump, for programs that poll themselves. */
 EDDY_API uint64_t eddy_now_ns(void);

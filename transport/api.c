@@ -134,7 +134,7 @@ static void drop_event(void *context, void *event)
 
 static void drop_command(void *context, void *command)
 {
-    ed_reliable_type.drop_command(context, command);
+    ed_reliable_type.drop_command(context, command, NULL);
 }
 
 /** Copies the keys, or makes them. */
@@ -150,7 +150,10 @@ static eddy_status create_keys(eddy_manager *m, const eddy_config *config)
         m->config.client_keys = m->client_keys;
     }
     m->identity = ed_identity_create(config, &m->entropy, ed_slots_count(m->slots), 0);
-    return m->identity != NULL ? EDDY_OK : EDDY_ENOMEM;
+    if (m->identity == NULL)
+        return EDDY_ENOMEM;
+    memcpy(m->public_key.bytes, m->identity->pair.public_key, ED_KEY_SIZE);
+    return EDDY_OK;
 }
 
 static eddy_status create_parts(eddy_manager *m, const eddy_config *config)
@@ -394,15 +397,32 @@ uint64_t eddy_poll(eddy_manager *m, uint64_t now_ns)
     uint64_t next_ns = poll_core(m, our_now_ns);
     if (is_busy)
         next_ns = ed_min_u64(next_ns, ed_add_sat_u64(our_now_ns, RESOLVE_POLL_MS * ED_NS_PER_MS));
-    return next_ns == ED_NEVER_NS ? next_ns : next_ns - m->set_back_ns;
+    m->next_ns = next_ns == ED_NEVER_NS ? next_ns : next_ns - m->set_back_ns;
+    return m->next_ns;
+}
+
+eddy_status eddy_wait(eddy_manager *m, uint32_t timeout_ms)
+{
+    if (ed_api_is_forked(m))
+        return EDDY_EFORKED;
+    if (m->config.pump)
+        return EDDY_ESTATE;
+    if (m->socket.wait == NULL)
+        return EDDY_ESUPPORT;
+    int wake_fd = ed_channel_fd(m->commands);
+    if (wake_fd < 0)
+        return EDDY_ESYSTEM;
+    uint64_t now_ns = ed_clock_now_ns();
+    uint64_t end_ns = timeout_ms == EDDY_FOREVER ? ED_NEVER_NS : now_ns + timeout_ms * ED_NS_PER_MS;
+    end_ns = ed_min_u64(end_ns, m->next_ns);
+    if (end_ns > now_ns)
+        m->socket.wait(m->socket.context, wake_fd, wants_send(m), end_ns - now_ns);
+    return EDDY_OK;
 }
 
 eddy_key eddy_public_key(const eddy_manager *m)
 {
-    eddy_key key;
-
-    memcpy(key.bytes, m->identity->pair.public_key, sizeof(key.bytes));
-    return key;
+    return m->public_key;
 }
 
 uint64_t eddy_now_ns(void)

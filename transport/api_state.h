@@ -17,6 +17,7 @@ struct eddy_manager {
     eddy_calendar calendar;
     eddy_socket socket;
     eddy_address local;
+    eddy_key public_key;   /* not in `identity`: it is good in a child, too */
     ed_pool *control_pool; /* so that a connection can be closed when the others are used up */
     ed_pool *notice_pool;  /* for events that may come late */
     ed_pool *event_pool;   /* has room for every event that must not be lost */
@@ -36,6 +37,7 @@ struct eddy_manager {
     ed_local *pairs;
     ed_mutex core_mutex;  /* held while the core is polled, or looked into */
     uint64_t polled_ns;   /* the time of the last poll; of core_mutex, too */
+    uint64_t next_ns;     /* what the last eddy_poll returned: for eddy_wait */
     uint64_t set_back_ns; /* how far behind that the program's clock has been set, if it polls */
     ed_manager *core;
     ed_reliable reliable;
