@@ -16,12 +16,17 @@
 
 enum { BED_THREADS_MAX = 16 };
 
+static inline bool is_full(void)
+{
+    const char *text = getenv("EDDY_FULL");
+
+    return text != NULL && *text != '\0' && strcmp(text, "0") != 0;
+}
+
 /** How often a test does something: more with EDDY_FULL, less in a build that is slow. */
 static inline uint64_t times(uint64_t quick, uint64_t full)
 {
-    const char *text = getenv("EDDY_FULL");
-    bool is_full = text != NULL && *text != '\0' && strcmp(text, "0") != 0;
-    uint64_t count = is_full ? full : quick;
+    uint64_t count = is_full() ? full : quick;
 
     return ed_seeds_slow_build() ? count / 10 + 1 : count;
 }

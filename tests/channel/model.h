@@ -378,7 +378,7 @@ static void *model_copy(void *to, const void *from, size_t size)
 #define atomic_exchange(object, value)                                                             \
     __extension__({                                                                                \
         model_step();                                                                              \
-        __typeof__(*(object)) model_before_ = *(object);                                           \
+        __typeof__((void)0, *(object)) model_before_ = *(object);                                  \
         *(object) = (value);                                                                       \
         model_before_;                                                                             \
     })
