@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0x07f1ca2994476ffd)
+#define GOLDEN_TRACE UINT64_C(0x2df2b52a23a8f1b5)
 
 enum {
     WORLDS = 8,
