@@ -436,6 +436,16 @@ EDDY_API int eddy_event_fd(eddy_manager *manager);
  */
 EDDY_API uint64_t eddy_poll(eddy_manager *manager, uint64_t now_ns);
 
+/**
+ * Without a pump, for a thread that polls by eddy_now_ns: sleeps until there is something to do for
+ * the next eddy_poll, or `timeout_ms` have passed. Wakes when a datagram comes, when there is room
+ * to send again, when the time that eddy_poll returned has come, and when another thread sends. It
+ * may also wake for nothing. The thread that polls, alone, may call it.
+ * @return EDDY_OK; EDDY_ESTATE with a pump; EDDY_ESUPPORT if config.socket cannot wait;
+ * EDDY_ESYSTEM without a descriptor to wake by; EDDY_EFORKED.
+ */
+EDDY_API eddy_status eddy_wait(eddy_manager *manager, uint32_t timeout_ms);
+
 /** The clock of the pump, for programs that poll themselves. */
 EDDY_API uint64_t eddy_now_ns(void);
 

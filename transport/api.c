@@ -294,7 +294,29 @@ uint64_t eddy_poll(eddy_manager *m, uint64_t now_ns)
     uint64_t next_ns = ed_shard_poll(m->shards[0], our_now_ns); // several have pumps
     if (is_busy)
         next_ns = ed_min_u64(next_ns, ed_add_sat_u64(our_now_ns, RESOLVE_POLL_MS * ED_NS_PER_MS));
-    return next_ns == ED_NEVER_NS ? next_ns : next_ns - m->set_back_ns;
+    m->next_ns = next_ns == ED_NEVER_NS ? next_ns : next_ns - m->set_back_ns;
+    return m->next_ns;
+}
+
+eddy_status eddy_wait(eddy_manager *m, uint32_t timeout_ms)
+{
+    if (ed_api_is_forked(m))
+        return EDDY_EFORKED;
+    if (m->config.pump)
+        return EDDY_ESTATE;
+    const ed_shard *shard = m->shards[0];
+    if (shard->socket->wait == NULL)
+        return EDDY_ESUPPORT;
+    int wake_fd = ed_channel_fd(shard->commands);
+    if (wake_fd < 0)
+        return EDDY_ESYSTEM;
+    uint64_t now_ns = ed_clock_now_ns();
+    uint64_t end_ns = timeout_ms == EDDY_FOREVER ? ED_NEVER_NS : now_ns + timeout_ms * ED_NS_PER_MS;
+    end_ns = ed_min_u64(end_ns, m->next_ns);
+    if (end_ns > now_ns)
+        shard->socket->wait(shard->socket->context, wake_fd, ed_manager_wants_send(shard->core),
+                            end_ns - now_ns);
+    return EDDY_OK;
 }
 
 eddy_key eddy_public_key(const eddy_manager *m)

@@ -21,6 +21,7 @@ struct eddy_manager {
     ed_identity *identity;
     ed_resolver *resolver;
     ed_local *pairs;
+    uint64_t next_ns;     /* what the last eddy_poll returned: for eddy_wait */
     uint64_t set_back_ns; /* how far the program's clock has been set back, if it polls */
     atomic_bool shutting_down;
     ed_shard_common common;
