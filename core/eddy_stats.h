@@ -94,7 +94,7 @@ typedef struct eddy_stats {
     X(EDDY_CHECK_ANSWER_MAC, 7, "RETRY or REJECT answers us, by who knows the key")                \
     X(EDDY_CHECK_INITIATE_FORM, 8, "INITIATE has its size and form")                               \
     X(EDDY_CHECK_COOKIE, 9, "the cookie is ours, for this address, and young")                     \
-    X(EDDY_CHECK_INITIATE_SEAL, 10, "INITIATE is authentic")                                       \
+    X(EDDY_CHECK_INITIATE_SEAL, 10, "INITIATE is authentic, and made with the same room key")      \
     X(EDDY_CHECK_INITIATE_FIELDS, 11, "what INITIATE seals makes sense")                           \
     X(EDDY_CHECK_ACCEPT_FORM, 12, "ACCEPT has its size and form")                                  \
     X(EDDY_CHECK_ACCEPT_NONCE, 13, "ACCEPT echoes the nonce")                                      \

@@ -123,6 +123,7 @@ static eddy_status create_common(eddy_manager *m, const eddy_config *config)
     m->common.identity = m->identity;
     if (m->events == NULL || m->resolver == NULL || m->identity == NULL)
         return EDDY_ENOMEM;
+    memcpy(m->public_key.bytes, m->identity->pair.public_key, ED_KEY_SIZE);
     eddy_status status = copy_client_keys(m, config);
     if (status == EDDY_OK)
         status = ed_door_init(&m->common.door, &m->config, &m->identity->cookies);
@@ -321,10 +322,7 @@ eddy_status eddy_wait(eddy_manager *m, uint32_t timeout_ms)
 
 eddy_key eddy_public_key(const eddy_manager *m)
 {
-    eddy_key key;
-
-    memcpy(key.bytes, m->identity->pair.public_key, sizeof(key.bytes));
-    return key;
+    return m->public_key;
 }
 
 uint64_t eddy_now_ns(void)

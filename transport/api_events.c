@@ -115,16 +115,18 @@ void eddy_release(eddy_manager *m, eddy_event *event)
 {
     ed_block *block = event->block;
 
+    *event = (eddy_event){0};
+    if (ed_api_is_forked(m))
+        return; // the parent has its own copy, and releases that
     ed_shard *shard = block == NULL ? NULL : shard_of_pool(m, block->pool);
     // A payload, or a message of a pair, was not granted to a peer: nobody waits for its memory.
     if (shard != NULL)
         give_back(shard, block);
     else
         ed_pool_give(block);
-    *event = (eddy_event){0};
 }
 
 int eddy_event_fd(eddy_manager *m)
 {
-    return ed_channel_fd(m->events);
+    return ed_api_is_forked(m) ? -1 : ed_channel_fd(m->events);
 }

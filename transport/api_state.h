@@ -19,6 +19,7 @@ struct eddy_manager {
     ed_channel *events;    /* we hold the receiver's end */
     bool holds_sender;     /* and the other, until the shards do */
     ed_identity *identity;
+    eddy_key public_key; /* not in `identity`: it is good in a child, too */
     ed_resolver *resolver;
     ed_local *pairs;
     uint64_t next_ns;     /* what the last eddy_poll returned: for eddy_wait */

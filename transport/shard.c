@@ -31,7 +31,7 @@ static void drop_event(void *context, void *event)
 
 static void drop_command(void *context, void *command)
 {
-    ed_reliable_type.drop_command(context, command);
+    ed_reliable_type.drop_command(context, command, NULL);
 }
 
 ed_channel *ed_shard_events_create(const eddy_allocator *allocator)
