@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0x2df2b52a23a8f1b5)
+#define GOLDEN_TRACE UINT64_C(0xf1bd50a5f248d03f)
 
 enum {
     WORLDS = 8,
