@@ -1,9 +1,9 @@
 /**
  * eddy: a reliable-UDP connection manager for games.
  *
- * This header, with the four that it includes, is the whole public contract. It needs nothing but
- * the C library, and compiles as C11 and as C++17. Times named `_ns` are nanoseconds of a monotonic
- * clock; `_ms` are milliseconds; sizes are bytes.
+ * This header, with the four that it includes, is the whole public contract (<eddy_loop.h> is
+ * apart, and optional). It needs nothing but the C library, and compiles as C11 and as C++17. Times
+ * named `_ns` are nanoseconds of a monotonic clock; `_ms` are milliseconds; sizes are bytes.
  *
  * Threads: every function may be called from any thread at any time unless its comment says
  * otherwise. Nothing here prints, and nothing here blocks unless its comment says so.
@@ -27,8 +27,6 @@ extern "C" {
 
 /** A manager owns one socket and all connections that use it. */
 typedef struct eddy_manager eddy_manager;
-
-#define EDDY_FOREVER UINT32_MAX /* as a timeout in milliseconds: wait without limit */
 
 /** A connection's handle. 0 is never one; a stale one is refused, never followed. */
 typedef uint64_t eddy_connection;

@@ -9,6 +9,8 @@
 #endif
 
 #include "core/base.h"
+#include "core/clock.h"
+#include "core/poller.h"
 
 enum {
     CLEAR_SIZE = 64, /* bytes taken from a pipe at once; an eventfd gives 8 */
@@ -88,4 +90,18 @@ void ed_wake_clear(ed_wake *wake)
         got = read(wake->read_fd, bytes, sizeof bytes);
     while (got == (ssize_t)sizeof bytes || (got < 0 && errno == EINTR));
     ED_ASSERT(got > 0 || (got < 0 && errno == EAGAIN));
+}
+
+bool ed_wake_await(const ed_wake *wake, uint64_t deadline_ns)
+{
+    struct pollfd self = {.fd = wake->read_fd, .events = POLLIN};
+    uint64_t now_ns = 0;
+
+    do {
+        now_ns = ed_clock_now_ns();
+        uint64_t left_ns = deadline_ns - ed_min_u64(deadline_ns, now_ns);
+        if (ed_poll_fds(&self, 1, deadline_ns == ED_NEVER_NS ? ED_NEVER_NS : left_ns) > 0)
+            return true; // otherwise the time is up, or a signal came
+    } while (now_ns < deadline_ns);
+    return false;
 }

@@ -18,4 +18,8 @@ void ed_wake_set(ed_wake *wake);
 /** Makes read_fd unreadable. */
 void ed_wake_clear(ed_wake *wake);
 
+/** Waits until read_fd is readable, or `deadline_ns` of ed_clock_now_ns(). @return whether it is.
+ */
+bool ed_wake_await(const ed_wake *wake, uint64_t deadline_ns);
+
 #endif
