@@ -1,5 +1,5 @@
 /** Worker threads on one channel of jobs; who has a handle waits for its job's end. */
-#include <stdio.h>
+#include <string.h>
 
 #include "core/alloc.h"
 #include "core/base.h"
@@ -304,11 +304,23 @@ eddy_status eddy_task_cancel(eddy_task *task)
 /* ------------------------------------------------------------------------------ opening, closing
  */
 
+static_assert(EDDY_WORKERS_MAX <= 100, "two digits are enough");
+
+/** @return false: that is too long for a thread's name. */
 static bool name_worker(worker *w, const char *name, size_t index)
 {
-    int size = snprintf(w->name, sizeof w->name, "%s-%zu", name, index);
+    size_t size = strlen(name);
+    size_t digit_count = index < 10 ? 1 : 2;
 
-    return size > 0 && (size_t)size < sizeof w->name;
+    if (size + 1 + digit_count > EDDY_WORKERS_NAME_MAX)
+        return false;
+    memcpy(w->name, name, size);
+    w->name[size++] = '-';
+    if (digit_count == 2)
+        w->name[size++] = (char)('0' + index / 10);
+    w->name[size++] = (char)('0' + index % 10);
+    w->name[size] = '\0';
+    return true;
 }
 
 static void join_threads(eddy_workers *workers, size_t count)
