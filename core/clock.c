@@ -19,7 +19,7 @@ uint64_t ed_clock_now_ns(void)
     return read_ns(CLOCK_MONOTONIC);
 }
 
-uint64_t ed_clock_cpu_ns(void)
+uint64_t ed_clock_thread_ns(void)
 {
     return read_ns(CLOCK_THREAD_CPUTIME_ID);
 }

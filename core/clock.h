@@ -9,8 +9,8 @@
 /** Monotonic time in ns. */
 uint64_t ed_clock_now_ns(void);
 
-/** What this thread has used of a processor, in ns. */
-uint64_t ed_clock_cpu_ns(void);
+/** The processor's time that the calling thread has had, in ns. For measurements. */
+uint64_t ed_clock_thread_ns(void);
 
 /** The end of a wait of `timeout_ms` that begins now; EDDY_FOREVER: UINT64_MAX. */
 uint64_t ed_clock_deadline_ns(uint32_t timeout_ms);

@@ -1,15 +1,17 @@
 /**
  * eddy: a reliable-UDP connection manager for games.
  *
- * This header, with the four that it includes, is the whole public contract (<eddy_loop.h> is
- * apart, and optional). It needs nothing but the C library, and compiles as C11 and as C++17. Times
- * named `_ns` are nanoseconds of a monotonic clock; `_ms` are milliseconds; sizes are bytes.
+ * This header, with the four that it includes, is the whole public contract; eddy_channel.h and
+ * eddy_loop.h, beside it, are for threads of a game. It needs nothing but the C library, and
+ * compiles as C11 and as C++17. Times named `_ns` are nanoseconds of a monotonic clock; `_ms` are
+ * milliseconds; sizes are bytes.
  *
  * Threads: every function may be called from any thread at any time unless its comment says
  * otherwise. Nothing here prints, and nothing here blocks unless its comment says so.
  *
  * Processes: a manager stays with the process that opened it. In a child that was forked its keys
- * are gone, and what returns a status says EDDY_EFORKED: open another there.
+ * are gone, and what returns a status says EDDY_EFORKED: open another there. What copies counters
+ * gives zeros, and what releases, or shuts down, does nothing.
  */
 #ifndef EDDY_H
 #define EDDY_H
@@ -25,7 +27,7 @@ extern "C" {
 
 /* ---------------------------------------------------------------------- manager, connections -- */
 
-/** A manager owns one socket and all connections that use it. */
+/** A manager owns a socket, or one for each of its shards, and all connections that use them. */
 typedef struct eddy_manager eddy_manager;
 
 /** A connection's handle. 0 is never one; a stale one is refused, never followed. */
@@ -62,9 +64,10 @@ typedef enum eddy_guarantee {
     X(EDDY_END_CLOSED_LOCAL, 1, "closed by this end")  /* eddy_disconnect, eddy_shutdown */        \
     X(EDDY_END_CLOSED_REMOTE, 2, "closed by the peer") /* `code` and `reason` are what it gave */  \
     X(EDDY_END_IDLE, 3, "nothing was heard from the peer") /* for idle_timeout_ms */               \
-    /* For handshake_timeout_ms. A server is silent to who has not its key; otherwise `refusal` */ \
+    /* For handshake_timeout_ms. To who does not have these a server is silent; else `refusal` */  \
     /* may say why, as a hint that is not signed. */                                               \
-    X(EDDY_END_NO_ANSWER, 4, "the peer did not answer: is it there, and is its key right?")        \
+    X(EDDY_END_NO_ANSWER, 4,                                                                       \
+      "the peer did not answer: is it there, and are key, room and protocol id right?")            \
     X(EDDY_END_REFUSED, 5, "refused by the peer")      /* `refusal` says why */                    \
     X(EDDY_END_PROTOCOL, 6, "the protocol was broken") /* by the peer, or it says by us */         \
     X(EDDY_END_MEMORY, 7, "out of memory")             /* here or there */                         \
@@ -94,6 +97,7 @@ typedef enum eddy_refusal {
     EDDY_REFUSED_EXPIRED = 6,    /* the connect token has expired */
     EDDY_REFUSED_USED = 7,       /* the connect token was used before */
     EDDY_REFUSED_LIMIT = 8,      /* too many, or too fast, from that address */
+    EDDY_REFUSED_VERSION = 9,    /* it speaks other versions of the protocol */
 } eddy_refusal;
 
 /** The text of a refusal; "unknown refusal" for a value that is none. Never NULL; static. */
@@ -178,11 +182,7 @@ typedef enum eddy_outcome {
     EDDY_OUTCOME_TOO_BIG = 4, /* it is larger than the peer takes, and was not sent */
 } eddy_outcome;
 
-/**
- * EDDY_RECEIPT. Nothing follows EDDY_DISCONNECTED: of what is sent as late as that there is none,
- * nor of what was sent on a connection that could not be begun (EDDY_END_DUPLICATE,
- * EDDY_END_MEMORY).
- */
+/** EDDY_RECEIPT. There is none of what is sent too late: nothing follows EDDY_DISCONNECTED. */
 typedef struct eddy_event_receipt {
     uint64_t receipt; /* as given in eddy_send_options */
     eddy_outcome outcome;
@@ -217,7 +217,8 @@ typedef struct eddy_event {
  * Opens a manager: binds its socket and, with config.pump, starts its thread.
  * @param config NULL for the default. Copied.
  * @return EDDY_OK; EDDY_ECONFIG, EDDY_EADDRESS, EDDY_EINUSE, EDDY_EPERM, EDDY_ENOADDR,
- * EDDY_ESYSTEM, EDDY_ESUPPORT (config.cipher) or EDDY_ENOMEM, with `*manager` NULL.
+ * EDDY_ESYSTEM, EDDY_ESUPPORT (config.cipher; config.shards, where the system cannot steer what
+ * comes to several sockets of one port) or EDDY_ENOMEM, with `*manager` NULL.
  */
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_open(eddy_manager **manager, const eddy_config *config);
 
@@ -338,7 +339,7 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_send_with(eddy_manager *manager,
                                                     const eddy_send_options *options);
 
 /**
- * Sends the same message to several connections, which share one copy of it.
+ * Sends the same message to several connections, which share one copy of it, or one in each shard.
  * @param statuses what eddy_send would have said for each; NULL: not asked.
  * @return how many accepted it.
  */
@@ -423,7 +424,10 @@ EDDY_API eddy_status eddy_set_connection_data(eddy_manager *manager, eddy_connec
 /** What was set; NULL if the handle is stale. */
 EDDY_API void *eddy_connection_data(eddy_manager *manager, eddy_connection connection);
 
-/** A descriptor that is readable while eddy_next has something to return; -1: none here. */
+/**
+ * A descriptor that is readable while eddy_next has something to return, and then until it says
+ * EDDY_EAGAIN: so look until then before you sleep on it. -1: none here.
+ */
 EDDY_API int eddy_event_fd(eddy_manager *manager);
 
 /**
@@ -432,6 +436,16 @@ EDDY_API int eddy_event_fd(eddy_manager *manager);
  * clock, if no datagram comes before: UINT64_MAX never.
  */
 EDDY_API uint64_t eddy_poll(eddy_manager *manager, uint64_t now_ns);
+
+/**
+ * Without a pump, for a thread that polls by eddy_now_ns: sleeps until there is something to do for
+ * the next eddy_poll, or `timeout_ms` have passed. Wakes when a datagram comes, when there is room
+ * to send again, when the time that eddy_poll returned has come, and when another thread sends. It
+ * may also wake for nothing. The thread that polls, alone, may call it.
+ * @return EDDY_OK; EDDY_ESTATE with a pump; EDDY_ESUPPORT if config.socket cannot wait;
+ * EDDY_ESYSTEM without a descriptor to wake by; EDDY_EFORKED.
+ */
+EDDY_API eddy_status eddy_wait(eddy_manager *manager, uint32_t timeout_ms);
 
 /** The clock of the pump, for programs that poll themselves. */
 EDDY_API uint64_t eddy_now_ns(void);
@@ -477,8 +491,18 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_peer_address(eddy_manager *manager,
 
 /* -------------------------------------------------------------------------------- statistics -- */
 
-/** Copies the counters as of the last poll. */
+/** Copies the counters as of the last poll: the sums of all shards. */
 EDDY_API void eddy_get_stats(eddy_manager *manager, eddy_stats *stats);
+
+/** Copies the counters of one shard. @return EDDY_OK, EDDY_EINVAL (shard) or EDDY_EFORKED. */
+EDDY_API EDDY_MUST_CHECK eddy_status eddy_get_shard_stats(eddy_manager *manager, uint32_t shard,
+                                                          eddy_stats *stats);
+
+/** How many shards there are: config.shards, and at least one. */
+EDDY_API uint32_t eddy_shard_count(const eddy_manager *manager);
+
+/** Which of them a connection belongs to, for as long as it lasts. */
+EDDY_API uint32_t eddy_shard_of(eddy_connection connection);
 
 /**
  * Copies the figures of a connection. May wait for the end of a poll, as eddy_connections does.

@@ -102,7 +102,7 @@ eddy_status eddy_loop_destroy(eddy_loop *loop)
     if (loop->runner != 0 || loop->watch_count > 0 || loop->timers.count > 0 ||
         !ed_list_empty(&loop->wakes))
         return EDDY_ESTATE;
-    ed_loop_await_none(&loop->unref_count);
+    ed_loop_await_none(&loop->guest_count);
     free_loop(loop);
     return EDDY_OK;
 }
@@ -151,22 +151,29 @@ void eddy_loop_ref(eddy_loop *loop)
     atomic_fetch_add(&loop->references, 1);
 }
 
+/* What another thread says may be the last that the loop has waited for. So it counts as a guest,
+ * and the loop is not destroyed before it has let go. */
+
 void eddy_loop_unref(eddy_loop *loop)
 {
-    // The loop may end at the last one, and be destroyed: not before we have let go of it.
-    atomic_fetch_add(&loop->unref_count, 1);
+    atomic_fetch_add(&loop->guest_count, 1);
     size_t before = atomic_fetch_sub(&loop->references, 1);
     ED_ASSERT(before > 0);
     if (before == 1)
         ed_wake_set(&loop->wake);
-    atomic_fetch_sub(&loop->unref_count, 1);
+    atomic_fetch_sub(&loop->guest_count, 1);
 }
 
 eddy_status eddy_loop_post(eddy_loop *loop, void (*run)(void *context), void *context)
 {
     const post next = {.run = run, .context = context};
 
-    return run == NULL ? EDDY_EINVAL : ed_channel_push(loop->posts, &next, 1);
+    if (run == NULL)
+        return EDDY_EINVAL;
+    atomic_fetch_add(&loop->guest_count, 1);
+    eddy_status status = ed_channel_push(loop->posts, &next, 1);
+    atomic_fetch_sub(&loop->guest_count, 1);
+    return status;
 }
 
 /* ----------------------------------------------------------------------------------- running -- */

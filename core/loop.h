@@ -31,7 +31,7 @@ struct eddy_loop {
     size_t active_count;          /* of those, that are not paused */
     size_t calls;                 /* callbacks ever */
     _Atomic size_t references;    /* of eddy_loop_ref */
-    _Atomic size_t unref_count;   /* calls of eddy_loop_unref that go on */
+    _Atomic size_t guest_count;   /* calls of other threads that go on */
     _Atomic uintptr_t runner;     /* the thread that runs it; 0: none */
     ed_ready ready[ED_READY_MAX]; /* what the poller has told */
     size_t ready_count;

@@ -141,6 +141,12 @@ int eddy_stop_fd(const eddy_stop *stop)
 
 bool eddy_stop_wait(const eddy_stop *stop, uint32_t timeout_ms)
 {
-    return eddy_stop_requested(stop) ||
-           ed_wake_await(&stop->wake, ed_clock_deadline_ns(timeout_ms));
+    uint64_t deadline_ns = ed_clock_deadline_ns(timeout_ms);
+
+    while (!eddy_stop_requested(stop)) {
+        if (deadline_ns != ED_NEVER_NS && ed_clock_now_ns() >= deadline_ns)
+            return false;
+        ed_wake_wait(&stop->wake.read_fd, 1, deadline_ns);
+    }
+    return true;
 }

@@ -32,6 +32,13 @@ void ed_mutex_unlock(ed_mutex *mutex)
     ED_ASSERT(failed == 0);
 }
 
+#ifndef _WIN32
+eddy_status ed_thread_at_fork(void (*before)(void), void (*in_parent)(void), void (*in_child)(void))
+{
+    return pthread_atfork(before, in_parent, in_child) == 0 ? EDDY_OK : EDDY_ENOMEM;
+}
+#endif
+
 eddy_status ed_condition_init(ed_condition *condition)
 {
     pthread_condattr_t attributes;
@@ -153,14 +160,14 @@ void ed_thread_yield(void)
     (void)sched_yield();
 }
 
-size_t ed_thread_processors(void)
+size_t ed_thread_cpu_count(void)
 {
 #if defined(__linux__)
-    cpu_set_t allowed;
+    cpu_set_t set; // what taskset, a cgroup's cpuset and the like leave
 
-    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0)
-        return (size_t)CPU_COUNT(&allowed);
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
+        return (size_t)CPU_COUNT(&set);
 #endif
-    long online = sysconf(_SC_NPROCESSORS_ONLN);
-    return online < 1 ? 1 : (size_t)online;
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count > 0 ? (size_t)count : 1;
 }

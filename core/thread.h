@@ -38,6 +38,13 @@ void ed_mutex_destroy(ed_mutex *mutex);
 void ed_mutex_lock(ed_mutex *mutex);
 void ed_mutex_unlock(ed_mutex *mutex);
 
+/**
+ * From now on each fork of the process calls these: the first before it, the others after it. There
+ * is no way back. @return EDDY_OK or EDDY_ENOMEM.
+ */
+EDDY_MUST_CHECK eddy_status ed_thread_at_fork(void (*before)(void), void (*in_parent)(void),
+                                              void (*in_child)(void));
+
 EDDY_MUST_CHECK eddy_status ed_condition_init(ed_condition *condition);
 void ed_condition_destroy(ed_condition *condition);
 void ed_condition_signal(ed_condition *condition);
@@ -62,11 +69,11 @@ uintptr_t ed_thread_self(void);
 /** Lets other threads go first. */
 void ed_thread_yield(void);
 
-/** How many processors this process may use, at least 1. */
-size_t ed_thread_processors(void);
-
 /** The same for a thread that nobody waits for. `thread` may go away as soon as `run` is called. */
 EDDY_MUST_CHECK eddy_status ed_thread_start_detached(ed_thread *thread, const char *name,
                                                      void (*run)(void *context), void *context);
+
+/** On how many processors the calling thread may run; at least 1. */
+size_t ed_thread_cpu_count(void);
 
 #endif

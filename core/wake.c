@@ -92,16 +92,15 @@ void ed_wake_clear(ed_wake *wake)
     ED_ASSERT(got > 0 || (got < 0 && errno == EAGAIN));
 }
 
-bool ed_wake_await(const ed_wake *wake, uint64_t deadline_ns)
+void ed_wake_wait(const int *fds, size_t count, uint64_t deadline_ns)
 {
-    struct pollfd self = {.fd = wake->read_fd, .events = POLLIN};
-    uint64_t now_ns = 0;
+    struct pollfd polled[ED_WAKE_WAIT_MAX];
 
-    do {
-        now_ns = ed_clock_now_ns();
-        uint64_t left_ns = deadline_ns - ed_min_u64(deadline_ns, now_ns);
-        if (ed_poll_fds(&self, 1, deadline_ns == ED_NEVER_NS ? ED_NEVER_NS : left_ns) > 0)
-            return true; // otherwise the time is up, or a signal came
-    } while (now_ns < deadline_ns);
-    return false;
+    ED_ASSERT(count <= ED_WAKE_WAIT_MAX);
+    for (size_t i = 0; i < count; i++)
+        polled[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+    uint64_t now_ns = deadline_ns == ED_NEVER_NS ? 0 : ed_clock_now_ns();
+    uint64_t left_ns = deadline_ns - ed_min_u64(deadline_ns, now_ns);
+    int ready = ed_poll_fds(polled, count, left_ns);
+    ED_ASSERT(ready >= 0 || errno == EINTR || errno == EAGAIN || errno == ENOMEM);
 }

@@ -18,8 +18,12 @@ void ed_wake_set(ed_wake *wake);
 /** Makes read_fd unreadable. */
 void ed_wake_clear(ed_wake *wake);
 
-/** Waits until read_fd is readable, or `deadline_ns` of ed_clock_now_ns(). @return whether it is.
+enum { ED_WAKE_WAIT_MAX = 64 };
+
+/**
+ * Sleeps until one of up to ED_WAKE_WAIT_MAX descriptors is readable, or until the deadline of
+ * ed_clock_now_ns(). May wake for no reason.
  */
-bool ed_wake_await(const ed_wake *wake, uint64_t deadline_ns);
+void ed_wake_wait(const int *fds, size_t count, uint64_t deadline_ns);
 
 #endif

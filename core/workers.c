@@ -387,8 +387,8 @@ eddy_status eddy_workers_open(eddy_workers **workers, const eddy_workers_options
     if (options == NULL)
         options = &all;
     const char *name = options->name != NULL ? options->name : "eddy-worker";
-    size_t count = options->count != 0 ? options->count
-                                       : ed_min_size(ed_thread_processors(), EDDY_WORKERS_MAX);
+    size_t count =
+        options->count != 0 ? options->count : ed_min_size(ed_thread_cpu_count(), EDDY_WORKERS_MAX);
     if (count > EDDY_WORKERS_MAX || !name_worker(&probe, name, count - 1))
         return EDDY_EINVAL;
     eddy_workers *made =

@@ -33,7 +33,8 @@ typedef struct ed_conn_shared {
     const eddy_allocator *allocator;
     const eddy_entropy *entropy;
     ed_identity *identity;
-    ed_purse *purse; /* of tickets to connect by; NULL: there is none */
+    uint32_t secrets_at; /* of the first slot, in the identity */
+    ed_purse *purse;     /* of tickets to connect by; NULL: there is none */
     ed_pool *receive_pool;
     ed_pool *payload_pool; /* has room for ed_event_payload_charge() of every incoming slot */
     ed_slots *slots;
@@ -49,12 +50,14 @@ typedef struct ed_conn_shared {
     ed_log *log;
 } ed_conn_shared;
 
-/** How a client connects. In a block; the keys in it that are secret are wiped once taken. */
+/**
+ * How a client connects. In a block, so what it shares with the server is not in it: from the
+ * beginning that lies with the secrets of its slot.
+ */
 typedef struct ed_dial {
     uint8_t mode;
     uint16_t payload_size;
     uint8_t server_key[ED_KEY_SIZE]; /* OPEN: zeros, and once connected what was told */
-    uint8_t shared[ED_KEY_SIZE];     /* the room's key, or the token's */
     uint8_t capsule[ED_CAPSULE_SIZE];
     uint8_t payload[EDDY_CONNECT_PAYLOAD_MAX];
 } ed_dial;
