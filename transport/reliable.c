@@ -232,10 +232,10 @@ static bool failed_event(void *failed, void *event)
     return ed_failed_dial_next(failed, event);
 }
 
-static void resolved(void *connection, const eddy_address *remote, eddy_status status,
-                     uint64_t now_ns)
+static void resolved(void *connection, const eddy_address *remote, uint32_t more,
+                     eddy_status status, uint64_t now_ns)
 {
-    ed_conn_resolved(connection, remote, status, now_ns);
+    ed_conn_resolved(connection, remote, more, status, now_ns);
 }
 
 /** A token is used up by a connection that stood: its holder may try again otherwise. */
