@@ -98,6 +98,7 @@ typedef enum eddy_refusal {
     EDDY_REFUSED_EXPIRED = 6,    /* the connect token has expired */
     EDDY_REFUSED_USED = 7,       /* the connect token was used before */
     EDDY_REFUSED_LIMIT = 8,      /* too many, or too fast, from that address */
+    EDDY_REFUSED_VERSION = 9,    /* it speaks other versions of the protocol */
 } eddy_refusal;
 
 /** The text of a refusal; "unknown refusal" for a value that is none. Never NULL; static. */

@@ -72,7 +72,7 @@ void ed_conn_try_next(ed_conn *conn, uint64_t now_ns)
 
     ED_ASSERT(race != NULL);
     ed_timers_on_race(&conn->timers, ed_race_ask_next(race), now_ns);
-    conn->request_pending = true;
+    conn->request_pending = race->due != 0;
 }
 
 void ed_conn_end_race(ed_conn *conn, const eddy_address *remote)

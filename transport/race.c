@@ -44,12 +44,3 @@ bool ed_race_is_last_asked(const ed_race *race, const eddy_address *remote)
 {
     return race->asked > 0 && eddy_address_equal(&race->remotes[race->asked - 1], remote);
 }
-
-bool ed_race_was_asked(const ed_race *race, const eddy_address *remote)
-{
-    bool was_asked = false;
-
-    for (size_t i = 0; i < race->asked; i++)
-        was_asked |= eddy_address_equal(&race->remotes[i], remote);
-    return was_asked;
-}

@@ -31,7 +31,4 @@ bool ed_race_take(ed_race *race, eddy_address *remote);
 /** Whether it is the address that was asked last. */
 bool ed_race_is_last_asked(const ed_race *race, const eddy_address *remote);
 
-/** Whether it was asked at all. */
-bool ed_race_was_asked(const ed_race *race, const eddy_address *remote);
-
 #endif
