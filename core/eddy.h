@@ -1,9 +1,10 @@
 /**
  * eddy: a reliable-UDP connection manager for games.
  *
- * This header, with the four that it includes, is the whole public contract. It needs nothing but
- * the C library, and compiles as C11 and as C++17. Times named `_ns` are nanoseconds of a monotonic
- * clock; `_ms` are milliseconds; sizes are bytes.
+ * This header, with the four that it includes, is the whole public contract; eddy_channel.h, beside
+ * it, is for threads of a game. It needs nothing but the C library, and compiles as C11 and as
+ * C++17. Times named `_ns` are nanoseconds of a monotonic clock; `_ms` are milliseconds; sizes are
+ * bytes.
  *
  * Threads: every function may be called from any thread at any time unless its comment says
  * otherwise. Nothing here prints, and nothing here blocks unless its comment says so.
@@ -426,7 +427,10 @@ EDDY_API eddy_status eddy_set_connection_data(eddy_manager *manager, eddy_connec
 /** What was set; NULL if the handle is stale. */
 EDDY_API void *eddy_connection_data(eddy_manager *manager, eddy_connection connection);
 
-/** A descriptor that is readable while eddy_next has something to return; -1: none here. */
+/**
+ * A descriptor that is readable while eddy_next has something to return, and then until it says
+ * EDDY_EAGAIN: so look until then before you sleep on it. -1: none here.
+ */
 EDDY_API int eddy_event_fd(eddy_manager *manager);
 
 /**

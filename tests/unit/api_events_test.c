@@ -262,6 +262,9 @@ static void the_descriptor(void **state)
         eddy_event event = take_event(&pair.server, EDDY_MESSAGE);
         eddy_release(pair.server.manager, &event);
     }
+    CHECK_EQ("taken, and not looked again", readable(fd), 1);
+    eddy_event event;
+    CHECK_EQ("looked again", eddy_next(pair.server.manager, &event, 0), EDDY_EAGAIN);
     CHECK_EQ("all taken", readable(fd), 0);
     eddy_shutdown(pair.server.manager, 0);
     run_for_ms(5000);
