@@ -35,7 +35,8 @@ typedef struct ed_conn_shared {
     const eddy_allocator *allocator;
     const eddy_entropy *entropy;
     ed_identity *identity;
-    ed_purse *purse; /* of tickets to connect by; NULL: there is none */
+    uint32_t secrets_at; /* of the first slot, in the identity */
+    ed_purse *purse;     /* of tickets to connect by; NULL: there is none */
     ed_pool *receive_pool;
     ed_pool *payload_pool; /* has room for ed_event_payload_charge() of every incoming slot */
     ed_slots *slots;
@@ -50,6 +51,13 @@ typedef struct ed_conn_shared {
     eddy_stats *stats;
     ed_log *log;
 } ed_conn_shared;
+
+/** What the connection of a slot has to keep from others; its owner's from when the slot is taken.
+ */
+static inline ed_secrets *ed_conn_secrets(const ed_conn_shared *shared, eddy_connection handle)
+{
+    return &shared->identity->secrets[shared->secrets_at + ed_slot_of(handle)];
+}
 
 /**
  * How a client connects. In a block, so what it shares with the server is not in it: from the
