@@ -16,7 +16,7 @@ enum {
     CLIENTS = 32, /* all in one of two shards: once in 2^31 */
     MESSAGES = 40,
     MOVES = 16,
-    ROUNDS = 8,
+    ROUNDS = 3,
     PLACES = 6,
     SENDERS = 2,
     LIMIT_MS = 30000, /* until something that has to come counts as lost */
