@@ -40,13 +40,28 @@ ed_manager *ed_manager_create(const ed_manager_parts *parts)
     return m;
 }
 
-/** Takes its address off the map, unless a connection that came later owns it by now. */
-static void forget_address(ed_manager *m, const ed_manager_slot *slot)
+/** Takes an address of its off the map, unless a connection that came later owns it by now. */
+static void forget_address(ed_manager *m, const ed_manager_slot *slot,
+                           const uint8_t key[ED_MANAGER_KEY_SIZE])
 {
     uint32_t known = 0;
 
-    if (ed_map_get(m->addresses, slot->key, &known) && &m->slots[known] == slot)
-        (void)ed_map_remove(m->addresses, slot->key);
+    if (ed_map_get(m->addresses, key, &known) && &m->slots[known] == slot)
+        (void)ed_map_remove(m->addresses, key);
+}
+
+/** It is found by its own address alone, if it has one. */
+static void forget_aliases(ed_manager *m, ed_manager_slot *slot)
+{
+    ed_manager_alias *next = NULL;
+
+    for (ed_manager_alias *alias = slot->aliases; alias != NULL; alias = next) {
+        next = alias->next;
+        if (memcmp(alias->key, slot->key, sizeof(slot->key)) != 0)
+            forget_address(m, slot, alias->key);
+        ed_alloc_free(m->parts.allocator, alias, sizeof(*alias));
+    }
+    slot->aliases = NULL;
 }
 
 void ed_manager_end_half_open(ed_manager *m, ed_manager_slot *slot)
@@ -69,7 +84,8 @@ void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot)
     bool is_known = type->is_known != NULL && type->is_known(slot->connection);
 
     ed_deadlines_set(m->deadlines, (uint32_t)(slot - m->slots), ED_NEVER_NS);
-    forget_address(m, slot);
+    forget_aliases(m, slot);
+    forget_address(m, slot, slot->key);
     type->destroy(slot->connection);
     ed_alloc_free(m->parts.allocator, slot->connection, type->connection_size);
     if (is_known)
@@ -175,8 +191,26 @@ eddy_status ed_manager_set_address(ed_manager *m, ed_manager_slot *slot, const e
     eddy_status status = ed_map_put(m->addresses, key, (uint32_t)(slot - m->slots));
     if (status != EDDY_OK)
         return status;
-    forget_address(m, slot);
+    forget_address(m, slot, slot->key);
     memcpy(slot->key, key, sizeof(key));
+    forget_aliases(m, slot);
+    return EDDY_OK;
+}
+
+eddy_status ed_manager_add_address(ed_manager *m, ed_manager_slot *slot, const eddy_address *remote)
+{
+    ed_manager_alias *alias = ed_alloc_zeroed(m->parts.allocator, sizeof(*alias));
+
+    if (alias == NULL)
+        return EDDY_ENOMEM;
+    make_key(alias->key, remote, slot->side);
+    eddy_status status = ed_map_put(m->addresses, alias->key, (uint32_t)(slot - m->slots));
+    if (status != EDDY_OK) {
+        ed_alloc_free(m->parts.allocator, alias, sizeof(*alias));
+        return status;
+    }
+    alias->next = slot->aliases;
+    slot->aliases = alias;
     return EDDY_OK;
 }
 
