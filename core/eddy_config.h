@@ -122,6 +122,10 @@ typedef struct eddy_config {
     size_t unreliable_budget;      /* of these, unreliable ones of one connection; beyond, shed */
     uint32_t modes;                /* eddy_mode bits that are accepted */
     bool open_to_public;           /* EDDY_MODE_OPEN also for addresses that are not private */
+    bool strict_tokens;            /* EDDY_MODE_TOKEN: none that was issued before this manager ran,
+                                      nor within 5 s from then, as clocks differ. So a restart lets
+                                      no token be used twice, and makes whoever waited get a new one
+                                    */
     eddy_cipher cipher;
     uint64_t server_id;         /* EDDY_MODE_TOKEN: the backend's number of this server */
     const eddy_key *secret_key; /* of a server; of a client in EDDY_MODE_MUTUAL. NULL: one that
@@ -132,7 +136,8 @@ typedef struct eddy_config {
                                    EDDY_MODE_OPEN it is proved after a request was told, not before
                                    */
     const eddy_key *token_key;  /* EDDY_MODE_TOKEN: see eddy_key_token. A server that restarts takes
-                                   a token that it took before once more, until that expires */
+                                   a token that it took before once more, until that expires, but
+                                   for `strict_tokens` */
     const eddy_key *client_keys; /* EDDY_MODE_MUTUAL: public keys of who may come; NULL: `ask`
                                     must be set, and the program looks at the key. Copied */
     size_t client_key_count;     /* at most 65,536 */

@@ -265,6 +265,16 @@ static bool is_tried_by_us(const ed_conn *existing, const ed_initiate *initiate)
            ed_equal_secret(existing->nonce, initiate->nonce, ED_NONCE_SIZE);
 }
 
+/**
+ * Whether the server before this one cannot have taken the token, of which there is no note here.
+ * What that took was issued before its end, by a clock that was ahead by ED_TOKEN_CLOCK_S at most.
+ */
+static bool is_of_our_time(const ed_reliable *reliable, const ed_capsule *capsule)
+{
+    return !reliable->shared.config->strict_tokens ||
+           capsule->issued_s > ed_add_sat_u64(reliable->started_s, ED_TOKEN_CLOCK_S);
+}
+
 /** Tells the holder of a token, who has proved to be that, why it is of no use any more. */
 static ed_admission judge_token(const struct visit *v, ed_gate_verdict verdict)
 {
@@ -273,6 +283,8 @@ static ed_admission judge_token(const struct visit *v, ed_gate_verdict verdict)
     uint64_t now_s = v->reliable->now_s;
 
     if (!SEC_CHECK(EDDY_CHECK_TOKEN_TIME, ed_capsule_judge(&admitted->capsule, now_s) == EDDY_OK))
+        return refuse(v, EDDY_REFUSED_EXPIRED);
+    if (!SEC_CHECK(EDDY_CHECK_TOKEN_START, is_of_our_time(v->reliable, &admitted->capsule)))
         return refuse(v, EDDY_REFUSED_EXPIRED);
     if (is_tried_by_us(v->load->existing, &admitted->initiate))
         return judge_newcomer(v, verdict);

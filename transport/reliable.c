@@ -122,6 +122,8 @@ static void begin_poll(void *context, uint64_t now_ns)
 
     if (reliable->accepts && (reliable->shared.config->modes & EDDY_MODE_TOKEN) != 0)
         reliable->now_s = calendar->unix_s(calendar->context);
+    if (reliable->started_s == 0)
+        reliable->started_s = reliable->now_s;
     ed_tickets_rotate(&reliable->tickets, now_ns);
     ed_cookie_rotate(&reliable->shared.identity->cookies, reliable->shared.entropy, now_ns);
     serve_waiting(reliable, now_ns);

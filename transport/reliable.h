@@ -53,7 +53,8 @@ typedef struct ed_reliable {
     ed_bucket replies;    /* to strangers */
     ed_bucket handshakes; /* that are reckoned through */
     ed_bucket resets;
-    uint64_t now_s; /* the time of day, as of this poll */
+    uint64_t now_s;     /* the time of day, as of this poll */
+    uint64_t started_s; /* the same, of the first; 0 before that */
     ed_purse purse;
     ed_credit_pool room;
     uint64_t queued_cost;
