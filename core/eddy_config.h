@@ -145,11 +145,15 @@ typedef struct eddy_config {
                                     proved to be there; 0: no limit. An IPv6 /64 is one address */
     uint32_t connect_burst;      /* of these at once, 1-65,535 */
     uint32_t max_per_address;    /* incoming connections of one address, to 65,535; 0: no limit */
-    const eddy_prefix *trusted;  /* networks without these three limits: proxies, cafes. Copied;
-                                    the loopback addresses need not be in it */
-    size_t trusted_count;        /* at most 1,024 */
-    uint32_t reply_rate;         /* replies to strangers a second, of all; 0: no limit */
-    uint32_t handshake_rate;     /* handshakes a second that are reckoned through; 0: no limit */
+    uint32_t half_open_per_address; /* of these, not yet confirmed, to 65,535; 0: no limit. With all
+                                       places taken, too, the oldest gives way to a newcomer: at 1 s
+                                       of age, at 3 s where the newcomer's address has others. Not
+                                       one that the program was asked about */
+    const eddy_prefix *trusted;     /* networks without these four limits: proxies, cafes. Copied;
+                                       the loopback addresses need not be in it */
+    size_t trusted_count;           /* at most 1,024 */
+    uint32_t reply_rate;            /* replies to strangers a second, of all; 0: no limit */
+    uint32_t handshake_rate;        /* handshakes a second that are reckoned through; 0: no limit */
     eddy_congestion congestion;
     eddy_log_level log_level;
     uint32_t log_topics;   /* eddy_log_topic bits */

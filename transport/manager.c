@@ -39,12 +39,11 @@ ed_manager *ed_manager_create(const ed_manager_parts *parts)
 }
 
 /** Takes its address off the map, unless a connection that came later owns it by now. */
-static void forget_address(ed_manager *m, const ed_manager_slot *slot)
+static void forget_address(ed_manager *m, ed_manager_slot *slot)
 {
-    uint32_t known = 0;
-
-    if (ed_map_get(m->addresses, slot->key, &known) && &m->slots[known] == slot)
+    if (slot->is_mapped)
         (void)ed_map_remove(m->addresses, slot->key);
+    slot->is_mapped = false;
 }
 
 void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot)
@@ -152,19 +151,32 @@ ed_manager_slot *ed_manager_find_wire_id(const ed_manager *m, uint32_t id)
     return is_its ? slot : NULL;
 }
 
+/** Puts it on the map in the place of who was there. @return EDDY_OK or EDDY_ENOMEM. */
+static eddy_status put_address(ed_manager *m, ed_manager_slot *slot,
+                               const uint8_t key[ED_MANAGER_KEY_SIZE])
+{
+    uint32_t index = 0;
+    ed_manager_slot *before = ed_map_get(m->addresses, key, &index) ? &m->slots[index] : NULL;
+
+    eddy_status status = ed_map_put(m->addresses, key, (uint32_t)(slot - m->slots));
+    if (status != EDDY_OK)
+        return status;
+    if (before != NULL)
+        before->is_mapped = false;
+    forget_address(m, slot);
+    memcpy(slot->key, key, ED_MANAGER_KEY_SIZE);
+    slot->is_mapped = true;
+    return EDDY_OK;
+}
+
 eddy_status ed_manager_set_address(ed_manager *m, ed_manager_slot *slot, const eddy_address *remote)
 {
     uint8_t key[ED_MANAGER_KEY_SIZE];
 
     make_key(key, remote, slot->side);
-    if (memcmp(key, slot->key, sizeof(key)) == 0)
+    if (slot->is_mapped && memcmp(key, slot->key, sizeof(key)) == 0)
         return EDDY_OK;
-    eddy_status status = ed_map_put(m->addresses, key, (uint32_t)(slot - m->slots));
-    if (status != EDDY_OK)
-        return status;
-    forget_address(m, slot);
-    memcpy(slot->key, key, sizeof(key));
-    return EDDY_OK;
+    return put_address(m, slot, key);
 }
 
 /**
@@ -189,21 +201,21 @@ void ed_manager_add_work(ed_manager *m, ed_manager_slot *slot)
 }
 
 /** Makes what the address leads to. On failure it leads to whom it led before. */
-static eddy_status create_at(ed_manager *m, const uint8_t key[ED_MANAGER_KEY_SIZE],
-                             void *connection, const ed_birth *birth, uint64_t now_ns)
+static eddy_status create_at(ed_manager *m, ed_manager_slot *slot, void *connection,
+                             const ed_birth *birth, uint64_t now_ns)
 {
-    uint32_t before = 0;
-    bool had_one = ed_map_get(m->addresses, key, &before);
-    eddy_status status = ed_map_put(m->addresses, key, ed_slot_of(birth->handle));
+    ed_manager_slot *before = ed_manager_find_address(m, &birth->remote, birth->side);
 
+    slot->side = birth->side;
+    eddy_status status = ed_manager_set_address(m, slot, &birth->remote);
     if (status != EDDY_OK)
         return status;
     status = m->parts.type->create(m->parts.type_context, connection, birth, now_ns);
     if (status == EDDY_OK)
         return EDDY_OK;
-    (void)ed_map_remove(m->addresses, key);
-    if (had_one) {
-        eddy_status back = ed_map_put(m->addresses, key, before);
+    forget_address(m, slot);
+    if (before != NULL) {
+        eddy_status back = ed_manager_set_address(m, before, &birth->remote);
         ED_ASSERT(back == EDDY_OK); // there is the room of the one that was taken out
     }
     return status;
@@ -217,15 +229,13 @@ eddy_status ed_manager_create_connection(ed_manager *m, const ed_birth *birth, u
     ED_ASSERT(slot->connection == NULL && slot->failed == NULL);
     if (connection == NULL)
         return EDDY_ENOMEM;
-    make_key(slot->key, &birth->remote, birth->side);
-    eddy_status status = create_at(m, slot->key, connection, birth, now_ns);
+    eddy_status status = create_at(m, slot, connection, birth, now_ns);
     if (status != EDDY_OK) {
         ed_alloc_free(m->parts.allocator, connection, m->parts.type->connection_size);
         return status;
     }
     slot->connection = connection;
     slot->handle = birth->handle;
-    slot->side = birth->side;
     slot->is_half_open = birth->side == ED_SIDE_INCOMING;
     m->connection_count++;
     m->half_open_count += slot->is_half_open ? 1 : 0;

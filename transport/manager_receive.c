@@ -176,9 +176,18 @@ static void queue_reply(ed_manager *m, const eddy_datagram *cause, size_t size)
     m->parts.stats->replied_stateless++;
 }
 
-/** Where all places are taken, one whose program has heard the last of it gives its own up. */
-static void make_place(ed_manager *m)
+/**
+ * Who was chosen gives its place up. Where all are still taken then, so does one whose program has
+ * heard the last of it.
+ */
+static void make_place(ed_manager *m, eddy_connection chosen)
 {
+    ed_manager_slot *slot = ed_manager_find_handle(m, chosen);
+
+    if (slot != NULL) {
+        ED_ASSERT(slot->side == ED_SIDE_INCOMING && slot->is_half_open);
+        ed_manager_destroy_connection(m, slot);
+    }
     if (ed_slots_left_incoming(m->parts.slots) > 0)
         return;
     ed_list_node *oldest = ed_list_first(&m->ended);
@@ -186,9 +195,10 @@ static void make_place(ed_manager *m)
     ed_manager_destroy_connection(m, ED_CONTAINER(oldest, ed_manager_slot, ended));
 }
 
-static void create_incoming(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
+static void create_incoming(ed_manager *m, const eddy_datagram *datagram, eddy_connection chosen,
+                            uint64_t now_ns)
 {
-    make_place(m);
+    make_place(m, chosen);
     eddy_connection handle = ed_slots_take_incoming(m->parts.slots);
     ed_birth birth = {.handle = handle,
                       .wire_id = ed_wire_id_of(handle, m->parts.shard),
@@ -214,7 +224,7 @@ static bool is_overtaken(ed_manager *m, ed_manager_slot *slot, const eddy_datagr
 
 /** A newcomer that proved itself. Its address may be that of a connection which is still here. */
 static void admit_created(ed_manager *m, const eddy_datagram *datagram, bool may_create,
-                          uint64_t now_ns)
+                          eddy_connection chosen, uint64_t now_ns)
 {
     ed_manager_slot *slot = ed_manager_find_address(m, &datagram->remote, ED_SIDE_INCOMING);
 
@@ -224,8 +234,8 @@ static void admit_created(ed_manager *m, const eddy_datagram *datagram, bool may
     }
     if (slot != NULL)
         m->parts.type->replace(slot->connection, now_ns);
-    if (may_create)
-        create_incoming(m, datagram, now_ns);
+    if (may_create || chosen != 0)
+        create_incoming(m, datagram, chosen, now_ns);
     else
         m->parts.stats->dropped_limit++;
 }
@@ -255,6 +265,7 @@ static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
         queue_reply(m, datagram, reply_size);
         return;
     case ED_ADMIT_CONTINUE:
+        slot = ed_manager_find_handle(m, load.chosen);
         ED_ASSERT(slot != NULL);
         m->parts.type->receive(slot->connection, datagram, now_ns);
         ed_manager_add_work(m, slot);
@@ -262,7 +273,7 @@ static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
     case ED_ADMIT_CREATE:
         admit_created(m, datagram,
                       !is_full && SEC_CHECK(EDDY_CHECK_HALF_OPEN, has_room) && !load.shutting_down,
-                      now_ns);
+                      load.chosen, now_ns);
         return;
     }
 }

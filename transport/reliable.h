@@ -2,6 +2,7 @@
 #ifndef ED_RELIABLE_H
 #define ED_RELIABLE_H
 
+#include "core/map.h"
 #include "transport/conn.h"
 #include "transport/gate.h"
 #include "transport/manager.h"
@@ -50,6 +51,8 @@ typedef struct ed_reliable {
     ed_gate gate; /* this and the next: only where others may connect */
     ed_used used; /* connect tokens */
     ed_tickets tickets;
+    ed_map *begun;        /* the origin of one that is not confirmed -> its slot */
+    ed_list half_open;    /* of ed_conn.half_open, the oldest first */
     ed_bucket replies;    /* to strangers */
     ed_bucket handshakes; /* that are reckoned through */
     ed_bucket resets;
@@ -71,6 +74,13 @@ static inline ed_used_token ed_admitted_token(const ed_admitted *admitted)
                            .ephemeral = admitted->initiate.ephemeral,
                            .expires_s = admitted->capsule.expires_s};
 }
+
+/** What is the same for an INITIATE that comes again from where it came from, and for no other. */
+void ed_reliable_origin(const ed_reliable *reliable, uint8_t origin[ED_MAC_SIZE],
+                        const ed_initiate *initiate, const eddy_address *remote);
+
+/** Whether a connection goes on beside the newcomer at its address who was just admitted. */
+bool ed_reliable_stays(const ed_conn *conn);
 
 /** @return EDDY_OK, or EDDY_ENOMEM with something that ed_reliable_free takes. */
 EDDY_MUST_CHECK eddy_status ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared);
