@@ -41,6 +41,7 @@ enum {
     ED_COOKIE_TICKS_PER_S = 16,
     ED_COOKIE_AGE_MAX_S = 10,
     ED_COOKIE_SECRET_LIFE_S = 64,
+    ED_TICKET_LIFE_S = 24 * 60 * 60,
 
     /* PROTOCOL.md 4: frames */
     ED_FRAME_MESSAGES_MAX = 128, /* messages in one datagram */

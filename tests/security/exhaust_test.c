@@ -301,7 +301,7 @@ static void drop_age(void)
 /** Takes the defence away: nobody is ever old enough to give way. */
 static void stay_young(void)
 {
-    const ed_list *all = &server->manager->reliable.half_open;
+    const ed_list *all = &server->manager->shards[0]->reliable.half_open;
 
     for (ed_list_node *node = ed_list_first(all); node != NULL; node = ed_list_next(all, node))
         ED_CONTAINER(node, ed_conn, half_open)->started_ns = wire.now_ns;

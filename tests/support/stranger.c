@@ -98,7 +98,7 @@ bool ed_stranger_greet(ed_stranger *stranger, ed_wire *wire, const ed_wire_host 
 
 void ed_stranger_draw_cookie(ed_stranger *stranger, const ed_wire_host *server)
 {
-    const ed_cookie_jar *jar = &server->manager->reliable.shared.identity->cookies;
+    const ed_cookie_jar *jar = &server->manager->identity->cookies;
     ed_hello hello = {.version = ED_PROTOCOL_VERSION,
                       .mode = (uint8_t)stranger->mode,
                       .protocol_id = stranger->protocol_id};

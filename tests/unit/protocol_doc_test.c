@@ -239,6 +239,8 @@ static void write_reset(struct text *text)
     eddy_config config = eddy_config_default();
     eddy_stats stats = {0};
     ed_load load = {0};
+    ed_admitted admitted;
+    ed_door door;
     eddy_key secret;
     size_t size = sizeof(reply), at = 0;
 
@@ -246,7 +248,10 @@ static void write_reset(struct text *text)
     config.secret_key = &secret;
     ed_identity *identity = ed_identity_create(&config, &entropy, 0, 0);
     CHECK("memory", identity != NULL);
+    CHECK_EQ("door", ed_door_init(&door, &config, &identity->cookies), EDDY_OK);
     ed_reliable server = {.shared = {.identity = identity, .entropy = &entropy, .stats = &stats},
+                          .door = &door,
+                          .admitted = &admitted,
                           .accepts = true};
     CHECK_EQ("answered", ed_admission_judge(&server, &datagram, &load, reply, &size, 0),
              ED_ADMIT_REPLY);
@@ -256,6 +261,7 @@ static void write_reset(struct text *text)
         (int)sizeof(packet), (unsigned)EXAMPLE_ID);
     add_field(text, reply, &at, size - ED_RESET_TOKEN_SIZE, "looks like a packet");
     add_field(text, reply, &at, ED_RESET_TOKEN_SIZE, "token");
+    ed_door_free(&door);
     ed_identity_destroy(identity);
 }
 
