@@ -76,7 +76,7 @@ typedef enum eddy_guarantee {
     X(EDDY_END_REPLACED, 8, "the peer lost its state and connected anew")                          \
     X(EDDY_END_DUPLICATE, 9, "there is a connection to that address already")                      \
     X(EDDY_END_UNDECIDED, 10, "the request to connect was not answered in time") /* by us */       \
-    X(EDDY_END_UNRESOLVED, 11, "the host name has no address")                                     \
+    X(EDDY_END_UNRESOLVED, 11, "the host name has no address that the socket reaches")             \
     X(EDDY_END_FORGOTTEN, 12, "the peer has lost its state, and does not know us any more")
 
 typedef enum eddy_end {
@@ -243,9 +243,11 @@ EDDY_API void eddy_shutdown(eddy_manager *manager, uint32_t flush_ms);
 /**
  * Begins to connect to "HOST:PORT" in EDDY_MODE_PINNED. Messages may be sent at once; they leave
  * when the connection stands. Ends in EDDY_CONNECTED or in EDDY_DISCONNECTED. Never blocks: a host
- * name is looked up on a thread of its own, and its first address is tried. Where it has none, or
- * none within handshake_timeout_ms, that is EDDY_END_UNRESOLVED; then the handshake has as much
- * time again.
+ * name is looked up on a thread of its own. Of its first four addresses that the socket reaches,
+ * IPv6 and IPv4 in turn, the next one is asked where those before have been silent for 250 ms, and
+ * who answers first is the peer; no other learns more than that somebody asks. Where there is none
+ * within handshake_timeout_ms, that is EDDY_END_UNRESOLVED; then the handshake has as much time
+ * again.
  * @param server_key the text of the server's public key, as its program prints it.
  * @return EDDY_OK; EDDY_EADDRESS, EDDY_EKEY, EDDY_EINVAL (no text, or port 0), EDDY_ELIMIT
  * (max_outgoing), EDDY_ENOMEM or EDDY_ECLOSED, with `*connection` 0.
@@ -484,8 +486,8 @@ EDDY_API size_t eddy_connections(eddy_manager *manager, eddy_connection *handles
 
 /**
  * The address of the other end, as it is now.
- * @return EDDY_OK; EDDY_ECONNECTION; EDDY_EAGAIN (dialled, and no poll has seen it yet or its name
- * is being looked up); `*address` is then untouched.
+ * @return EDDY_OK; EDDY_ECONNECTION; EDDY_EAGAIN (dialled, and no poll has seen it yet, or none of
+ * the name's addresses has answered); `*address` is then untouched.
  */
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_peer_address(eddy_manager *manager,
                                                        eddy_connection connection,

@@ -48,11 +48,12 @@ typedef struct eddy_socket {
 typedef struct eddy_resolver {
     void *context;
     /**
-     * Finds an address of "HOST:PORT". Called on threads of its own, perhaps of several at once,
-     * and may return long after eddy_close: so `context` stays good for as long.
-     * @return EDDY_OK with `*address`, or any other status.
+     * Finds addresses of "HOST:PORT", the best in front. Called on threads of its own, perhaps of
+     * several at once, and may return long after eddy_close: so `context` stays good for as long.
+     * @return EDDY_OK with `*count` of them, at most `capacity`; or any other status.
      */
-    eddy_status (*resolve)(void *context, const char *host_port, eddy_address *address);
+    eddy_status (*resolve)(void *context, const char *host_port, eddy_address *addresses,
+                           size_t capacity, size_t *count);
 } eddy_resolver;
 
 typedef enum eddy_log_level {

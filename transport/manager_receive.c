@@ -102,7 +102,8 @@ void ed_manager_take_returns(ed_manager *m, uint64_t now_ns)
     }
 }
 
-/** A name has been looked up. Its address may be that of a connection which is here already. */
+/** A name has been looked up. An address of its may be that of a connection which is here already.
+ */
 static void resolve_out(ed_manager *m, const ed_command *command, uint64_t now_ns)
 {
     ed_manager_slot *slot = ed_manager_find_handle(m, command->connection);
@@ -116,8 +117,9 @@ static void resolve_out(ed_manager *m, const ed_command *command, uint64_t now_n
     else if (is_dialled(m, &command->remote, now_ns))
         status = EDDY_EEXIST;
     else
-        status = ed_manager_set_address(m, slot, &command->remote);
-    m->parts.type->resolved(slot->connection, &command->remote, status, now_ns);
+        status = ed_manager_add_address(m, slot, &command->remote);
+    m->parts.type->resolved(slot->connection, &command->remote, command->more, status, now_ns);
+    ed_manager_follow_connection(m, slot);
     ed_manager_add_work(m, slot);
 }
 

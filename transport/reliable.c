@@ -252,7 +252,7 @@ static void *fail_connect(void *context, void *item, eddy_status why)
 {
     const ed_reliable *reliable = context;
     const ed_reliable_command *command = item;
-    ed_secrets *secrets = &reliable->shared.identity->secrets[ed_slot_of(command->head.connection)];
+    ed_secrets *secrets = ed_conn_secrets(&reliable->shared, command->head.connection);
 
     ed_wipe(secrets, sizeof(*secrets));
     ed_dial_drop(command->dial);
@@ -265,10 +265,10 @@ static bool failed_event(void *failed, void *event)
     return ed_failed_dial_next(failed, event);
 }
 
-static void resolved(void *connection, const eddy_address *remote, eddy_status status,
-                     uint64_t now_ns)
+static void resolved(void *connection, const eddy_address *remote, uint32_t more,
+                     eddy_status status, uint64_t now_ns)
 {
-    ed_conn_resolved(connection, remote, status, now_ns);
+    ed_conn_resolved(connection, remote, more, status, now_ns);
 }
 
 /** A token is used up by a connection that stood: its holder may try again otherwise. */

@@ -348,7 +348,7 @@ static void write_skip_frame(struct text *text)
     ed_skip_frame skip = {.guarantee = ED_WIRE_RELIABLE_ORDERED,
                           .stream = 9,
                           .sequence = 0x11234,
-                          .charge = ed_charge_upto(2000, ED_PAGE_SIZE)};
+                          .charge = ed_charge_upto(2000, 1152)};
     uint8_t data[64];
     ed_writer w = ed_writer_of(data, sizeof(data));
     size_t at = 0;
@@ -359,12 +359,12 @@ static void write_skip_frame(struct text *text)
     add_field(text, data, &at, 1, "reliable ordered");
     add_field(text, data, &at, 1, "stream 9");
     add_field(text, data, &at, 4, "sequence 0x11234");
-    add_field(text, data, &at, ed_writer_size(&w) - at,
-              "charge: 128 + 1,152, one page of a message in parts");
+    add_field(text, data, &at, ed_writer_size(&w) - at, "charge: 128 + 1,152, a part of a message");
 }
 
 static void write_message_frames(struct text *text)
 {
+    static const uint8_t last_part[514] = "hi";
     static const struct {
         const char *name;
         ed_message_frame message;
@@ -393,14 +393,14 @@ static void write_message_frames(struct text *text)
           .sequence = 0x1234,
           .data = {(const uint8_t *)"hi", 2}},
          false},
-        {"reliable ordered, the last 2 of 1,154 bytes, to the end",
+        {"reliable ordered, the last 514 of 1,154 bytes, to the end: the first 2 of them",
          {.guarantee = 3,
           .sequence_bits = 16,
           .sequence = 7,
           .fragment = true,
           .whole_size = 1154,
-          .fragment_index = 9,
-          .data = {(const uint8_t *)"hi", 2}},
+          .fragment_index = 5,
+          .data = {last_part, sizeof(last_part)}},
          true},
         {"unreliable sequenced, the same: with a sequence, 2",
          {.guarantee = 1,
@@ -408,19 +408,20 @@ static void write_message_frames(struct text *text)
           .sequence = 2,
           .fragment = true,
           .whole_size = 1154,
-          .fragment_index = 9,
-          .data = {(const uint8_t *)"hi", 2}},
+          .fragment_index = 5,
+          .data = {last_part, sizeof(last_part)}},
          true},
     };
 
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
-        uint8_t data[64];
+        uint8_t data[640];
         ed_writer w = ed_writer_of(data, sizeof(data));
         ed_frame_write_message(&w, &rows[i].message);
         if (rows[i].is_last)
             ed_frame_drop_length(&w, data, &rows[i].message);
         check_frame(data, ed_writer_size(&w), ED_FRAME_MESSAGE);
-        add_bytes(text, data, ed_writer_size(&w), rows[i].name);
+        size_t zeros = rows[i].message.data.size - ed_min_size(rows[i].message.data.size, 2);
+        add_bytes(text, data, ed_writer_size(&w) - zeros, rows[i].name);
     }
 }
 
