@@ -1,10 +1,10 @@
 /**
  * eddy: a reliable-UDP connection manager for games.
  *
- * This header, with the four that it includes, is the whole public contract; eddy_channel.h, beside
- * it, is for threads of a game. It needs nothing but the C library, and compiles as C11 and as
- * C++17. Times named `_ns` are nanoseconds of a monotonic clock; `_ms` are milliseconds; sizes are
- * bytes.
+ * This header, with the four that it includes, is the whole public contract; eddy_channel.h and
+ * eddy_loop.h, beside it, are for threads of a game. It needs nothing but the C library, and
+ * compiles as C11 and as C++17. Times named `_ns` are nanoseconds of a monotonic clock; `_ms` are
+ * milliseconds; sizes are bytes.
  *
  * Threads: every function may be called from any thread at any time unless its comment says
  * otherwise. Nothing here prints, and nothing here blocks unless its comment says so.
@@ -29,8 +29,6 @@ extern "C" {
 
 /** A manager owns a socket, or one for each of its shards, and all connections that use them. */
 typedef struct eddy_manager eddy_manager;
-
-#define EDDY_FOREVER UINT32_MAX /* as a timeout in milliseconds: wait without limit */
 
 /** A connection's handle. 0 is never one; a stale one is refused, never followed. */
 typedef uint64_t eddy_connection;

@@ -8,17 +8,15 @@
 #include "tools/line.h"
 #include "tools/options.h"
 #include "tools/report.h"
+#include "tools/runner.h"
 #include "tools/stop.h"
 
 enum {
-    WAIT_MS = 50,       // the longest that a signal goes unnoticed
     FLUSH_MS = 5000,    // for what was accepted, once we are to end
-    BATCH = 256,        // events between two looks at the time
     BIND_TEXT_SIZE = 8, // ":65535" and NUL
     FD_MAX = 1023,
 };
 
-#define REPORT_INTERVAL_NS (250 * ED_NS_PER_MS)
 #define NO_PORT UINT64_C(65536)
 
 typedef struct server_options {
@@ -35,6 +33,7 @@ typedef struct server_options {
 typedef struct server {
     const server_options *options;
     eddy_manager *eddy;
+    ed_runner runner;
     ed_echo echo;
     ed_report report;
     uint64_t refusals[EDDY_CHECK_COUNT];
@@ -42,8 +41,7 @@ typedef struct server {
     eddy_stats shown; /* as of the last line */
     uint64_t shown_ns;
     uint64_t start_ns;
-    uint64_t report_ns; /* when the next report is due */
-    uint64_t cut_off;   /* messages that were accepted, but not delivered when we had to end */
+    uint64_t cut_off; /* messages that were accepted, but not delivered when we had to end */
 } server;
 
 /* ---------------------------------------------------------------------------------- events -- */
@@ -58,8 +56,10 @@ static void on_disconnected(server *s, const eddy_event *event)
         s->cut_off += ending->undelivered;
 }
 
-static void take_event(server *s, eddy_event *event)
+static void take_event(void *context, eddy_event *event)
 {
+    server *s = context;
+
     switch (event->type) {
     case EDDY_MESSAGE:
         ed_echo_message(&s->echo, event);
@@ -78,21 +78,6 @@ static void take_event(server *s, eddy_event *event)
         break;
     }
     eddy_release(s->eddy, event);
-}
-
-/** @return EDDY_ECLOSED when no event will come any more. */
-static eddy_status take_events(server *s)
-{
-    eddy_event event;
-    eddy_status status = eddy_next(s->eddy, &event, WAIT_MS);
-
-    for (int i = 1; status == EDDY_OK && i < BATCH; i++) {
-        take_event(s, &event);
-        status = eddy_next(s->eddy, &event, 0);
-    }
-    if (status == EDDY_OK)
-        take_event(s, &event);
-    return status;
 }
 
 /* --------------------------------------------------------------------------------- telling -- */
@@ -133,16 +118,14 @@ static void count(server *s, uint64_t now_ns)
     s->report.duration_ns = now_ns - s->start_ns;
 }
 
-static void tell(server *s)
+static void tell(void *context)
 {
+    server *s = context;
     uint64_t now_ns = eddy_now_ns();
 
-    if (now_ns >= s->report_ns) {
-        count(s, now_ns);
-        s->report_ns = now_ns + REPORT_INTERVAL_NS;
-        if (s->options->report_fd != 0 && !ed_report_send(&s->report, s->options->report_fd))
-            ed_stop_ask(); // whom we serve is gone
-    }
+    count(s, now_ns);
+    if (s->options->report_fd != 0 && !ed_report_send(&s->report, s->options->report_fd))
+        (void)eddy_stop_request(s->runner.stop, 0, EDDY_FOREVER); // whom we serve is gone
     if (ed_line_is_due(&s->line, now_ns))
         show_line(s, now_ns);
 }
@@ -198,24 +181,16 @@ static int print_result(server *s)
 
 /* --------------------------------------------------------------------------------- running -- */
 
-static bool is_to_end(const server *s)
-{
-    return ed_stop_asked() ||
-           (s->options->duration_ms != 0 &&
-            eddy_now_ns() - s->start_ns >= s->options->duration_ms * ED_NS_PER_MS);
-}
-
 static void run(server *s)
 {
-    while (!is_to_end(s)) {
-        (void)take_events(s);
-        tell(s);
-    }
+    ed_runner_set_end(&s->runner, s->options->duration_ms);
+    while (!ed_runner_is_stopped(&s->runner))
+        ed_runner_round(&s->runner, EDDY_FOREVER);
     // Nothing more can be sent from here on; what was accepted goes out, and then it is over.
     eddy_shutdown(s->eddy, FLUSH_MS);
     ed_echo_end(&s->echo);
-    while (take_events(s) != EDDY_ECLOSED)
-        tell(s);
+    while (!s->runner.is_over)
+        ed_runner_round(&s->runner, EDDY_FOREVER);
     count(s, eddy_now_ns());
 }
 
@@ -258,6 +233,16 @@ static int open_server(server *s, const char *bind)
     return exit_code;
 }
 
+/** @return an exit code, after it has said why. */
+static int open_runner(server *s)
+{
+    eddy_status status = ed_runner_open(&s->runner, ed_stop_on_signals(), tell, s);
+
+    if (status == EDDY_OK)
+        status = ed_runner_take_events(&s->runner, s->eddy, take_event);
+    return status == EDDY_OK ? ED_EXIT_OK : ed_fail("serve", "%s", eddy_status_text(status));
+}
+
 static int serve(const server_options *options, const char *bind)
 {
     uint64_t now_ns = eddy_now_ns();
@@ -266,14 +251,18 @@ static int serve(const server_options *options, const char *bind)
     int exit_code = open_server(&s, bind);
     if (exit_code != ED_EXIT_OK)
         return exit_code;
+    exit_code = open_runner(&s);
     ed_echo_init(&s.echo, s.eddy);
     s.report.address = eddy_local_address(s.eddy);
     s.report.public_key = eddy_public_key(s.eddy);
     s.line = ed_line_make(options->json || options->report_fd != 0, now_ns);
-    announce(&s);
-    run(&s);
+    if (exit_code == ED_EXIT_OK) {
+        announce(&s);
+        run(&s);
+    }
+    ed_runner_close(&s.runner);
     (void)eddy_close(s.eddy, 0); // all has been sent, or its time was over
-    return print_result(&s);
+    return exit_code == ED_EXIT_OK ? print_result(&s) : exit_code;
 }
 
 int cmd_serve(int argc, char **argv)
@@ -320,6 +309,5 @@ int cmd_serve(int argc, char **argv)
     }
     if (o.port != NO_PORT)
         (void)snprintf(bind, sizeof bind, ":%u", (unsigned)o.port);
-    ed_stop_watch();
     return serve(&o, o.bind != NULL ? o.bind : bind);
 }
