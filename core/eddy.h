@@ -498,8 +498,7 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_peer_address(eddy_manager *manager,
 EDDY_API void eddy_get_stats(eddy_manager *manager, eddy_stats *stats);
 
 /** Copies the counters of one shard. @return EDDY_OK, EDDY_EINVAL (shard) or EDDY_EFORKED. */
-EDDY_API EDDY_MUST_CHECK eddy_status eddy_get_shard_stats(eddy_manager *manager, uint32_t shard,
-                                                          eddy_stats *stats);
+EDDY_API eddy_status eddy_get_shard_stats(eddy_manager *manager, uint32_t shard, eddy_stats *stats);
 
 /** How many shards there are: config.shards, and at least one. */
 EDDY_API uint32_t eddy_shard_count(const eddy_manager *manager);

@@ -26,6 +26,7 @@ typedef struct server_options {
     uint64_t max_message_size;
     uint64_t budget;    /* of each connection, for what is on its way back */
     uint64_t report_fd; /* 0: none */
+    uint64_t shards;
     ed_serve_access access;
     bool json;
 } server_options;
@@ -37,6 +38,7 @@ typedef struct server {
     ed_echo echo;
     ed_report report;
     uint64_t refusals[EDDY_CHECK_COUNT];
+    eddy_stats shards[EDDY_SHARDS_MAX];
     ed_line line;
     eddy_stats shown; /* as of the last line */
     uint64_t shown_ns;
@@ -113,6 +115,8 @@ static void count(server *s, uint64_t now_ns)
 {
     ed_report_count(&s->report, s->eddy);
     eddy_get_refusals(s->eddy, s->refusals);
+    for (uint32_t i = 0; i < s->options->shards; i++)
+        eddy_get_shard_stats(s->eddy, i, &s->shards[i]); // of each there is one
     s->report.echo = s->echo.counts;
     s->report.connections = s->report.stats.connections_opened - s->report.stats.connections_closed;
     s->report.duration_ns = now_ns - s->start_ns;
@@ -130,20 +134,43 @@ static void tell(void *context)
         show_line(s, now_ns);
 }
 
+/** What each shard has had of it. */
+static json_t *shards_json(const server *s)
+{
+    json_t *list = json_array();
+
+    for (uint32_t i = 0; i < s->options->shards; i++)
+        (void)json_array_append_new(
+            list, json_pack("{s:I, s:I, s:I}", "connections",
+                            ed_json_int(s->shards[i].connections_opened), "received_datagrams",
+                            ed_json_int(s->shards[i].received_datagrams), "messages_delivered",
+                            ed_json_int(s->shards[i].messages_delivered)));
+    return list;
+}
+
+static void print_shards(const server *s)
+{
+    for (uint32_t i = 0; s->options->shards > 1 && i < s->options->shards; i++)
+        printf("shard %u: %" PRIu64 " connections, %" PRIu64 " messages, %" PRIu64
+               " datagrams received\n",
+               (unsigned)i, s->shards[i].connections_opened, s->shards[i].messages_delivered,
+               s->shards[i].received_datagrams);
+}
+
 static int print_json(const server *s)
 {
     const ed_report *report = &s->report;
     char address[EDDY_ADDRESS_TEXT_SIZE];
 
     return ed_json_print(json_pack(
-        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "command", "serve", "address",
-        eddy_address_print(&report->address, address), "duration_ms",
+        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "command", "serve",
+        "address", eddy_address_print(&report->address, address), "duration_ms",
         ed_json_int(report->duration_ns / ED_NS_PER_MS), "connections",
         ed_json_int(report->stats.connections_opened), "echoed", ed_json_int(report->echo.echoed),
         "waited", ed_json_int(report->echo.waited), "dropped", ed_json_int(report->echo.dropped),
         "not_echoed", ed_json_int(report->echo.not_echoed), "undelivered",
         ed_json_int(report->undelivered), "refusals", ed_refusals_json(s->refusals), "counters",
-        ed_stats_json(&report->stats)));
+        ed_stats_json(&report->stats), "shards", shards_json(s)));
 }
 
 static void print_text(const server *s)
@@ -159,6 +186,7 @@ static void print_text(const server *s)
     ed_refusals_print(s->refusals);
     ed_report_print_datagrams(NULL, &report->stats);
     ed_report_print_datagrams("server", &report->stats);
+    print_shards(s);
 }
 
 static int print_result(server *s)
@@ -210,6 +238,12 @@ static void announce(const server *s)
     fflush(out);
 }
 
+/** What one has, each has: as much as fits. */
+static size_t times(size_t budget, uint64_t shards)
+{
+    return budget > SIZE_MAX / shards ? SIZE_MAX : budget * (size_t)shards;
+}
+
 /** @return an exit code, after it has said why. */
 static int open_server(server *s, const char *bind)
 {
@@ -222,12 +256,17 @@ static int open_server(server *s, const char *bind)
     config.accept = true;
     config.connection_send_budget = (size_t)options->budget;
     ed_large_allow(&config, (size_t)options->max_message_size);
+    config.shards = (uint32_t)options->shards;
+    config.send_budget = times(config.send_budget, options->shards);
+    config.receive_budget = times(config.receive_budget, options->shards);
     eddy_status status = exit_code == ED_EXIT_OK ? eddy_open(&s->eddy, &config) : EDDY_OK;
     ed_serve_keys_forget(&keys);
     if (status == EDDY_ECONFIG) {
         ed_fail("serve", "--bind is '%s': %s", bind, eddy_status_text(EDDY_EADDRESS));
         return ED_EXIT_USAGE;
     }
+    if (status == EDDY_ESUPPORT && options->shards > 1)
+        return ed_fail("serve", "this system has no --shards: it cannot steer what comes to them");
     if (status != EDDY_OK)
         return ed_fail("serve", "cannot listen on %s: %s", bind, eddy_status_text(status));
     return exit_code;
@@ -269,6 +308,7 @@ int cmd_serve(int argc, char **argv)
 {
     server_options o = {.port = NO_PORT,
                         .max_message_size = ED_LARGE_SIZE_DEFAULT,
+                        .shards = 1,
                         .budget = eddy_config_default().connection_send_budget};
     const ed_option options[] = {
         ED_TEXT("bind", "ADDR", &o.bind, "address to listen on: HOST:PORT, or :PORT [:4242]"),
@@ -280,6 +320,8 @@ int cmd_serve(int argc, char **argv)
                   EDDY_MESSAGE_SIZE_LIMIT, "of the largest message"),
         ED_NUMBER("budget", "BYTES", &o.budget, ED_PER_ONE, 0, EDDY_MESSAGE_SIZE_LIMIT,
                   "a connection's, on their way back"),
+        ED_NUMBER("shards", "N", &o.shards, ED_PER_ONE, 1, EDDY_SHARDS_MAX,
+                  "threads, each with a socket and a part of the clients"),
         ED_JSON_OPTION(&o.json),
         ED_NUMBER("report-fd", "FD", &o.report_fd, ED_PER_ONE, 0, FD_MAX, NULL),
     };
