@@ -2,6 +2,7 @@
 #include "core/base.h"
 #include "core/budget.h"
 #include "core/prefix.h"
+#include "core/share.h"
 
 enum {
     CONNECTIONS_MAX = 65000, /* incoming and outgoing together */
@@ -39,6 +40,7 @@ eddy_config eddy_config_default(void)
         .connect_rate = 20,
         .connect_burst = 40,
         .max_per_address = 64,
+        .half_open_per_address = 4,
         .reply_rate = 50 * 1000,
         .handshake_rate = 2 * 1000,
         .congestion = EDDY_CONGESTION_NEW_RENO,
@@ -55,6 +57,14 @@ static const char *bad_bind(const eddy_config *c)
     if (c->bind != NULL && ed_addr_split(c->bind, host, sizeof(host), &port) != EDDY_OK)
         return "bind";
     return NULL;
+}
+
+/** Only a server has several: newcomers are what is spread over them. */
+static const char *bad_shards(const eddy_config *c)
+{
+    bool has_use = c->accept && c->pump && c->socket == NULL;
+
+    return c->shards > EDDY_SHARDS_MAX || (c->shards > 1 && !has_use) ? "shards" : NULL;
 }
 
 static const char *bad_limit(const eddy_config *c)
@@ -97,8 +107,11 @@ static bool is_enough(const eddy_config *c)
     return ed_budget_share(c->receive_budget, c->max_message_size, connections).is_enough;
 }
 
-static const char *bad_budget(const eddy_config *c)
+/** Of the shard that has most to do with its part. */
+static const char *bad_budget(const eddy_config *whole)
 {
+    const eddy_config share = ed_share_of(whole, 0), *c = &share;
+
     if (c->rate_max != 0 && c->rate_max < EDDY_RATE_MIN)
         return "rate_max";
     if (c->max_message_size < EDDY_PIECE_SIZE_MAX || c->max_message_size > EDDY_MESSAGE_SIZE_LIMIT)
@@ -106,7 +119,7 @@ static const char *bad_budget(const eddy_config *c)
     // A message that no budget has room for could be accepted by nobody, ever.
     if (c->send_budget < BUDGET_SIZE_MIN || c->send_budget / 2 < c->max_message_size)
         return "send_budget";
-    if (c->connection_send_budget < c->max_message_size + EDDY_MESSAGE_CHARGE)
+    if (c->connection_send_budget < ed_send_cost(c->max_message_size))
         return "connection_send_budget";
     if (c->receive_budget < BUDGET_SIZE_MIN ||
         c->receive_budget / RECEIVE_BUDGET_MESSAGES_MIN < c->max_message_size || !is_enough(c))
@@ -140,6 +153,8 @@ static const char *bad_gate(const eddy_config *c)
 {
     if (c->max_per_address > PER_ADDRESS_MAX)
         return "max_per_address";
+    if (c->half_open_per_address > PER_ADDRESS_MAX)
+        return "half_open_per_address";
     if (c->connect_burst < 1 || c->connect_burst > CONNECT_BURST_MAX)
         return "connect_burst";
     if (c->trusted_count > TRUSTED_MAX)
@@ -187,7 +202,8 @@ static const char *bad_table(const eddy_config *c)
 
 /** In the order of the fields. */
 static const char *(*const checks[])(const eddy_config *c) = {
-    bad_bind, bad_limit, bad_time, bad_budget, bad_security, bad_gate, bad_choice, bad_table,
+    bad_bind,     bad_shards, bad_limit,  bad_time,  bad_budget,
+    bad_security, bad_gate,   bad_choice, bad_table,
 };
 
 eddy_status eddy_config_check(const eddy_config *config, const char **field)

@@ -30,6 +30,8 @@ extern "C" {
 /** The version of the library that the program runs with, such as "0.1.0". */
 EDDY_API const char *eddy_version(void);
 
+#define EDDY_FOREVER UINT32_MAX /* as a timeout in milliseconds: wait without limit */
+
 /* ------------------------------------------------------------------------------------ status -- */
 
 /** Every status, once: name, value, text. The value is part of the ABI and never reused. */
@@ -123,7 +125,8 @@ typedef struct eddy_allocator {
     void (*free)(void *context, void *memory, size_t size);
 } eddy_allocator;
 
-/** Where eddy takes unpredictable bytes. Called only inside eddy_open and eddy_poll. */
+/** Where eddy takes unpredictable bytes. Called only inside eddy_open and eddy_poll; with several
+ * shards by their threads, several at once. So it is with the time of day. */
 typedef struct eddy_entropy {
     void *context;
     void (*fill)(void *context, void *data, size_t size);

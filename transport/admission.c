@@ -9,7 +9,7 @@
 struct visit {
     ed_reliable *reliable;
     const eddy_datagram *datagram;
-    const ed_load *load;
+    ed_load *load;
     uint8_t *reply;
     size_t *reply_size;
     uint64_t now_ns;
@@ -59,7 +59,8 @@ static ed_admission drop(uint64_t *counter)
 static bool may_reply(const struct visit *v)
 {
     return SEC_CHECK(EDDY_CHECK_PORT, !ed_port_is_blocked(v->datagram->remote.port)) &&
-           SEC_CHECK(EDDY_CHECK_REPLIES, ed_bucket_take(&v->reliable->replies, v->now_ns));
+           SEC_CHECK(EDDY_CHECK_REPLIES,
+                     ed_door_take(v->reliable->door, ED_DOOR_REPLIES, v->now_ns));
 }
 
 /** @param shown the cookie that is refused, in an INITIATE; NULL: HELLO asked. */
@@ -70,7 +71,7 @@ static ed_admission give_cookie(const struct visit *v, const ed_hello *hello, co
 
     if (!may_reply(v))
         return drop(&v->reliable->shared.stats->dropped_limit);
-    ed_cookie_make(&identity->cookies, retry.cookie, hello, &v->datagram->remote, v->now_ns);
+    ed_door_cookie_make(v->reliable->door, retry.cookie, hello, &v->datagram->remote, v->now_ns);
     ed_retry_write(v->reply, &retry, hello->nonce, ed_identity_greeting(identity, hello->mode),
                    shown);
     *v->reply_size = ED_RETRY_SIZE;
@@ -124,7 +125,7 @@ static ed_admission tell_versions(const struct visit *v, uint8_t mode, const uin
 static ed_admission refuse(const struct visit *v, eddy_refusal refusal)
 {
     const eddy_entropy *entropy = v->reliable->shared.entropy;
-    ed_admitted *admitted = &v->reliable->shared.identity->admitted;
+    ed_admitted *admitted = v->reliable->admitted;
     ed_mode mode = (ed_mode)admitted->initiate.mode;
     ed_accept accept = {.refusal = (uint8_t)refusal};
     uint8_t ephemeral[ED_KEY_SIZE];
@@ -183,11 +184,20 @@ static ed_admission renew_cookie(const struct visit *v, const ed_initiate *initi
     return give_cookie(v, &hello, initiate->cookie);
 }
 
-/** Whether it is of the handshake that made the connection which its address has now. */
-static bool continues(const ed_conn *conn, const ed_initiate *initiate)
+/** The connection that this very INITIATE has made; 0: none. */
+static eddy_connection made_by(const struct visit *v, const ed_initiate *initiate)
 {
-    return conn != NULL && ed_equal_secret(initiate->nonce, conn->nonce, ED_NONCE_SIZE) &&
-           ed_equal_secret(initiate->ephemeral, conn->client_ephemeral, ED_EPHEMERAL_SIZE);
+    const ed_reliable *reliable = v->reliable;
+    const ed_conn *existing = v->load->existing;
+    uint8_t origin[ED_MAC_SIZE];
+    uint32_t slot = 0;
+
+    ed_reliable_origin(reliable, origin, initiate, &v->datagram->remote);
+    if (existing != NULL && ed_equal_secret(existing->origin, origin, ED_MAC_SIZE))
+        return existing->handle;
+    return ed_map_get(reliable->begun, origin, &slot)
+               ? ed_slots_handle(reliable->shared.slots, slot)
+               : 0;
 }
 
 /**
@@ -201,10 +211,10 @@ static bool has_good_ticket(const struct visit *v, const ed_initiate *initiate)
                              .protocol_id = initiate->protocol_id};
 
     if (v->load->existing != NULL)
-        return continues(v->load->existing, initiate);
+        return made_by(v, initiate) != 0;
     return SEC_CHECK(EDDY_CHECK_TICKET, ed_ticket_check(initiate->cookie, &claim, v->now_ns)) &&
            SEC_CHECK(EDDY_CHECK_TICKET_USED,
-                     !ed_tickets_has(&v->reliable->tickets, initiate->cookie));
+                     !ed_door_tickets_has(v->reliable->door, initiate->cookie));
 }
 
 /** Whether there is a cookie of ours in it, or a ticket that was not used. */
@@ -212,8 +222,8 @@ static bool proves_address(const struct visit *v, const ed_initiate *initiate)
 {
     if (ed_is_ticket(initiate->cookie))
         return has_good_ticket(v, initiate);
-    return SEC_CHECK(EDDY_CHECK_COOKIE, ed_cookie_check(&v->reliable->shared.identity->cookies,
-                                                        initiate, &v->datagram->remote, v->now_ns));
+    return SEC_CHECK(EDDY_CHECK_COOKIE, ed_door_cookie_check(v->reliable->door, initiate,
+                                                             &v->datagram->remote, v->now_ns));
 }
 
 /** Whether the list of clients has the key. Without a list the program is asked. */
@@ -230,7 +240,7 @@ static bool knows_client(const ed_reliable *reliable, const uint8_t key[ED_KEY_S
 /** Opens it, at the price of a Diffie-Hellman or three. */
 static eddy_status open_initiate(const struct visit *v)
 {
-    ed_admitted *admitted = &v->reliable->shared.identity->admitted;
+    ed_admitted *admitted = v->reliable->admitted;
     const ed_identity *identity = v->reliable->shared.identity;
     bool has_token = admitted->initiate.mode == ED_MODE_TOKEN;
     ed_noise_keys keys = {.own = &identity->pair,
@@ -239,22 +249,57 @@ static eddy_status open_initiate(const struct visit *v)
     return ed_initiate_open(&admitted->initiate, &admitted->noise, v->datagram->data, &keys);
 }
 
+/**
+ * The oldest that has not confirmed, and had its time to; of the newcomer's own network, where that
+ * has too many of these. 0: there is none.
+ */
+static eddy_connection find_giving_way(const struct visit *v, bool is_crowd)
+{
+    const ed_list *all = &v->reliable->half_open;
+    bool is_first = ed_door_gate_half_open(v->reliable->door, &v->datagram->remote) == 0;
+    uint64_t age_ns = is_first ? ED_HALF_OPEN_MIN_NS : ED_HALF_OPEN_MORE_NS;
+
+    for (ed_list_node *node = ed_list_first(all); node != NULL; node = ed_list_next(all, node)) {
+        const ed_conn *conn = ED_CONTAINER(node, ed_conn, half_open);
+        if (v->now_ns - conn->started_ns < age_ns)
+            return 0; // nor are those behind it as old
+        if (!is_crowd || ed_gate_counts_as_one(&conn->admitted_from, &v->datagram->remote))
+            return conn->handle;
+    }
+    return 0;
+}
+
+/** @param adds whether nobody at its address has to make room for it. */
+static ed_admission find_place(const struct visit *v, bool is_crowd, bool adds)
+{
+    if (v->load->may_create && !is_crowd)
+        return ED_ADMIT_CREATE;
+    v->load->chosen = find_giving_way(v, is_crowd);
+    if (v->load->chosen != 0 || !adds)
+        return ED_ADMIT_CREATE;
+    if (!SEC_CHECK(EDDY_CHECK_CROWD, !is_crowd))
+        return drop(&v->reliable->shared.stats->dropped_limit);
+    if (!v->load->is_full) // the manager knows how many there may be
+        return ED_ADMIT_CREATE;
+    if (ed_list_first(&v->reliable->half_open) == NULL)
+        return refuse(v, EDDY_REFUSED_FULL);
+    return drop(&v->reliable->shared.stats->dropped_limit); // a place may soon be free
+}
+
 /** What is left to ask of one that is authentic. `verdict` is what the gate said. */
 static ed_admission judge_newcomer(const struct visit *v, ed_gate_verdict verdict)
 {
     const ed_reliable *reliable = v->reliable;
-    const ed_admitted *admitted = &reliable->shared.identity->admitted;
+    const ed_admitted *admitted = reliable->admitted;
 
     if (admitted->initiate.mode == ED_MODE_MUTUAL &&
         !SEC_CHECK(EDDY_CHECK_CLIENT_KEY, knows_client(reliable, admitted->noise.peer)))
         return refuse(v, EDDY_REFUSED_KEY);
-    // One that is moving stays, so that this would be one more.
-    bool adds = v->load->existing == NULL || ed_conn_is_moving(v->load->existing);
+    bool adds = v->load->existing == NULL || ed_reliable_stays(v->load->existing);
     if (adds && !SEC_CHECK(EDDY_CHECK_CAP, verdict != ED_GATE_CAP))
         return refuse(v, EDDY_REFUSED_LIMIT);
-    if (v->load->is_full && !v->load->may_create && v->load->existing == NULL)
-        return refuse(v, EDDY_REFUSED_FULL);
-    return ED_ADMIT_CREATE;
+    bool is_crowd = adds && verdict == ED_GATE_CROWD && !ED_CHECK_IS_OFF(EDDY_CHECK_CROWD);
+    return find_place(v, is_crowd, adds);
 }
 
 /** Whether the client has begun with its token before, and has not got through: that gives way. */
@@ -265,18 +310,30 @@ static bool is_tried_by_us(const ed_conn *existing, const ed_initiate *initiate)
            ed_equal_secret(existing->nonce, initiate->nonce, ED_NONCE_SIZE);
 }
 
+/**
+ * Whether the server before this one cannot have taken the token, of which there is no note here.
+ * What that took was issued before its end, by a clock that was ahead by ED_TOKEN_CLOCK_S at most.
+ */
+static bool is_of_our_time(const ed_reliable *reliable, const ed_capsule *capsule)
+{
+    return !reliable->shared.config->strict_tokens ||
+           capsule->issued_s > ed_add_sat_u64(reliable->started_s, ED_TOKEN_CLOCK_S);
+}
+
 /** Tells the holder of a token, who has proved to be that, why it is of no use any more. */
 static ed_admission judge_token(const struct visit *v, ed_gate_verdict verdict)
 {
-    const ed_admitted *admitted = &v->reliable->shared.identity->admitted;
+    const ed_admitted *admitted = v->reliable->admitted;
     ed_used_token token = ed_admitted_token(admitted);
     uint64_t now_s = v->reliable->now_s;
 
     if (!SEC_CHECK(EDDY_CHECK_TOKEN_TIME, ed_capsule_judge(&admitted->capsule, now_s) == EDDY_OK))
         return refuse(v, EDDY_REFUSED_EXPIRED);
+    if (!SEC_CHECK(EDDY_CHECK_TOKEN_START, is_of_our_time(v->reliable, &admitted->capsule)))
+        return refuse(v, EDDY_REFUSED_EXPIRED);
     if (is_tried_by_us(v->load->existing, &admitted->initiate))
         return judge_newcomer(v, verdict);
-    ed_used_verdict used = ed_used_look(&v->reliable->used, &token, now_s);
+    ed_used_verdict used = ed_door_used_look(v->reliable->door, &token, now_s);
     if (!SEC_CHECK(EDDY_CHECK_TOKEN_USED, used != ED_USED_TAKEN))
         return refuse(v, EDDY_REFUSED_USED);
     if (!SEC_CHECK(EDDY_CHECK_TOKEN_ROOM, used != ED_USED_FULL))
@@ -299,22 +356,22 @@ static bool open_capsule(const ed_reliable *reliable, ed_admitted *admitted)
 static ed_admission judge_sealed(const struct visit *v)
 {
     ed_reliable *reliable = v->reliable;
-    ed_admitted *admitted = &reliable->shared.identity->admitted;
+    ed_admitted *admitted = reliable->admitted;
     eddy_stats *stats = reliable->shared.stats;
     bool has_token = admitted->initiate.mode == ED_MODE_TOKEN;
 
-    ed_gate_verdict verdict = ed_gate_admits(&reliable->gate, &v->datagram->remote, v->now_ns);
+    ed_gate_verdict verdict = ed_door_gate_admits(reliable->door, &v->datagram->remote, v->now_ns);
     if (!SEC_CHECK(EDDY_CHECK_RATE, verdict != ED_GATE_RATE))
         return drop(&stats->dropped_limit);
     if (has_token && !open_capsule(reliable, admitted)) {
         stats->dropped_forged++;
         return reject(v, ED_MODE_TOKEN, admitted->initiate.nonce, EDDY_REFUSED_TOKEN);
     }
-    if (!SEC_CHECK(EDDY_CHECK_WORK, ed_bucket_take(&reliable->handshakes, v->now_ns)))
+    if (!SEC_CHECK(EDDY_CHECK_WORK, ed_door_take(reliable->door, ED_DOOR_HANDSHAKES, v->now_ns)))
         return drop(&stats->dropped_limit);
     eddy_status status = open_initiate(v);
     if (status == EDDY_EAUTH)
-        ed_gate_blame(&reliable->gate, &v->datagram->remote, v->now_ns);
+        ed_door_gate_blame(reliable->door, &v->datagram->remote, v->now_ns);
     if (status != EDDY_OK)
         return drop(status == EDDY_EAUTH ? &stats->dropped_forged : &stats->dropped_malformed);
     return has_token ? judge_token(v, verdict) : judge_newcomer(v, verdict);
@@ -325,9 +382,9 @@ static ed_admission judge_initiate(const struct visit *v)
     ed_reliable *reliable = v->reliable;
     eddy_stats *stats = reliable->shared.stats;
     const eddy_config *config = reliable->shared.config;
-    ed_initiate *initiate = &reliable->shared.identity->admitted.initiate;
+    ed_initiate *initiate = &reliable->admitted->initiate;
 
-    reliable->shared.identity->admitted.capsule = (ed_capsule){0};
+    reliable->admitted->capsule = (ed_capsule){0};
     if (ed_initiate_parse(initiate, v->datagram->data, v->datagram->size) != EDDY_OK)
         return drop(&stats->dropped_malformed);
     // To who does not know our key we are silent, as after HELLO.
@@ -344,9 +401,20 @@ static ed_admission judge_initiate(const struct visit *v)
         return drop(&stats->dropped_unknown);
     if (!proves_address(v, initiate))
         return renew_cookie(v, initiate);
-    if (continues(v->load->existing, initiate))
+    v->load->chosen = made_by(v, initiate);
+    if (v->load->chosen != 0)
         return ED_ADMIT_CONTINUE; // it missed our answer, which costs nothing to repeat
     return judge_sealed(v);
+}
+
+/** What came of one that is not let in is nobody's business any more. */
+static ed_admission judge_and_forget(const struct visit *v)
+{
+    ed_admission admission = judge_initiate(v);
+
+    if (admission != ED_ADMIT_CREATE)
+        ed_wipe(v->reliable->admitted, sizeof(ed_admitted));
+    return admission;
 }
 
 /* ------------------------------------------------------------------------------------- packet --
@@ -370,7 +438,7 @@ static ed_admission reset(const struct visit *v)
     if (!reliable->accepts || size < ED_RESET_SIZE_MIN ||
         ed_packet_peek_id(v->datagram->data, v->datagram->size, &from_client, &id) != EDDY_OK ||
         !SEC_CHECK(EDDY_CHECK_PORT, !ed_port_is_blocked(v->datagram->remote.port)) ||
-        !SEC_CHECK(EDDY_CHECK_RESETS, ed_bucket_take(&v->reliable->resets, v->now_ns)))
+        !SEC_CHECK(EDDY_CHECK_RESETS, ed_door_take(reliable->door, ED_DOOR_RESETS, v->now_ns)))
         return ED_ADMIT_NO;
     entropy->fill(entropy->context, reply, size - ED_RESET_TOKEN_SIZE);
     ed_packet_disguise(reply);
@@ -387,7 +455,7 @@ static ed_admission judge(const struct visit *v)
     case ED_FORM_HELLO:
         return v->load->shutting_down ? ED_ADMIT_NO : judge_hello(v);
     case ED_FORM_INITIATE:
-        return v->load->shutting_down ? ED_ADMIT_NO : judge_initiate(v);
+        return v->load->shutting_down ? ED_ADMIT_NO : judge_and_forget(v);
     case ED_FORM_PACKET:
         return reset(v);
     case ED_FORM_UNKNOWN:
@@ -400,7 +468,7 @@ static ed_admission judge(const struct visit *v)
     return ED_ADMIT_NO;
 }
 
-ed_admission ed_admission_judge(void *context, const eddy_datagram *datagram, const ed_load *load,
+ed_admission ed_admission_judge(void *context, const eddy_datagram *datagram, ed_load *load,
                                 uint8_t *reply, size_t *reply_size, uint64_t now_ns)
 {
     struct visit visit = {.reliable = context,
@@ -409,9 +477,6 @@ ed_admission ed_admission_judge(void *context, const eddy_datagram *datagram, co
                           .reply = reply,
                           .reply_size = reply_size,
                           .now_ns = now_ns};
-    ed_admission admission = judge(&visit);
 
-    if (admission != ED_ADMIT_CREATE)
-        ed_wipe(&visit.reliable->shared.identity->admitted, sizeof(ed_admitted));
-    return admission;
+    return judge(&visit);
 }
