@@ -218,12 +218,14 @@ static eddy_status create_core(eddy_manager *m)
                               .commands = m->commands,
                               .events = m->events,
                               .returns = &m->returns,
+                              .ending = &m->ending,
                               .stats = &m->live,
                               .half_open_max = m->config.max_half_open};
     m->core = ed_manager_create(&parts);
     if (m->core == NULL)
         return EDDY_ENOMEM;
     m->reliable.manager = m->core;
+    m->reliable.pairs = m->pairs;
     // The manager holds the inner ends now; we keep the outer two.
     ed_channel_leave_receiver(m->commands);
     ed_channel_leave_sender(m->events);
@@ -303,6 +305,7 @@ eddy_status eddy_open(eddy_manager **manager, const eddy_config *config)
     if (m == NULL)
         return EDDY_ENOMEM;
     copy_config(m, config);
+    ed_ending_init(&m->ending);
     status = create_mutexes(m);
     if (status != EDDY_OK) {
         eddy_allocator allocator = m->allocator;
@@ -328,21 +331,22 @@ eddy_status eddy_open(eddy_manager **manager, const eddy_config *config)
 
 /* ---------------------------------------------------------------------------------- ending -- */
 
+/** What was going on in the core is over; what comes next has seen what was said before. */
+static void await_poll(eddy_manager *m)
+{
+    ed_mutex_lock(&m->core_mutex);
+    ed_mutex_unlock(&m->core_mutex);
+}
+
 void eddy_shutdown(eddy_manager *m, uint32_t flush_ms)
 {
-    ed_reliable_command command = {
-        .head = {.kind = ED_COMMAND_SHUTDOWN, .flush_ns = flush_ms * ED_NS_PER_MS}};
-
-    if (flush_ms == EDDY_FOREVER)
-        command.head.flush_ns = UINT64_MAX;
     if (ed_api_is_forked(m))
         return;
     atomic_store(&m->shutting_down, true);
-    ed_local_shutdown(m->pairs);
-    // Without memory for the command there is none for going on either: closing the channel says
-    // the same, without time to flush.
-    if (ed_channel_push(m->commands, &command, 1) == EDDY_ENOMEM)
-        ed_channel_close(m->commands);
+    (void)ed_local_shutdown(m->pairs); // without memory the core does it, when there is
+    ed_ending_ask(&m->ending, flush_ms);
+    ed_channel_nudge(m->commands);
+    await_poll(m);
 }
 
 eddy_status eddy_close(eddy_manager *m, uint32_t flush_ms)

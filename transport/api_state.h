@@ -41,6 +41,7 @@ struct eddy_manager {
     ed_reliable reliable;
     ed_log log;
     ed_pump pump;
+    ed_ending ending;
     atomic_bool shutting_down;
     atomic_uint_fast64_t sends_refused;
 

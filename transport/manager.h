@@ -11,6 +11,7 @@
 
 #include "core/channel.h"
 #include "core/eddy.h"
+#include "transport/ending.h"
 #include "transport/returns.h"
 #include "transport/slots.h"
 
@@ -75,7 +76,6 @@ typedef struct ed_birth {
 typedef enum ed_command_kind {
     ED_COMMAND_CONNECT = 1,
     ED_COMMAND_TO_CONNECTION,
-    ED_COMMAND_SHUTDOWN,
     ED_COMMAND_RESOLVED, /* the address of a connection that was dialled without one */
 } ed_command_kind;
 
@@ -83,12 +83,9 @@ typedef enum ed_command_kind {
 typedef struct ed_command {
     ed_command_kind kind;
     eddy_connection connection; /* CONNECT: taken by the caller with ed_slots_take_outgoing */
-    union {
-        /* CONNECT: without a family it is the key that no other connection has, until RESOLVED
-           brings the address; that has no family where there is none. */
-        eddy_address remote;
-        uint64_t flush_ns; /* SHUTDOWN */
-    };
+    /* CONNECT: without a family it is the key that no other connection has, until RESOLVED brings
+       the address; that has no family where there is none. */
+    eddy_address remote;
 } ed_command;
 
 /** A datagram that a connection transmits. */
@@ -125,7 +122,11 @@ typedef struct ed_connection_type {
     void (*receive_extra)(void *connection, const eddy_datagram *datagram, uint64_t now_ns);
     const eddy_socket *(*extra_socket)(void *connection);           /* NULL: it has none */
     void (*send)(void *connection, void *command, uint64_t now_ns); /* takes the payload over */
-    void (*shutdown)(void *connection, uint64_t flush_ns, uint64_t now_ns);
+    /** From now on the program hears of no beginning. NULL: nothing to do. */
+    void (*stop_admitting)(void *connection, uint64_t now_ns);
+    /** Ends it: it flushes, closes and is over by `until_ns`. Perhaps again, with an earlier one.
+     */
+    void (*shutdown)(void *connection, uint64_t until_ns, uint64_t now_ns);
     void (*replace)(void *connection, uint64_t now_ns); /* the peer began anew: end this one */
     void (*expire)(void *connection, uint64_t now_ns);
     bool (*transmit)(void *connection, ed_output *output, uint64_t now_ns);
@@ -148,6 +149,8 @@ typedef struct ed_connection_type {
      * @return whether the connection may have something to give out.
      */
     bool (*returned)(void *context, void *connection, ed_block *block, uint64_t now_ns);
+    /** No connection is left. @return whether the events may end, too. NULL: they may. */
+    bool (*may_end)(void *context);
     void (*drop_command)(void *context, void *command); /* that found no connection */
     void (*drop_event)(void *context, void *event);     /* that nobody will take */
 } ed_connection_type;
@@ -165,6 +168,7 @@ typedef struct ed_manager_parts {
     ed_channel *commands; /* the manager becomes a receiver of it */
     ed_channel *events;   /* the manager becomes a sender to it */
     ed_returns *returns;  /* NULL: the program gives nothing back */
+    ed_ending *ending;    /* NULL: it ends when the senders leave `commands`, and not before */
     eddy_stats *stats;
     uint32_t half_open_max;
     uint8_t shard;
@@ -185,7 +189,12 @@ uint64_t ed_manager_poll(ed_manager *manager, uint64_t now_ns);
 /** Whether datagrams wait for room in the socket. */
 bool ed_manager_wants_send(const ed_manager *manager);
 
-/** Whether it has shut down: no connection is left and the event channel is closed. */
+/**
+ * Whether it has shut down, as it was asked to by `ending`, or as nobody was left to send it
+ * commands, which is the same without time to flush. From the poll on that takes this no stranger
+ * is answered; the commands before it are done; each connection ends; then the event channel is
+ * closed. All this by the time that was given, or as soon after as there is memory for the events.
+ */
 bool ed_manager_is_done(const ed_manager *manager);
 
 /** The connection may have something to give out: the poll that goes on, or the next, asks it. */

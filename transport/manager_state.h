@@ -39,9 +39,12 @@ struct ed_manager {
     ed_list ended; /* incoming; the oldest makes room for a newcomer where all places are taken */
     uint32_t connection_count;
     uint32_t half_open_count;
+    bool is_ending; /* asked to: what was said before is done first */
     bool shutting_down;
     uint64_t shutdown_until_ns;
-    bool commands_ended; /* the channel is closed, and empty */
+    bool commands_waited; /* some may, as there was no room for their events */
+    bool commands_ended;  /* the channel is closed, and empty */
+    bool waits_to_end;    /* for something that gives no word when it has come */
     bool is_done;
     bool is_touched; /* a connection was, and it may have been served before in this poll */
     bool is_blocked; /* the socket had no room for all that was sent last */
@@ -83,6 +86,17 @@ EDDY_MUST_CHECK eddy_status ed_manager_set_address(ed_manager *m, ed_manager_slo
                                                    const eddy_address *remote);
 
 void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot);
+
+/* manager_end.c: how it ends. */
+
+/** Takes the request to end, if there is one. */
+void ed_manager_take_ending(ed_manager *m, uint64_t now_ns);
+
+/** All that was said before the request to end is done: the connections end now. */
+void ed_manager_shut_down(ed_manager *m, uint64_t until_ns, uint64_t now_ns);
+
+/** Ends the events, if no connection is left. @return whether there is more to do at once. */
+bool ed_manager_check_done(ed_manager *m, uint64_t now_ns);
 
 /* manager_receive.c: what comes in. */
 
