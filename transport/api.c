@@ -369,11 +369,9 @@ eddy_status eddy_close(eddy_manager *m, uint32_t flush_ms)
 
 eddy_status ed_api_push(eddy_manager *m, const ed_reliable_command *command)
 {
-    if (ed_api_is_forked(m))
-        return EDDY_EFORKED;
-    if (atomic_load(&m->shutting_down))
-        return EDDY_ECLOSED;
-    return ed_channel_push(m->commands, command, 1);
+    eddy_status status = ed_api_check_open(m);
+
+    return status == EDDY_OK ? ed_channel_push(m->commands, command, 1) : status;
 }
 
 /* -------------------------------------------------------------------------- time and state -- */

@@ -240,7 +240,7 @@ uint64_t ed_manager_poll(ed_manager *m, uint64_t now_ns)
         return now_ns;
     uint64_t next_ns = ed_deadlines_next_ns(m->deadlines);
     if (!all_out || m->event_count > 0 || m->out_count > 0 || m->waits_to_end)
-        next_ns = ed_min_u64(next_ns, ed_add_sat_u64(now_ns, ED_MANAGER_RETRY_NS));
+        next_ns = ed_min_u64(next_ns, ed_manager_retry_ns(m, now_ns));
     return next_ns;
 }
 

@@ -41,6 +41,14 @@ void ed_manager_shut_down(ed_manager *m, uint64_t until_ns, uint64_t now_ns)
     }
 }
 
+uint64_t ed_manager_retry_ns(const ed_manager *m, uint64_t now_ns)
+{
+    uint64_t retry_ns = ed_add_sat_u64(now_ns, ED_MANAGER_RETRY_NS);
+    bool has_end = m->shutting_down && now_ns < m->shutdown_until_ns;
+
+    return has_end ? ed_min_u64(retry_ns, m->shutdown_until_ns) : retry_ns;
+}
+
 /** The last datagrams have until the end to leave; what there is to tell, as long as it takes. */
 static bool may_end(const ed_manager *m, uint64_t now_ns)
 {

@@ -95,6 +95,9 @@ void ed_manager_take_ending(ed_manager *m, uint64_t now_ns);
 /** All that was said before the request to end is done: the connections end now. */
 void ed_manager_shut_down(ed_manager *m, uint64_t until_ns, uint64_t now_ns);
 
+/** When to try again what there was no room for; but not beyond the end. */
+uint64_t ed_manager_retry_ns(const ed_manager *m, uint64_t now_ns);
+
 /** Ends the events, if no connection is left. @return whether there is more to do at once. */
 bool ed_manager_check_done(ed_manager *m, uint64_t now_ns);
 

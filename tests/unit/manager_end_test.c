@@ -111,6 +111,29 @@ static void the_end_waits_for_events(void **state)
     bed_close(bed);
 }
 
+/** More was said before than a poll takes: all of it is done, and a stranger does not get between.
+ */
+static void all_that_was_said_comes_first(void **state)
+{
+    enum { SAID = ED_MANAGER_COMMAND_MAX + 10 };
+    struct bed *bed = bed_open((struct bed_limits){0, 2, 2});
+
+    (void)state;
+    eddy_connection handle = meet(bed, 1, 1);
+    struct fake_command nothing = {.head = {.kind = ED_COMMAND_TO_CONNECTION}};
+    for (uint32_t i = 0; i < SAID; i++)
+        CHECK_EQ("said", say(bed, &nothing), EDDY_OK);
+    order(bed, handle, FAKE_SEND, 6);
+    shut_down(bed, 0);
+    arrive(bed, 2, 0);
+    poll_at(bed, 2);
+    CHECK_EQ("all", bed->fake.calls.send, 1);
+    CHECK_EQ("the last, too", bed->wire.out[0].value, 6);
+    CHECK_EQ("no stranger", bed->stats.dropped_limit, 1);
+    CHECK("done", ed_manager_is_done(bed->manager));
+    bed_close(bed);
+}
+
 /** A thread may dial while another shuts down: its CONNECT comes behind, and must end too. */
 static void dialling_too_late(void **state)
 {
@@ -190,6 +213,7 @@ int main(void)
         cmocka_unit_test(the_program_leaves_the_events),
         cmocka_unit_test(shutting_down),
         cmocka_unit_test(the_end_waits_for_events),
+        cmocka_unit_test(all_that_was_said_comes_first),
         cmocka_unit_test(dialling_too_late),
         cmocka_unit_test(no_memory_for_a_manager),
         cmocka_unit_test(no_memory_for_a_connection),
