@@ -1,15 +1,17 @@
 /**
  * eddy: a reliable-UDP connection manager for games.
  *
- * This header, with the four that it includes, is the whole public contract. It needs nothing but
- * the C library, and compiles as C11 and as C++17. Times named `_ns` are nanoseconds of a monotonic
- * clock; `_ms` are milliseconds; sizes are bytes.
+ * This header, with the four that it includes, is the whole public contract; eddy_channel.h, beside
+ * it, is for threads of a game. It needs nothing but the C library, and compiles as C11 and as
+ * C++17. Times named `_ns` are nanoseconds of a monotonic clock; `_ms` are milliseconds; sizes are
+ * bytes.
  *
  * Threads: every function may be called from any thread at any time unless its comment says
  * otherwise. Nothing here prints, and nothing here blocks unless its comment says so.
  *
  * Processes: a manager stays with the process that opened it. In a child that was forked its keys
- * are gone, and what returns a status says EDDY_EFORKED: open another there.
+ * are gone, and what returns a status says EDDY_EFORKED: open another there. What copies counters
+ * gives zeros, and what releases, or shuts down, does nothing.
  */
 #ifndef EDDY_H
 #define EDDY_H
@@ -25,7 +27,7 @@ extern "C" {
 
 /* ---------------------------------------------------------------------- manager, connections -- */
 
-/** A manager owns one socket and all connections that use it. */
+/** A manager owns a socket, or one for each of its shards, and all connections that use them. */
 typedef struct eddy_manager eddy_manager;
 
 #define EDDY_FOREVER UINT32_MAX /* as a timeout in milliseconds: wait without limit */
@@ -64,16 +66,17 @@ typedef enum eddy_guarantee {
     X(EDDY_END_CLOSED_LOCAL, 1, "closed by this end")  /* eddy_disconnect, eddy_shutdown */        \
     X(EDDY_END_CLOSED_REMOTE, 2, "closed by the peer") /* `code` and `reason` are what it gave */  \
     X(EDDY_END_IDLE, 3, "nothing was heard from the peer") /* for idle_timeout_ms */               \
-    /* For handshake_timeout_ms. A server is silent to who has not its key; otherwise `refusal` */ \
+    /* For handshake_timeout_ms. To who does not have these a server is silent; else `refusal` */  \
     /* may say why, as a hint that is not signed. */                                               \
-    X(EDDY_END_NO_ANSWER, 4, "the peer did not answer: is it there, and is its key right?")        \
+    X(EDDY_END_NO_ANSWER, 4,                                                                       \
+      "the peer did not answer: is it there, and are key, room and protocol id right?")            \
     X(EDDY_END_REFUSED, 5, "refused by the peer")      /* `refusal` says why */                    \
     X(EDDY_END_PROTOCOL, 6, "the protocol was broken") /* by the peer, or it says by us */         \
     X(EDDY_END_MEMORY, 7, "out of memory")             /* here or there */                         \
     X(EDDY_END_REPLACED, 8, "the peer lost its state and connected anew")                          \
     X(EDDY_END_DUPLICATE, 9, "there is a connection to that address already")                      \
     X(EDDY_END_UNDECIDED, 10, "the request to connect was not answered in time") /* by us */       \
-    X(EDDY_END_UNRESOLVED, 11, "the host name has no address")                                     \
+    X(EDDY_END_UNRESOLVED, 11, "the host name has no address that the socket reaches")             \
     X(EDDY_END_FORGOTTEN, 12, "the peer has lost its state, and does not know us any more")
 
 typedef enum eddy_end {
@@ -96,6 +99,7 @@ typedef enum eddy_refusal {
     EDDY_REFUSED_EXPIRED = 6,    /* the connect token has expired */
     EDDY_REFUSED_USED = 7,       /* the connect token was used before */
     EDDY_REFUSED_LIMIT = 8,      /* too many, or too fast, from that address */
+    EDDY_REFUSED_VERSION = 9,    /* it speaks other versions of the protocol */
 } eddy_refusal;
 
 /** The text of a refusal; "unknown refusal" for a value that is none. Never NULL; static. */
@@ -180,11 +184,7 @@ typedef enum eddy_outcome {
     EDDY_OUTCOME_TOO_BIG = 4, /* it is larger than the peer takes, and was not sent */
 } eddy_outcome;
 
-/**
- * EDDY_RECEIPT. Nothing follows EDDY_DISCONNECTED: of what is sent as late as that there is none,
- * nor of what was sent on a connection that could not be begun (EDDY_END_DUPLICATE,
- * EDDY_END_MEMORY).
- */
+/** EDDY_RECEIPT. There is none of what is sent too late: nothing follows EDDY_DISCONNECTED. */
 typedef struct eddy_event_receipt {
     uint64_t receipt; /* as given in eddy_send_options */
     eddy_outcome outcome;
@@ -219,7 +219,8 @@ typedef struct eddy_event {
  * Opens a manager: binds its socket and, with config.pump, starts its thread.
  * @param config NULL for the default. Copied.
  * @return EDDY_OK; EDDY_ECONFIG, EDDY_EADDRESS, EDDY_EINUSE, EDDY_EPERM, EDDY_ENOADDR,
- * EDDY_ESYSTEM, EDDY_ESUPPORT (config.cipher) or EDDY_ENOMEM, with `*manager` NULL.
+ * EDDY_ESYSTEM, EDDY_ESUPPORT (config.cipher; config.shards, where the system cannot steer what
+ * comes to several sockets of one port) or EDDY_ENOMEM, with `*manager` NULL.
  */
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_open(eddy_manager **manager, const eddy_config *config);
 
@@ -247,9 +248,11 @@ EDDY_API void eddy_shutdown(eddy_manager *manager, uint32_t flush_ms);
 /**
  * Begins to connect to "HOST:PORT" in EDDY_MODE_PINNED. Messages may be sent at once; they leave
  * when the connection stands. Ends in EDDY_CONNECTED or in EDDY_DISCONNECTED. Never blocks: a host
- * name is looked up on a thread of its own, and its first address is tried. Where it has none, or
- * none within handshake_timeout_ms, that is EDDY_END_UNRESOLVED; then the handshake has as much
- * time again.
+ * name is looked up on a thread of its own. Of its first four addresses that the socket reaches,
+ * IPv6 and IPv4 in turn, the next one is asked where those before have been silent for 250 ms, and
+ * who answers first is the peer; no other learns more than that somebody asks. Where there is none
+ * within handshake_timeout_ms, that is EDDY_END_UNRESOLVED; then the handshake has as much time
+ * again.
  * @param server_key the text of the server's public key, as its program prints it.
  * @return EDDY_OK; EDDY_EADDRESS, EDDY_EKEY, EDDY_EINVAL (no text, or port 0), EDDY_ELIMIT
  * (max_outgoing), EDDY_ENOMEM or EDDY_ECLOSED, with `*connection` 0.
@@ -345,7 +348,7 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_send_with(eddy_manager *manager,
                                                     const eddy_send_options *options);
 
 /**
- * Sends the same message to several connections, which share one copy of it.
+ * Sends the same message to several connections, which share one copy of it, or one in each shard.
  * @param statuses what eddy_send would have said for each; NULL: not asked.
  * @return how many accepted it.
  */
@@ -430,7 +433,10 @@ EDDY_API eddy_status eddy_set_connection_data(eddy_manager *manager, eddy_connec
 /** What was set; NULL if the handle is stale. */
 EDDY_API void *eddy_connection_data(eddy_manager *manager, eddy_connection connection);
 
-/** A descriptor that is readable while eddy_next has something to return; -1: none here. */
+/**
+ * A descriptor that is readable while eddy_next has something to return, and then until it says
+ * EDDY_EAGAIN: so look until then before you sleep on it. -1: none here.
+ */
 EDDY_API int eddy_event_fd(eddy_manager *manager);
 
 /**
@@ -439,6 +445,16 @@ EDDY_API int eddy_event_fd(eddy_manager *manager);
  * clock, if no datagram comes before: UINT64_MAX never.
  */
 EDDY_API uint64_t eddy_poll(eddy_manager *manager, uint64_t now_ns);
+
+/**
+ * Without a pump, for a thread that polls by eddy_now_ns: sleeps until there is something to do for
+ * the next eddy_poll, or `timeout_ms` have passed. Wakes when a datagram comes, when there is room
+ * to send again, when the time that eddy_poll returned has come, and when another thread sends. It
+ * may also wake for nothing. The thread that polls, alone, may call it.
+ * @return EDDY_OK; EDDY_ESTATE with a pump; EDDY_ESUPPORT if config.socket cannot wait;
+ * EDDY_ESYSTEM without a descriptor to wake by; EDDY_EFORKED.
+ */
+EDDY_API eddy_status eddy_wait(eddy_manager *manager, uint32_t timeout_ms);
 
 /** The clock of the pump, for programs that poll themselves. */
 EDDY_API uint64_t eddy_now_ns(void);
@@ -475,8 +491,8 @@ EDDY_API size_t eddy_connections(eddy_manager *manager, eddy_connection *handles
 
 /**
  * The address of the other end, as it is now.
- * @return EDDY_OK; EDDY_ECONNECTION; EDDY_EAGAIN (dialled, and no poll has seen it yet or its name
- * is being looked up); `*address` is then untouched.
+ * @return EDDY_OK; EDDY_ECONNECTION; EDDY_EAGAIN (dialled, and no poll has seen it yet, or none of
+ * the name's addresses has answered); `*address` is then untouched.
  */
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_peer_address(eddy_manager *manager,
                                                        eddy_connection connection,
@@ -484,8 +500,18 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_peer_address(eddy_manager *manager,
 
 /* -------------------------------------------------------------------------------- statistics -- */
 
-/** Copies the counters as of the last poll. */
+/** Copies the counters as of the last poll: the sums of all shards. */
 EDDY_API void eddy_get_stats(eddy_manager *manager, eddy_stats *stats);
+
+/** Copies the counters of one shard. @return EDDY_OK, EDDY_EINVAL (shard) or EDDY_EFORKED. */
+EDDY_API EDDY_MUST_CHECK eddy_status eddy_get_shard_stats(eddy_manager *manager, uint32_t shard,
+                                                          eddy_stats *stats);
+
+/** How many shards there are: config.shards, and at least one. */
+EDDY_API uint32_t eddy_shard_count(const eddy_manager *manager);
+
+/** Which of them a connection belongs to, for as long as it lasts. */
+EDDY_API uint32_t eddy_shard_of(eddy_connection connection);
 
 /**
  * Copies the figures of a connection. May wait for the end of a poll, as eddy_connections does.

@@ -4,6 +4,11 @@
 #include <signal.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
 
 #include "core/base.h"
 
@@ -33,6 +38,13 @@ void ed_mutex_unlock(ed_mutex *mutex)
     int failed = pthread_mutex_unlock(&mutex->os);
     ED_ASSERT(failed == 0);
 }
+
+#ifndef _WIN32
+eddy_status ed_thread_at_fork(void (*before)(void), void (*in_parent)(void), void (*in_child)(void))
+{
+    return pthread_atfork(before, in_parent, in_child) == 0 ? EDDY_OK : EDDY_ENOMEM;
+}
+#endif
 
 eddy_status ed_condition_init(ed_condition *condition)
 {
@@ -141,4 +153,16 @@ void ed_thread_join(ed_thread *thread)
 {
     int failed = pthread_join(thread->os, NULL);
     ED_ASSERT(failed == 0);
+}
+
+size_t ed_thread_cpu_count(void)
+{
+#if defined(__linux__)
+    cpu_set_t set; // what taskset, a cgroup's cpuset and the like leave
+
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
+        return (size_t)CPU_COUNT(&set);
+#endif
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count > 0 ? (size_t)count : 1;
 }

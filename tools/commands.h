@@ -30,6 +30,7 @@ void ed_command_list(FILE *out, const ed_command *commands, size_t count);
 bool ed_command_asks_for_help(const char *word);
 
 /** Each takes the program's own arguments: argv[1] is its name. @return an exit code. */
+int cmd_bench(int argc, char **argv);
 int cmd_connect(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_keygen(int argc, char **argv);

@@ -17,6 +17,8 @@ ed_manager *ed_manager_create(const ed_manager_parts *parts)
     ED_ASSERT(parts->returns == NULL || parts->type->returned != NULL);
     m->parts = *parts;
     m->slot_count = ed_slots_count(parts->slots);
+    ed_quota_init(&m->own_half_open, parts->half_open_max);
+    m->half_open = parts->half_open == NULL ? &m->own_half_open : parts->half_open;
     parts->entropy->fill(parts->entropy->context, hash_key, sizeof(hash_key));
     m->slots = ed_alloc_array(allocator, (size_t)m->slot_count + 1, sizeof(*m->slots));
     m->addresses = ed_map_create(allocator, ED_MANAGER_KEY_SIZE, ED_MANAGER_BATCH, hash_key);
@@ -27,6 +29,7 @@ ed_manager *ed_manager_create(const ed_manager_parts *parts)
     ed_list_init(&m->work);
     ed_list_init(&m->ready);
     ed_list_init(&m->ended);
+    ed_list_init(&m->untold);
     ed_channel_add_receiver(parts->commands);
     ed_channel_add_sender(parts->events);
     if (m->slots == NULL || m->addresses == NULL || m->deadlines == NULL || m->commands == NULL ||
@@ -37,13 +40,38 @@ ed_manager *ed_manager_create(const ed_manager_parts *parts)
     return m;
 }
 
-/** Takes its address off the map, unless a connection that came later owns it by now. */
-static void forget_address(ed_manager *m, const ed_manager_slot *slot)
+/** Takes an address of its off the map, unless a connection that came later owns it by now. */
+static void forget_address(ed_manager *m, const ed_manager_slot *slot,
+                           const uint8_t key[ED_MANAGER_KEY_SIZE])
 {
     uint32_t known = 0;
 
-    if (ed_map_get(m->addresses, slot->key, &known) && &m->slots[known] == slot)
-        (void)ed_map_remove(m->addresses, slot->key);
+    if (ed_map_get(m->addresses, key, &known) && &m->slots[known] == slot)
+        (void)ed_map_remove(m->addresses, key);
+}
+
+/** It is found by its own address alone, if it has one. */
+static void forget_aliases(ed_manager *m, ed_manager_slot *slot)
+{
+    ed_manager_alias *next = NULL;
+
+    for (ed_manager_alias *alias = slot->aliases; alias != NULL; alias = next) {
+        next = alias->next;
+        if (memcmp(alias->key, slot->key, sizeof(slot->key)) != 0)
+            forget_address(m, slot, alias->key);
+        ed_alloc_free(m->parts.allocator, alias, sizeof(*alias));
+    }
+    slot->aliases = NULL;
+}
+
+void ed_manager_end_half_open(ed_manager *m, ed_manager_slot *slot)
+{
+    if (!slot->is_half_open)
+        return;
+    ED_ASSERT(m->half_open_count > 0);
+    slot->is_half_open = false;
+    m->half_open_count--;
+    ed_quota_give(m->half_open);
 }
 
 void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot)
@@ -56,7 +84,8 @@ void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot)
     bool is_known = type->is_known != NULL && type->is_known(slot->connection);
 
     ed_deadlines_set(m->deadlines, (uint32_t)(slot - m->slots), ED_NEVER_NS);
-    forget_address(m, slot);
+    forget_aliases(m, slot);
+    forget_address(m, slot, slot->key);
     type->destroy(slot->connection);
     ed_alloc_free(m->parts.allocator, slot->connection, type->connection_size);
     if (is_known)
@@ -64,8 +93,22 @@ void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot)
     else
         ed_slots_give(m->parts.slots, slot->handle);
     m->connection_count--;
-    m->half_open_count -= slot->is_half_open ? 1 : 0;
+    ed_manager_end_half_open(m, slot);
     *slot = (ed_manager_slot){0};
+}
+
+/** Nobody hears any more of dials that failed. */
+static void drop_failed(ed_manager *m)
+{
+    for (ed_list_node *node = ed_list_pop_front(&m->untold); node != NULL;
+         node = ed_list_pop_front(&m->untold)) {
+        bool is_last = false;
+        while (!is_last) {
+            is_last = m->parts.type->failed_event(
+                ED_CONTAINER(node, ed_manager_slot, untold)->failed, m->events);
+            m->parts.type->drop_event(m->parts.type_context, m->events);
+        }
+    }
 }
 
 void ed_manager_destroy(ed_manager *m)
@@ -80,8 +123,10 @@ void ed_manager_destroy(ed_manager *m)
             ed_manager_destroy_connection(m, &m->slots[i]);
     for (size_t i = 0; i < m->event_count; i++)
         m->parts.type->drop_event(m->parts.type_context, m->events + i * event_size);
+    drop_failed(m);
     ed_channel_leave_receiver(m->parts.commands);
-    ed_channel_leave_sender(m->parts.events);
+    if (!m->is_done)
+        ed_channel_leave_sender(m->parts.events);
     ed_alloc_free(allocator, m->slots, ((size_t)m->slot_count + 1) * sizeof(*m->slots));
     ed_map_destroy(m->addresses);
     ed_deadlines_destroy(m->deadlines);
@@ -118,12 +163,20 @@ ed_manager_slot *ed_manager_find_handle(const ed_manager *m, eddy_connection han
     return is_here ? &m->slots[index] : NULL;
 }
 
+void *ed_manager_find_failed(const ed_manager *m, eddy_connection handle)
+{
+    uint32_t index = ed_slot_of(handle);
+
+    return index < m->slot_count && m->slots[index].handle == handle ? m->slots[index].failed
+                                                                     : NULL;
+}
+
 ed_manager_slot *ed_manager_find_wire_id(const ed_manager *m, uint32_t id)
 {
     uint32_t index = ed_slot_of_wire_id(id);
     ed_manager_slot *slot = index < m->slot_count ? &m->slots[index] : NULL;
     bool is_its = slot != NULL && slot->connection != NULL && slot->side == ED_SIDE_INCOMING &&
-                  ed_wire_id_of(slot->handle, m->parts.shard) == id;
+                  ed_wire_id_of(slot->handle) == id;
 
     return is_its ? slot : NULL;
 }
@@ -138,8 +191,26 @@ eddy_status ed_manager_set_address(ed_manager *m, ed_manager_slot *slot, const e
     eddy_status status = ed_map_put(m->addresses, key, (uint32_t)(slot - m->slots));
     if (status != EDDY_OK)
         return status;
-    forget_address(m, slot);
+    forget_address(m, slot, slot->key);
     memcpy(slot->key, key, sizeof(key));
+    forget_aliases(m, slot);
+    return EDDY_OK;
+}
+
+eddy_status ed_manager_add_address(ed_manager *m, ed_manager_slot *slot, const eddy_address *remote)
+{
+    ed_manager_alias *alias = ed_alloc_zeroed(m->parts.allocator, sizeof(*alias));
+
+    if (alias == NULL)
+        return EDDY_ENOMEM;
+    make_key(alias->key, remote, slot->side);
+    eddy_status status = ed_map_put(m->addresses, alias->key, (uint32_t)(slot - m->slots));
+    if (status != EDDY_OK) {
+        ed_alloc_free(m->parts.allocator, alias, sizeof(*alias));
+        return status;
+    }
+    alias->next = slot->aliases;
+    slot->aliases = alias;
     return EDDY_OK;
 }
 
@@ -164,20 +235,38 @@ void ed_manager_add_work(ed_manager *m, ed_manager_slot *slot)
         ed_list_push_back(&m->work, &slot->work);
 }
 
+/** Makes what the address leads to. On failure it leads to whom it led before. */
+static eddy_status create_at(ed_manager *m, const uint8_t key[ED_MANAGER_KEY_SIZE],
+                             void *connection, const ed_birth *birth, uint64_t now_ns)
+{
+    uint32_t before = 0;
+    bool had_one = ed_map_get(m->addresses, key, &before);
+    eddy_status status = ed_map_put(m->addresses, key, ed_slot_of(birth->handle));
+
+    if (status != EDDY_OK)
+        return status;
+    status = m->parts.type->create(m->parts.type_context, connection, birth, now_ns);
+    if (status == EDDY_OK)
+        return EDDY_OK;
+    (void)ed_map_remove(m->addresses, key);
+    if (had_one) {
+        eddy_status back = ed_map_put(m->addresses, key, before);
+        ED_ASSERT(back == EDDY_OK); // there is the room of the one that was taken out
+    }
+    return status;
+}
+
 eddy_status ed_manager_create_connection(ed_manager *m, const ed_birth *birth, uint64_t now_ns)
 {
     ed_manager_slot *slot = &m->slots[ed_slot_of(birth->handle)];
     void *connection = ed_alloc_zeroed(m->parts.allocator, m->parts.type->connection_size);
 
-    ED_ASSERT(slot->connection == NULL);
+    ED_ASSERT(slot->connection == NULL && slot->failed == NULL);
     if (connection == NULL)
         return EDDY_ENOMEM;
     make_key(slot->key, &birth->remote, birth->side);
-    eddy_status status = ed_map_put(m->addresses, slot->key, ed_slot_of(birth->handle));
-    if (status == EDDY_OK)
-        status = m->parts.type->create(m->parts.type_context, connection, birth, now_ns);
+    eddy_status status = create_at(m, slot->key, connection, birth, now_ns);
     if (status != EDDY_OK) {
-        (void)ed_map_remove(m->addresses, slot->key);
         ed_alloc_free(m->parts.allocator, connection, m->parts.type->connection_size);
         return status;
     }
@@ -206,18 +295,18 @@ static void expire(ed_manager *m, uint64_t now_ns)
 
 /** Takes what has come; if it is to end, all that was said before. @return whether there may be
  * more. */
-static bool take_all(ed_manager *m, uint64_t now_ns)
+static bool take_all(ed_manager *m, bool *has_commands, uint64_t now_ns)
 {
     bool more = ed_manager_take_datagrams(m, now_ns);
-    bool has_commands = ed_manager_take_commands(m, now_ns);
 
-    while (has_commands && m->is_ending)
-        has_commands = ed_manager_take_commands(m, now_ns);
-    if (!has_commands && m->parts.type->end_commands != NULL)
+    do {
+        *has_commands = ed_manager_take_commands(m, now_ns);
+    } while (*has_commands && m->is_ending);
+    if (!*has_commands && m->parts.type->end_commands != NULL)
         m->parts.type->end_commands(m->parts.type_context);
-    if (m->is_ending && !m->commands_waited)
+    if (m->is_ending)
         ed_manager_shut_down(m, m->shutdown_until_ns, now_ns);
-    return more || has_commands;
+    return more || *has_commands;
 }
 
 uint64_t ed_manager_poll(ed_manager *m, uint64_t now_ns)
@@ -227,11 +316,14 @@ uint64_t ed_manager_poll(ed_manager *m, uint64_t now_ns)
         m->parts.type->begin_poll(m->parts.type_context, now_ns); // with what came back in place
     (void)ed_manager_flush_out(m);
     ed_manager_take_ending(m, now_ns);
-    bool more = take_all(m, now_ns);
+    bool has_commands = false;
+    bool more = take_all(m, &has_commands, now_ns);
     ed_manager_take_extra(m, now_ns);
     expire(m, now_ns);
     m->is_touched = false; // until here they are served in this poll
     bool all_out = ed_manager_serve_all(m, now_ns);
+    if (!has_commands)
+        all_out &= ed_manager_tell_failed(m);
     (void)ed_manager_flush_out(m);
     (void)ed_manager_flush_events(m);
     more |= ed_manager_check_done(m, now_ns) || m->is_touched;

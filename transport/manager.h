@@ -12,6 +12,7 @@
 #include "core/channel.h"
 #include "core/eddy.h"
 #include "transport/ending.h"
+#include "transport/quota.h"
 #include "transport/returns.h"
 #include "transport/slots.h"
 
@@ -76,15 +77,17 @@ typedef struct ed_birth {
 typedef enum ed_command_kind {
     ED_COMMAND_CONNECT = 1,
     ED_COMMAND_TO_CONNECTION,
-    ED_COMMAND_RESOLVED, /* the address of a connection that was dialled without one */
+    ED_COMMAND_RESOLVED, /* an address of a connection that was dialled without one */
 } ed_command_kind;
 
 /** How every item of the send channel begins. */
 typedef struct ed_command {
     ed_command_kind kind;
+    uint32_t more;              /* RESOLVED: how many other addresses follow */
     eddy_connection connection; /* CONNECT: taken by the caller with ed_slots_take_outgoing */
-    /* CONNECT: without a family it is the key that no other connection has, until RESOLVED brings
-       the address; that has no family where there is none. */
+    /* CONNECT: without a family it is the key that no other connection has, until the connection
+       has found its peer at one of those that RESOLVED brings. RESOLVED: without a family where
+       there is none. */
     eddy_address remote;
 } ed_command;
 
@@ -107,12 +110,20 @@ typedef struct ed_connection_type {
                           uint8_t *reply, size_t *reply_size, uint64_t now_ns);
     /** Initialises in place. On failure nothing is left to destroy. */
     eddy_status (*create)(void *context, void *connection, const ed_birth *birth, uint64_t now_ns);
-    /** Takes a CONNECT's payload over and writes the event that says why there is no connection. */
-    void (*fail_connect)(void *context, void *command, eddy_status why, void *event);
-    /** What became of a connection that was dialled without an address: EDDY_OK with the one that
-     * it has now, EDDY_ERESOLVE, EDDY_EEXIST or EDDY_ENOMEM. NULL: there are none such. */
-    void (*resolved)(void *connection, const eddy_address *remote, eddy_status status,
-                     uint64_t now_ns);
+    /**
+     * There will be no connection: takes the CONNECT over. @return what is left of the dial, which
+     * takes what else was said to it, by drop_command, and then tells its end.
+     */
+    void *(*fail_connect)(void *context, void *command, eddy_status why);
+    /** Takes the next event of what is left. @return whether that was the last: nothing is left. */
+    bool (*failed_event)(void *failed, void *event);
+    /**
+     * An address of a connection that was dialled without one: EDDY_OK, or why it cannot be used,
+     * as EDDY_ERESOLVE, EDDY_EEXIST or EDDY_ENOMEM. `more` others follow. NULL: there are none
+     * such.
+     */
+    void (*resolved)(void *connection, const eddy_address *remote, uint32_t more,
+                     eddy_status status, uint64_t now_ns);
     void (*destroy)(void *connection);
     /** Whether the handshake of an admitted datagram began no sooner than that of the connection
      * which its address has. NULL: always. */
@@ -151,8 +162,9 @@ typedef struct ed_connection_type {
     bool (*returned)(void *context, void *connection, ed_block *block, uint64_t now_ns);
     /** No connection is left. @return whether the events may end, too. NULL: they may. */
     bool (*may_end)(void *context);
-    void (*drop_command)(void *context, void *command); /* that found no connection */
-    void (*drop_event)(void *context, void *event);     /* that nobody will take */
+    /** Takes over what found no connection. @param failed of a dial that failed, or NULL. */
+    void (*drop_command)(void *context, void *command, void *failed);
+    void (*drop_event)(void *context, void *event); /* that nobody will take */
 } ed_connection_type;
 
 typedef struct ed_manager ed_manager;
@@ -166,12 +178,13 @@ typedef struct ed_manager_parts {
     const eddy_socket *socket;
     ed_slots *slots;
     ed_channel *commands; /* the manager becomes a receiver of it */
-    ed_channel *events;   /* the manager becomes a sender to it */
+    ed_channel *events;   /* the manager becomes a sender to it, until it is done */
     ed_returns *returns;  /* NULL: the program gives nothing back */
     ed_ending *ending;    /* NULL: it ends when the senders leave `commands`, and not before */
     eddy_stats *stats;
     uint32_t half_open_max;
-    uint8_t shard;
+    ed_quota *half_open; /* what several managers take theirs from; NULL: this one has the maximum
+                            for itself */
 } ed_manager_parts;
 
 /** @return NULL out of memory, and then it holds neither channel end. */
@@ -192,8 +205,8 @@ bool ed_manager_wants_send(const ed_manager *manager);
 /**
  * Whether it has shut down, as it was asked to by `ending`, or as nobody was left to send it
  * commands, which is the same without time to flush. From the poll on that takes this no stranger
- * is answered; the commands before it are done; each connection ends; then the event channel is
- * closed. All this by the time that was given, or as soon after as there is memory for the events.
+ * is answered; the commands before it are done; each connection ends; then it sends no more events.
+ * All this by the time that was given, or as soon after as there is memory for the events.
  */
 bool ed_manager_is_done(const ed_manager *manager);
 

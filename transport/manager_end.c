@@ -68,9 +68,10 @@ bool ed_manager_check_done(ed_manager *m, uint64_t now_ns)
     ed_channel_close(m->parts.commands);
     bool more = ed_manager_take_commands(m, now_ns);
     m->waits_to_end = !may_end(m, now_ns);
-    if (m->waits_to_end || !m->commands_ended || !ed_manager_flush_events(m) || m->event_count > 0)
+    if (m->waits_to_end || !m->commands_ended || !ed_manager_tell_failed(m) ||
+        !ed_manager_flush_events(m) || m->event_count > 0)
         return more;
     m->is_done = true;
-    ed_channel_close(m->parts.events);
+    ed_channel_leave_sender(m->parts.events); // the last to leave closes it
     return false;
 }

@@ -31,18 +31,24 @@ static void connect_out(ed_manager *m, ed_command *command, uint64_t now_ns)
 
     if (status == EDDY_OK)
         return;
-    ED_ASSERT(m->event_count < ED_MANAGER_BATCH); // take_commands left room
-    m->parts.type->fail_connect(m->parts.type_context, command, status,
-                                m->events + m->event_count * m->parts.type->event_size);
-    m->event_count++;
-    ed_slots_end(m->parts.slots, command->connection);
+    ed_manager_slot *slot = &m->slots[ed_slot_of(command->connection)];
+    slot->handle = command->connection;
+    slot->failed = m->parts.type->fail_connect(m->parts.type_context, command, status);
+    ed_list_push_back(&m->untold, &slot->untold);
+    ed_slots_end(m->parts.slots, slot->handle);
 }
 
 /* ------------------------------------------------------------------------ from the program -- */
 
+/** Whose a block was that comes back. */
+static eddy_connection owner_of(const ed_manager *m, const ed_block *block)
+{
+    return ed_return_connection(block, ed_slots_shard(m->parts.slots));
+}
+
 static void take_back(ed_manager *m, ed_block *block, uint64_t now_ns)
 {
-    ed_manager_slot *slot = ed_manager_find_handle(m, ed_return_connection(block));
+    ed_manager_slot *slot = ed_manager_find_handle(m, owner_of(m, block));
     void *connection = slot == NULL ? NULL : slot->connection;
     bool has_work = m->parts.type->returned(m->parts.type_context, connection, block, now_ns);
 
@@ -54,7 +60,7 @@ static void take_back(ed_manager *m, ed_block *block, uint64_t now_ns)
 /** The program has heard the last of an incoming connection. */
 static void take_last(ed_manager *m, ed_block *block)
 {
-    eddy_connection handle = ed_return_connection(block);
+    eddy_connection handle = owner_of(m, block);
     ed_manager_slot *slot = ed_manager_find_handle(m, handle);
 
     ed_pool_give(block);
@@ -79,7 +85,8 @@ void ed_manager_take_returns(ed_manager *m, uint64_t now_ns)
     }
 }
 
-/** A name has been looked up. Its address may be that of a connection which is here already. */
+/** A name has been looked up. An address of its may be that of a connection which is here already.
+ */
 static void resolve_out(ed_manager *m, const ed_command *command, uint64_t now_ns)
 {
     ed_manager_slot *slot = ed_manager_find_handle(m, command->connection);
@@ -93,8 +100,9 @@ static void resolve_out(ed_manager *m, const ed_command *command, uint64_t now_n
     else if (is_dialled(m, &command->remote, now_ns))
         status = EDDY_EEXIST;
     else
-        status = ed_manager_set_address(m, slot, &command->remote);
-    m->parts.type->resolved(slot->connection, &command->remote, status, now_ns);
+        status = ed_manager_add_address(m, slot, &command->remote);
+    m->parts.type->resolved(slot->connection, &command->remote, command->more, status, now_ns);
+    ed_manager_follow_connection(m, slot);
     ed_manager_add_work(m, slot);
 }
 
@@ -113,7 +121,8 @@ static void handle_command(ed_manager *m, ed_command *command, uint64_t now_ns)
         slot = ed_manager_find_handle(m, command->connection);
         if (slot == NULL) {
             m->parts.stats->commands_stale++;
-            m->parts.type->drop_command(m->parts.type_context, command);
+            m->parts.type->drop_command(m->parts.type_context, command,
+                                        ed_manager_find_failed(m, command->connection));
             return;
         }
         m->parts.type->send(slot->connection, command, now_ns);
@@ -128,13 +137,8 @@ bool ed_manager_take_commands(ed_manager *m, uint64_t now_ns)
     size_t count = 0;
 
     for (size_t taken = 0; taken < ED_MANAGER_COMMAND_MAX; taken += count) {
-        // A command can make an event at once; no more are taken than there is room for.
-        (void)ed_manager_flush_events(m);
-        size_t room = ED_MANAGER_BATCH - m->event_count;
-        m->commands_waited = room == 0;
-        eddy_status status = room == 0
-                                 ? EDDY_EAGAIN
-                                 : ed_channel_pull(m->parts.commands, m->commands, room, &count, 0);
+        eddy_status status =
+            ed_channel_pull(m->parts.commands, m->commands, ED_MANAGER_BATCH, &count, 0);
         m->commands_ended |= status == EDDY_ECLOSED;
         if (status == EDDY_ECLOSED && !m->shutting_down)
             ed_manager_shut_down(m, now_ns, now_ns); // nobody is left to say anything
@@ -163,28 +167,32 @@ static void queue_reply(ed_manager *m, const eddy_datagram *cause, size_t size)
 /** Where all places are taken, one whose program has heard the last of it gives its own up. */
 static void make_place(ed_manager *m)
 {
-    if (ed_slots_left_incoming(m->parts.slots) > 0)
-        return;
     ed_list_node *oldest = ed_list_first(&m->ended);
-    ED_ASSERT(oldest != NULL); // the load said that there is room
+
+    if (oldest == NULL || ed_slots_left_incoming(m->parts.slots) > 0)
+        return;
     ed_manager_destroy_connection(m, ED_CONTAINER(oldest, ed_manager_slot, ended));
 }
 
-static void create_incoming(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
+static bool create_incoming(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
 {
     make_place(m);
     eddy_connection handle = ed_slots_take_incoming(m->parts.slots);
     ed_birth birth = {.handle = handle,
-                      .wire_id = ed_wire_id_of(handle, m->parts.shard),
+                      .wire_id = ed_wire_id_of(handle),
                       .side = ED_SIDE_INCOMING,
                       .remote = datagram->remote,
                       .datagram = datagram};
 
-    ED_ASSERT(handle != 0); // the load said that there is room, and only the manager takes it
-    if (ed_manager_create_connection(m, &birth, now_ns) != EDDY_OK) {
-        m->parts.stats->dropped_memory++;
-        ed_slots_give(m->parts.slots, handle);
+    if (handle == 0) { // another shard took the last place since the load said that there is one
+        m->parts.stats->dropped_limit++;
+        return false;
     }
+    if (ed_manager_create_connection(m, &birth, now_ns) == EDDY_OK)
+        return true;
+    m->parts.stats->dropped_memory++;
+    ed_slots_give(m->parts.slots, handle);
+    return false;
 }
 
 /** The network may hold a datagram back until its sender has begun anew: then it ends nothing. */
@@ -208,17 +216,17 @@ static void admit_created(ed_manager *m, const eddy_datagram *datagram, bool may
     }
     if (slot != NULL)
         m->parts.type->replace(slot->connection, now_ns);
-    if (may_create)
-        create_incoming(m, datagram, now_ns);
-    else
+    if (!may_create || !ed_quota_take(m->half_open))
         m->parts.stats->dropped_limit++;
+    else if (!create_incoming(m, datagram, now_ns))
+        ed_quota_give(m->half_open);
 }
 
 static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
 {
     ed_manager_slot *slot = ed_manager_find_address(m, &datagram->remote, ED_SIDE_INCOMING);
     bool is_full = ed_slots_left_incoming(m->parts.slots) == 0 && ed_list_first(&m->ended) == NULL;
-    bool has_room = m->half_open_count < m->parts.half_open_max;
+    bool has_room = ed_quota_left(m->half_open) > 0;
     ed_load load = {.may_create = !is_full && has_room,
                     .is_full = is_full,
                     .shutting_down = m->is_ending || m->shutting_down,

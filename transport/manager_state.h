@@ -16,14 +16,23 @@ enum {
 #define ED_MANAGER_RETRY_NS                                                                        \
     (10 * ED_NS_PER_MS) /* after there was no memory for events, or no room in the socket */
 
+/** An address where a connection that was dialled without one may find its peer. */
+typedef struct ed_manager_alias {
+    struct ed_manager_alias *next;
+    uint8_t key[ED_MANAGER_KEY_SIZE];
+} ed_manager_alias;
+
 /** One connection, as the manager sees it. */
 typedef struct ed_manager_slot {
-    ed_list_node work;  /* in ed_manager.work while it may have something to give out */
-    ed_list_node ready; /* in ed_manager.ready while its own socket is to be read */
-    ed_list_node ended; /* in ed_manager.ended once the program has heard the last of it */
-    void *connection;   /* NULL: the slot is free */
+    ed_list_node work;   /* in ed_manager.work while it may have something to give out */
+    ed_list_node ready;  /* in ed_manager.ready while its own socket is to be read */
+    ed_list_node ended;  /* in ed_manager.ended once the program has heard the last of it */
+    ed_list_node untold; /* in ed_manager.untold while `failed` is there */
+    void *connection;    /* NULL: the slot is free, or its dial has failed */
+    void *failed;        /* what is left of that, until its end is told */
     eddy_connection handle;
     uint8_t key[ED_MANAGER_KEY_SIZE]; /* in the map of addresses */
+    ed_manager_alias *aliases;        /* also in the map; until it is found by one address alone */
     ed_side side;
     bool is_half_open;
 } ed_manager_slot;
@@ -36,15 +45,17 @@ struct ed_manager {
     ed_deadlines *deadlines;
     ed_list work;
     ed_list ready;
+    ed_list untold;
     ed_list ended; /* incoming; the oldest makes room for a newcomer where all places are taken */
     uint32_t connection_count;
     uint32_t half_open_count;
-    bool is_ending; /* asked to: what was said before is done first */
+    ed_quota own_half_open;
+    ed_quota *half_open; /* its own, or what it shares */
+    bool is_ending;      /* asked to: what was said before is done first */
     bool shutting_down;
     uint64_t shutdown_until_ns;
-    bool commands_waited; /* some may, as there was no room for their events */
-    bool commands_ended;  /* the channel is closed, and empty */
-    bool waits_to_end;    /* for something that gives no word when it has come */
+    bool commands_ended; /* the channel is closed, and empty */
+    bool waits_to_end;   /* for something that gives no word when it has come */
     bool is_done;
     bool is_touched; /* a connection was, and it may have been served before in this poll */
     bool is_blocked; /* the socket had no room for all that was sent last */
@@ -66,6 +77,9 @@ ed_manager_slot *ed_manager_find_address(const ed_manager *m, const eddy_address
 /** The connection of a handle, or NULL if that is stale. */
 ed_manager_slot *ed_manager_find_handle(const ed_manager *m, eddy_connection handle);
 
+/** What is left of the dial of a handle that failed, or NULL. */
+void *ed_manager_find_failed(const ed_manager *m, eddy_connection handle);
+
 /** The incoming connection of a wire id, or NULL. */
 ed_manager_slot *ed_manager_find_wire_id(const ed_manager *m, uint32_t id);
 
@@ -84,6 +98,16 @@ void ed_manager_follow_connection(ed_manager *m, ed_manager_slot *slot);
  */
 EDDY_MUST_CHECK eddy_status ed_manager_set_address(ed_manager *m, ed_manager_slot *slot,
                                                    const eddy_address *remote);
+
+/**
+ * Until it has an address of its own, the connection is found by this one, too.
+ * @return EDDY_OK, or EDDY_ENOMEM with nothing changed.
+ */
+EDDY_MUST_CHECK eddy_status ed_manager_add_address(ed_manager *m, ed_manager_slot *slot,
+                                                   const eddy_address *remote);
+
+/** It does not count as half-open any more. */
+void ed_manager_end_half_open(ed_manager *m, ed_manager_slot *slot);
 
 void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot);
 
@@ -122,6 +146,9 @@ bool ed_manager_flush_out(ed_manager *m);
 
 /** Pushes the events that are gathered. @return whether there is room for more. */
 bool ed_manager_flush_events(ed_manager *m);
+
+/** All has come that was said to dials that failed: tells their ends. @return whether to all. */
+bool ed_manager_tell_failed(ed_manager *m);
 
 /** Takes out of every connection at work all that it has to give. @return whether that was all. */
 bool ed_manager_serve_all(ed_manager *m, uint64_t now_ns);

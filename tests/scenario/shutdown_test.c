@@ -191,11 +191,14 @@ static struct {
     bool is_open;
 } gate;
 
-static eddy_status resolve(void *context, const char *host_port, eddy_address *address)
+static eddy_status resolve(void *context, const char *host_port, eddy_address *addresses,
+                           size_t capacity, size_t *count)
 {
     (void)context;
     (void)host_port;
-    (void)address;
+    (void)addresses;
+    (void)capacity;
+    *count = 0;
     ed_mutex_lock(&gate.mutex);
     while (!gate.is_open)
         ed_condition_wait(&gate.changed, &gate.mutex, UINT64_MAX);

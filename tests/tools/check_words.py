@@ -11,7 +11,7 @@ from harness import (ADDRESS_OF_NOBODY, LIMIT_S, NOBODY, Server, TOP, check, edd
 @check
 def every_command_explains_itself_with_an_example_within_79_columns():
     for command in ('demo', 'serve', 'connect', 'keygen', 'token', 'token issue', 'token inspect',
-                    'token verify', 'status', 'version'):
+                    'token verify', 'status', 'version', 'bench'):
         out, _ = run(*command.split(), '--help')
         expect_true('eddy %s --help has no example' % command, 'Example:' in out)
         if ' ' not in command:

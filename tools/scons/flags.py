@@ -79,6 +79,11 @@ def check_libraries(env):
     missing = [package for library, (header, function, package) in NEEDED.items()
                if library in wanted and not configure.CheckLibWithHeader(
                    library, header, 'c', '%s();' % function, autoadd=False)]
+    # A peer of the benchmarks; without it they say so.
+    if configure.CheckLibWithHeader('enet', 'enet/enet.h', 'c', 'enet_initialize();',
+                                    autoadd=False):
+        env.Append(CPPDEFINES=['ED_HAVE_ENET'])
+        env['tool_libraries'].append('enet')
     configure.Finish()
     if missing:
         print('scons: install %s first (tools/test does)' % ' '.join(missing))

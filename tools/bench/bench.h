@@ -1,0 +1,102 @@
+/**
+ * What `eddy bench` measures: works, each done by several systems in turn, and the figures that
+ * come out. Client and server are two processes on a CPU each, so that what both cost is known.
+ */
+#ifndef ED_BENCH_H
+#define ED_BENCH_H
+
+#include "core/base.h"
+
+enum {
+    ED_BENCH_MESSAGE_MAX = 64 << 10,
+    ED_BENCH_CLIENTS_MAX = 4096,
+    ED_BENCH_FIGURES_MAX = 8,
+    ED_BENCH_ERROR_SIZE = 160,
+    ED_BENCH_KERNEL_BUFFER = 4 << 20, /* of each socket, each way, for every system alike */
+    ED_BENCH_CONNECT_MS = 10 * 1000,  /* and whoever is not connected by then never will be */
+};
+
+/** Who hears what a host receives. Peers are numbered from 0, as they come; a client has one. */
+typedef struct ed_bench_sink {
+    void *context;
+    void (*message)(void *context, uint32_t peer, const void *data, size_t size);
+} ed_bench_sink;
+
+/**
+ * A system: its calls over a host, which is a socket with its connections. One thread. NULL from
+ * `listen` or `dial`: `errno` says why.
+ */
+typedef struct ed_bench_system {
+    const char *name;
+    const char *help;
+    const char *missing; /* why it cannot be measured here; NULL: it can */
+    void *(*listen)(uint32_t clients, const ed_bench_sink *sink, uint16_t *port);
+    void *(*dial)(uint16_t port, const ed_bench_sink *sink);
+    uint32_t (*connected)(void *host); /* how many peers */
+    /** @return false: there is no room now. */
+    bool (*send)(void *host, uint32_t peer, bool reliable, const void *data, size_t size);
+    void (*flush)(void *host);
+    /** Receives, and does what is due; waits for a datagram for at most that long. */
+    void (*poll)(void *host, uint32_t wait_ms);
+    void (*close)(void *host);
+    bool loses; /* nothing is sent again: what is reliable elsewhere may be missing */
+} ed_bench_system;
+
+extern const ed_bench_system *const ed_bench_systems[];
+extern const size_t ed_bench_system_count;
+
+extern const ed_bench_system ed_bench_eddy;          /* polled, AES-256-GCM where there is any */
+extern const ed_bench_system ed_bench_eddy_chacha20; /* polled, ChaCha20-Poly1305 */
+extern const ed_bench_system ed_bench_eddy_plain;    /* polled, without GSO and GRO */
+extern const ed_bench_system ed_bench_eddy_pump;     /* with the thread of its own */
+extern const ed_bench_system ed_bench_enet;
+extern const ed_bench_system ed_bench_tcp;
+extern const ed_bench_system ed_bench_udp;     /* datagrams of messages, nothing else: the limit */
+extern const ed_bench_system ed_bench_udp_gso; /* the same with GSO and GRO */
+
+/** What one run is asked for. */
+typedef struct ed_bench_plan {
+    uint32_t clients;    /* W4, W6 */
+    uint32_t warm_ms;    /* before anything counts */
+    uint32_t measure_ms; /* that counts */
+    bool per_packet;     /* W4: the server wakes for each datagram, not for each tick */
+    bool busy;           /* W5: both ends poll without waiting */
+    bool in_turn;        /* W6: each connect waits for the one before */
+} ed_bench_plan;
+
+/** What one run gave: a work's own figures, in the order of its names. */
+typedef struct ed_bench_result {
+    double figures[ED_BENCH_FIGURES_MAX];
+    char error[ED_BENCH_ERROR_SIZE]; /* empty: none, and the figures are good */
+} ed_bench_result;
+
+typedef struct ed_bench_figure {
+    const char *name;
+    const char *unit;
+} ed_bench_figure;
+
+typedef struct ed_bench_work {
+    const char *name;
+    const char *help;
+    ed_bench_figure figures[ED_BENCH_FIGURES_MAX]; /* the first is what systems are compared by */
+    void (*run)(ed_bench_result *result, const struct ed_bench_work *work,
+                const ed_bench_system *system, const ed_bench_plan *plan);
+    size_t message_size;
+    uint32_t outstanding; /* at most so many messages are on their way */
+    bool reliable;
+} ed_bench_work;
+
+extern const ed_bench_work ed_bench_works[];
+extern const size_t ed_bench_work_count;
+
+/** The runs behind `run`. */
+void ed_bench_run_stream(ed_bench_result *result, const ed_bench_work *work,
+                         const ed_bench_system *system, const ed_bench_plan *plan);
+void ed_bench_run_echo(ed_bench_result *result, const ed_bench_work *work,
+                       const ed_bench_system *system, const ed_bench_plan *plan);
+void ed_bench_run_scale(ed_bench_result *result, const ed_bench_work *work,
+                        const ed_bench_system *system, const ed_bench_plan *plan);
+void ed_bench_run_connect(ed_bench_result *result, const ed_bench_work *work,
+                          const ed_bench_system *system, const ed_bench_plan *plan);
+
+#endif

@@ -1,0 +1,64 @@
+#include "tools/bench/bench.h"
+
+const ed_bench_system *const ed_bench_systems[] = {
+    &ed_bench_eddy, &ed_bench_eddy_chacha20, &ed_bench_eddy_plain, &ed_bench_eddy_pump,
+    &ed_bench_enet, &ed_bench_tcp,           &ed_bench_udp,        &ed_bench_udp_gso,
+};
+const size_t ed_bench_system_count = ED_COUNT(ed_bench_systems);
+
+#define STREAM_FIGURES                                                                             \
+    {                                                                                              \
+        {"CPU of both ends", "ns/message"}, {"rate", "1000 messages/s"}, {"client's share", "%"},  \
+        {                                                                                          \
+            "delivered", "%"                                                                       \
+        }                                                                                          \
+    }
+
+const ed_bench_work ed_bench_works[] = {
+    {.name = "W1",
+     .help = "64-byte reliable ordered messages, one connection, the queue full",
+     .figures = STREAM_FIGURES,
+     .run = ed_bench_run_stream,
+     .message_size = 64,
+     .outstanding = 1024,
+     .reliable = true},
+    {.name = "W2",
+     .help = "64-byte unreliable messages, one connection, the queue full",
+     .figures = STREAM_FIGURES,
+     .run = ed_bench_run_stream,
+     .message_size = 64,
+     .outstanding = 1024},
+    {.name = "W3",
+     .help = "reliable messages of 64 KiB",
+     .figures = {{"CPU of both ends", "ns/KiB"},
+                 {"rate", "MB/s"},
+                 {"client's share", "%"},
+                 {"delivered", "%"}},
+     .run = ed_bench_run_stream,
+     .message_size = 64 << 10,
+     .outstanding = 16,
+     .reliable = true},
+    {.name = "W4",
+     .help = "a server on a 60 Hz tick and many clients with a socket each",
+     .figures = {{"server's CPU", "us/client/s"},
+                 {"unreliable up", "%"},
+                 {"unreliable down", "%"},
+                 {"reliable", "%"},
+                 {"server's memory", "KiB/client"}},
+     .run = ed_bench_run_scale},
+    {.name = "W5",
+     .help = "32-byte reliable echo, one at a time",
+     .figures = {{"round trip, median", "us"},
+                 {"round trip, 99 %", "us"},
+                 {"CPU of both ends", "us/trip"}},
+     .run = ed_bench_run_echo,
+     .message_size = 32,
+     .reliable = true},
+    {.name = "W6",
+     .help = "connecting",
+     .figures = {{"server's CPU", "us/connection"},
+                 {"client's CPU", "us/connection"},
+                 {"all connected after", "s"}},
+     .run = ed_bench_run_connect},
+};
+const size_t ed_bench_work_count = ED_COUNT(ed_bench_works);

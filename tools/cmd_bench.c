@@ -1,0 +1,203 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "tools/bench/rounds.h"
+#include "tools/commands.h"
+#include "tools/options.h"
+
+enum {
+    PEERS_SIZE = 160,
+    FILES_BESIDE = 64, /* descriptors beside the clients' */
+    FILES_OF_CLIENT = 4,
+    CLIENTS_OF_W4 = 1000,
+};
+
+struct arguments {
+    const char *work;
+    const char *peers;
+    uint64_t repeat;
+    uint64_t measure_ms;
+    uint64_t warm_ms;
+    uint64_t clients;
+    bool per_packet;
+    bool wait;
+    bool in_turn;
+    bool json;
+};
+
+static const ed_bench_work *find_work(const char *name)
+{
+    for (size_t i = 0; i < ed_bench_work_count; i++)
+        if (strcmp(ed_bench_works[i].name, name) == 0)
+            return &ed_bench_works[i];
+    return NULL;
+}
+
+static const ed_bench_system *find_system(const char *name)
+{
+    for (size_t i = 0; i < ed_bench_system_count; i++)
+        if (strcmp(ed_bench_systems[i]->name, name) == 0)
+            return ed_bench_systems[i];
+    return NULL;
+}
+
+/** Adds one. @return false, having said why, if it cannot be measured. */
+static bool add_system(ed_rounds *rounds, const char *name)
+{
+    const ed_bench_system *system = find_system(name);
+
+    if (system == NULL) {
+        fprintf(stderr, "eddy bench: no system is called %s\n", name);
+        return false;
+    }
+    if (system->missing != NULL) {
+        fprintf(stderr, "eddy bench: %s: %s\n", name, system->missing);
+        return false;
+    }
+    if (rounds->system_count == ED_ROUNDS_SYSTEMS_MAX) {
+        fprintf(stderr, "eddy bench: more than %d systems\n", ED_ROUNDS_SYSTEMS_MAX);
+        return false;
+    }
+    rounds->systems[rounds->system_count++] = system;
+    return true;
+}
+
+/** eddy, and those named, in that order. */
+static bool add_systems(ed_rounds *rounds, const char *peers)
+{
+    char names[PEERS_SIZE];
+    char *rest = names;
+
+    if (strlen(peers) >= sizeof(names)) {
+        fprintf(stderr, "eddy bench: --peers is too long\n");
+        return false;
+    }
+    memcpy(names, peers, strlen(peers) + 1);
+    if (!add_system(rounds, "eddy"))
+        return false;
+    for (char *name = strtok_r(names, ",", &rest); name != NULL; name = strtok_r(NULL, ",", &rest))
+        if (strcmp(name, "eddy") != 0 && !add_system(rounds, name))
+            return false;
+    return true;
+}
+
+/** So that there is a descriptor for every client's socket. */
+static bool raise_file_limit(uint64_t clients)
+{
+    rlim_t wanted = clients * FILES_OF_CLIENT + FILES_BESIDE;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return true;
+    limit.rlim_cur = wanted;
+    if (limit.rlim_max < wanted)
+        limit.rlim_max = wanted; // which root may
+    if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+        return true;
+    fprintf(stderr, "eddy bench: %llu clients need %llu open files: raise the limit (ulimit -n)\n",
+            (unsigned long long)clients, (unsigned long long)wanted);
+    return false;
+}
+
+/** A socket buffer smaller than asked for would lose what the limit is to be measured by. */
+static bool check_kernel_buffers(void)
+{
+    static const char *const files[] = {"/proc/sys/net/core/rmem_max",
+                                        "/proc/sys/net/core/wmem_max"};
+
+    for (size_t i = 0; i < ED_COUNT(files); i++) {
+        FILE *file = fopen(files[i], "re");
+        unsigned long most = 0;
+        if (file == NULL)
+            continue;
+        bool is_small = fscanf(file, "%lu", &most) == 1 && most < ED_BENCH_KERNEL_BUFFER;
+        fclose(file);
+        if (!is_small)
+            continue;
+        fprintf(stderr, "eddy bench: %s is %lu, less than %d: raise it (as root)\n", files[i], most,
+                ED_BENCH_KERNEL_BUFFER);
+        return false;
+    }
+    return true;
+}
+
+static void list(char *text, size_t size)
+{
+    size_t at = (size_t)snprintf(text, size,
+                                 "Measures eddy, and others that do the same work, in turns.\n\n");
+
+    for (size_t i = 0; i < ed_bench_work_count; i++)
+        at += (size_t)snprintf(text + at, size - at, "  %-4s %s\n", ed_bench_works[i].name,
+                               ed_bench_works[i].help);
+    at += (size_t)snprintf(text + at, size - at, "\nSystems:\n");
+    for (size_t i = 0; i < ed_bench_system_count; i++)
+        at += (size_t)snprintf(text + at, size - at, "  %-14s %s\n", ed_bench_systems[i]->name,
+                               ed_bench_systems[i]->help);
+}
+
+static int measure(const struct arguments *a, const ed_bench_work *work)
+{
+    static ed_rounds rounds;
+
+    rounds = (ed_rounds){.work = work,
+                         .count = a->repeat,
+                         .plan = {.clients = (uint32_t)a->clients,
+                                  .warm_ms = (uint32_t)a->warm_ms,
+                                  .measure_ms = (uint32_t)a->measure_ms,
+                                  .per_packet = a->per_packet,
+                                  .busy = !a->wait,
+                                  .in_turn = a->in_turn}};
+    if (!add_systems(&rounds, a->peers) || !raise_file_limit(a->clients) || !check_kernel_buffers())
+        return ED_EXIT_FAILED;
+    const char *error = ed_rounds_run(&rounds, stderr);
+    if (error != NULL) {
+        fprintf(stderr, "eddy bench: %s\n", error);
+        return ED_EXIT_FAILED;
+    }
+    (a->json ? ed_rounds_print_json : ed_rounds_print)(&rounds, stdout);
+    return ED_EXIT_OK;
+}
+
+int cmd_bench(int argc, char **argv)
+{
+    static char summary[2048];
+    struct arguments a = {
+        .peers = "enet,tcp,udp,udp-gso",
+        .repeat = 5,
+        .warm_ms = 300,
+        .measure_ms = 1000,
+        .clients = CLIENTS_OF_W4,
+    };
+    const ed_option options[] = {
+        ED_TEXT("peers", "LIST", &a.peers, "beside eddy"),
+        ED_NUMBER("repeat", "N", &a.repeat, ED_PER_ONE, 1, ED_ROUNDS_MAX, "rounds"),
+        ED_NUMBER("seconds", "S", &a.measure_ms, ED_MS_PER_S, 100, 600000, "measured of each run"),
+        ED_NUMBER("warm", "S", &a.warm_ms, ED_MS_PER_S, 0, 600000, "before that"),
+        ED_NUMBER("clients", "N", &a.clients, ED_PER_ONE, 1, ED_BENCH_CLIENTS_MAX, "of W4 and W6"),
+        ED_FLAG("per-packet", &a.per_packet, "W4: the server wakes for each datagram"),
+        ED_FLAG("wait", &a.wait, "W5: both ends sleep until something comes"),
+        ED_FLAG("in-turn", &a.in_turn, "W6: one after another, not all at once"),
+        ED_JSON_OPTION(&a.json),
+    };
+    const ed_usage usage = {.command = "eddy bench",
+                            .summary = summary,
+                            .example = "eddy bench W1 --peers enet,tcp --repeat 9",
+                            .options = options,
+                            .option_count = ED_COUNT(options),
+                            .operand_name = "WORK",
+                            .operand = &a.work};
+    int exit_code;
+
+    list(summary, sizeof(summary));
+    if (!ed_options_parse(&usage, argc, argv, &exit_code))
+        return exit_code;
+    const ed_bench_work *work = find_work(a.work);
+    if (work == NULL) {
+        fprintf(stderr, "eddy bench: no work is called %s (eddy bench --help lists them)\n",
+                a.work);
+        return ED_EXIT_USAGE;
+    }
+    return measure(&a, work);
+}
