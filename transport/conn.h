@@ -122,7 +122,11 @@ typedef struct ed_conn {
     uint8_t client_ephemeral[ED_EPHEMERAL_SIZE]; /* server: the public key in INITIATE */
     uint8_t reset_token[ED_RESET_TOKEN_SIZE];    /* client: what a server without state shows */
     uint8_t token_id[ED_XNONCE_SIZE];            /* server, mode TOKEN: what it has used up */
-    uint64_t contested_ns; /* server: somebody at its address began anew, and it was asked; or 0 */
+    uint8_t origin[ED_MAC_SIZE];                 /* server: of its INITIATE, in ed_reliable.begun */
+    ed_list_node half_open; /* server: in ed_reliable.half_open until it has confirmed, if nobody
+                               was asked */
+    bool is_unconfirmed;    /* server: the gate counts it as half open */
+    uint64_t contested_ns;  /* server: somebody at its address began anew, and it was asked; or 0 */
     eddy_address admitted_from; /* server: where INITIATE came from */
     uint64_t started_ns;
     uint64_t client_time_us; /* server: when, by the client's clock, its INITIATE was made */
@@ -320,6 +324,9 @@ bool ed_conn_is_open(const ed_conn *conn);
 
 /** Whether it is a client's whose handshake goes on. */
 bool ed_conn_is_dialling(const ed_conn *conn);
+
+/** Whether it is a newcomer whose client has not confirmed yet: ASKING or HALF_OPEN. */
+bool ed_conn_is_half_open(const ed_conn *conn);
 
 /** Whether it is a newcomer that the program has not let in: ASKING or REFUSING. */
 bool ed_conn_is_request(const ed_conn *conn);

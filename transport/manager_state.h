@@ -31,7 +31,8 @@ typedef struct ed_manager_slot {
     void *connection;    /* NULL: the slot is free, or its dial has failed */
     void *failed;        /* what is left of that, until its end is told */
     eddy_connection handle;
-    uint8_t key[ED_MANAGER_KEY_SIZE]; /* in the map of addresses */
+    uint8_t key[ED_MANAGER_KEY_SIZE]; /* its address, in the map of addresses, */
+    bool is_mapped;                   /* unless another with the same is there */
     ed_manager_alias *aliases;        /* also in the map; until it is found by one address alone */
     ed_side side;
     bool is_half_open;
