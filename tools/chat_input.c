@@ -12,7 +12,6 @@
 
 enum {
     PENDING_MAX = 64 * 1024, /* bytes; and so the longest line of a script */
-    END_KEY = 4,             /* ^D */
 };
 
 static const char prompt[] = "> ";
@@ -25,14 +24,6 @@ static struct {
     size_t size; /* of what was read from a script, and not taken */
     char pending[PENDING_MAX];
 } input;
-
-/** ^D, which libedit does not report in a callback, ends the input where the line is empty. */
-static int on_end_key(int count, int key)
-{
-    (void)count, (void)key;
-    input.has_ended = rl_end == 0;
-    return 0;
-}
 
 /** Of a terminal; NULL: it is gone. */
 static void on_line(char *line)
@@ -57,7 +48,6 @@ void ed_chat_input_open(ed_chat_input_take take, void *context)
         return;
     (void)setlocale(LC_CTYPE, ""); // as many columns as the terminal shows
     rl_callback_handler_install(prompt, on_line);
-    (void)rl_add_defun("leave", on_end_key, END_KEY);
 }
 
 void ed_chat_input_close(void)

@@ -221,5 +221,5 @@ def chat_in_a_terminal_keeps_the_line_that_is_typed():
         alice.shows(rb'\r\x1b\[Kfrom bob: in between\r\n.*> bob: half')
         alice.type(' and half\r')
         bob.hears('from alice: half and half')
-        alice.type('\x04')
+        alice.type('\x03')
         expect('exit code', alice.end(), 0)
