@@ -38,6 +38,7 @@ enum {
     ED_RESET_TOKEN_SIZE = 16,
     ED_VERSIONS_MAX = 8,      /* that a client lists, */
     ED_VERSIONS_TOLD_MAX = 6, /* and a server */
+    ED_ATTEMPTS_MAX = 8,      /* cookies that a client tries at the same time */
     ED_COOKIE_TICKS_PER_S = 16,
     ED_COOKIE_AGE_MAX_S = 10,
     ED_COOKIE_SECRET_LIFE_S = 64,
@@ -99,6 +100,7 @@ enum {
 #define ED_ACK_DELAY_NS (25 * ED_NS_PER_MS)
 #define ED_HANDSHAKE_RESEND_NS (250 * ED_NS_PER_MS) /* doubles from here */
 #define ED_HALF_OPEN_NS (5 * ED_NS_PER_S)
+#define ED_ANSWERED_NS (2 * ED_NS_PER_S) /* a half-open one answers its whole handshake so long */
 #define ED_REFUSING_NS (5 * ED_NS_PER_S) /* longer than a client waits between two INITIATEs */
 
 static_assert(EDDY_PIECE_SIZE_MAX + ED_PACKET_HEADER_SIZE_MAX + ED_TAG_SIZE + 1 + 1 + 4 <=
