@@ -59,9 +59,12 @@ void ed_attempts_add(ed_attempts *attempts, const uint8_t cookie[ED_COOKIE_SIZE]
 void ed_attempts_refuse(ed_attempts *attempts, size_t refused, const uint8_t cookie[ED_COOKIE_SIZE])
 {
     ED_ASSERT(refused < attempts->count);
-    if (attempts->has_ticket && refused == 0)
+    if (attempts->has_ticket && refused == 0) {
+        attempts->is_refused = true;
         ed_attempts_add(attempts, cookie);
-    if (attempts->is_disputed || (attempts->has_ticket && refused == 0))
+        return;
+    }
+    if (attempts->is_disputed)
         return;
     attempts->is_disputed = true;
     attempts->hello_pending = true;
@@ -74,7 +77,7 @@ void ed_attempts_repeat(ed_attempts *attempts)
 {
     attempts->hello_pending = attempts->is_disputed || attempts->count == 0;
     for (size_t i = 0; i < attempts->count; i++)
-        attempts->is_pending[i] = attempts->is_tried[i];
+        attempts->is_pending[i] = attempts->is_tried[i] && !(i == 0 && attempts->is_refused);
 }
 
 bool ed_attempts_take_hello(ed_attempts *attempts)

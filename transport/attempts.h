@@ -15,6 +15,7 @@ typedef struct ed_attempts {
     size_t count;
     size_t new_count;   /* of these, the last so many came since HELLO was last sent */
     bool has_ticket;    /* the oldest is one, with which the handshake began */
+    bool is_refused;    /* that ticket: it is not shown again, but its ACCEPT may be on the way */
     bool is_disputed;   /* one of them is said to be not good */
     bool hello_pending; /* HELLO is to be sent */
 } ed_attempts;

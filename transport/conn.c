@@ -81,7 +81,7 @@ static eddy_status init(ed_conn *conn, const ed_conn_shared *shared, eddy_connec
                       .handle = handle,
                       .started_ns = now_ns,
                       .rate_max = config->rate_max,
-                      .secrets = &shared->identity->secrets[ed_slot_of(handle)],
+                      .secrets = ed_conn_secrets(shared, handle),
                       .is_asked = last == NULL && config->ask};
     eddy_status status = init_memory(conn, last, now_ns);
     if (status != EDDY_OK)

@@ -6,24 +6,6 @@
 #include "transport/conn.h"
 #include "transport/packet.h"
 
-void ed_conn_resolved(ed_conn *conn, const eddy_address *remote, eddy_status status,
-                      uint64_t now_ns)
-{
-    ed_conn_end end = {.end = status == EDDY_EEXIST   ? EDDY_END_DUPLICATE
-                              : status == EDDY_ENOMEM ? EDDY_END_MEMORY
-                                                      : EDDY_END_UNRESOLVED};
-
-    if (conn->state != ED_CONN_RESOLVING)
-        return; // it has ended meanwhile
-    if (status != EDDY_OK) {
-        ed_conn_apply(conn, ED_INPUT_FAILED, &end, now_ns);
-        return;
-    }
-    ed_paths_init(&conn->paths, &(ed_path){.remote = *remote});
-    ed_conn_apply(conn, ED_INPUT_RESOLVED, NULL, now_ns);
-    ed_conn_greet(conn, now_ns);
-}
-
 /** How the client connects, until CONNECTED is told. */
 static ed_dial *dial_of(const ed_conn *conn)
 {
@@ -61,27 +43,38 @@ static void begin_initiating(ed_conn *conn, uint64_t now_ns)
     ed_conn_apply(conn, ED_INPUT_RETRY, NULL, now_ns);
 }
 
-void ed_conn_greet(ed_conn *conn, uint64_t now_ns)
+void ed_conn_begin_attempts(ed_conn *conn, const uint8_t *ticket, uint64_t now_ns)
 {
     const eddy_entropy *entropy = conn->shared->entropy;
+
+    conn->started_ns = now_ns;
+    entropy->fill(entropy->context, conn->secrets->seed, ED_KEY_SIZE);
+    ed_attempts_init(&dial_of(conn)->attempts, ticket);
+    ed_timers_on_greeting(&conn->timers, conn->shared->config->handshake_timeout_ms * ED_NS_PER_MS,
+                          now_ns);
+}
+
+void ed_conn_greet(ed_conn *conn, uint64_t now_ns)
+{
     ed_purse *purse = conn->shared->purse;
     uint8_t ticket[ED_COOKIE_SIZE];
 
     ED_ASSERT(conn->state == ED_CONN_GREETING);
-    conn->request_pending = true;
-    conn->started_ns = now_ns;
-    entropy->fill(entropy->context, conn->secrets->seed, ED_KEY_SIZE);
-    ed_timers_on_greeting(&conn->timers, conn->shared->config->handshake_timeout_ms * ED_NS_PER_MS,
-                          now_ns);
     bool has_ticket = purse != NULL && ed_purse_take(purse, &ed_conn_path(conn)->remote, ticket);
-    ed_attempts_init(&dial_of(conn)->attempts, has_ticket ? ticket : NULL);
+    ed_conn_begin_attempts(conn, has_ticket ? ticket : NULL, now_ns);
+    conn->request_pending = true;
     if (has_ticket)
         begin_initiating(conn, now_ns);
 }
 
-void ed_conn_repeat_request(ed_conn *conn)
+void ed_conn_ask_again(ed_conn *conn)
 {
-    ed_attempts_repeat(&dial_of(conn)->attempts);
+    ed_race *race = ed_conn_race(conn);
+
+    if (race != NULL)
+        ed_race_ask_again(race);
+    else
+        ed_attempts_repeat(&dial_of(conn)->attempts);
     conn->request_pending = true;
 }
 
@@ -108,6 +101,8 @@ static void receive_retry(ed_conn *conn, const eddy_datagram *datagram, uint64_t
     else
         ed_attempts_refuse(attempts, retry.refused, retry.cookie);
     conn->request_pending = true;
+    if (ed_conn_race(conn) != NULL)
+        ed_conn_end_race(conn, &datagram->remote);
     if (conn->state == ED_CONN_GREETING)
         begin_initiating(conn, now_ns);
 }
@@ -141,8 +136,12 @@ static eddy_status read_versions(ed_conn *conn, const eddy_datagram *datagram)
     return EDDY_OK;
 }
 
-/** Nobody has signed it, so it is kept for the program, and changes nothing. */
-static void receive_hint(ed_conn *conn, const eddy_datagram *datagram, ed_form form)
+/**
+ * Nobody has signed it, so it is kept for the program, and changes nothing; but the next address of
+ * a name need not wait.
+ */
+static void receive_hint(ed_conn *conn, const eddy_datagram *datagram, ed_form form,
+                         uint64_t now_ns)
 {
     if (conn->state != ED_CONN_GREETING && conn->state != ED_CONN_INITIATING) {
         conn->shared->stats->dropped_unknown++;
@@ -150,8 +149,13 @@ static void receive_hint(ed_conn *conn, const eddy_datagram *datagram, ed_form f
     }
     eddy_status status =
         form == ED_FORM_REJECT ? read_reject(conn, datagram) : read_versions(conn, datagram);
-    if (status != EDDY_OK)
+    if (status != EDDY_OK) {
         count_drop(conn, status);
+        return;
+    }
+    const ed_race *race = ed_conn_race(conn);
+    if (race != NULL && ed_race_is_last_asked(race, &datagram->remote))
+        ed_conn_try_next(conn, now_ns);
 }
 
 static size_t write_hello(const ed_conn *conn, uint8_t *data)
@@ -302,7 +306,7 @@ void ed_conn_receive_handshake(ed_conn *conn, const eddy_datagram *datagram, uin
         return;
     }
     if (conn->is_client && (form == ED_FORM_REJECT || form == ED_FORM_VERSIONS)) {
-        receive_hint(conn, datagram, form);
+        receive_hint(conn, datagram, form, now_ns);
         return;
     }
     if (conn->is_client && form == ED_FORM_ACCEPT) {
@@ -398,10 +402,26 @@ static size_t write_request(ed_conn *conn, uint8_t *data, uint64_t now_ns)
     return says_hello ? write_hello(conn, data) : write_initiate(conn, cookie, data);
 }
 
-size_t ed_conn_transmit_handshake(ed_conn *conn, uint8_t *data, uint64_t now_ns)
+/** HELLO to each address that is due. Only the first round begins the time until it is repeated. */
+static size_t transmit_race(ed_conn *conn, ed_race *race, ed_path *path, uint8_t *data,
+                            uint64_t now_ns)
 {
+    ed_timers_on_request_sent(&conn->timers, now_ns);
+    (void)ed_attempts_take_hello(&dial_of(conn)->attempts);
+    bool is_due = ed_race_take(race, &path->remote);
+    ED_ASSERT(is_due); // that is what `request_pending` says
+    conn->request_pending = race->due != 0;
+    return write_hello(conn, data);
+}
+
+size_t ed_conn_transmit_handshake(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns)
+{
+    ed_race *race = conn->is_client ? ed_conn_race(conn) : NULL;
+
     if (!conn->request_pending)
         return 0;
+    if (race != NULL)
+        return transmit_race(conn, race, path, data, now_ns);
     if (conn->is_client)
         return write_request(conn, data, now_ns);
     conn->request_pending = false;

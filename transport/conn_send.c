@@ -478,7 +478,7 @@ size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t no
 {
     *path = *ed_conn_path(conn);
     if (conn->request_pending)
-        return ed_conn_transmit_handshake(conn, data, now_ns);
+        return ed_conn_transmit_handshake(conn, path, data, now_ns);
     size_t size = ed_conn_transmit_path(conn, path, data, now_ns);
     if (size > 0)
         return size;

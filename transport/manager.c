@@ -17,6 +17,8 @@ ed_manager *ed_manager_create(const ed_manager_parts *parts)
     ED_ASSERT(parts->returns == NULL || parts->type->returned != NULL);
     m->parts = *parts;
     m->slot_count = ed_slots_count(parts->slots);
+    ed_quota_init(&m->own_half_open, parts->half_open_max);
+    m->half_open = parts->half_open == NULL ? &m->own_half_open : parts->half_open;
     parts->entropy->fill(parts->entropy->context, hash_key, sizeof(hash_key));
     m->slots = ed_alloc_array(allocator, (size_t)m->slot_count + 1, sizeof(*m->slots));
     m->addresses = ed_map_create(allocator, ED_MANAGER_KEY_SIZE, ED_MANAGER_BATCH, hash_key);
@@ -38,13 +40,38 @@ ed_manager *ed_manager_create(const ed_manager_parts *parts)
     return m;
 }
 
-/** Takes its address off the map, unless a connection that came later owns it by now. */
-static void forget_address(ed_manager *m, const ed_manager_slot *slot)
+/** Takes an address of its off the map, unless a connection that came later owns it by now. */
+static void forget_address(ed_manager *m, const ed_manager_slot *slot,
+                           const uint8_t key[ED_MANAGER_KEY_SIZE])
 {
     uint32_t known = 0;
 
-    if (ed_map_get(m->addresses, slot->key, &known) && &m->slots[known] == slot)
-        (void)ed_map_remove(m->addresses, slot->key);
+    if (ed_map_get(m->addresses, key, &known) && &m->slots[known] == slot)
+        (void)ed_map_remove(m->addresses, key);
+}
+
+/** It is found by its own address alone, if it has one. */
+static void forget_aliases(ed_manager *m, ed_manager_slot *slot)
+{
+    ed_manager_alias *next = NULL;
+
+    for (ed_manager_alias *alias = slot->aliases; alias != NULL; alias = next) {
+        next = alias->next;
+        if (memcmp(alias->key, slot->key, sizeof(slot->key)) != 0)
+            forget_address(m, slot, alias->key);
+        ed_alloc_free(m->parts.allocator, alias, sizeof(*alias));
+    }
+    slot->aliases = NULL;
+}
+
+void ed_manager_end_half_open(ed_manager *m, ed_manager_slot *slot)
+{
+    if (!slot->is_half_open)
+        return;
+    ED_ASSERT(m->half_open_count > 0);
+    slot->is_half_open = false;
+    m->half_open_count--;
+    ed_quota_give(m->half_open);
 }
 
 void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot)
@@ -57,7 +84,8 @@ void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot)
     bool is_known = type->is_known != NULL && type->is_known(slot->connection);
 
     ed_deadlines_set(m->deadlines, (uint32_t)(slot - m->slots), ED_NEVER_NS);
-    forget_address(m, slot);
+    forget_aliases(m, slot);
+    forget_address(m, slot, slot->key);
     type->destroy(slot->connection);
     ed_alloc_free(m->parts.allocator, slot->connection, type->connection_size);
     if (is_known)
@@ -65,7 +93,7 @@ void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot)
     else
         ed_slots_give(m->parts.slots, slot->handle);
     m->connection_count--;
-    m->half_open_count -= slot->is_half_open ? 1 : 0;
+    ed_manager_end_half_open(m, slot);
     *slot = (ed_manager_slot){0};
 }
 
@@ -97,7 +125,8 @@ void ed_manager_destroy(ed_manager *m)
         m->parts.type->drop_event(m->parts.type_context, m->events + i * event_size);
     drop_failed(m);
     ed_channel_leave_receiver(m->parts.commands);
-    ed_channel_leave_sender(m->parts.events);
+    if (!m->is_done)
+        ed_channel_leave_sender(m->parts.events);
     ed_alloc_free(allocator, m->slots, ((size_t)m->slot_count + 1) * sizeof(*m->slots));
     ed_map_destroy(m->addresses);
     ed_deadlines_destroy(m->deadlines);
@@ -147,7 +176,7 @@ ed_manager_slot *ed_manager_find_wire_id(const ed_manager *m, uint32_t id)
     uint32_t index = ed_slot_of_wire_id(id);
     ed_manager_slot *slot = index < m->slot_count ? &m->slots[index] : NULL;
     bool is_its = slot != NULL && slot->connection != NULL && slot->side == ED_SIDE_INCOMING &&
-                  ed_wire_id_of(slot->handle, m->parts.shard) == id;
+                  ed_wire_id_of(slot->handle) == id;
 
     return is_its ? slot : NULL;
 }
@@ -162,8 +191,26 @@ eddy_status ed_manager_set_address(ed_manager *m, ed_manager_slot *slot, const e
     eddy_status status = ed_map_put(m->addresses, key, (uint32_t)(slot - m->slots));
     if (status != EDDY_OK)
         return status;
-    forget_address(m, slot);
+    forget_address(m, slot, slot->key);
     memcpy(slot->key, key, sizeof(key));
+    forget_aliases(m, slot);
+    return EDDY_OK;
+}
+
+eddy_status ed_manager_add_address(ed_manager *m, ed_manager_slot *slot, const eddy_address *remote)
+{
+    ed_manager_alias *alias = ed_alloc_zeroed(m->parts.allocator, sizeof(*alias));
+
+    if (alias == NULL)
+        return EDDY_ENOMEM;
+    make_key(alias->key, remote, slot->side);
+    eddy_status status = ed_map_put(m->addresses, alias->key, (uint32_t)(slot - m->slots));
+    if (status != EDDY_OK) {
+        ed_alloc_free(m->parts.allocator, alias, sizeof(*alias));
+        return status;
+    }
+    alias->next = slot->aliases;
+    slot->aliases = alias;
     return EDDY_OK;
 }
 
@@ -247,7 +294,7 @@ static void expire(ed_manager *m, uint64_t now_ns)
 }
 
 /**
- * The last word: when no connection is left, the event channel ends. Before that no more commands
+ * The last word: when no connection is left, its events end. Before that no more commands
  * are let in, and those that came meanwhile are answered. @return whether there is more to do.
  */
 static bool check_done(ed_manager *m, uint64_t now_ns)
@@ -260,7 +307,7 @@ static bool check_done(ed_manager *m, uint64_t now_ns)
         m->event_count > 0)
         return more;
     m->is_done = true;
-    ed_channel_close(m->parts.events);
+    ed_channel_leave_sender(m->parts.events); // the last to leave closes it
     return false;
 }
 

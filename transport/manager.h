@@ -11,6 +11,7 @@
 
 #include "core/channel.h"
 #include "core/eddy.h"
+#include "transport/quota.h"
 #include "transport/returns.h"
 #include "transport/slots.h"
 
@@ -76,16 +77,18 @@ typedef enum ed_command_kind {
     ED_COMMAND_CONNECT = 1,
     ED_COMMAND_TO_CONNECTION,
     ED_COMMAND_SHUTDOWN,
-    ED_COMMAND_RESOLVED, /* the address of a connection that was dialled without one */
+    ED_COMMAND_RESOLVED, /* an address of a connection that was dialled without one */
 } ed_command_kind;
 
 /** How every item of the send channel begins. */
 typedef struct ed_command {
     ed_command_kind kind;
+    uint32_t more;              /* RESOLVED: how many other addresses follow */
     eddy_connection connection; /* CONNECT: taken by the caller with ed_slots_take_outgoing */
     union {
-        /* CONNECT: without a family it is the key that no other connection has, until RESOLVED
-           brings the address; that has no family where there is none. */
+        /* CONNECT: without a family it is the key that no other connection has, until the
+           connection has found its peer at one of those that RESOLVED brings. RESOLVED: without a
+           family where there is none. */
         eddy_address remote;
         uint64_t flush_ns; /* SHUTDOWN */
     };
@@ -117,10 +120,13 @@ typedef struct ed_connection_type {
     void *(*fail_connect)(void *context, void *command, eddy_status why);
     /** Takes the next event of what is left. @return whether that was the last: nothing is left. */
     bool (*failed_event)(void *failed, void *event);
-    /** What became of a connection that was dialled without an address: EDDY_OK with the one that
-     * it has now, EDDY_ERESOLVE, EDDY_EEXIST or EDDY_ENOMEM. NULL: there are none such. */
-    void (*resolved)(void *connection, const eddy_address *remote, eddy_status status,
-                     uint64_t now_ns);
+    /**
+     * An address of a connection that was dialled without one: EDDY_OK, or why it cannot be used,
+     * as EDDY_ERESOLVE, EDDY_EEXIST or EDDY_ENOMEM. `more` others follow. NULL: there are none
+     * such.
+     */
+    void (*resolved)(void *connection, const eddy_address *remote, uint32_t more,
+                     eddy_status status, uint64_t now_ns);
     void (*destroy)(void *connection);
     /** Whether the handshake of an admitted datagram began no sooner than that of the connection
      * which its address has. NULL: always. */
@@ -169,11 +175,12 @@ typedef struct ed_manager_parts {
     const eddy_socket *socket;
     ed_slots *slots;
     ed_channel *commands; /* the manager becomes a receiver of it */
-    ed_channel *events;   /* the manager becomes a sender to it */
+    ed_channel *events;   /* the manager becomes a sender to it, until it is done */
     ed_returns *returns;  /* NULL: the program gives nothing back */
     eddy_stats *stats;
     uint32_t half_open_max;
-    uint8_t shard;
+    ed_quota *half_open; /* what several managers take theirs from; NULL: this one has the maximum
+                            for itself */
 } ed_manager_parts;
 
 /** @return NULL out of memory, and then it holds neither channel end. */
@@ -191,7 +198,7 @@ uint64_t ed_manager_poll(ed_manager *manager, uint64_t now_ns);
 /** Whether datagrams wait for room in the socket. */
 bool ed_manager_wants_send(const ed_manager *manager);
 
-/** Whether it has shut down: no connection is left and the event channel is closed. */
+/** Whether it has shut down: no connection is left, and it sends no more events. */
 bool ed_manager_is_done(const ed_manager *manager);
 
 /** The connection may have something to give out: the poll that goes on, or the next, asks it. */

@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0xd5b4a43f3f2999eb)
+#define GOLDEN_TRACE UINT64_C(0x08726bc01e866e18)
 
 enum {
     WORLDS = 8,

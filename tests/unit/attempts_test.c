@@ -58,7 +58,7 @@ static void cookies_are_tried_as_they_are_needed(void **state)
         {"the cookie of a refusal is not looked at", ".1.!.r.", "h1hh1"},
         {"a ticket", "T.", "T"},
         {"a ticket that is refused", "T.!.", "Tz"},
-        {"and is not the only one", "T.!.r.", "TzTz"},
+        {"and is not shown again", "T.!.r.", "Tzz"},
         {"others to a ticket wait, too", "T.!2.", "Tz"},
         {"eight answers to a HELLO, and no ninth", ".1.!.23456789a.", "h1h2345678"},
         {"the second oldest gives way to answers to the next", ".1.!.2345678.r.9.r.",
