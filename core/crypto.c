@@ -5,6 +5,10 @@
 #include "core/base.h"
 #include "core/reader.h"
 
+enum {
+    BLAKE2B_STACK_SIZE = 2048, /* what libsodium's takes at most, and some more */
+};
+
 static_assert(ED_MAC_KEY_SIZE == crypto_shorthash_siphash24_KEYBYTES, "the key of SipHash");
 static_assert(ED_MAC_KEY_SIZE == crypto_shorthash_siphashx24_KEYBYTES, "the key of SipHash");
 static_assert(ED_MAC_SIZE == crypto_shorthash_siphashx24_BYTES, "the long result of SipHash");
@@ -46,6 +50,8 @@ void ed_blake2b(uint8_t *out, size_t out_size, const void *data, size_t size, co
 
     int result = crypto_generichash_blake2b(out, out_size, data, size, key, key_size);
     ED_ASSERT(result == 0); // it refuses wrong sizes alone
+    if (key != NULL)
+        sodium_stackzero(BLAKE2B_STACK_SIZE); // the library leaves its result there
 }
 
 void ed_blake2b_two(uint8_t *out, size_t out_size, const void *first, size_t first_size,

@@ -9,7 +9,8 @@
  * otherwise. Nothing here prints, and nothing here blocks unless its comment says so.
  *
  * Processes: a manager stays with the process that opened it. In a child that was forked its keys
- * are gone, and what returns a status says EDDY_EFORKED: open another there.
+ * are gone, and what returns a status says EDDY_EFORKED: open another there. What copies counters
+ * gives zeros, and what releases, or shuts down, does nothing.
  */
 #ifndef EDDY_H
 #define EDDY_H
@@ -64,9 +65,10 @@ typedef enum eddy_guarantee {
     X(EDDY_END_CLOSED_LOCAL, 1, "closed by this end")  /* eddy_disconnect, eddy_shutdown */        \
     X(EDDY_END_CLOSED_REMOTE, 2, "closed by the peer") /* `code` and `reason` are what it gave */  \
     X(EDDY_END_IDLE, 3, "nothing was heard from the peer") /* for idle_timeout_ms */               \
-    /* For handshake_timeout_ms. A server is silent to who has not its key; otherwise `refusal` */ \
+    /* For handshake_timeout_ms. To who does not have these a server is silent; else `refusal` */  \
     /* may say why, as a hint that is not signed. */                                               \
-    X(EDDY_END_NO_ANSWER, 4, "the peer did not answer: is it there, and is its key right?")        \
+    X(EDDY_END_NO_ANSWER, 4,                                                                       \
+      "the peer did not answer: is it there, and are key, room and protocol id right?")            \
     X(EDDY_END_REFUSED, 5, "refused by the peer")      /* `refusal` says why */                    \
     X(EDDY_END_PROTOCOL, 6, "the protocol was broken") /* by the peer, or it says by us */         \
     X(EDDY_END_MEMORY, 7, "out of memory")             /* here or there */                         \
@@ -96,6 +98,7 @@ typedef enum eddy_refusal {
     EDDY_REFUSED_EXPIRED = 6,    /* the connect token has expired */
     EDDY_REFUSED_USED = 7,       /* the connect token was used before */
     EDDY_REFUSED_LIMIT = 8,      /* too many, or too fast, from that address */
+    EDDY_REFUSED_VERSION = 9,    /* it speaks other versions of the protocol */
 } eddy_refusal;
 
 /** The text of a refusal; "unknown refusal" for a value that is none. Never NULL; static. */
@@ -180,11 +183,7 @@ typedef enum eddy_outcome {
     EDDY_OUTCOME_TOO_BIG = 4, /* it is larger than the peer takes, and was not sent */
 } eddy_outcome;
 
-/**
- * EDDY_RECEIPT. Nothing follows EDDY_DISCONNECTED: of what is sent as late as that there is none,
- * nor of what was sent on a connection that could not be begun (EDDY_END_DUPLICATE,
- * EDDY_END_MEMORY).
- */
+/** EDDY_RECEIPT. There is none of what is sent too late: nothing follows EDDY_DISCONNECTED. */
 typedef struct eddy_event_receipt {
     uint64_t receipt; /* as given in eddy_send_options */
     eddy_outcome outcome;

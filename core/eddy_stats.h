@@ -90,11 +90,11 @@ typedef struct eddy_stats {
     X(EDDY_CHECK_HELLO_MAC, 3, "HELLO knows the server's key")                                     \
     X(EDDY_CHECK_GAME, 4, "the protocol id is this game's")                                        \
     X(EDDY_CHECK_MODE, 5, "the mode is one that the server accepts")                               \
-    X(EDDY_CHECK_ANSWER_FORM, 6, "RETRY or REJECT has its size")                                   \
-    X(EDDY_CHECK_ANSWER_MAC, 7, "RETRY or REJECT answers us, by who knows the key")                \
+    X(EDDY_CHECK_ANSWER_FORM, 6, "RETRY, REJECT or VERSIONS has its size")                         \
+    X(EDDY_CHECK_ANSWER_MAC, 7, "such an answer is to us, by who knows the key")                   \
     X(EDDY_CHECK_INITIATE_FORM, 8, "INITIATE has its size and form")                               \
     X(EDDY_CHECK_COOKIE, 9, "the cookie is ours, for this address, and young")                     \
-    X(EDDY_CHECK_INITIATE_SEAL, 10, "INITIATE is authentic")                                       \
+    X(EDDY_CHECK_INITIATE_SEAL, 10, "INITIATE is authentic, and made with the same room key")      \
     X(EDDY_CHECK_INITIATE_FIELDS, 11, "what INITIATE seals makes sense")                           \
     X(EDDY_CHECK_ACCEPT_FORM, 12, "ACCEPT has its size and form")                                  \
     X(EDDY_CHECK_ACCEPT_NONCE, 13, "ACCEPT echoes the nonce")                                      \

@@ -1,7 +1,8 @@
 /**
- * Memory for secrets: pages that a core dump leaves out, and that a forked child finds zeroed
- * (Linux: MADV_DONTDUMP, MADV_WIPEONFORK; elsewhere plain memory). Only pages that are used take
- * real memory.
+ * Memory for secrets: pages that a core dump leaves out (Linux: MADV_DONTDUMP), and that a forked
+ * child finds zeroed (Linux: MADV_WIPEONFORK; elsewhere, and where the kernel is older than that,
+ * the child zeroes them itself before fork() returns). Windows: plain memory; nothing forks there.
+ * Only pages that are used take real memory.
  */
 #ifndef ED_SECRET_H
 #define ED_SECRET_H

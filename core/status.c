@@ -60,6 +60,8 @@ const char *eddy_refusal_text(eddy_refusal refusal)
         return "the connect token was used before";
     case EDDY_REFUSED_LIMIT:
         return "too many, or too fast, from this address";
+    case EDDY_REFUSED_VERSION:
+        return "it speaks other versions of the protocol";
     }
     return "unknown refusal";
 }

@@ -34,6 +34,13 @@ void ed_mutex_unlock(ed_mutex *mutex)
     ED_ASSERT(failed == 0);
 }
 
+#ifndef _WIN32
+eddy_status ed_thread_at_fork(void (*before)(void), void (*in_parent)(void), void (*in_child)(void))
+{
+    return pthread_atfork(before, in_parent, in_child) == 0 ? EDDY_OK : EDDY_ENOMEM;
+}
+#endif
+
 eddy_status ed_condition_init(ed_condition *condition)
 {
     pthread_condattr_t attributes;

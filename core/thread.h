@@ -34,6 +34,13 @@ void ed_mutex_destroy(ed_mutex *mutex);
 void ed_mutex_lock(ed_mutex *mutex);
 void ed_mutex_unlock(ed_mutex *mutex);
 
+/**
+ * From now on each fork of the process calls these: the first before it, the others after it. There
+ * is no way back. @return EDDY_OK or EDDY_ENOMEM.
+ */
+EDDY_MUST_CHECK eddy_status ed_thread_at_fork(void (*before)(void), void (*in_parent)(void),
+                                              void (*in_child)(void));
+
 EDDY_MUST_CHECK eddy_status ed_condition_init(ed_condition *condition);
 void ed_condition_destroy(ed_condition *condition);
 void ed_condition_signal(ed_condition *condition);

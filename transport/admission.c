@@ -35,6 +35,7 @@ ed_route ed_admission_route(void *context, const eddy_datagram *datagram)
     case ED_FORM_RETRY:
     case ED_FORM_ACCEPT:
     case ED_FORM_REJECT:
+    case ED_FORM_VERSIONS:
         return (ed_route){.kind = ED_ROUTE_KNOWN, .side = ED_SIDE_OUTGOING};
     case ED_FORM_HELLO:
     case ED_FORM_INITIATE:
@@ -91,6 +92,34 @@ static ed_admission reject(const struct visit *v, uint8_t mode, const uint8_t *n
     return ED_ADMIT_REPLY;
 }
 
+/** Whether strangers at that address may come in that mode. */
+static bool accepts_mode(const ed_reliable *reliable, uint8_t mode, const eddy_address *remote)
+{
+    const eddy_config *config = reliable->shared.config;
+
+    if (!SEC_CHECK(EDDY_CHECK_MODE, mode < ED_MODE_COUNT && (config->modes >> mode & 1) != 0))
+        return false;
+    return SEC_CHECK(EDDY_CHECK_OPEN_PRIVATE,
+                     mode != ED_MODE_OPEN || config->open_to_public || ed_addr_is_private(remote));
+}
+
+/** Says to who speaks another version, and knows our key, which ones we speak. */
+static ed_admission tell_versions(const struct visit *v, uint8_t mode, const uint8_t *nonce)
+{
+    static const ed_versions ours = {.count = 1, .versions = {ED_PROTOCOL_VERSION}};
+
+    v->reliable->shared.stats->dropped_unknown++;
+    // Anybody has the key of OPEN: whom we would not let in hears nothing.
+    if (mode == ED_MODE_OPEN && !accepts_mode(v->reliable, mode, &v->datagram->remote))
+        return ED_ADMIT_NO;
+    if (!may_reply(v))
+        return drop(&v->reliable->shared.stats->dropped_limit);
+    ed_versions_write(v->reply, &ours, nonce,
+                      ed_identity_greeting(v->reliable->shared.identity, mode));
+    *v->reply_size = ED_VERSIONS_SIZE;
+    return ED_ADMIT_REPLY;
+}
+
 /** Tells a newcomer whose INITIATE is authentic why it may not connect. */
 static ed_admission refuse(const struct visit *v, eddy_refusal refusal)
 {
@@ -114,17 +143,6 @@ static ed_admission refuse(const struct visit *v, eddy_refusal refusal)
 /* -------------------------------------------------------------------------------------- HELLO --
  */
 
-/** Whether strangers at that address may come in that mode. */
-static bool accepts_mode(const ed_reliable *reliable, uint8_t mode, const eddy_address *remote)
-{
-    const eddy_config *config = reliable->shared.config;
-
-    if (!SEC_CHECK(EDDY_CHECK_MODE, mode < ED_MODE_COUNT && (config->modes >> mode & 1) != 0))
-        return false;
-    return SEC_CHECK(EDDY_CHECK_OPEN_PRIVATE,
-                     mode != ED_MODE_OPEN || config->open_to_public || ed_addr_is_private(remote));
-}
-
 static ed_admission judge_hello(const struct visit *v)
 {
     const ed_reliable *reliable = v->reliable;
@@ -136,11 +154,12 @@ static ed_admission judge_hello(const struct visit *v)
     // To who does not know our key we are silent.
     if (!SEC_CHECK(
             EDDY_CHECK_HELLO_MAC,
-            ed_hello_is_authentic(v->datagram->data,
-                                  ed_identity_greeting(reliable->shared.identity, hello.mode))))
+            ed_request_is_authentic(v->datagram->data,
+                                    ed_identity_greeting(reliable->shared.identity, hello.mode))))
         return drop(&stats->dropped_forged);
-    if (hello.version != ED_PROTOCOL_VERSION ||
-        !SEC_CHECK(EDDY_CHECK_GAME, hello.protocol_id == reliable->shared.config->protocol_id))
+    if (hello.version != ED_PROTOCOL_VERSION)
+        return tell_versions(v, hello.mode, hello.nonce);
+    if (!SEC_CHECK(EDDY_CHECK_GAME, hello.protocol_id == reliable->shared.config->protocol_id))
         return drop(&stats->dropped_unknown);
     if (!accepts_mode(reliable, hello.mode, &v->datagram->remote)) {
         stats->dropped_unknown++;
@@ -311,17 +330,18 @@ static ed_admission judge_initiate(const struct visit *v)
     reliable->shared.identity->admitted.capsule = (ed_capsule){0};
     if (ed_initiate_parse(initiate, v->datagram->data, v->datagram->size) != EDDY_OK)
         return drop(&stats->dropped_malformed);
-    if (initiate->version != ED_PROTOCOL_VERSION ||
-        !SEC_CHECK(EDDY_CHECK_GAME, initiate->protocol_id == config->protocol_id) ||
-        !accepts_mode(reliable, initiate->mode, &v->datagram->remote) ||
-        !SEC_CHECK(EDDY_CHECK_SUITE, ed_suite_choose(config, initiate->suites) != 0))
-        return drop(&stats->dropped_unknown);
     // To who does not know our key we are silent, as after HELLO.
     if (!SEC_CHECK(EDDY_CHECK_INITIATE_MAC,
-                   ed_initiate_is_authentic(
+                   ed_request_is_authentic(
                        v->datagram->data,
                        ed_identity_greeting(reliable->shared.identity, initiate->mode))))
         return drop(&stats->dropped_forged);
+    if (initiate->version != ED_PROTOCOL_VERSION)
+        return tell_versions(v, initiate->mode, initiate->nonce);
+    if (!SEC_CHECK(EDDY_CHECK_GAME, initiate->protocol_id == config->protocol_id) ||
+        !accepts_mode(reliable, initiate->mode, &v->datagram->remote) ||
+        !SEC_CHECK(EDDY_CHECK_SUITE, ed_suite_choose(config, initiate->suites) != 0))
+        return drop(&stats->dropped_unknown);
     if (!proves_address(v, initiate))
         return renew_cookie(v, initiate);
     if (continues(v->load->existing, initiate))
@@ -374,6 +394,7 @@ static ed_admission judge(const struct visit *v)
     case ED_FORM_RETRY:
     case ED_FORM_ACCEPT:
     case ED_FORM_REJECT:
+    case ED_FORM_VERSIONS:
         break;
     }
     return ED_ADMIT_NO;

@@ -134,7 +134,7 @@ static void drop_event(void *context, void *event)
 
 static void drop_command(void *context, void *command)
 {
-    ed_reliable_type.drop_command(context, command);
+    ed_reliable_type.drop_command(context, command, NULL);
 }
 
 /** Copies the keys, or makes them. */
@@ -150,7 +150,10 @@ static eddy_status create_keys(eddy_manager *m, const eddy_config *config)
         m->config.client_keys = m->client_keys;
     }
     m->identity = ed_identity_create(config, &m->entropy, ed_slots_count(m->slots), 0);
-    return m->identity != NULL ? EDDY_OK : EDDY_ENOMEM;
+    if (m->identity == NULL)
+        return EDDY_ENOMEM;
+    memcpy(m->public_key.bytes, m->identity->pair.public_key, ED_KEY_SIZE);
+    return EDDY_OK;
 }
 
 static eddy_status create_parts(eddy_manager *m, const eddy_config *config)
@@ -419,10 +422,7 @@ eddy_status eddy_wait(eddy_manager *m, uint32_t timeout_ms)
 
 eddy_key eddy_public_key(const eddy_manager *m)
 {
-    eddy_key key;
-
-    memcpy(key.bytes, m->identity->pair.public_key, sizeof(key.bytes));
-    return key;
+    return m->public_key;
 }
 
 uint64_t eddy_now_ns(void)

@@ -49,7 +49,8 @@ static eddy_status check_key(const uint8_t key[ED_KEY_SIZE])
 }
 
 /** Takes out of the token what one of its servers is to be shown. */
-static eddy_status use_pass(const eddy_manager *m, ed_dial *dial, const eddy_connect_options *o)
+static eddy_status use_pass(const eddy_manager *m, ed_dial *dial, uint8_t shared[ED_KEY_SIZE],
+                            const eddy_connect_options *o)
 {
     ed_pass pass;
     eddy_status status = ed_token_pick(&pass, o->token, o->token_server);
@@ -58,23 +59,25 @@ static eddy_status use_pass(const eddy_manager *m, ed_dial *dial, const eddy_con
         status = EDDY_ETOKEN; // it is of another game
     if (status == EDDY_OK) {
         memcpy(dial->server_key, pass.public_key, ED_KEY_SIZE);
-        memcpy(dial->shared, pass.psk, ED_KEY_SIZE);
+        memcpy(shared, pass.psk, ED_KEY_SIZE);
         memcpy(dial->capsule, pass.capsule, ED_CAPSULE_SIZE);
     }
     ed_wipe(&pass, sizeof(pass));
     return status;
 }
 
-static eddy_status fill_dial(const eddy_manager *m, ed_dial *dial, const eddy_connect_options *o)
+/** @param shared what the dial and its server share: a secret. */
+static eddy_status fill_dial(const eddy_manager *m, ed_dial *dial, uint8_t shared[ED_KEY_SIZE],
+                             const eddy_connect_options *o)
 {
     eddy_status status = find_mode(o, &dial->mode);
 
     if (status != EDDY_OK)
         return status;
     if (dial->mode == ED_MODE_TOKEN)
-        status = use_pass(m, dial, o);
+        status = use_pass(m, dial, shared, o);
     else
-        memcpy(dial->shared, m->identity->room, ED_KEY_SIZE);
+        memcpy(shared, m->identity->room, ED_KEY_SIZE);
     if (dial->mode == ED_MODE_PINNED || dial->mode == ED_MODE_MUTUAL)
         memcpy(dial->server_key, o->server_key->bytes, ED_KEY_SIZE);
     if (status == EDDY_OK && dial->mode != ED_MODE_OPEN)
@@ -87,7 +90,7 @@ static eddy_status fill_dial(const eddy_manager *m, ed_dial *dial, const eddy_co
 
 /** Puts all that the core needs to dial into a block of the pool that is not the messages'. */
 static eddy_status dial_block(eddy_manager *m, const eddy_connect_options *options,
-                              ed_block **block)
+                              ed_block **block, uint8_t shared[ED_KEY_SIZE])
 {
     eddy_status status = options == NULL ? EDDY_EINVAL : check_options(options);
 
@@ -101,7 +104,7 @@ static eddy_status dial_block(eddy_manager *m, const eddy_connect_options *optio
         return EDDY_ENOMEM;
     ed_dial *dial = (void *)(*block)->data;
     *dial = (ed_dial){0};
-    status = fill_dial(m, dial, options);
+    status = fill_dial(m, dial, shared, options);
     if (status == EDDY_OK)
         return EDDY_OK;
     ed_dial_drop(*block);
@@ -131,17 +134,24 @@ static eddy_status push_connect(eddy_manager *m, const eddy_address *remote, ed_
     return status;
 }
 
-/** Takes a slot and has the core dial. The block is the caller's again on failure. */
+/**
+ * Takes a slot and has the core dial. On failure the block is the caller's again, and the slot has
+ * no secret.
+ */
 static eddy_status take_slot_and_dial(eddy_manager *m, const eddy_address *remote, ed_block *dial,
-                                      void *user_data, eddy_connection *connection)
+                                      const uint8_t shared[ED_KEY_SIZE], void *user_data,
+                                      eddy_connection *connection)
 {
     eddy_connection handle = ed_slots_take_outgoing(m->slots);
 
     if (handle == 0)
         return EDDY_ELIMIT;
+    uint8_t *secret = m->identity->secrets[ed_slot_of(handle)].shared; // ours with the slot
     (void)ed_slots_set_data(m->slots, handle, user_data);
+    memcpy(secret, shared, ED_KEY_SIZE);
     eddy_status status = push_connect(m, remote, dial, handle);
     if (status != EDDY_OK) {
+        ed_wipe(secret, ED_KEY_SIZE);
         ed_slots_give(m->slots, handle);
         return status;
     }
@@ -153,11 +163,13 @@ static eddy_status take_slot_and_dial(eddy_manager *m, const eddy_address *remot
 static eddy_status dial_address(eddy_manager *m, const eddy_address *remote,
                                 const eddy_connect_options *options, eddy_connection *connection)
 {
+    uint8_t shared[ED_KEY_SIZE] = {0};
     ed_block *dial = NULL;
-    eddy_status status = dial_block(m, options, &dial);
+    eddy_status status = dial_block(m, options, &dial, shared);
 
     if (status == EDDY_OK)
-        status = take_slot_and_dial(m, remote, dial, options->user_data, connection);
+        status = take_slot_and_dial(m, remote, dial, shared, options->user_data, connection);
+    ed_wipe(shared, sizeof(shared));
     if (status != EDDY_OK)
         ed_dial_drop(dial);
     return status;

@@ -104,15 +104,17 @@ void eddy_release(eddy_manager *m, eddy_event *event)
 {
     ed_block *block = event->block;
 
+    *event = (eddy_event){0};
+    if (ed_api_is_forked(m))
+        return; // the parent has its own copy, and releases that
     // A payload, or a message of a pair, was not granted to a peer: nobody waits for its memory.
     if (block != NULL && block->pool == m->receive_pool)
         give_back(m, block);
     else
         ed_pool_give(block);
-    *event = (eddy_event){0};
 }
 
 int eddy_event_fd(eddy_manager *m)
 {
-    return ed_channel_fd(m->events);
+    return ed_api_is_forked(m) ? -1 : ed_channel_fd(m->events);
 }

@@ -15,25 +15,30 @@ eddy_address eddy_local_address(const eddy_manager *m)
     return m->local;
 }
 
+/** Copies what the last poll has published; zeros in a child of the process. */
+static void copy_published(eddy_manager *m, void *to, const void *published, size_t size)
+{
+    memset(to, 0, size);
+    if (ed_api_is_forked(m))
+        return;
+    ed_mutex_lock(&m->mutex);
+    memcpy(to, published, size);
+    ed_mutex_unlock(&m->mutex);
+}
+
 void eddy_get_refusals(eddy_manager *m, uint64_t counts[EDDY_CHECK_COUNT])
 {
-    ed_mutex_lock(&m->mutex);
-    memcpy(counts, m->published_refusals, sizeof(m->published_refusals));
-    ed_mutex_unlock(&m->mutex);
+    copy_published(m, counts, m->published_refusals, sizeof(m->published_refusals));
 }
 
 void eddy_get_stats(eddy_manager *m, eddy_stats *stats)
 {
-    ed_mutex_lock(&m->mutex);
-    *stats = m->published;
-    ed_mutex_unlock(&m->mutex);
+    copy_published(m, stats, &m->published, sizeof(*stats));
 }
 
 void eddy_get_socket_stats(eddy_manager *m, eddy_socket_stats *stats)
 {
-    ed_mutex_lock(&m->mutex);
-    *stats = m->published_socket;
-    ed_mutex_unlock(&m->mutex);
+    copy_published(m, stats, &m->published_socket, sizeof(*stats));
 }
 
 /* ----------------------------------------------------------------------------- connections -- */

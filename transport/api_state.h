@@ -17,6 +17,7 @@ struct eddy_manager {
     eddy_calendar calendar;
     eddy_socket socket;
     eddy_address local;
+    eddy_key public_key;   /* not in `identity`: it is good in a child, too */
     ed_pool *control_pool; /* so that a connection can be closed when the others are used up */
     ed_pool *notice_pool;  /* for events that may come late */
     ed_pool *event_pool;   /* has room for every event that must not be lost */

@@ -103,7 +103,7 @@ eddy_status ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared, edd
                                 uint64_t now_ns)
 {
     const eddy_entropy *entropy = shared->entropy;
-    ed_dial *how = (void *)dial->data;
+    const ed_dial *how = (const void *)dial->data;
 
     ED_ASSERT(last != NULL && how->mode < ED_MODE_COUNT);
     eddy_status status = init(conn, shared, handle, last, now_ns);
@@ -114,8 +114,6 @@ eddy_status ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared, edd
     conn->is_client = true;
     conn->dial = dial;
     conn->mode = how->mode;
-    memcpy(conn->secrets->shared, how->shared, ED_KEY_SIZE);
-    ed_wipe(how->shared, sizeof(how->shared));
     ed_paths_init(&conn->paths, &(ed_path){.remote = *remote});
     entropy->fill(entropy->context, conn->nonce, sizeof(conn->nonce));
     ed_timers_on_greeting(&conn->timers, shared->config->handshake_timeout_ms * ED_NS_PER_MS,

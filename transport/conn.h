@@ -49,12 +49,14 @@ typedef struct ed_conn_shared {
     ed_log *log;
 } ed_conn_shared;
 
-/** How a client connects. In a block; the keys in it that are secret are wiped once taken. */
+/**
+ * How a client connects. In a block, so what it shares with the server is not in it: from the
+ * beginning that lies with the secrets of its slot.
+ */
 typedef struct ed_dial {
     uint8_t mode;
     uint16_t payload_size;
     uint8_t server_key[ED_KEY_SIZE]; /* OPEN: zeros, and once connected what was told */
-    uint8_t shared[ED_KEY_SIZE];     /* the room's key, or the token's */
     uint8_t capsule[ED_CAPSULE_SIZE];
     uint8_t payload[EDDY_CONNECT_PAYLOAD_MAX];
 } ed_dial;

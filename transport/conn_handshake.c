@@ -1,5 +1,4 @@
-/** The connection's first datagrams: RETRY, REJECT and ACCEPT for a client, INITIATE for a server.
- */
+/** The connection's first datagrams: a client's, and a server's answer to INITIATE. */
 #include <string.h>
 
 #include "core/alloc.h"
@@ -105,21 +104,45 @@ static void receive_retry(ed_conn *conn, const eddy_datagram *datagram, uint64_t
     take_cookie(conn, retry.cookie, now_ns);
 }
 
-/** Nobody has signed it, so it is kept for the program, and changes nothing. */
-static void receive_reject(ed_conn *conn, const eddy_datagram *datagram)
+static eddy_status read_reject(ed_conn *conn, const eddy_datagram *datagram)
 {
+    ed_greeting_key key = greeting_of(conn);
     ed_reject reject;
+    eddy_status status =
+        ed_reject_parse(&reject, datagram->data, datagram->size, conn->nonce, &key);
 
+    if (status == EDDY_OK)
+        conn->rejected = reject.refusal;
+    return status;
+}
+
+/** A server that speaks our version does not say so: then somebody else did. */
+static eddy_status read_versions(ed_conn *conn, const eddy_datagram *datagram)
+{
+    ed_greeting_key key = greeting_of(conn);
+    ed_versions versions;
+    eddy_status status =
+        ed_versions_parse(&versions, datagram->data, datagram->size, conn->nonce, &key);
+
+    if (status != EDDY_OK)
+        return status;
+    for (size_t i = 0; i < versions.count; i++)
+        if (versions.versions[i] == ED_PROTOCOL_VERSION)
+            return EDDY_EPROTO;
+    conn->rejected = EDDY_REFUSED_VERSION;
+    return EDDY_OK;
+}
+
+/** Nobody has signed it, so it is kept for the program, and changes nothing. */
+static void receive_hint(ed_conn *conn, const eddy_datagram *datagram, ed_form form)
+{
     if (conn->state != ED_CONN_GREETING && conn->state != ED_CONN_INITIATING) {
         conn->shared->stats->dropped_unknown++;
         return;
     }
-    ed_greeting_key key = greeting_of(conn);
     eddy_status status =
-        ed_reject_parse(&reject, datagram->data, datagram->size, conn->nonce, &key);
-    if (status == EDDY_OK)
-        conn->rejected = reject.refusal;
-    else
+        form == ED_FORM_REJECT ? read_reject(conn, datagram) : read_versions(conn, datagram);
+    if (status != EDDY_OK)
         count_drop(conn, status);
 }
 
@@ -166,8 +189,7 @@ static void receive_accept(ed_conn *conn, const eddy_datagram *datagram, uint64_
 
     // An answer to an INITIATE that has not left yet is none: there is no handshake to open it
     // with.
-    if (conn->state != ED_CONN_INITIATING || conn->request_pending ||
-        conn->secrets->noise.message != 1)
+    if (conn->state != ED_CONN_INITIATING || conn->secrets->noise.message != 1)
         return;
     ed_noise noise = conn->secrets->noise; // what is not authentic must not change it
     eddy_status status = ed_accept_open(&accept, &noise, (ed_mode)conn->mode, conn->nonce,
@@ -192,8 +214,8 @@ void ed_conn_receive_handshake(ed_conn *conn, const eddy_datagram *datagram, uin
         receive_retry(conn, datagram, now_ns);
         return;
     }
-    if (conn->is_client && form == ED_FORM_REJECT) {
-        receive_reject(conn, datagram);
+    if (conn->is_client && (form == ED_FORM_REJECT || form == ED_FORM_VERSIONS)) {
+        receive_hint(conn, datagram, form);
         return;
     }
     if (conn->is_client && form == ED_FORM_ACCEPT) {

@@ -1,4 +1,4 @@
-/** HELLO, RETRY and REJECT: what is said before there are keys. */
+/** HELLO, RETRY, REJECT and VERSIONS: what is said before there are keys. */
 #include <string.h>
 
 #include "core/writer.h"
@@ -8,14 +8,16 @@
 
 enum {
     HELLO_FIELDS_SIZE = 64,
-    HELLO_MAC_AT = ED_HELLO_SIZE - ED_MAC_SIZE,
+    REQUEST_MAC_AT = ED_HELLO_SIZE - ED_MAC_SIZE,
     ANSWER_TAG_AT = 8,
     ANSWER_BODY_AT = ANSWER_TAG_AT + ED_MAC_SIZE,
     ANSWER_SIZE = ED_RETRY_SIZE,
     ANSWER_BODY_SIZE = ANSWER_SIZE - ANSWER_BODY_AT,
 };
 
-static_assert(ED_RETRY_SIZE == ED_REJECT_SIZE, "one layout for both");
+static_assert(ED_HELLO_SIZE == ED_INITIATE_SIZE, "one place for the mac of both");
+static_assert(ED_RETRY_SIZE == ED_REJECT_SIZE && ED_RETRY_SIZE == ED_VERSIONS_SIZE,
+              "one layout for all three");
 static_assert((int)ANSWER_BODY_SIZE == (int)ED_COOKIE_SIZE, "PROTOCOL.md section 3.2");
 
 ed_greeting_key ed_greeting_key_of(const uint8_t *public_key)
@@ -29,8 +31,31 @@ ed_greeting_key ed_greeting_key_of(const uint8_t *public_key)
     return key;
 }
 
+/* ------------------------------------------------------------------------- HELLO and INITIATE --
+ */
+
+bool ed_request_is_authentic(const void *data, const ed_greeting_key *key)
+{
+    const uint8_t *bytes = data;
+    uint8_t mac[ED_MAC_SIZE];
+
+    ed_mac(mac, key->mac_key, bytes, REQUEST_MAC_AT);
+    return ed_equal_secret(mac, bytes + REQUEST_MAC_AT, ED_MAC_SIZE);
+}
+
+void ed_request_sign(uint8_t *data, const ed_greeting_key *key)
+{
+    ed_mac(data + REQUEST_MAC_AT, key->mac_key, data, REQUEST_MAC_AT);
+}
+
 /* -------------------------------------------------------------------------------------- HELLO --
  */
+
+/** What our version says behind the fields that are the same in all of them. */
+static bool is_sound(const ed_hello *hello, uint8_t reserved)
+{
+    return reserved == 0 && hello->version_count > 0 && hello->version_count <= ED_VERSIONS_MAX;
+}
 
 eddy_status ed_hello_parse(ed_hello *hello, const void *data, size_t size)
 {
@@ -48,21 +73,12 @@ eddy_status ed_hello_parse(ed_hello *hello, const void *data, size_t size)
     ed_read_into(&r, h.nonce, ED_NONCE_SIZE);
     for (size_t i = 0; i < ED_VERSIONS_MAX; i++)
         h.versions[i] = ed_read_u32(&r);
-    if (!SEC_CHECK(EDDY_CHECK_HELLO_FORM, ed_reader_ok(&r) && type == ED_FORM_HELLO &&
-                                              reserved == 0 && h.version_count > 0 &&
-                                              h.version_count <= ED_VERSIONS_MAX))
+    if (!SEC_CHECK(EDDY_CHECK_HELLO_FORM,
+                   ed_reader_ok(&r) && type == ED_FORM_HELLO &&
+                       (h.version != ED_PROTOCOL_VERSION || is_sound(&h, reserved))))
         return EDDY_EPROTO;
     *hello = h;
     return EDDY_OK;
-}
-
-bool ed_hello_is_authentic(const void *data, const ed_greeting_key *key)
-{
-    const uint8_t *bytes = data;
-    uint8_t mac[ED_MAC_SIZE];
-
-    ed_mac(mac, key->mac_key, bytes, HELLO_MAC_AT);
-    return ed_equal_secret(mac, bytes + HELLO_MAC_AT, ED_MAC_SIZE);
 }
 
 /** Padding of zeros is taken for an attack by some filters, so it looks random. */
@@ -92,12 +108,12 @@ void ed_hello_write(uint8_t *data, const ed_hello *hello, const ed_greeting_key 
     for (size_t i = 0; i < ED_VERSIONS_MAX; i++)
         ed_write_u32(&w, hello->versions[i]);
     ED_ASSERT(ed_writer_size(&w) == HELLO_FIELDS_SIZE);
-    write_padding(&w, HELLO_MAC_AT - HELLO_FIELDS_SIZE, hello->nonce);
-    ED_ASSERT(ed_writer_ok(&w) && ed_writer_size(&w) == HELLO_MAC_AT);
-    ed_mac(data + HELLO_MAC_AT, key->mac_key, data, HELLO_MAC_AT);
+    write_padding(&w, REQUEST_MAC_AT - HELLO_FIELDS_SIZE, hello->nonce);
+    ED_ASSERT(ed_writer_ok(&w) && ed_writer_size(&w) == REQUEST_MAC_AT);
+    ed_request_sign(data, key);
 }
 
-/* -------------------------------------------------------------------------- RETRY and REJECT -- */
+/* ---------------------------------------------------------------- RETRY, REJECT and VERSIONS -- */
 
 /** Over all of the answer but the tag, over the nonce, and over the cookie that it refuses. */
 static void answer_tag(uint8_t tag[ED_MAC_SIZE], const uint8_t *data,
@@ -116,22 +132,25 @@ static void answer_tag(uint8_t tag[ED_MAC_SIZE], const uint8_t *data,
     ed_mac(tag, key->mac_key, tagged, ed_writer_size(&w));
 }
 
-/** Writes what both have in common around the body. */
-static void write_answer(uint8_t *data, uint8_t form, uint32_t version, uint8_t refusal,
+/**
+ * Writes what they have in common around the body.
+ * @param number in REJECT the refusal, in VERSIONS how many.
+ */
+static void write_answer(uint8_t *data, uint8_t form, uint32_t version, uint8_t number,
                          const uint8_t *body)
 {
     ed_writer w = ed_writer_of(data, ANSWER_SIZE);
 
     ed_write_u8(&w, form);
     ed_write_u32(&w, version);
-    ed_write_u8(&w, refusal);
+    ed_write_u8(&w, number);
     ed_write_zeros(&w, 2 + ED_MAC_SIZE);
     ed_write_bytes(&w, body, ANSWER_BODY_SIZE);
     ED_ASSERT(ed_writer_ok(&w) && ed_writer_left(&w) == 0);
 }
 
 /** Reads what stands before the tag. */
-static eddy_status read_answer(uint8_t form, uint32_t *version, uint8_t *refusal, const void *data,
+static eddy_status read_answer(uint8_t form, uint32_t *version, uint8_t *number, const void *data,
                                size_t size)
 {
     ed_reader r = ed_reader_of(data, size);
@@ -140,7 +159,7 @@ static eddy_status read_answer(uint8_t form, uint32_t *version, uint8_t *refusal
         return EDDY_ETRUNCATED;
     uint8_t type = ed_read_u8(&r);
     *version = ed_read_u32(&r);
-    *refusal = ed_read_u8(&r);
+    *number = ed_read_u8(&r);
     uint64_t reserved = ed_read_uint(&r, 2);
     return ed_reader_ok(&r) && type == form && reserved == 0 ? EDDY_OK : EDDY_EPROTO;
 }
@@ -200,5 +219,40 @@ void ed_reject_write(uint8_t *data, const ed_reject *reject, const uint8_t nonce
     static const uint8_t nothing[ANSWER_BODY_SIZE];
 
     write_answer(data, ED_FORM_REJECT, reject->version, reject->refusal, nothing);
+    answer_tag(data + ANSWER_TAG_AT, data, nonce, key, NULL);
+}
+
+eddy_status ed_versions_parse(ed_versions *versions, const void *data, size_t size,
+                              const uint8_t nonce[ED_NONCE_SIZE], const ed_greeting_key *key)
+{
+    ed_versions parsed = {0};
+    uint32_t of_all = 0;
+    eddy_status status = read_answer(ED_FORM_VERSIONS, &of_all, &parsed.count, data, size);
+
+    if (status != EDDY_OK)
+        return status;
+    if (of_all != 0 || parsed.count == 0 || parsed.count > ED_VERSIONS_TOLD_MAX)
+        return EDDY_EPROTO;
+    if (!SEC_CHECK(EDDY_CHECK_ANSWER_MAC, has_tag(data, nonce, key, NULL)))
+        return EDDY_EAUTH;
+    ed_reader r = ed_reader_of((const uint8_t *)data + ANSWER_BODY_AT, ANSWER_BODY_SIZE);
+    for (size_t i = 0; i < ED_VERSIONS_TOLD_MAX; i++)
+        parsed.versions[i] = ed_read_u32(&r);
+    ED_ASSERT(ed_reader_ok(&r) && ed_reader_left(&r) == 0);
+    *versions = parsed;
+    return EDDY_OK;
+}
+
+void ed_versions_write(uint8_t *data, const ed_versions *versions,
+                       const uint8_t nonce[ED_NONCE_SIZE], const ed_greeting_key *key)
+{
+    uint8_t body[ANSWER_BODY_SIZE];
+    ed_writer w = ed_writer_of(body, sizeof(body));
+
+    ED_ASSERT(versions->count > 0 && versions->count <= ED_VERSIONS_TOLD_MAX);
+    for (size_t i = 0; i < ED_VERSIONS_TOLD_MAX; i++)
+        ed_write_u32(&w, i < versions->count ? versions->versions[i] : 0);
+    ED_ASSERT(ed_writer_ok(&w) && ed_writer_left(&w) == 0);
+    write_answer(data, ED_FORM_VERSIONS, 0, versions->count, body);
     answer_tag(data + ANSWER_TAG_AT, data, nonce, key, NULL);
 }

@@ -8,9 +8,8 @@
 #include "transport/packet.h"
 
 enum {
-    CLEAR_SIZE = 64, /* of INITIATE, before a capsule and Noise's message */
-    MAC_SIZE = 8,    /* at the end of it: enough that nobody finds a server by guessing */
-    MAC_AT = CLEAR_SIZE - MAC_SIZE,
+    CLEAR_SIZE = 56, /* of INITIATE, before a capsule and Noise's message, which ends */
+    MESSAGE_END = ED_INITIATE_SIZE - ED_MAC_SIZE, /* here: behind it stands the mac */
     PARAMS_SIZE = 70,
     ACCEPT_CLEAR_SIZE = 20,
     ACCEPT_PAYLOAD_SIZE = 136,
@@ -93,32 +92,19 @@ eddy_status ed_initiate_parse(ed_initiate *initiate, const void *data, size_t si
     parsed.protocol_id = ed_read_u64(&r);
     ed_read_into(&r, parsed.nonce, ED_NONCE_SIZE);
     ed_read_into(&r, parsed.cookie, ED_COOKIE_SIZE);
-    (void)ed_read_bytes(&r, MAC_SIZE); // ed_initiate_is_authentic looks at it
     ED_ASSERT(ed_reader_ok(&r) && size - ed_reader_left(&r) == CLEAR_SIZE);
-    if (!SEC_CHECK(EDDY_CHECK_INITIATE_FORM, type == ED_FORM_INITIATE && reserved == 0) ||
-        parsed.mode >= ED_MODE_COUNT)
+    bool is_ours = parsed.version == ED_PROTOCOL_VERSION;
+    if (!SEC_CHECK(EDDY_CHECK_INITIATE_FORM,
+                   type == ED_FORM_INITIATE && (!is_ours || reserved == 0)) ||
+        (is_ours && parsed.mode >= ED_MODE_COUNT))
         return EDDY_EPROTO;
-    if (modes[parsed.mode].capsule_size > 0)
+    if (is_ours && modes[parsed.mode].capsule_size > 0)
         parsed.capsule = ed_read_bytes(&r, ED_CAPSULE_SIZE).data;
-    ed_read_into(&r, parsed.ephemeral, ED_EPHEMERAL_SIZE);
+    if (is_ours)
+        ed_read_into(&r, parsed.ephemeral, ED_EPHEMERAL_SIZE);
     ED_ASSERT(ed_reader_ok(&r));
     *initiate = parsed;
     return EDDY_OK;
-}
-
-static uint64_t mac_of(const uint8_t *data, const ed_greeting_key *key)
-{
-    return ed_hash64(key->mac_key, data, MAC_AT);
-}
-
-bool ed_initiate_is_authentic(const void *data, const ed_greeting_key *key)
-{
-    const uint8_t *bytes = data;
-    uint8_t mac[MAC_SIZE];
-    ed_writer w = ed_writer_of(mac, sizeof(mac));
-
-    ed_write_u64(&w, mac_of(bytes, key));
-    return ed_equal_secret(mac, bytes + MAC_AT, MAC_SIZE);
 }
 
 /** Whether the version in use is among those that the client, unaltered, says it speaks. */
@@ -135,7 +121,7 @@ static bool lists_version(ed_reader *r, uint8_t count, uint32_t version)
 static bool read_sealed(ed_initiate *initiate, const uint8_t *data)
 {
     size_t at = payload_at(initiate->mode);
-    ed_reader r = ed_reader_of(data + at, ED_INITIATE_SIZE - ED_TAG_SIZE - at);
+    ed_reader r = ed_reader_of(data + at, MESSAGE_END - ED_TAG_SIZE - at);
 
     initiate->datagram_size = ed_read_u16(&r);
     (void)ed_read_u16(&r); // streams: not used yet
@@ -158,11 +144,11 @@ static bool read_sealed(ed_initiate *initiate, const uint8_t *data)
 eddy_status ed_initiate_open(ed_initiate *initiate, ed_noise *noise, uint8_t *data,
                              const ed_noise_keys *keys)
 {
+    if (initiate->version != ED_PROTOCOL_VERSION)
+        return EDDY_EPROTO;
     size_t at = message_at(initiate->mode);
-
     begin_noise(noise, initiate, data, false, keys);
-    if (!SEC_CHECK(EDDY_CHECK_INITIATE_SEAL,
-                   ed_noise_read(noise, data + at, ED_INITIATE_SIZE - at)))
+    if (!SEC_CHECK(EDDY_CHECK_INITIATE_SEAL, ed_noise_read(noise, data + at, MESSAGE_END - at)))
         return EDDY_EAUTH;
     return SEC_CHECK(EDDY_CHECK_INITIATE_FIELDS, read_sealed(initiate, data)) ? EDDY_OK
                                                                               : EDDY_EPROTO;
@@ -200,7 +186,7 @@ static void write_params(ed_writer *w, const ed_initiate *initiate)
 bool ed_initiate_write(uint8_t *data, const ed_initiate *initiate, ed_noise *noise,
                        const uint8_t ephemeral_secret[ED_KEY_SIZE], const ed_noise_keys *keys)
 {
-    ed_writer w = ed_writer_of(data, ED_INITIATE_SIZE);
+    ed_writer w = ed_writer_of(data, MESSAGE_END);
     size_t at = payload_at(initiate->mode);
     ed_greeting_key greeting =
         ed_greeting_key_of(initiate->mode == ED_MODE_OPEN ? NULL : keys->peer);
@@ -214,7 +200,6 @@ bool ed_initiate_write(uint8_t *data, const ed_initiate *initiate, ed_noise *noi
     ed_write_u64(&w, initiate->protocol_id);
     ed_write_bytes(&w, initiate->nonce, ED_NONCE_SIZE);
     ed_write_bytes(&w, initiate->cookie, ED_COOKIE_SIZE);
-    ed_write_u64(&w, mac_of(data, &greeting));
     ED_ASSERT(ed_writer_size(&w) == CLEAR_SIZE);
     if (initiate->capsule != NULL)
         ed_write_bytes(&w, initiate->capsule, ED_CAPSULE_SIZE);
@@ -223,8 +208,10 @@ bool ed_initiate_write(uint8_t *data, const ed_initiate *initiate, ed_noise *noi
     write_params(&w, initiate);
     ed_write_zeros(&w, ed_writer_left(&w) - ED_TAG_SIZE);
     ED_ASSERT(ed_writer_ok(&w) && ed_writer_left(&w) == ED_TAG_SIZE);
-    return ed_noise_write(noise, ephemeral_secret, data + message_at(initiate->mode),
-                          ED_INITIATE_SIZE - ED_TAG_SIZE - at);
+    bool ok = ed_noise_write(noise, ephemeral_secret, data + message_at(initiate->mode),
+                             MESSAGE_END - ED_TAG_SIZE - at);
+    ed_request_sign(data, &greeting);
+    return ok;
 }
 
 /* ------------------------------------------------------------------------------------- ACCEPT --

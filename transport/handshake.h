@@ -38,11 +38,17 @@ typedef struct ed_hello {
     uint8_t nonce[ED_NONCE_SIZE];
 } ed_hello;
 
-/** Checks size and structure, not the mac. EDDY_ETRUNCATED or EDDY_EPROTO. */
+/**
+ * Checks size and structure, not the mac. Of a version that is not ours only what is the same in
+ * all of them is read: version, mode and nonce. EDDY_ETRUNCATED or EDDY_EPROTO.
+ */
 EDDY_MUST_CHECK eddy_status ed_hello_parse(ed_hello *hello, const void *data, size_t size);
 
-/** Whether its sender knows the key, of a HELLO that was parsed. */
-EDDY_MUST_CHECK bool ed_hello_is_authentic(const void *data, const ed_greeting_key *key);
+/** Whether its sender knows the key, of a HELLO or INITIATE that was parsed. */
+EDDY_MUST_CHECK bool ed_request_is_authentic(const void *data, const ed_greeting_key *key);
+
+/** Gives a HELLO or INITIATE the mac at its end. */
+void ed_request_sign(uint8_t *data, const ed_greeting_key *key);
 
 /** Writes exactly ED_HELLO_SIZE bytes; the padding is made from the nonce and looks random. */
 void ed_hello_write(uint8_t *data, const ed_hello *hello, const ed_greeting_key *key);
@@ -80,6 +86,20 @@ EDDY_MUST_CHECK eddy_status ed_reject_parse(ed_reject *reject, const void *data,
 void ed_reject_write(uint8_t *data, const ed_reject *reject, const uint8_t nonce[ED_NONCE_SIZE],
                      const ed_greeting_key *key);
 
+/** The answer to a request of a version that the server does not speak. A hint, too. */
+typedef struct ed_versions {
+    uint8_t count; /* 1-ED_VERSIONS_TOLD_MAX */
+    uint32_t versions[ED_VERSIONS_TOLD_MAX];
+} ed_versions;
+
+/** As ed_retry_parse. */
+EDDY_MUST_CHECK eddy_status ed_versions_parse(ed_versions *versions, const void *data, size_t size,
+                                              const uint8_t nonce[ED_NONCE_SIZE],
+                                              const ed_greeting_key *key);
+/** Exactly ED_VERSIONS_SIZE bytes. */
+void ed_versions_write(uint8_t *data, const ed_versions *versions,
+                       const uint8_t nonce[ED_NONCE_SIZE], const ed_greeting_key *key);
+
 /* ---------------------------------------------------------------------------------- messages -- */
 
 typedef struct ed_initiate {
@@ -99,11 +119,11 @@ typedef struct ed_initiate {
     ed_span payload; /* up to EDDY_CONNECT_PAYLOAD_MAX bytes; read, it points into the datagram */
 } ed_initiate;
 
-/** Reads what stands in the clear; the cookie is the caller's to check before ed_initiate_open. */
+/**
+ * Reads what stands in the clear, as ed_hello_parse does; the mac and the cookie are the caller's
+ * to check before ed_initiate_open.
+ */
 EDDY_MUST_CHECK eddy_status ed_initiate_parse(ed_initiate *initiate, const void *data, size_t size);
-
-/** Whether its sender knows the key, of an INITIATE that was parsed. */
-EDDY_MUST_CHECK bool ed_initiate_is_authentic(const void *data, const ed_greeting_key *key);
 
 /**
  * Opens the sealed part of one that was parsed, in place.

@@ -28,6 +28,7 @@ enum {
     ED_RETRY_SIZE = 48,
     ED_INITIATE_SIZE = ED_DATAGRAM_SIZE,
     ED_REJECT_SIZE = 48,
+    ED_VERSIONS_SIZE = 48,
     ED_ACCEPT_SIZE = 204,
     ED_ACCEPT_SIZE_MAX = ED_ACCEPT_SIZE + 48, /* in mode OPEN it carries the server's key */
     ED_NONCE_SIZE = 16,
@@ -35,7 +36,8 @@ enum {
     ED_EPHEMERAL_SIZE = 32,
     ED_CAPSULE_SIZE = 356, /* what a connect token has for one server */
     ED_RESET_TOKEN_SIZE = 16,
-    ED_VERSIONS_MAX = 8,
+    ED_VERSIONS_MAX = 8,      /* that a client lists, */
+    ED_VERSIONS_TOLD_MAX = 6, /* and a server */
     ED_COOKIE_TICKS_PER_S = 16,
     ED_COOKIE_AGE_MAX_S = 10,
     ED_COOKIE_SECRET_LIFE_S = 64,

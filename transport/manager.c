@@ -27,6 +27,7 @@ ed_manager *ed_manager_create(const ed_manager_parts *parts)
     ed_list_init(&m->work);
     ed_list_init(&m->ready);
     ed_list_init(&m->ended);
+    ed_list_init(&m->untold);
     ed_channel_add_receiver(parts->commands);
     ed_channel_add_sender(parts->events);
     if (m->slots == NULL || m->addresses == NULL || m->deadlines == NULL || m->commands == NULL ||
@@ -68,6 +69,20 @@ void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot)
     *slot = (ed_manager_slot){0};
 }
 
+/** Nobody hears any more of dials that failed. */
+static void drop_failed(ed_manager *m)
+{
+    for (ed_list_node *node = ed_list_pop_front(&m->untold); node != NULL;
+         node = ed_list_pop_front(&m->untold)) {
+        bool is_last = false;
+        while (!is_last) {
+            is_last = m->parts.type->failed_event(
+                ED_CONTAINER(node, ed_manager_slot, untold)->failed, m->events);
+            m->parts.type->drop_event(m->parts.type_context, m->events);
+        }
+    }
+}
+
 void ed_manager_destroy(ed_manager *m)
 {
     if (m == NULL)
@@ -80,6 +95,7 @@ void ed_manager_destroy(ed_manager *m)
             ed_manager_destroy_connection(m, &m->slots[i]);
     for (size_t i = 0; i < m->event_count; i++)
         m->parts.type->drop_event(m->parts.type_context, m->events + i * event_size);
+    drop_failed(m);
     ed_channel_leave_receiver(m->parts.commands);
     ed_channel_leave_sender(m->parts.events);
     ed_alloc_free(allocator, m->slots, ((size_t)m->slot_count + 1) * sizeof(*m->slots));
@@ -116,6 +132,14 @@ ed_manager_slot *ed_manager_find_handle(const ed_manager *m, eddy_connection han
                    m->slots[index].handle == handle;
 
     return is_here ? &m->slots[index] : NULL;
+}
+
+void *ed_manager_find_failed(const ed_manager *m, eddy_connection handle)
+{
+    uint32_t index = ed_slot_of(handle);
+
+    return index < m->slot_count && m->slots[index].handle == handle ? m->slots[index].failed
+                                                                     : NULL;
 }
 
 ed_manager_slot *ed_manager_find_wire_id(const ed_manager *m, uint32_t id)
@@ -164,20 +188,38 @@ void ed_manager_add_work(ed_manager *m, ed_manager_slot *slot)
         ed_list_push_back(&m->work, &slot->work);
 }
 
+/** Makes what the address leads to. On failure it leads to whom it led before. */
+static eddy_status create_at(ed_manager *m, const uint8_t key[ED_MANAGER_KEY_SIZE],
+                             void *connection, const ed_birth *birth, uint64_t now_ns)
+{
+    uint32_t before = 0;
+    bool had_one = ed_map_get(m->addresses, key, &before);
+    eddy_status status = ed_map_put(m->addresses, key, ed_slot_of(birth->handle));
+
+    if (status != EDDY_OK)
+        return status;
+    status = m->parts.type->create(m->parts.type_context, connection, birth, now_ns);
+    if (status == EDDY_OK)
+        return EDDY_OK;
+    (void)ed_map_remove(m->addresses, key);
+    if (had_one) {
+        eddy_status back = ed_map_put(m->addresses, key, before);
+        ED_ASSERT(back == EDDY_OK); // there is the room of the one that was taken out
+    }
+    return status;
+}
+
 eddy_status ed_manager_create_connection(ed_manager *m, const ed_birth *birth, uint64_t now_ns)
 {
     ed_manager_slot *slot = &m->slots[ed_slot_of(birth->handle)];
     void *connection = ed_alloc_zeroed(m->parts.allocator, m->parts.type->connection_size);
 
-    ED_ASSERT(slot->connection == NULL);
+    ED_ASSERT(slot->connection == NULL && slot->failed == NULL);
     if (connection == NULL)
         return EDDY_ENOMEM;
     make_key(slot->key, &birth->remote, birth->side);
-    eddy_status status = ed_map_put(m->addresses, slot->key, ed_slot_of(birth->handle));
-    if (status == EDDY_OK)
-        status = m->parts.type->create(m->parts.type_context, connection, birth, now_ns);
+    eddy_status status = create_at(m, slot->key, connection, birth, now_ns);
     if (status != EDDY_OK) {
-        (void)ed_map_remove(m->addresses, slot->key);
         ed_alloc_free(m->parts.allocator, connection, m->parts.type->connection_size);
         return status;
     }
@@ -214,7 +256,8 @@ static bool check_done(ed_manager *m, uint64_t now_ns)
         return false;
     ed_channel_close(m->parts.commands);
     bool more = ed_manager_take_commands(m, now_ns);
-    if (!m->commands_ended || !ed_manager_flush_events(m) || m->event_count > 0)
+    if (!m->commands_ended || !ed_manager_tell_failed(m) || !ed_manager_flush_events(m) ||
+        m->event_count > 0)
         return more;
     m->is_done = true;
     ed_channel_close(m->parts.events);
@@ -236,6 +279,8 @@ uint64_t ed_manager_poll(ed_manager *m, uint64_t now_ns)
     expire(m, now_ns);
     m->is_touched = false; // until here they are served in this poll
     bool all_out = ed_manager_serve_all(m, now_ns);
+    if (!has_commands)
+        all_out &= ed_manager_tell_failed(m);
     (void)ed_manager_flush_out(m);
     (void)ed_manager_flush_events(m);
     more |= check_done(m, now_ns) || m->is_touched;

@@ -110,8 +110,13 @@ typedef struct ed_connection_type {
                           uint8_t *reply, size_t *reply_size, uint64_t now_ns);
     /** Initialises in place. On failure nothing is left to destroy. */
     eddy_status (*create)(void *context, void *connection, const ed_birth *birth, uint64_t now_ns);
-    /** Takes a CONNECT's payload over and writes the event that says why there is no connection. */
-    void (*fail_connect)(void *context, void *command, eddy_status why, void *event);
+    /**
+     * There will be no connection: takes the CONNECT over. @return what is left of the dial, which
+     * takes what else was said to it, by drop_command, and then tells its end.
+     */
+    void *(*fail_connect)(void *context, void *command, eddy_status why);
+    /** Takes the next event of what is left. @return whether that was the last: nothing is left. */
+    bool (*failed_event)(void *failed, void *event);
     /** What became of a connection that was dialled without an address: EDDY_OK with the one that
      * it has now, EDDY_ERESOLVE, EDDY_EEXIST or EDDY_ENOMEM. NULL: there are none such. */
     void (*resolved)(void *connection, const eddy_address *remote, eddy_status status,
@@ -148,8 +153,9 @@ typedef struct ed_connection_type {
      * @return whether the connection may have something to give out.
      */
     bool (*returned)(void *context, void *connection, ed_block *block, uint64_t now_ns);
-    void (*drop_command)(void *context, void *command); /* that found no connection */
-    void (*drop_event)(void *context, void *event);     /* that nobody will take */
+    /** Takes over what found no connection. @param failed of a dial that failed, or NULL. */
+    void (*drop_command)(void *context, void *command, void *failed);
+    void (*drop_event)(void *context, void *event); /* that nobody will take */
 } ed_connection_type;
 
 typedef struct ed_manager ed_manager;

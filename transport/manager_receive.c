@@ -48,11 +48,11 @@ static void connect_out(ed_manager *m, ed_command *command, uint64_t now_ns)
 
     if (status == EDDY_OK)
         return;
-    ED_ASSERT(m->event_count < ED_MANAGER_BATCH); // take_commands left room
-    m->parts.type->fail_connect(m->parts.type_context, command, status,
-                                m->events + m->event_count * m->parts.type->event_size);
-    m->event_count++;
-    ed_slots_end(m->parts.slots, command->connection);
+    ed_manager_slot *slot = &m->slots[ed_slot_of(command->connection)];
+    slot->handle = command->connection;
+    slot->failed = m->parts.type->fail_connect(m->parts.type_context, command, status);
+    ed_list_push_back(&m->untold, &slot->untold);
+    ed_slots_end(m->parts.slots, slot->handle);
 }
 
 /* ------------------------------------------------------------------------ from the program -- */
@@ -133,7 +133,8 @@ static void handle_command(ed_manager *m, ed_command *command, uint64_t now_ns)
         slot = ed_manager_find_handle(m, command->connection);
         if (slot == NULL) {
             m->parts.stats->commands_stale++;
-            m->parts.type->drop_command(m->parts.type_context, command);
+            m->parts.type->drop_command(m->parts.type_context, command,
+                                        ed_manager_find_failed(m, command->connection));
             return;
         }
         m->parts.type->send(slot->connection, command, now_ns);
@@ -148,12 +149,8 @@ bool ed_manager_take_commands(ed_manager *m, uint64_t now_ns)
     size_t count = 0;
 
     for (size_t taken = 0; taken < ED_MANAGER_COMMAND_MAX; taken += count) {
-        // A command can make an event at once; no more are taken than there is room for.
-        (void)ed_manager_flush_events(m);
-        size_t room = ED_MANAGER_BATCH - m->event_count;
-        eddy_status status = room == 0
-                                 ? EDDY_EAGAIN
-                                 : ed_channel_pull(m->parts.commands, m->commands, room, &count, 0);
+        eddy_status status =
+            ed_channel_pull(m->parts.commands, m->commands, ED_MANAGER_BATCH, &count, 0);
         m->commands_ended |= status == EDDY_ECLOSED;
         if (status == EDDY_ECLOSED && !m->shutting_down)
             begin_shutdown(m, 0, now_ns); // nobody is left to say anything

@@ -39,6 +39,33 @@ bool ed_manager_flush_events(ed_manager *m)
     return true;
 }
 
+/** @return false if it has more events than there is room for; otherwise nothing is left of it. */
+static bool tell_failed(ed_manager *m, ed_manager_slot *slot)
+{
+    size_t size = m->parts.type->event_size;
+    bool is_last = false;
+
+    while (!is_last) {
+        if (m->event_count == ED_MANAGER_BATCH && !ed_manager_flush_events(m))
+            return false;
+        is_last = m->parts.type->failed_event(slot->failed, m->events + m->event_count * size);
+        m->event_count++;
+    }
+    ed_list_remove(&slot->untold);
+    *slot = (ed_manager_slot){0};
+    return true;
+}
+
+bool ed_manager_tell_failed(ed_manager *m)
+{
+    ed_list_node *node = NULL;
+
+    while ((node = ed_list_first(&m->untold)) != NULL)
+        if (!tell_failed(m, ED_CONTAINER(node, ed_manager_slot, untold)))
+            return false;
+    return true;
+}
+
 /** @return false if it has more events than there is room for. */
 static bool drain_events(ed_manager *m, ed_manager_slot *slot)
 {

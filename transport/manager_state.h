@@ -18,10 +18,12 @@ enum {
 
 /** One connection, as the manager sees it. */
 typedef struct ed_manager_slot {
-    ed_list_node work;  /* in ed_manager.work while it may have something to give out */
-    ed_list_node ready; /* in ed_manager.ready while its own socket is to be read */
-    ed_list_node ended; /* in ed_manager.ended once the program has heard the last of it */
-    void *connection;   /* NULL: the slot is free */
+    ed_list_node work;   /* in ed_manager.work while it may have something to give out */
+    ed_list_node ready;  /* in ed_manager.ready while its own socket is to be read */
+    ed_list_node ended;  /* in ed_manager.ended once the program has heard the last of it */
+    ed_list_node untold; /* in ed_manager.untold while `failed` is there */
+    void *connection;    /* NULL: the slot is free, or its dial has failed */
+    void *failed;        /* what is left of that, until its end is told */
     eddy_connection handle;
     uint8_t key[ED_MANAGER_KEY_SIZE]; /* in the map of addresses */
     ed_side side;
@@ -36,6 +38,7 @@ struct ed_manager {
     ed_deadlines *deadlines;
     ed_list work;
     ed_list ready;
+    ed_list untold;
     ed_list ended; /* incoming; the oldest makes room for a newcomer where all places are taken */
     uint32_t connection_count;
     uint32_t half_open_count;
@@ -63,6 +66,9 @@ ed_manager_slot *ed_manager_find_address(const ed_manager *m, const eddy_address
 
 /** The connection of a handle, or NULL if that is stale. */
 ed_manager_slot *ed_manager_find_handle(const ed_manager *m, eddy_connection handle);
+
+/** What is left of the dial of a handle that failed, or NULL. */
+void *ed_manager_find_failed(const ed_manager *m, eddy_connection handle);
 
 /** The incoming connection of a wire id, or NULL. */
 ed_manager_slot *ed_manager_find_wire_id(const ed_manager *m, uint32_t id);
@@ -106,6 +112,9 @@ bool ed_manager_flush_out(ed_manager *m);
 
 /** Pushes the events that are gathered. @return whether there is room for more. */
 bool ed_manager_flush_events(ed_manager *m);
+
+/** All has come that was said to dials that failed: tells their ends. @return whether to all. */
+bool ed_manager_tell_failed(ed_manager *m);
 
 /** Takes out of every connection at work all that it has to give. @return whether that was all. */
 bool ed_manager_serve_all(ed_manager *m, uint64_t now_ns);

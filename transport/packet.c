@@ -20,7 +20,7 @@ ed_form ed_form_of(const void *data, size_t size)
         return ED_FORM_UNKNOWN;
     if ((bytes[0] & FORM_MASK) == FORM_PACKET)
         return ED_FORM_PACKET;
-    if (bytes[0] >= ED_FORM_HELLO && bytes[0] <= ED_FORM_REJECT)
+    if (bytes[0] >= ED_FORM_HELLO && bytes[0] <= ED_FORM_VERSIONS)
         return (ed_form)bytes[0];
     return ED_FORM_UNKNOWN;
 }

@@ -13,6 +13,7 @@ typedef enum ed_form {
     ED_FORM_INITIATE = 0xe3,
     ED_FORM_ACCEPT = 0xe4,
     ED_FORM_REJECT = 0xe5,
+    ED_FORM_VERSIONS = 0xe6,
 } ed_form;
 
 ed_form ed_form_of(const void *data, size_t size);

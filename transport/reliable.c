@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "transport/admission.h"
+#include "transport/failed_dial.h"
 
 enum {
     GATE_ADDRESSES = 16, /* for each connection that there may be, */
@@ -214,17 +215,21 @@ static eddy_status create(void *context, void *connection, const ed_birth *birth
                                            : create_incoming(context, connection, birth, now_ns);
 }
 
-static void fail_connect(void *context, void *item, eddy_status why, void *event)
+static void *fail_connect(void *context, void *item, eddy_status why)
 {
-    (void)context;
+    const ed_reliable *reliable = context;
     const ed_reliable_command *command = item;
-    eddy_event_disconnected last = {.end = why == EDDY_EEXIST    ? EDDY_END_DUPLICATE
-                                           : why == EDDY_ECLOSED ? EDDY_END_CLOSED_LOCAL
-                                                                 : EDDY_END_MEMORY};
+    ed_secrets *secrets = &reliable->shared.identity->secrets[ed_slot_of(command->head.connection)];
 
+    ed_wipe(secrets, sizeof(*secrets));
     ed_dial_drop(command->dial);
-    *(ed_event_item *)event = ed_event_of(command->head.connection, EDDY_DISCONNECTED,
-                                          command->block, &last, sizeof(last));
+    ed_failed_dial_init(command->block, command->head.connection, why);
+    return command->block;
+}
+
+static bool failed_event(void *failed, void *event)
+{
+    return ed_failed_dial_next(failed, event);
 }
 
 static void resolved(void *connection, const eddy_address *remote, eddy_status status,
@@ -307,18 +312,30 @@ static void refund(const ed_conn_shared *shared, const ed_reliable_command *comm
 }
 
 /** A message that finds no connection was accepted all the same, and counts as such. */
-static void drop_command(void *context, void *item)
+static void drop_message(const ed_conn_shared *shared, const ed_reliable_command *command,
+                         ed_block *failed)
+{
+    bool is_reliable = command->guarantee >= EDDY_RELIABLE_UNORDERED;
+
+    shared->stats->messages_sent++;
+    if (is_reliable)
+        shared->stats->messages_undelivered++;
+    else
+        shared->stats->messages_shed++;
+    refund(shared, command);
+    if (failed != NULL)
+        ed_failed_dial_add(failed, is_reliable, command->receipt);
+    else
+        ed_pool_give(command->receipt); // the end of its connection has been told
+}
+
+static void drop_command(void *context, void *item, void *failed)
 {
     const ed_reliable *reliable = context;
-    ed_reliable_command *command = item;
+    const ed_reliable_command *command = item;
 
-    if (command->operation == ED_OPERATION_SEND) {
-        reliable->shared.stats->messages_sent++;
-        reliable->shared.stats->messages_undelivered +=
-            command->guarantee >= EDDY_RELIABLE_UNORDERED ? 1 : 0;
-        refund(&reliable->shared, command);
-        ed_pool_give(command->receipt); // the end of its connection has been told
-    }
+    if (command->operation == ED_OPERATION_SEND)
+        drop_message(&reliable->shared, command, failed);
     if (command->head.kind == ED_COMMAND_CONNECT)
         ed_dial_drop(command->dial);
     ed_pool_give(command->block);
@@ -487,6 +504,7 @@ const ed_connection_type ed_reliable_type = {
     .admit = ed_admission_judge,
     .create = create,
     .fail_connect = fail_connect,
+    .failed_event = failed_event,
     .resolved = resolved,
     .destroy = destroy,
     .supersedes = supersedes,

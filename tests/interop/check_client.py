@@ -8,7 +8,7 @@ import handshake as h
 from harness import Process, Wrong, check, expect, expect_true
 from mini_client import ATTEMPT_S, Client, Refused
 from noise import OPEN, PINNED, TOKEN
-from sodium import has_aes, random, short_mac
+from sodium import has_aes, random
 from wire import key_of_text, number
 
 SUITES = (1, 2) if has_aes else (1,)
@@ -124,12 +124,15 @@ def a_repeated_initiate_gets_the_same_accept():
             initiate, first = initiated(other, server, asked(other, server))
             other.socket.send(initiate)
             expect_true('another ACCEPT', other.receive(1) == first)
-            head = initiate[:40] + bytes(16)
-            mac = short_mac(h.greeting_key(PINNED, server.key), head)
-            other.socket.send(head + mac + initiate[64:])
-            answer = h.read_answer(other.receive(1), PINNED, other.nonce, server.key, head[32:])
+            wrong = h.sign(initiate[:40] + bytes(16) + initiate[56:1184], PINNED, server.key)
+            other.socket.send(wrong)
+            answer = h.read_answer(other.receive(1), PINNED, other.nonce, server.key, wrong[32:56])
             expect('a wrong cookie', answer[0], h.RETRY)
-            other.socket.send(initiate[:-1] + bytes([initiate[-1] ^ 1]))
+            for what, at in (('the mac', 1199), ('a tag', 1183), ('what is sealed', 600)):
+                altered = initiate[:at] + bytes([initiate[at] ^ 1]) + initiate[at + 1:]
+                other.socket.send(altered)
+                expect('altered: ' + what, other.receive(ATTEMPT_S), b'')
+            other.socket.send(initiate)
             expect_true('another ACCEPT', other.receive(1) == first)
 
 
@@ -174,6 +177,22 @@ def who_does_not_know_the_key_gets_no_answer():
             expect(what, client.receive(ATTEMPT_S), b'')
         client.socket.send(h.write_hello(PINNED, 1, client.nonce, server.key))
         expect('another game', client.receive(ATTEMPT_S), b'')
+
+
+@check
+def who_speaks_another_version_is_told_ours():
+    with Serve() as server, Client(*server.place) as client:
+        for kind in (h.HELLO, h.INITIATE):
+            head = bytes([kind]) + number(2, 4) + bytes([PINNED]) + random(10) + client.nonce
+            data = head + random(1184 - len(head))
+            client.socket.send(h.sign(data, PINNED, server.key))
+            told = h.read_versions(client.receive(1), PINNED, client.nonce, server.key)
+            expect('versions', told, [1])
+            client.socket.send(h.sign(data, PINNED, random(32)))
+            expect('without the key', client.receive(ATTEMPT_S), b'')
+            unknown = data[:5] + b'\0' + data[6:]
+            client.socket.send(h.sign(unknown, OPEN, server.key))
+            expect('a mode that is off', client.receive(ATTEMPT_S), b'')
 
 
 @check

@@ -51,6 +51,7 @@ def keys_and_greetings_are_those_of_the_page():
     expect_bytes('hello', (hello[:80], hello[1184:]))
     expect_bytes('retry', (h.write_answer(h.RETRY, 0, COOKIE, PINNED, NONCE, public),))
     expect_bytes('reject', (h.write_answer(h.REJECT, 3, bytes(24), PINNED, NONCE, public),))
+    expect_bytes('versions', (h.write_versions([1], PINNED, NONCE, public),))
     token_key, psk, sealed = capsule()
     expect_bytes('capsule', (token_key, psk, sealed[:52], sealed[-16:]))
 
@@ -63,17 +64,18 @@ def handshakes_of_all_modes_are_those_of_the_page():
         said = h.write_parameters(32768, 65536, 1000000, b'hi')
         sent, client = h.write_initiate(initiate, said, shared, own=CLIENT,
                                         peer=public_key(SERVER), ephemeral=CLIENT_EPHEMERAL)
-        expect(name + ' in the clear', h.read_initiate(sent, public_key(SERVER)),
-               initiate)
+        expect(name + ' asks', h.read_request(sent, public_key(SERVER)),
+               (h.INITIATE, 1, mode, NONCE))
+        expect(name + ' in the clear', h.read_initiate(sent), initiate)
         credit, message_max, payload, server = h.open_initiate(sent, initiate, SERVER, shared)
         expect(name + ' sealed', (credit, message_max, payload), (32768, 65536, b'hi'))
         server.ephemeral = SERVER_EPHEMERAL
         accepted = h.Accepted(1, WIRE_ID, 32768, b'\x09' * 16, b'\x8a' * 24, 65536)
         answer = h.write_accept(NONCE, server, accepted, 1000000)
         expect(name + ' accepted', h.read_accept(answer, NONCE, client), accepted)
-        at, key = 64 + len(shown), 52 + 48 * (mode == OPEN)
+        at, key = 56 + len(shown), 52 + 48 * (mode == OPEN)
         head = 32 + 48 * (mode == MUTUAL) + 16
-        expect_bytes(name, (sent[:64], shown[:16], sent[at:at + head], sent[1184:],
+        expect_bytes(name, (sent[:56], shown[:16], sent[at:at + head], sent[1168:],
                             answer[:key + 16], answer[-16:], *client.split()))
 
 

@@ -108,3 +108,13 @@ def a_refusal_is_understood():
         server.run(client.has_ended)
         _, err = client.end(code=1)
     expect_true('no reason: ' + err, 'refused' in err)
+
+
+@check
+def a_server_of_other_versions_is_understood():
+    with Server() as server:
+        server.versions = [2, 3]
+        with Connect(*way(server), '--timeout', '1') as client:
+            server.run(client.has_ended)
+            _, err = client.end(code=1)
+    expect_true('no reason: ' + err, 'other versions' in err)

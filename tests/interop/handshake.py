@@ -2,13 +2,13 @@
 import collections
 
 from noise import MUTUAL, OPEN, TOKEN, Forged, Noise
-from sodium import blake, mac, random, short_mac
+from sodium import blake, mac, random
 from wire import Malformed, Reader, number
 
-HELLO, RETRY, INITIATE, ACCEPT, REJECT = range(0xe1, 0xe6)
+HELLO, RETRY, INITIATE, ACCEPT, REJECT, VERSIONS = range(0xe1, 0xe7)
 VERSION = 1
 SIZE = 1200
-VERSIONS = number(VERSION, 4) + bytes(28)
+OURS = number(VERSION, 4) + bytes(28)
 CAPSULE_SIZE = 356
 
 Accepted = collections.namedtuple('Accepted', 'suite wire_id credit reset_token ticket message_max')
@@ -20,25 +20,50 @@ def greeting_key(mode, server_key):
     return blake(16, b'eddy mac1' + (bytes(32) if mode == OPEN else server_key))
 
 
+# -- what is the same in every version
+
+def sign(data, mode, server_key):
+    """@param data of HELLO or INITIATE, but for the mac."""
+    return data + mac(greeting_key(mode, server_key), data)
+
+
+def read_request(data, server_key):
+    """@return (HELLO or INITIATE, version, mode, nonce); None: it is to be dropped."""
+    if (len(data) != SIZE or data[0] not in (HELLO, INITIATE) or
+            sign(data[:1184], data[5], server_key) != data):
+        return None
+    return data[0], int.from_bytes(data[1:5], 'little'), data[5], data[16:32]
+
+
+def write_versions(versions, mode, nonce, server_key):
+    head = bytes([VERSIONS]) + bytes(4) + bytes([len(versions), 0, 0])
+    body = b''.join(number(version, 4) for version in versions).ljust(24, b'\0')
+    return head + mac(greeting_key(mode, server_key), head + nonce + body) + body
+
+
+def read_versions(data, mode, nonce, server_key):
+    """@return the versions; None: it is to be dropped."""
+    if len(data) != 48 or data[0] != VERSIONS:
+        return None
+    versions = [int.from_bytes(data[at:at + 4], 'little') for at in range(24, 48, 4)]
+    versions = versions[:data[5]]
+    return versions if data == write_versions(versions, mode, nonce, server_key) else None
+
+
 # -- HELLO and its answers
 
 def write_hello(mode, protocol_id, nonce, server_key):
     data = bytes([HELLO]) + number(VERSION, 4) + bytes([mode, 1, 0]) + number(protocol_id, 8)
-    data += nonce + VERSIONS
+    data += nonce + OURS
     data += b''.join(mac(nonce, bytes([counter])) for counter in range(70))
-    return data + mac(greeting_key(mode, server_key), data)
+    return sign(data, mode, server_key)
 
 
-def read_hello(data, server_key):
-    """@return (mode, protocol id, nonce); None: it is to be dropped."""
-    if len(data) != SIZE or data[0] != HELLO or data[7] != 0 or not 1 <= data[6] <= 8:
+def read_hello(data):
+    """Of a request of our version. @return (mode, protocol id, nonce); None: to be dropped."""
+    if data[0] != HELLO or data[7] != 0 or not 1 <= data[6] <= 8:
         return None
-    mode = data[5]
-    if mac(greeting_key(mode, server_key), data[:1184]) != data[1184:]:
-        return None
-    if data[1:5] != number(VERSION, 4):
-        return None
-    return mode, int.from_bytes(data[8:16], 'little'), data[16:32]
+    return data[5], int.from_bytes(data[8:16], 'little'), data[16:32]
 
 
 def write_answer(kind, refusal, body, mode, nonce, server_key, shown=b''):
@@ -71,29 +96,26 @@ def begin_noise(head, is_client, mode, shared, capsule=b'', **keys):
 def write_initiate(initiate, payload, shared=None, **keys):
     """@return (the datagram, Noise)."""
     head = bytes([INITIATE]) + number(VERSION, 4) + bytes([initiate.mode, initiate.suites, 0])
-    head += number(initiate.protocol_id, 8) + initiate.nonce + initiate.cookie
-    head += short_mac(greeting_key(initiate.mode, keys.get('peer')), head) + initiate.capsule
+    head += number(initiate.protocol_id, 8) + initiate.nonce + initiate.cookie + initiate.capsule
     noise = begin_noise(head, True, initiate.mode, shared, initiate.capsule, **keys)
-    size = SIZE - len(head) - 32 - 16 - (48 if initiate.mode == MUTUAL else 0)
-    return head + noise.write(0, payload.ljust(size, b'\0')), noise
+    size = 1184 - len(head) - 32 - 16 - (48 if initiate.mode == MUTUAL else 0)
+    data = head + noise.write(0, payload.ljust(size, b'\0'))
+    return sign(data, initiate.mode, keys.get('peer')), noise
 
 
 def write_parameters(credit, message_max, time_us, payload):
     """What a client seals in INITIATE."""
     return b''.join((number(SIZE, 2), number(256, 2), number(credit, 4), bytes(4), b'\x01',
-                     bytes(3), VERSIONS, number(time_us, 8), bytes(8), number(message_max, 4),
+                     bytes(3), OURS, number(time_us, 8), bytes(8), number(message_max, 4),
                      number(len(payload), 2), payload))
 
 
-def read_initiate(data, server_key):
-    """What stands in the clear. @return None: it is to be dropped."""
-    if len(data) != SIZE or data[0] != INITIATE or data[1:5] != number(VERSION, 4):
-        return None
+def read_initiate(data):
+    """Of a request of our version, what stands in the clear. @return None: to be dropped."""
     r = Reader(data[5:])
     mode, suites, zero, protocol_id = r.number(1), r.number(1), r.number(1), r.number(8)
-    nonce, cookie, said = r.take(16), r.take(24), r.take(8)
-    if (mode > TOKEN or zero != 0 or
-            said != short_mac(greeting_key(mode, server_key), data[:56])):
+    nonce, cookie = r.take(16), r.take(24)
+    if data[0] != INITIATE or mode > TOKEN or zero != 0:
         return None
     capsule = r.take(CAPSULE_SIZE) if mode == TOKEN else b''
     return Initiate(mode, suites, protocol_id, nonce, cookie, capsule)
@@ -101,9 +123,9 @@ def read_initiate(data, server_key):
 
 def open_initiate(data, initiate, own, shared=None):
     """@return (credit, largest message, payload of the program, Noise), or raises."""
-    at = 64 + len(initiate.capsule)
+    at = 56 + len(initiate.capsule)
     noise = begin_noise(data[:at], False, initiate.mode, shared, initiate.capsule, own=own)
-    r = Reader(noise.read(0, data[at:]))
+    r = Reader(noise.read(0, data[at:1184]))
     datagram, _, credit, features = r.number(2), r.number(2), r.number(4), r.number(4)
     count, _ = r.number(1), r.take(3)
     versions = [r.number(4) for _ in range(8)][:count]

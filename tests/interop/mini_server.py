@@ -30,6 +30,7 @@ class Server:
         self.modes, self.protocol_id = modes, protocol_id
         self.secret, self.cookie_secret = random(32), random(16)
         self.public, self.shared = public_key(self.secret), None
+        self.versions = [h.VERSION]
         self.suites = [suite for suite in sorted(CIPHERS, reverse=True)
                        if CIPHERS[suite] is not aes or has_aes]
         self.peer, self.remote, self.answered, self.mode = None, None, (b'', b''), None
@@ -59,8 +60,19 @@ class Server:
         self.socket.sendto(h.write_answer(h.RETRY, 0, cookie, mode, nonce, self.public, shown),
                            remote)
 
+    def hear(self, request, data, remote):
+        if request is None:
+            return
+        kind, version, mode, nonce = request
+        if version not in self.versions:
+            self.socket.sendto(h.write_versions(self.versions, mode, nonce, self.public), remote)
+        elif kind == h.HELLO:
+            self.greet(data, remote)
+        else:
+            self.admit(data, remote)
+
     def greet(self, data, remote):
-        hello = h.read_hello(data, self.public)
+        hello = h.read_hello(data)
         if hello is None or hello[1] != self.protocol_id:
             return
         mode, protocol_id, nonce = hello
@@ -77,7 +89,7 @@ class Server:
         return 0 <= age <= COOKIE_TICKS and good == i.cookie
 
     def admit(self, data, remote):
-        i = h.read_initiate(data, self.public)
+        i = h.read_initiate(data)
         if i is None or i.protocol_id != self.protocol_id or i.mode not in self.modes:
             return
         suites = [suite for suite in self.suites if i.suites >> suite & 1]
@@ -109,10 +121,8 @@ class Server:
 
     def take(self, data, remote):
         try:
-            if data[:1] == bytes([h.HELLO]):
-                self.greet(data, remote)
-            elif data[:1] == bytes([h.INITIATE]):
-                self.admit(data, remote)
+            if data[:1] in (bytes([h.HELLO]), bytes([h.INITIATE])):
+                self.hear(h.read_request(data, self.public), data, remote)
             elif self.peer is not None and data[1:5] == number(WIRE_ID, 4):
                 self.peer.receive(data)
             elif data[1:5] == number(WIRE_ID, 4) and len(data) > RESET_SIZE_MIN:

@@ -19,13 +19,6 @@ def mac(key, data):
     return out.raw
 
 
-def short_mac(key, data):
-    """SipHash-2-4 with 64-bit result."""
-    out = ctypes.create_string_buffer(8)
-    _library.crypto_shorthash_siphash24(out, data, ctypes.c_ulonglong(len(data)), key)
-    return out.raw
-
-
 def blake(size, data, key=b''):
     return hashlib.blake2b(data, digest_size=size, key=key).digest()
 

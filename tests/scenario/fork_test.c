@@ -1,8 +1,10 @@
 /** A child of the process has no part in its parent's connections: every call there says so. */
 #include "tests/support/check.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +17,19 @@ enum { LIMIT_S = 10, WAIT_MS = 5000 };
 static eddy_manager *server;
 static eddy_manager *client;
 static eddy_connection connection; /* the client's */
+static eddy_event held;            /* a message that the client has not released */
+static bool wipes_on_fork;         /* the system's kernel does */
+
+/** An older kernel does not know how to. */
+int __real_madvise(void *memory, size_t size, int advice);
+int __wrap_madvise(void *memory, size_t size, int advice);
+int __wrap_madvise(void *memory, size_t size, int advice)
+{
+    if (advice != MADV_WIPEONFORK || wipes_on_fork)
+        return __real_madvise(memory, size, advice);
+    errno = EINVAL;
+    return -1;
+}
 
 static eddy_status call_connect(void)
 {
@@ -129,6 +144,57 @@ static eddy_status call_next_batch(void)
     return eddy_next_batch(client, &event, 1) == 0 ? EDDY_EFORKED : EDDY_OK;
 }
 
+/* What returns no status is safe, and says what says nothing. */
+
+static eddy_status call_get_stats(void)
+{
+    eddy_stats stats, none = {0};
+    eddy_get_stats(client, &stats);
+    return memcmp(&stats, &none, sizeof(none)) == 0 ? EDDY_EFORKED : EDDY_OK;
+}
+
+static eddy_status call_get_refusals(void)
+{
+    uint64_t counts[EDDY_CHECK_COUNT] = {7}, none[EDDY_CHECK_COUNT] = {0};
+    eddy_get_refusals(client, counts);
+    return memcmp(counts, none, sizeof(none)) == 0 ? EDDY_EFORKED : EDDY_OK;
+}
+
+static eddy_status call_get_socket_stats(void)
+{
+    eddy_socket_stats stats, none = {0};
+    eddy_get_socket_stats(client, &stats);
+    return memcmp(&stats, &none, sizeof(none)) == 0 ? EDDY_EFORKED : EDDY_OK;
+}
+
+static eddy_status call_release(void)
+{
+    eddy_release(client, &held);
+    return held.type == EDDY_EVENT_NONE ? EDDY_EFORKED : EDDY_OK;
+}
+
+static eddy_status call_event_fd(void)
+{
+    return eddy_event_fd(client) < 0 ? EDDY_EFORKED : EDDY_OK;
+}
+
+static eddy_status call_poll(void)
+{
+    return eddy_poll(client, eddy_now_ns()) == UINT64_MAX ? EDDY_EFORKED : EDDY_OK;
+}
+
+static eddy_status call_shutdown(void)
+{
+    eddy_shutdown(client, 0);
+    return EDDY_EFORKED;
+}
+
+static eddy_status call_public_key(void)
+{
+    eddy_key key = eddy_public_key(server); // is none of the secrets
+    return memcmp(&key, ed_test_public(), sizeof(key)) == 0 ? EDDY_EFORKED : EDDY_OK;
+}
+
 static const struct {
     const char *name;
     eddy_status (*call)(void);
@@ -153,6 +219,14 @@ static const struct {
     {"eddy_get_connection_stats", call_connection_stats},
     {"eddy_get_stream_stats", call_stream_stats},
     {"eddy_close", call_close},
+    {"eddy_get_stats", call_get_stats},
+    {"eddy_get_refusals", call_get_refusals},
+    {"eddy_get_socket_stats", call_get_socket_stats},
+    {"eddy_release", call_release},
+    {"eddy_event_fd", call_event_fd},
+    {"eddy_poll", call_poll},
+    {"eddy_shutdown", call_shutdown},
+    {"eddy_public_key", call_public_key},
 };
 
 static eddy_connection await_connected(eddy_manager *manager)
@@ -183,6 +257,8 @@ static void open_pair(void)
              EDDY_OK);
     (void)await_connected(client);
     eddy_connection there = await_connected(server);
+    CHECK_EQ("send", eddy_send(server, there, EDDY_RELIABLE_ORDERED, 0, "held", 4), EDDY_OK);
+    CHECK_EQ("held", eddy_await(client, EDDY_MESSAGE, &held, WAIT_MS), EDDY_OK);
     CHECK_EQ("send", eddy_send(server, there, EDDY_RELIABLE_ORDERED, 0, "waits", 5), EDDY_OK);
     struct pollfd waits = {.fd = eddy_event_fd(client), .events = POLLIN};
     CHECK_EQ("comes", poll(&waits, 1, WAIT_MS), 1);
@@ -214,12 +290,13 @@ static void check_message(eddy_manager *manager, const char *text)
 }
 
 /** And of what it tried the parent notices nothing. */
-static void a_child_is_told(void **state)
+static void check_child(void)
 {
-    (void)state;
     open_pair();
     for (size_t i = 0; i < ED_COUNT(calls); i++)
         CHECK_EQ(calls[i].name, in_child(calls[i].call), -EDDY_EFORKED);
+    CHECK_BYTES("held", held.message.data, "held", 4);
+    eddy_release(client, &held);
     check_message(client, "waits");
     CHECK_EQ("send", eddy_send(client, connection, EDDY_RELIABLE_ORDERED, 0, "goes on", 7),
              EDDY_OK);
@@ -228,8 +305,25 @@ static void a_child_is_told(void **state)
     CHECK_EQ("close", eddy_close(server, WAIT_MS), EDDY_OK);
 }
 
+static void a_child_is_told(void **state)
+{
+    (void)state;
+    wipes_on_fork = true;
+    check_child();
+}
+
+static void a_child_is_told_by_an_old_kernel(void **state)
+{
+    (void)state;
+    wipes_on_fork = false;
+    check_child();
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_child_is_told)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_child_is_told),
+        cmocka_unit_test(a_child_is_told_by_an_old_kernel),
+    };
     return cmocka_run_group_tests_name("fork", tests, NULL, NULL);
 }

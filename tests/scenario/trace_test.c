@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0x07f1ca2994476ffd)
+#define GOLDEN_TRACE UINT64_C(0x31b2aa9640e57a4b)
 
 enum {
     WORLDS = 8,

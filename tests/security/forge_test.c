@@ -70,7 +70,7 @@ static size_t forge_any(uint8_t *data, bool from_client)
     } forms[] = {
         {ED_FORM_HELLO, ED_HELLO_SIZE},   {ED_FORM_RETRY, ED_RETRY_SIZE},
         {ED_FORM_ACCEPT, ED_ACCEPT_SIZE}, {ED_FORM_INITIATE, ED_INITIATE_SIZE},
-        {ED_FORM_REJECT, ED_REJECT_SIZE},
+        {ED_FORM_REJECT, ED_REJECT_SIZE}, {ED_FORM_VERSIONS, ED_VERSIONS_SIZE},
     };
     uint32_t kind = splitmix_below(&seed, 16);
 

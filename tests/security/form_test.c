@@ -7,7 +7,6 @@
 enum {
     RESERVED_AT = 7, /* in HELLO and INITIATE */
     VERSION_COUNT_AT = 6,
-    MAC_AT = ED_HELLO_SIZE - ED_MAC_SIZE,
 };
 
 static ed_wire wire;
@@ -59,7 +58,7 @@ static bool refuses_hellos(const void *context)
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
         (void)ed_stranger_hello(&stranger, data);
         data[rows[i].at] = rows[i].value;
-        ed_mac(data + MAC_AT, key.mac_key, data, MAC_AT);
+        ed_request_sign(data, &key);
         ed_wire_forge(&wire, &stranger.address, &server->address, data, sizeof(data));
         ed_wire_run_for(&wire, ED_NS_PER_MS);
     }

@@ -13,7 +13,6 @@
 enum {
     NONCE_AT = 16, /* in HELLO and INITIATE; then the cookie */
     COOKIE_AT = 32,
-    MAC_AT = 56, /* in INITIATE */
     ACCEPT_CLEAR_SIZE = 20,
     ACCEPT_PAYLOAD_SIZE = 136,
 };
@@ -182,8 +181,9 @@ static void forge_initiate(uint8_t *data, uint32_t number, uint64_t *seed)
 
     stranger.server_key = number % 3 == 0 ? other_public.bytes : NULL;
     (void)ed_stranger_initiate(&stranger, data);
-    if (number % 3 == 1) // all is right but a bit of the mac
-        data[MAC_AT + splitmix_below(seed, 8)] ^= (uint8_t)(1 << splitmix_below(seed, 8));
+    if (number % 3 == 1) // all is right but a bit, of the mac or of what it is over
+        data[COOKIE_AT + splitmix_below(seed, ED_INITIATE_SIZE - COOKIE_AT)] ^=
+            (uint8_t)(1 << splitmix_below(seed, 8));
     for (size_t i = COOKIE_AT; number % 3 == 2 && i < ED_INITIATE_SIZE; i++)
         data[i] = (uint8_t)splitmix_next(seed);
 }

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/addr.h"
 #include "tests/support/attack.h"
 #include "tests/support/check.h"
+#include "tests/support/issuer.h"
 #include "tests/support/keys.h"
 #include "tests/support/siege.h"
 
@@ -259,11 +261,101 @@ static void t39_keys_are_wiped_and_not_dumped(void **state)
         &(ed_attack){.name = "T39 leftovers", .mount = nothing_is_left, .weaken = keep_one});
 }
 
+/* ------------------------------------------------------------- T39: a dial's secret, at rest -- */
+
+static bool is_kept; /* what was shared is copied to where keys do not belong */
+
+static void keep_what_is_shared(void)
+{
+    is_kept = true;
+}
+
+/** Hides what a token's client and server share. */
+static void hide_secret_of(const char *token)
+{
+    ed_pass pass;
+
+    CHECK_EQ("token", ed_token_pick(&pass, token, 0), EDDY_OK);
+    hide(pass.psk);
+    ed_wipe(&pass, sizeof(pass));
+}
+
+/** A client that has dialled with a secret, of which the program keeps no copy, and not polled. */
+static eddy_manager *dial_in_secret(bool by_token)
+{
+    eddy_address server = ed_addr_ipv4(127, 0, 0, 1, 9);
+    ed_test_grant grant = ed_test_grant_of(1, &server);
+    eddy_config config = eddy_config_default();
+    eddy_connect_options options = {.server_key = ed_test_public()};
+    eddy_manager *client = NULL;
+    eddy_connection connection = 0;
+    char token[EDDY_TOKEN_TEXT_MAX];
+    eddy_key room;
+
+    ed_entropy_system()->fill(NULL, room.bytes, ED_KEY_SIZE);
+    ed_test_issue(token, &grant);
+    hidden_count = 0;
+    if (by_token)
+        hide_secret_of(token);
+    else
+        hide(room.bytes);
+    if (is_kept) {
+        forgotten = malloc(sizeof(room));
+        CHECK("memory", forgotten != NULL);
+        memcpy(forgotten, room.bytes, sizeof(room));
+    }
+    config.bind = "127.0.0.1:0";
+    config.pump = false;
+    config.protocol_id = ED_TEST_GAME;
+    config.room_key = &room;
+    options.token = by_token ? token : NULL;
+    CHECK_EQ("open", eddy_open(&client, &config), EDDY_OK);
+    CHECK_EQ("dial", eddy_connect_with(client, "127.0.0.1:9", &options, &connection), EDDY_OK);
+    ed_wipe(&room, sizeof(room));
+    ed_wipe(token, sizeof(token));
+    return client;
+}
+
+/** Neither before the poll that takes the dial, nor after it, nor once the manager is closed. */
+static bool a_dial_is_not_dumped(const void *context)
+{
+    const bool *by_token = context;
+    unsigned waiting_dumped = 0, taken_dumped = 0, after_dumped = 0;
+    uint64_t looked_at = 0;
+
+    eddy_manager *client = dial_in_secret(*by_token);
+    unsigned waiting = find_keys(&waiting_dumped, &looked_at);
+    (void)eddy_poll(client, eddy_now_ns());
+    unsigned taken = find_keys(&taken_dumped, &looked_at);
+    (void)eddy_close(client, 0);
+    unsigned after = find_keys(&after_dumped, &looked_at);
+    ed_attack_figure("T39 the secret of a dial%s: in %u places until it is polled, %u of them in a "
+                     "core dump; then in %u, %u of them; in %u at the end",
+                     *by_token ? " by token" : "", waiting, waiting_dumped, taken, taken_dumped,
+                     after);
+    CHECK("it is there at first", waiting > 0 && taken > 0);
+    return waiting_dumped == 0 && taken_dumped == 0 && after == 0;
+}
+
+static void t39_a_dial_is_not_dumped(void **state)
+{
+    static const bool by_token[] = {false, true};
+
+    (void)state;
+    ed_attack_run(&(ed_attack){.name = "T39 dial",
+                               .mount = a_dial_is_not_dumped,
+                               .context = &by_token[0],
+                               .weaken = keep_what_is_shared});
+    is_kept = false;
+    CHECK("T39 dial by token", a_dial_is_not_dumped(&by_token[1]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(t38_nothing_of_tests_is_shipped),
         cmocka_unit_test(t39_keys_are_wiped_and_not_dumped),
+        cmocka_unit_test(t39_a_dial_is_not_dumped),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

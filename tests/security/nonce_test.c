@@ -152,7 +152,7 @@ static uint64_t seen_count, seen_twice, storms, seed;
 static void note_ephemeral(const eddy_datagram *datagram)
 {
     static const uint8_t key[ED_MAC_KEY_SIZE] = "ephemerals";
-    const uint8_t *ephemeral = datagram->data + 64;
+    const uint8_t *ephemeral = datagram->data + 56;
     uint64_t contents = ed_hash64(key, datagram->data, datagram->size);
     size_t i = ed_hash64(key, ephemeral, ED_EPHEMERAL_SIZE) % EPHEMERALS;
 

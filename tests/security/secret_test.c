@@ -131,7 +131,7 @@ static bool cookie_is_taken(size_t wrong)
     return ed_cookie_check(&jar, &initiate, &remote, 0);
 }
 
-/** The same with the MAC of a HELLO, which stands behind 64 bytes. */
+/** The same with the MAC of a HELLO. */
 static bool hello_is_taken(size_t wrong)
 {
     static const uint8_t public_key[ED_KEY_SIZE] = {5};
@@ -142,10 +142,10 @@ static bool hello_is_taken(size_t wrong)
     ed_hello_write(data, &hello, &key);
     VALGRIND_MAKE_MEM_DEFINED(data, sizeof(data));
     if (wrong != HONEST)
-        data[64 + wrong] ^= 1;
+        data[ED_HELLO_SIZE - ED_MAC_SIZE + wrong] ^= 1;
     VALGRIND_MAKE_MEM_UNDEFINED(&key, sizeof(key));
     return ed_hello_parse(&hello, data, sizeof(data)) == EDDY_OK &&
-           ed_hello_is_authentic(data, &key);
+           ed_request_is_authentic(data, &key);
 }
 
 /** And with the token of a reset, as a client compares it. */

@@ -3,6 +3,8 @@
 #include "tests/support/attack.h"
 #include "tests/support/check.h"
 #include "tests/support/conn_bed.h"
+#include "tests/support/initiate.h"
+#include "tests/support/keys.h"
 #include "tests/support/splitmix.h"
 #include "tests/support/wire.h"
 
@@ -41,6 +43,7 @@ typedef struct tampering {
     size_t checked_from; /* bits from this byte on are the check's to notice */
     size_t checked_to;
     size_t quick_step;
+    bool knows_key; /* the mac is made right again; he alters what the check is for alone */
 } tampering;
 
 static void begin(const tampering *t)
@@ -63,6 +66,19 @@ static void begin(const tampering *t)
     CHECK("held", held.datagram.size > 0);
 }
 
+static void put_altered(const tampering *t, size_t bit)
+{
+    ed_greeting_key key = ed_greeting_key_of(ed_test_public()->bytes);
+    ed_wire_copy altered = held;
+
+    altered.datagram.data = altered.data;
+    altered.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    if (t->knows_key)
+        ed_request_sign(altered.data, &key);
+    ed_wire_put(&wire, &altered.datagram);
+    ed_wire_run_for(&wire, 0);
+}
+
 /** Every bit of one datagram, one at a time, and then the datagram itself. */
 static bool notices_every_bit(const void *context)
 {
@@ -74,12 +90,11 @@ static bool notices_every_bit(const void *context)
     uint64_t refused = ed_wire_refusals(victim, t->check), wanted = refused;
     size_t step = (size_t)ed_attack_count(t->quick_step, 1), count = 0;
     holds_answers = true;
-    for (size_t bit = 0; bit < 8 * held.datagram.size; bit += step, count++) {
-        held.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    size_t begin_at = t->knows_key ? t->checked_from : 0;
+    size_t end = t->knows_key ? t->checked_to : held.datagram.size;
+    for (size_t bit = 8 * begin_at; bit < 8 * end; bit += step, count++) {
         wanted += bit / 8 >= t->checked_from && bit / 8 < t->checked_to;
-        ed_wire_put(&wire, &held.datagram);
-        ed_wire_run_for(&wire, 0);
-        held.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        put_altered(t, bit);
     }
     bool held_out = victim->memory.calls == calls && victim->events == events && answers == 0 &&
                     ed_wire_newest(&wire, ED_FORM_ACCEPT)->datagram.size ==
@@ -263,10 +278,13 @@ static bool notices_altered_packets(const void *context)
 static void t12_nothing_altered_is_taken(void **state)
 {
     static const tampering handshakes[] = {
-        {"HELLO", ED_FORM_HELLO, true, EDDY_CHECK_HELLO_MAC, 5, ED_HELLO_SIZE, 1},
-        {"RETRY", ED_FORM_RETRY, false, EDDY_CHECK_ANSWER_MAC, 8, ED_RETRY_SIZE, 1},
-        {"INITIATE", ED_FORM_INITIATE, true, EDDY_CHECK_INITIATE_SEAL, 64, ED_INITIATE_SIZE, 5},
-        {"ACCEPT", ED_FORM_ACCEPT, false, EDDY_CHECK_ACCEPT_SEAL, 20, ED_ACCEPT_SIZE, 5},
+        {"HELLO", ED_FORM_HELLO, true, EDDY_CHECK_HELLO_MAC, 5, ED_HELLO_SIZE, 1, false},
+        {"RETRY", ED_FORM_RETRY, false, EDDY_CHECK_ANSWER_MAC, 8, ED_RETRY_SIZE, 1, false},
+        {"INITIATE", ED_FORM_INITIATE, true, EDDY_CHECK_INITIATE_MAC, 8, ED_INITIATE_SIZE, 1,
+         false},
+        {"INITIATE, by who has the server's public key", ED_FORM_INITIATE, true,
+         EDDY_CHECK_INITIATE_SEAL, ED_INITIATE_CLEAR_SIZE, ED_INITIATE_MAC_AT, 5, true},
+        {"ACCEPT", ED_FORM_ACCEPT, false, EDDY_CHECK_ACCEPT_SEAL, 20, ED_ACCEPT_SIZE, 5, false},
     };
     const ed_attack packets = {.name = "T12 packets",
                                .mount = notices_altered_packets,

@@ -7,7 +7,10 @@
 
 #include "transport/handshake.h"
 
-enum { ED_INITIATE_CLEAR_SIZE = 64 /* before the capsule */ };
+enum {
+    ED_INITIATE_CLEAR_SIZE = 56, /* before the capsule */
+    ED_INITIATE_MAC_AT = 1184,   /* behind Noise's message */
+};
 
 /** Where Noise's message begins. */
 static inline size_t ed_initiate_message_at(ed_mode mode)

@@ -82,7 +82,7 @@ static void hear_hello(ed_peer *peer, const uint8_t *data, size_t size)
     ed_greeting_key key = greeting_of(peer);
     ed_hello hello;
 
-    if (ed_hello_parse(&hello, data, size) == EDDY_OK && ed_hello_is_authentic(data, &key))
+    if (ed_hello_parse(&hello, data, size) == EDDY_OK && ed_request_is_authentic(data, &key))
         memcpy(peer->nonce, hello.nonce, sizeof(peer->nonce));
 }
 

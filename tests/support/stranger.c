@@ -62,13 +62,9 @@ size_t ed_stranger_initiate(ed_stranger *stranger, uint8_t *data)
 
 void ed_stranger_repair(const ed_stranger *stranger, uint8_t *data)
 {
-    enum { MAC_AT = 56 };
     ed_greeting_key key = ed_greeting_key_of(server_key(stranger));
-    uint64_t mac = ed_hash64(key.mac_key, data, MAC_AT);
 
-    for (size_t i = 0; i < sizeof(mac); i++)
-        data[MAC_AT + i] = (uint8_t)(mac >> 8 * i);
-    ED_ASSERT(ed_initiate_is_authentic(data, &key));
+    ed_request_sign(data, &key);
 }
 
 bool ed_stranger_take_cookie(ed_stranger *stranger, const eddy_datagram *reply)

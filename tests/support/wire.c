@@ -12,8 +12,8 @@ enum {
     INBOX_SIZE = 64,
     PORT = 4000,
     CONNECT_LIMIT_S = 5,
-    UP = 5, /* kinds behind the forms of the handshake */
-    DOWN = 6,
+    UP = 6, /* kinds behind the forms of the handshake */
+    DOWN = 7,
 };
 
 /** What has arrived. Each has a place of its own size, so that a sanitizer sees its end. */

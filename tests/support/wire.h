@@ -58,7 +58,7 @@ typedef struct ed_wire_copy {
  */
 typedef bool (*ed_wire_tap)(void *context, eddy_datagram *datagram);
 
-enum { ED_WIRE_KINDS = 7 };
+enum { ED_WIRE_KINDS = 8 };
 
 typedef struct ed_wire {
     const char *name; /* in front of every complaint */

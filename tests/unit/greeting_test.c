@@ -1,4 +1,4 @@
-/** HELLO, RETRY and REJECT, which have a MAC and nothing sealed. */
+/** HELLO, RETRY, REJECT and VERSIONS, which have a MAC and nothing sealed. */
 #include "tests/support/check.h"
 
 #include "core/base.h"
@@ -39,6 +39,7 @@ static ed_hello some_hello(ed_mode mode)
 
 static const ed_retry some_retry = {.version = 0x01020304, .cookie = {4, 5, 6, [23] = 7}};
 static const ed_reject some_reject = {.version = 0x01020304, .refusal = EDDY_REFUSED_MODE};
+static const ed_versions some_versions = {.count = 3, .versions = {2, 3, 0x01020304}};
 
 /* ------------------------------------------------------- each kind, as one thing to be read -- */
 
@@ -61,6 +62,12 @@ static void write_reject(uint8_t *data, ed_mode mode)
     ed_reject_write(data, &some_reject, nonce, &key);
 }
 
+static void write_versions(uint8_t *data, ed_mode mode)
+{
+    ed_greeting_key key = key_of(mode);
+    ed_versions_write(data, &some_versions, nonce, &key);
+}
+
 static void check_untouched(const char *name, const void *result, size_t size)
 {
     for (size_t i = 0; i < size; i++)
@@ -76,7 +83,7 @@ static eddy_status read_hello(const uint8_t *data, size_t size, const uint8_t *a
     memset(&hello, CANARY, sizeof(hello));
     eddy_status status = ed_hello_parse(&hello, data, size);
     if (status == EDDY_OK)
-        return ed_hello_is_authentic(data, key) ? EDDY_OK : EDDY_EAUTH;
+        return ed_request_is_authentic(data, key) ? EDDY_OK : EDDY_EAUTH;
     check_untouched("hello", &hello, sizeof(hello));
     return status;
 }
@@ -103,6 +110,17 @@ static eddy_status read_reject(const uint8_t *data, size_t size, const uint8_t *
     return status;
 }
 
+static eddy_status read_versions(const uint8_t *data, size_t size, const uint8_t *asked,
+                                 const ed_greeting_key *key)
+{
+    ed_versions versions;
+    memset(&versions, CANARY, sizeof(versions));
+    eddy_status status = ed_versions_parse(&versions, data, size, asked, key);
+    if (status != EDDY_OK)
+        check_untouched("versions", &versions, sizeof(versions));
+    return status;
+}
+
 static const struct kind {
     const char *name;
     size_t size;
@@ -114,6 +132,7 @@ static const struct kind {
     {"HELLO", 1200, ED_FORM_HELLO, write_hello, read_hello},
     {"RETRY", 48, ED_FORM_RETRY, write_retry, read_retry},
     {"REJECT", 48, ED_FORM_REJECT, write_reject, read_reject},
+    {"VERSIONS", 48, ED_FORM_VERSIONS, write_versions, read_versions},
 };
 
 static eddy_status read_in_mode(const struct kind *kind, ed_mode mode, const uint8_t *data,
@@ -175,9 +194,10 @@ static void only_the_right_key_and_nonce_will_do(void **state)
         bool of_nonce;
         eddy_status want;
     } rows[] = {
-        {"HELLO, key", 0, false, EDDY_EAUTH},   {"RETRY, key", 1, false, EDDY_EAUTH},
-        {"REJECT, key", 2, false, EDDY_EAUTH},  {"RETRY, nonce", 1, true, EDDY_EAUTH},
-        {"REJECT, nonce", 2, true, EDDY_EAUTH},
+        {"HELLO, key", 0, false, EDDY_EAUTH},     {"RETRY, key", 1, false, EDDY_EAUTH},
+        {"REJECT, key", 2, false, EDDY_EAUTH},    {"RETRY, nonce", 1, true, EDDY_EAUTH},
+        {"REJECT, nonce", 2, true, EDDY_EAUTH},   {"VERSIONS, key", 3, false, EDDY_EAUTH},
+        {"VERSIONS, nonce", 3, true, EDDY_EAUTH},
     };
 
     (void)state;
@@ -220,6 +240,9 @@ static void one_is_not_taken_for_another(void **state)
     CHECK_EQ("RETRY", read_in_mode(&kinds[2], ED_MODE_PINNED, data, ED_REJECT_SIZE), EDDY_EPROTO);
     write_reject(data, ED_MODE_PINNED);
     CHECK_EQ("REJECT", read_in_mode(&kinds[1], ED_MODE_PINNED, data, ED_RETRY_SIZE), EDDY_EPROTO);
+    CHECK_EQ("REJECT", read_in_mode(&kinds[3], ED_MODE_PINNED, data, ED_RETRY_SIZE), EDDY_EPROTO);
+    write_versions(data, ED_MODE_PINNED);
+    CHECK_EQ("VERSIONS", read_in_mode(&kinds[2], ED_MODE_PINNED, data, ED_RETRY_SIZE), EDDY_EPROTO);
 }
 
 static void bytes_that_are_fixed(void **state)
@@ -235,6 +258,9 @@ static void bytes_that_are_fixed(void **state)
         {"RETRY reserved", 1, 6, EDDY_EPROTO},  {"RETRY reserved", 1, 7, EDDY_EPROTO},
         {"REJECT type", 2, 0, EDDY_EPROTO},     {"REJECT refusal", 2, 5, EDDY_EAUTH},
         {"REJECT reserved", 2, 6, EDDY_EPROTO}, {"REJECT reserved", 2, 7, EDDY_EPROTO},
+        {"VERSIONS type", 3, 0, EDDY_EPROTO},   {"VERSIONS version", 3, 1, EDDY_EPROTO},
+        {"VERSIONS count", 3, 5, EDDY_EPROTO},  {"VERSIONS reserved", 3, 6, EDDY_EPROTO},
+        {"VERSIONS list", 3, 24, EDDY_EAUTH},
     };
 
     (void)state;
@@ -270,6 +296,26 @@ static void hello_that_says_nonsense(void **state)
     }
 }
 
+/** Of another version only what is the same in all is read: no server of ours is silent to it. */
+static void a_hello_of_another_version(void **state)
+{
+    ed_greeting_key key = key_of(ED_MODE_PINNED);
+    ed_hello hello = some_hello(ED_MODE_PINNED), got;
+    uint8_t data[ED_HELLO_SIZE];
+
+    (void)state;
+    hello.version = 2;
+    ed_hello_write(data, &hello, &key);
+    memset(data + 6, 0xff, 10);   // where our version has versions, zero and protocol id
+    memset(data + 32, 0xff, 256); // and its list
+    ed_request_sign(data, &key);
+    CHECK_EQ("parse", ed_hello_parse(&got, data, sizeof(data)), EDDY_OK);
+    CHECK("authentic", ed_request_is_authentic(data, &key));
+    CHECK_EQ("version", got.version, 2);
+    CHECK_EQ("mode", got.mode, ED_MODE_PINNED);
+    CHECK_BYTES("nonce", got.nonce, nonce, sizeof(nonce));
+}
+
 /** Bytes of an answer changed, and its tag made anew: authentic, and still to be judged. */
 static void answers_that_say_nonsense(void **state)
 {
@@ -278,11 +324,13 @@ static void answers_that_say_nonsense(void **state)
         size_t kind;
         size_t at;
         eddy_status want;
-    } rows[] = {{"RETRY, version", 1, 1, EDDY_OK},        {"RETRY that refuses", 1, 5, EDDY_EPROTO},
-                {"RETRY, reserved", 1, 6, EDDY_EPROTO},   {"RETRY, reserved", 1, 7, EDDY_EPROTO},
-                {"RETRY, cookie", 1, 24, EDDY_OK},        {"REJECT, refusal", 2, 5, EDDY_OK},
-                {"REJECT, reserved", 2, 6, EDDY_EPROTO},  {"REJECT, reserved", 2, 7, EDDY_EPROTO},
-                {"REJECT, not looked at", 2, 47, EDDY_OK}};
+    } rows[] = {
+        {"RETRY, version", 1, 1, EDDY_OK},         {"RETRY that refuses", 1, 5, EDDY_EPROTO},
+        {"RETRY, reserved", 1, 6, EDDY_EPROTO},    {"RETRY, reserved", 1, 7, EDDY_EPROTO},
+        {"RETRY, cookie", 1, 24, EDDY_OK},         {"REJECT, refusal", 2, 5, EDDY_OK},
+        {"REJECT, reserved", 2, 6, EDDY_EPROTO},   {"REJECT, reserved", 2, 7, EDDY_EPROTO},
+        {"REJECT, not looked at", 2, 47, EDDY_OK}, {"VERSIONS, not of all", 3, 1, EDDY_EPROTO},
+        {"VERSIONS, too many", 3, 5, EDDY_EPROTO}, {"VERSIONS, another", 3, 24, EDDY_OK}};
     ed_greeting_key key = key_of(ED_MODE_PINNED);
 
     (void)state;
@@ -326,6 +374,7 @@ static void answers_go_around(void **state)
         uint8_t data[ED_RETRY_SIZE];
         ed_retry retry;
         ed_reject reject;
+        ed_versions versions;
         write_retry(data, (ed_mode)mode);
         CHECK_EQ("RETRY", ed_retry_parse(&retry, data, sizeof(data), nonce, &key, NULL), EDDY_OK);
         CHECK_EQ("version", retry.version, some_retry.version);
@@ -334,6 +383,11 @@ static void answers_go_around(void **state)
         CHECK_EQ("REJECT", ed_reject_parse(&reject, data, sizeof(data), nonce, &key), EDDY_OK);
         CHECK_EQ("version", reject.version, some_reject.version);
         CHECK_EQ("refusal", reject.refusal, some_reject.refusal);
+        write_versions(data, (ed_mode)mode);
+        CHECK_EQ("VERSIONS", ed_versions_parse(&versions, data, sizeof(data), nonce, &key),
+                 EDDY_OK);
+        CHECK_EQ("count", versions.count, some_versions.count);
+        CHECK_BYTES("list", versions.versions, some_versions.versions, sizeof(versions.versions));
     }
 }
 
@@ -409,6 +463,7 @@ int main(void)
         cmocka_unit_test(one_is_not_taken_for_another),
         cmocka_unit_test(bytes_that_are_fixed),
         cmocka_unit_test(hello_that_says_nonsense),
+        cmocka_unit_test(a_hello_of_another_version),
         cmocka_unit_test(answers_that_say_nonsense),
         cmocka_unit_test(hello_goes_around),
         cmocka_unit_test(answers_go_around),

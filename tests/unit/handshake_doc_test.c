@@ -15,7 +15,7 @@ enum {
     TOKEN_KEY = 7,
 
     SHOWN_SIZE = 16, /* of what is sealed; the tag vouches for the rest */
-    HEAD_SIZE = 64,
+    HEAD_SIZE = 56,
     ACCEPT_HEAD_SIZE = 20,
 };
 
@@ -81,7 +81,7 @@ static void write_hello(struct text *text)
     add_field(text, data, &at, SHOWN_SIZE, "padding, the first 16 of 1,120");
     add_bytes(text, data + ED_HELLO_SIZE - ED_MAC_SIZE, ED_MAC_SIZE, "at 1,184: mac");
     CHECK_EQ("parse", ed_hello_parse(&hello, data, sizeof(data)), EDDY_OK);
-    CHECK("authentic", ed_hello_is_authentic(data, &key));
+    CHECK("authentic", ed_request_is_authentic(data, &key));
 }
 
 static void add_answer(struct text *text, const uint8_t *data, const char *name, const char *body)
@@ -121,6 +121,25 @@ static void write_reject(struct text *text)
     ed_reject_write(data, &reject, nonce, &key);
     add_answer(text, data, "REJECT", "zeros");
     CHECK_EQ("parse", ed_reject_parse(&reject, data, sizeof(data), nonce, &key), EDDY_OK);
+}
+
+static void write_versions(struct text *text)
+{
+    ed_versions versions = {.count = 1, .versions = {ED_PROTOCOL_VERSION}};
+    ed_greeting_key key = greeting_key();
+    uint8_t data[ED_VERSIONS_SIZE], nonce[ED_NONCE_SIZE];
+    size_t at = 0;
+
+    memset(nonce, 1, sizeof(nonce));
+    ed_versions_write(data, &versions, nonce, &key);
+    add_field(text, data, &at, 1, "VERSIONS");
+    add_field(text, data, &at, 4, "0");
+    add_field(text, data, &at, 1, "one version follows");
+    add_field(text, data, &at, 2, "0");
+    add_field(text, data, &at, ED_MAC_SIZE, "tag");
+    add_field(text, data, &at, 4 * ED_VERSIONS_TOLD_MAX, "versions: 1, and 5 places");
+    CHECK_EQ("all", at, ED_VERSIONS_SIZE);
+    CHECK_EQ("parse", ed_versions_parse(&versions, data, sizeof(data), nonce, &key), EDDY_OK);
 }
 
 /* ----------------------------------------------------------------------------------- capsule -- */
@@ -299,7 +318,9 @@ static void add_initiate(struct text *text, const struct example *example)
     if (example->mode == ED_MODE_MUTUAL)
         add_field(text, data, &at, ED_NOISE_STATIC_SIZE, "the client's public key, sealed");
     add_field(text, data, &at, SHOWN_SIZE, "payload, sealed, the first 16");
-    add_bytes(text, data + ED_INITIATE_SIZE - ED_TAG_SIZE, ED_TAG_SIZE, "at 1,184: tag");
+    at = ED_INITIATE_SIZE - ED_MAC_SIZE - ED_TAG_SIZE;
+    add_field(text, data, &at, ED_TAG_SIZE, "at 1,168: tag");
+    add_field(text, data, &at, ED_MAC_SIZE, "mac");
 }
 
 static void add_accept(struct text *text, const struct example *example)
@@ -420,6 +441,7 @@ static const struct block examples[] = {
     {"hello", write_hello},
     {"retry", write_retry},
     {"reject", write_reject},
+    {"versions", write_versions},
     {"initiate-payload", write_initiate_payload},
     {"accept-payload", write_accept_payload},
     {"refusal-payload", write_refusal_payload},

@@ -29,7 +29,7 @@ static eddy_status says_in_initiate(ed_mode mode, size_t at, uint8_t value)
     data[payload_at + at] = value;
     CHECK("sealed again", ed_noise_write(&noise, (uint8_t[ED_KEY_SIZE]){0x30, (uint8_t)at, value},
                                          data + ed_initiate_message_at(mode),
-                                         sizeof(data) - ED_TAG_SIZE - payload_at));
+                                         ED_INITIATE_MAC_AT - ED_TAG_SIZE - payload_at));
     return handshake_take(&ends, &initiate, &noise, data, sizeof(data));
 }
 
@@ -190,8 +190,8 @@ static void forge_initiate(struct handshake_ends *ends, size_t row, const uint8_
                        .point = point,
                        .in_place_of = point == NULL ? '-' : initiates[row].in_place_of};
     struct noise_message m =
-        forge(f, initiates[row].parts, data + at, ED_INITIATE_SIZE - ED_TAG_SIZE - at);
-    CHECK_EQ("size", m.size, ED_INITIATE_SIZE - ed_initiate_message_at(ends->mode));
+        forge(f, initiates[row].parts, data + at, ED_INITIATE_MAC_AT - ED_TAG_SIZE - at);
+    CHECK_EQ("size", m.size, ED_INITIATE_MAC_AT - ed_initiate_message_at(ends->mode));
     memcpy(data + ed_initiate_message_at(ends->mode), m.data, m.size);
 }
 

@@ -135,7 +135,8 @@ static void check_initiate_flips(const struct handshake_ends *ends, const uint8_
     ed_noise_keys keys = handshake_server_keys(ends);
     uint8_t data[ED_INITIATE_SIZE];
 
-    for (size_t bit = 0; bit < 8 * sizeof(data); bit++) {
+    // Its mac, which is over all of it, is looked at elsewhere.
+    for (size_t bit = 0; bit < 8 * (size_t)ED_INITIATE_MAC_AT; bit++) {
         ed_initiate initiate, before;
         ed_noise noise;
         memset(&initiate, CANARY, sizeof(initiate));
@@ -269,7 +270,6 @@ static void fixed_bytes(void **state)
 /** Every bit in front of the mac counts in it, and so does the key; what is sealed does not. */
 static void who_has_not_the_key_is_not_heard(void **state)
 {
-    enum { MAC_END = 64 };
     struct handshake_ends ends;
     uint8_t initiate[ED_INITIATE_SIZE];
 
@@ -278,15 +278,13 @@ static void who_has_not_the_key_is_not_heard(void **state)
     (void)handshake_initiate(&ends, initiate);
     ed_greeting_key key = ed_greeting_key_of(ends.server.public_key);
     ed_greeting_key other = ed_greeting_key_of(NULL);
-    CHECK("known", ed_initiate_is_authentic(initiate, &key));
-    CHECK("another key", !ed_initiate_is_authentic(initiate, &other));
-    for (size_t bit = 0; bit < 8 * MAC_END; bit++) {
+    CHECK("known", ed_request_is_authentic(initiate, &key));
+    CHECK("another key", !ed_request_is_authentic(initiate, &other));
+    for (size_t bit = 0; bit < 8 * ED_INITIATE_SIZE; bit++) {
         initiate[bit / 8] ^= (uint8_t)(1u << bit % 8);
-        CHECK("changed", !ed_initiate_is_authentic(initiate, &key));
+        CHECK("changed", !ed_request_is_authentic(initiate, &key));
         initiate[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
-    initiate[MAC_END] ^= 1;
-    CHECK("what is sealed", ed_initiate_is_authentic(initiate, &key));
 }
 
 /* ---------------------------------------------------------------------- who knows the wrong key --

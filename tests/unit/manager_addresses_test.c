@@ -85,11 +85,41 @@ static void no_memory_to_follow(void **state)
     bed_close(bed);
 }
 
+/** A newcomer at somebody's address that comes to nothing takes the address from nobody. */
+static void a_failed_newcomer_takes_nothing(void **state)
+{
+    static const struct {
+        const char *name;
+        bool fails;
+        bool keeps; /* who was there first has the address */
+    } rows[] = {{"it comes to something", false, false}, {"it fails", true, true}};
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        struct bed *bed = bed_open((struct bed_limits){0, 4, 4});
+        eddy_connection first = meet(bed, 1, 1);
+        bed->fake.stays = true;
+        bed->fake.fails_to_create = rows[i].fails;
+        arrive(bed, 1, WORD_HANDSHAKE | 1);
+        poll_at(bed, 2);
+        CHECK_EQ(rows[i].name, leads_to(bed, 1, first), rows[i].keeps);
+        CHECK_EQ(rows[i].name, ed_manager_connection_count(bed->manager), rows[i].fails ? 1 : 2);
+        arrive(bed, 2, WORD_HANDSHAKE | 2); // and at an address of its own it leaves no trace
+        poll_at(bed, 3);
+        eddy_address own = peer(2);
+        CHECK_EQ(rows[i].name,
+                 ed_manager_find_address(bed->manager, &own, ED_SIDE_INCOMING) == NULL,
+                 rows[i].fails);
+        bed_close(bed);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_follow_connections),
         cmocka_unit_test(no_memory_to_follow),
+        cmocka_unit_test(a_failed_newcomer_takes_nothing),
     };
     return cmocka_run_group_tests_name("manager_addresses", tests, NULL, NULL);
 }

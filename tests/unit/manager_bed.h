@@ -18,6 +18,7 @@ enum {
     WIRE_MAX = 20000,  /* datagrams */
     BACKLOG_MAX = 200, /* events, and datagrams, that a connection keeps */
     ORDER_MAX = 64,
+    FAILED_MAX = 256,
 };
 
 /* ------------------------------------------------------------------------------- the socket -- */
@@ -74,12 +75,12 @@ static inline eddy_address wire_local(void *context)
 
 /* -------------------------------------------------------------------- what the program sees -- */
 
-enum fake_event_kind { FAKE_NONE, FAKE_DATAGRAM, FAKE_FAILED };
+enum fake_event_kind { FAKE_NONE, FAKE_DATAGRAM, FAKE_UNSENT, FAKE_FAILED };
 
 struct fake_event {
     enum fake_event_kind kind;
     eddy_connection connection;
-    uint32_t value; /* DATAGRAM; FAILED: minus the status */
+    uint32_t value; /* DATAGRAM; UNSENT: which, from 0; FAILED: minus the status */
 };
 
 enum fake_order { FAKE_SEND, FAKE_END, FAKE_CONNECT };
@@ -107,12 +108,20 @@ struct fake_calls {
     unsigned receive, send, expire, transmit, event, next_ns, shutdown, replace, destroy;
 };
 
+/** A dial that failed, by its slot. */
+struct fake_failed {
+    eddy_connection connection;
+    uint32_t why;
+    uint32_t message_count, told_count;
+};
+
 struct fake {
     struct fake_calls calls;
     unsigned payloads; /* alive */
     unsigned events_dropped;
     bool starts_half_open; /* a newcomer is so until its second datagram */
     bool fails_to_create;
+    bool stays;         /* a connection whose address a newcomer takes goes on beside it */
     bool lingers;       /* after a shutdown a connection stays until FAKE_END */
     bool rejects_older; /* only a handshake of a higher number supersedes */
     bool is_full;       /* what the last stranger was judged by */
@@ -125,6 +134,7 @@ struct fake {
     uint64_t returned_to;        /* the handle of the connection that got the last, 0: gone */
     uint64_t returned_sum;       /* made of their stream bytes, in order */
     uint32_t expired[ORDER_MAX]; /* slots, in order */
+    struct fake_failed failed[FAILED_MAX];
 };
 
 struct fake_connection {
@@ -235,14 +245,29 @@ static inline eddy_status fake_create(void *context, void *connection, const ed_
     return EDDY_OK;
 }
 
-static inline void fake_fail_connect(void *context, void *command, eddy_status why, void *event)
+static inline void *fake_fail_connect(void *context, void *command, eddy_status why)
 {
     struct fake *fake = context;
     const struct fake_command *c = command;
+    struct fake_failed *failed = &fake->failed[ed_slot_of(c->head.connection) % FAILED_MAX];
 
     fake->payloads -= c->has_payload ? 1 : 0;
-    *(struct fake_event *)event = (struct fake_event){
-        .kind = FAKE_FAILED, .connection = c->head.connection, .value = (uint32_t) - (int)why};
+    *failed = (struct fake_failed){.connection = c->head.connection, .why = (uint32_t) - (int)why};
+    return failed;
+}
+
+/** One event for each message that it was sent, and then its end. */
+static inline bool fake_failed_event(void *remains, void *event)
+{
+    struct fake_failed *failed = remains;
+    bool is_last = failed->told_count == failed->message_count;
+
+    *(struct fake_event *)event =
+        (struct fake_event){.kind = is_last ? FAKE_FAILED : FAKE_UNSENT,
+                            .connection = failed->connection,
+                            .value = is_last ? failed->why : failed->told_count};
+    failed->told_count++;
+    return is_last;
 }
 
 static inline void fake_destroy(void *connection)
@@ -288,7 +313,7 @@ static inline void fake_replace(void *connection, uint64_t now_ns)
 
     (void)now_ns;
     c->fake->calls.replace++;
-    c->phase = ED_PHASE_OVER;
+    c->phase = c->fake->stays ? c->phase : ED_PHASE_OVER;
 }
 
 static inline void fake_expire(void *connection, uint64_t now_ns)
@@ -349,10 +374,17 @@ static inline eddy_address fake_remote(const void *connection)
     return ((const struct fake_connection *)connection)->remote;
 }
 
-static inline void fake_drop_command(void *context, void *command)
+static inline void fake_drop_command(void *context, void *command, void *failed)
 {
     struct fake *fake = context;
     fake->payloads -= ((struct fake_command *)command)->has_payload ? 1 : 0;
+    if (failed != NULL)
+        ((struct fake_failed *)failed)->message_count++;
+}
+
+static inline void fake_drop_unread(void *context, void *command)
+{
+    fake_drop_command(context, command, NULL);
 }
 
 static inline void fake_drop_event(void *context, void *event)
@@ -382,6 +414,7 @@ static const ed_connection_type fake_type = {
     .admit = fake_admit,
     .create = fake_create,
     .fail_connect = fake_fail_connect,
+    .failed_event = fake_failed_event,
     .destroy = fake_destroy,
     .supersedes = fake_supersedes,
     .receive = fake_receive,
@@ -454,7 +487,7 @@ static inline struct bed *bed_frame(const struct bed_limits *limits)
         .context = &bed.wire, .receive = wire_receive, .send = wire_send, .local = wire_local};
     bed.slots = ed_slots_create(&bed.memory.allocator, limits->outgoing, limits->incoming);
     bed.commands = ed_channel_create(&bed.memory.allocator, sizeof(struct fake_command),
-                                     fake_drop_command, &bed.fake);
+                                     fake_drop_unread, &bed.fake);
     bed.events = ed_channel_create(&bed.event_memory.allocator, sizeof(struct fake_event),
                                    fake_drop_event, &bed.fake);
     bed.pool = ed_pool_create(&bed.memory.allocator, 1 << 16);

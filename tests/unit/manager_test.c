@@ -276,26 +276,57 @@ static void an_event_channel_without_memory_loses_nothing(void **state)
     bed_close(bed);
 }
 
-/** Commands that would each make an event wait too, as long as there is no room for those. */
-static void failed_connects_wait_for_room(void **state)
+/** What dials that failed have to say waits, too; each says it once, in order, and its end last. */
+static void failed_dials_wait_for_room(void **state)
 {
-    enum { COUNT = 3 * ED_MANAGER_BATCH };
+    enum { COUNT = 3 * ED_MANAGER_BATCH, EACH = 2 };
     struct bed *bed = bed_open((struct bed_limits){COUNT, 1, 1});
+    eddy_connection dialled[COUNT];
 
     (void)state;
     bed->fake.fails_to_create = true;
     bed->event_memory.fail_after = 0;
     for (uint32_t n = 0; n < COUNT; n++)
-        (void)dial(bed, n);
-    poll_at(bed, 1);
-    poll_at(bed, 2);
-    CHECK_EQ("the rest was not taken", ed_channel_length(bed->commands), COUNT - ED_MANAGER_BATCH);
+        dialled[n] = dial(bed, n);
+    for (uint32_t n = 0; n < COUNT * EACH; n++)
+        order(bed, dialled[n % COUNT], FAKE_SEND, n);
+    CHECK_EQ("tried again soon", poll_at(bed, 1), 11 * ED_NS_PER_MS);
+    CHECK_EQ("all was taken", ed_channel_length(bed->commands), 0);
     bed->event_memory.fail_after = UINT64_MAX;
-    poll_at(bed, 12);
-    for (uint32_t n = 0; n < COUNT; n++)
-        CHECK_EQ("why", want_event(bed, "event", FAKE_FAILED).value, -EDDY_ENOMEM);
+    CHECK_EQ("then all is out", poll_at(bed, 11), ED_NEVER_NS);
+    for (uint32_t n = 0; n < COUNT; n++) {
+        for (uint32_t i = 0; i < EACH; i++)
+            CHECK_EQ("which", want_event(bed, "message", FAKE_UNSENT).value, i);
+        struct fake_event last = want_event(bed, "end", FAKE_FAILED);
+        CHECK_EQ("why", last.value, -EDDY_ENOMEM);
+        CHECK_EQ("whose", last.connection, dialled[n]);
+    }
     (void)want_event(bed, "no more", FAKE_NONE);
+    order(bed, dialled[0], FAKE_SEND, 0); // too late
+    poll_at(bed, 12);
+    (void)want_event(bed, "nothing follows", FAKE_NONE);
     bed_close(bed);
+}
+
+/** A manager that ends before it could tell drops all of it. */
+static void failed_dials_are_dropped(void **state)
+{
+    enum { EACH = 3 };
+    struct bed *bed = bed_open((struct bed_limits){ED_MANAGER_BATCH + 2, 1, 1});
+
+    (void)state;
+    bed->fake.fails_to_create = true;
+    bed->event_memory.fail_after = 0;
+    for (uint32_t n = 0; n < ED_MANAGER_BATCH; n++)
+        (void)dial(bed, n);
+    eddy_connection last = dial(bed, ED_MANAGER_BATCH);
+    for (uint32_t i = 0; i < EACH; i++)
+        order(bed, last, FAKE_SEND, i);
+    poll_at(bed, 1);
+    CHECK_EQ("nothing yet", bed->fake.events_dropped, 0);
+    struct fake *fake = &bed->fake;
+    bed_close(bed);
+    CHECK_EQ("each once", fake->events_dropped, ED_MANAGER_BATCH + EACH + 1);
 }
 
 int main(void)
@@ -310,7 +341,8 @@ int main(void)
         cmocka_unit_test(deadlines_are_exact),
         cmocka_unit_test(a_full_socket_loses_nothing),
         cmocka_unit_test(an_event_channel_without_memory_loses_nothing),
-        cmocka_unit_test(failed_connects_wait_for_room),
+        cmocka_unit_test(failed_dials_wait_for_room),
+        cmocka_unit_test(failed_dials_are_dropped),
     };
     return cmocka_run_group_tests_name("manager", tests, NULL, NULL);
 }

@@ -22,7 +22,8 @@ static void first_bytes(void **state)
         {"INITIATE", 0xe3, 0xe3, ED_FORM_INITIATE},
         {"ACCEPT", 0xe4, 0xe4, ED_FORM_ACCEPT},
         {"REJECT", 0xe5, 0xe5, ED_FORM_REJECT},
-        {"above the handshake", 0xe6, 0xff, ED_FORM_UNKNOWN},
+        {"VERSIONS", 0xe6, 0xe6, ED_FORM_VERSIONS},
+        {"above the handshake", 0xe7, 0xff, ED_FORM_UNKNOWN},
     };
     unsigned covered = 0;
 
