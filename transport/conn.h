@@ -18,6 +18,7 @@
 #include "transport/loss.h"
 #include "transport/pacer.h"
 #include "transport/path.h"
+#include "transport/redundancy.h"
 #include "transport/replay.h"
 #include "transport/returns.h"
 #include "transport/rtt.h"
@@ -131,6 +132,9 @@ typedef struct ed_conn {
     ed_ack ack;
     ed_inbox inbox;
     uint64_t receiving_packet; /* the number of the one that is being taken apart */
+    uint64_t credit_packet;    /* the first that told the newest grant */
+    bool credit_is_known;      /* the peer has acknowledged that */
+    bool is_repeated; /* it holds a message that had come before: its sender does not know */
 
     /* sending */
     ed_outbox outbox;
@@ -138,6 +142,7 @@ typedef struct ed_conn {
     ed_loss loss;
     ed_rtt rtt;
     const ed_congestion_ops *congestion_ops;
+    ed_redundancy redundancy;
     ed_congestion congestion;
     ed_pacer pacer;
     uint64_t rate_max; /* bytes per second that the pacer may let go; 0: no cap */
