@@ -304,9 +304,10 @@ static bool data_may_leave(ed_conn *conn, uint64_t now_ns)
 {
     uint64_t when_ns = ed_pacer_when_ns(&conn->pacer, ED_DATAGRAM_SIZE, now_ns);
     bool has_data = ed_outbox_has_next(&conn->outbox);
+    uint64_t window = ed_max_u64(conn->congestion_ops->window(&conn->congestion),
+                                 ED_CONGESTION_FLOOR_DATAGRAMS * ED_DATAGRAM_SIZE);
     bool has_window =
-        conn->loss.in_flight < conn->congestion_ops->window(&conn->congestion) &&
-        ed_sent_count(&conn->sent) + SENT_RESERVE < ED_SENT_MAX &&
+        conn->loss.in_flight < window && ed_sent_count(&conn->sent) + SENT_RESERVE < ED_SENT_MAX &&
         ed_sent_ref_count(&conn->sent) + SENT_RESERVE * ED_FRAME_MESSAGES_MAX < ED_SENT_REFS_MAX;
 
     conn->timers.at_ns[ED_TIMER_PACE] = ED_NEVER_NS;
