@@ -57,6 +57,16 @@ static inline uint64_t ed_add_sat_u64(uint64_t a, uint64_t b)
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
+/** Tells the processor that this thread only looks again and again. */
+static inline void ed_cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 /** A run of bytes that somebody else owns. */
 typedef struct ed_span {
     const uint8_t *data;

@@ -14,7 +14,7 @@ enum {
     ED_BUDGET_LANES = 4 << 10,
     ED_BUDGET_RINGS = 2 << 10,
     ED_BUDGET_CONNECTION = ED_BUDGET_LANES + ED_BUDGET_RINGS,
-    ED_BUDGET_PARTS_MAX = 1280, /* what a message in parts is charged at most, besides its size */
+    ED_BUDGET_PARTS_MAX = 128, /* what a message in parts is charged at most, besides its size */
 };
 
 typedef struct ed_budget {

@@ -1,418 +1,391 @@
 #include "core/channel.h"
 
-#include <string.h>
-
 #include "core/alloc.h"
 #include "core/base.h"
-#include "core/clock.h"
+#include "core/bell.h"
+#include "core/fifo.h"
+#include "core/sleepers.h"
 #include "core/thread.h"
-#include "core/wake.h"
 
 enum {
-    CHUNK_ITEMS = 64,
+    SPIN_LOOKS = 40, /* before a receiver sleeps: about a microsecond, less than a wake costs */
+    SIDE_COUNT = 2,
 };
 
-/** A run of items. Chunks are never moved: growing costs no copy, however much waits. */
-struct chunk {
-    struct chunk *next;
-    _Alignas(16) uint8_t items[]; /* CHUNK_ITEMS of them */
-};
+/**
+ * Each side has a mutex. Who sleeps until the other side does something says so with the other
+ * side's mutex held, so that who does it need not look for sleepers anywhere else.
+ */
+struct eddy_channel {
+    ed_fifo fifo;
 
-struct ed_channel {
-    ed_mutex mutex; /* guards all that follows and changes */
-    ed_condition arrived;
-    eddy_allocator allocator; /* a copy: the last holder may outlive who made the channel */
+    /* Read by all, and rarely written. */
     ed_channel_drop drop;
     void *drop_context;
-    size_t item_size;
-    struct chunk *oldest; /* those with items, linked; NULL: none was ever needed */
-    struct chunk *newest;
-    struct chunk *spare; /* drained ones: no more chunks than ever were full at once */
-    size_t spare_count;
-    size_t head; /* the oldest item's place in `oldest` */
-    size_t tail; /* the first free place in `newest`; CHUNK_ITEMS also when there is no chunk */
-    size_t length;
-    size_t high_water;
-    size_t senders;
-    size_t receivers;
-    size_t sleepers; /* threads that wait on `arrived` */
-    bool closed;     /* nothing more is accepted */
-    bool is_nudged;  /* the descriptor is readable until the next pull */
-    bool has_wake;
-    bool wake_is_set;
-    ed_wake wake;
+    size_t capacity; /* 0: unbounded */
+    size_t spin_looks;
+    bool pushes_alone;    /* nobody else pushes */
+    bool pulls_alone;     /* nobody else pulls, and nobody waits for room */
+    _Atomic bool closed;  /* nothing more is accepted; set with the send mutex held */
+    _Atomic bool watched; /* somebody may sleep: what a sender that takes no mutex looks at */
+    ed_bell bell;         /* the send mutex guards it */
+    _Atomic size_t sides; /* whose last holder has not left */
+
+    uint8_t apart[ED_FIFO_LINE_SIZE];
+    ed_mutex send_mutex;          /* held by who pushes */
+    ed_sleepers receivers_asleep; /* for items; the send mutex guards it */
+    _Atomic size_t senders;
+
+    uint8_t apart_too[ED_FIFO_LINE_SIZE];
+    ed_mutex receive_mutex;     /* held by who pulls */
+    ed_sleepers senders_asleep; /* for room; the receive mutex guards it */
+    _Atomic size_t receivers;
 };
 
-static bool chunks_valid(const ed_channel *channel)
-{
-    size_t items = 0;
+/* ---------------------------------------------------------------------------- making, ending -- */
 
-    for (const struct chunk *chunk = channel->oldest; chunk != NULL; chunk = chunk->next)
-        items += chunk == channel->newest ? channel->tail : CHUNK_ITEMS;
-    return items - channel->head == channel->length;
+static bool init_locks(ed_channel *channel)
+{
+    if (ed_mutex_init(&channel->send_mutex) != EDDY_OK)
+        return false;
+    if (ed_mutex_init(&channel->receive_mutex) != EDDY_OK)
+        goto no_receive_mutex;
+    if (ed_sleepers_init(&channel->receivers_asleep) != EDDY_OK)
+        goto no_receivers;
+    if (ed_sleepers_init(&channel->senders_asleep) == EDDY_OK)
+        return true;
+    ed_sleepers_destroy(&channel->receivers_asleep);
+no_receivers:
+    ed_mutex_destroy(&channel->receive_mutex);
+no_receive_mutex:
+    ed_mutex_destroy(&channel->send_mutex);
+    return false;
 }
 
-static bool channel_valid(const ed_channel *channel)
+ed_channel *ed_channel_open(const ed_channel_form *form)
 {
-    return channel->length <= channel->high_water && channel->head < CHUNK_ITEMS &&
-           channel->tail <= CHUNK_ITEMS && (channel->oldest == NULL) == (channel->newest == NULL) &&
-           (channel->senders > 0 || channel->closed) &&
-           (channel->receivers > 0 || (channel->closed && channel->length == 0));
-}
+    ed_channel *channel = ed_alloc_zeroed(form->allocator, sizeof *channel);
 
-/** Makes the descriptor say what a pull would, or a nudge did; costs a system call only where that
- * changes. */
-static void update_wake(ed_channel *channel)
-{
-    bool readable = channel->length > 0 || channel->closed || channel->is_nudged;
-
-    ED_ASSERT(channel_valid(channel));
-    ED_CHECKED(chunks_valid(channel));
-    if (!channel->has_wake || readable == channel->wake_is_set)
-        return;
-    channel->wake_is_set = readable;
-    if (readable)
-        ed_wake_set(&channel->wake);
-    else
-        ed_wake_clear(&channel->wake);
+    if (channel == NULL)
+        return NULL;
+    ed_fifo_init(&channel->fifo, form->allocator, form->item_size);
+    ed_bell_init(&channel->bell);
+    channel->drop = form->drop;
+    channel->drop_context = form->drop_context;
+    channel->capacity = form->capacity;
+    channel->pushes_alone = form->one_sender;
+    channel->pulls_alone = form->one_receiver && form->capacity == 0;
+    channel->spin_looks = ed_thread_cpu_count() > 1 ? SPIN_LOOKS : 0;
+    channel->senders = 1;
+    channel->receivers = 1;
+    channel->sides = SIDE_COUNT;
+    if (init_locks(channel))
+        return channel;
+    ed_alloc_free(form->allocator, channel, sizeof *channel);
+    return NULL;
 }
 
 ed_channel *ed_channel_create(const eddy_allocator *allocator, size_t item_size,
                               ed_channel_drop drop, void *drop_context)
 {
-    ED_ASSERT(item_size > 0);
-    ed_channel *channel = ed_alloc_zeroed(allocator, sizeof *channel);
-    if (channel == NULL)
-        return NULL;
-    channel->allocator = *allocator;
-    channel->drop = drop;
-    channel->drop_context = drop_context;
-    channel->item_size = item_size;
-    channel->tail = CHUNK_ITEMS;
-    channel->senders = 1;
-    channel->receivers = 1;
-    if (ed_mutex_init(&channel->mutex) != EDDY_OK)
-        goto fail;
-    if (ed_condition_init(&channel->arrived) == EDDY_OK)
-        return channel;
-    ed_mutex_destroy(&channel->mutex);
-fail:
-    ed_alloc_free(allocator, channel, sizeof *channel);
-    return NULL;
+    return ed_channel_open(&(ed_channel_form){.allocator = allocator,
+                                              .item_size = item_size,
+                                              .drop = drop,
+                                              .drop_context = drop_context});
 }
 
-static size_t chunk_size(const ed_channel *channel)
+/** No lock is needed, as nobody else pulls any more; so `drop` may do what it likes. */
+static void drop_items(ed_channel *channel)
 {
-    return sizeof(struct chunk) + CHUNK_ITEMS * channel->item_size;
-}
+    void *item = NULL;
 
-static void free_chunks(ed_channel *channel, struct chunk *chunk)
-{
-    while (chunk != NULL) {
-        struct chunk *next = chunk->next;
-        ed_alloc_free(&channel->allocator, chunk, chunk_size(channel));
-        chunk = next;
+    while ((item = ed_fifo_oldest(&channel->fifo)) != NULL) {
+        if (channel->drop != NULL)
+            channel->drop(channel->drop_context, item);
+        ed_fifo_skip(&channel->fifo);
     }
 }
 
 static void destroy(ed_channel *channel)
 {
-    eddy_allocator allocator = channel->allocator;
+    eddy_allocator allocator = channel->fifo.allocator;
 
     ED_ASSERT(channel->senders == 0 && channel->receivers == 0);
-    ED_ASSERT(channel->sleepers == 0 && channel->length == 0);
-    if (channel->has_wake)
-        ed_wake_destroy(&channel->wake);
-    ed_condition_destroy(&channel->arrived);
-    ed_mutex_destroy(&channel->mutex);
-    free_chunks(channel, channel->oldest);
-    free_chunks(channel, channel->spare);
+    drop_items(channel); // one sender, which takes no lock, may have pushed past the closing
+    ed_sleepers_destroy(&channel->senders_asleep);
+    ed_sleepers_destroy(&channel->receivers_asleep);
+    ed_bell_destroy(&channel->bell);
+    ed_mutex_destroy(&channel->receive_mutex);
+    ed_mutex_destroy(&channel->send_mutex);
+    ed_fifo_destroy(&channel->fifo);
     ed_alloc_free(&allocator, channel, sizeof *channel);
-}
-
-void ed_channel_add_sender(ed_channel *channel)
-{
-    ed_mutex_lock(&channel->mutex);
-    ED_ASSERT(channel->senders > 0 && channel->senders < SIZE_MAX); // only a holder can share
-    channel->senders++;
-    ed_mutex_unlock(&channel->mutex);
-}
-
-void ed_channel_add_receiver(ed_channel *channel)
-{
-    ed_mutex_lock(&channel->mutex);
-    ED_ASSERT(channel->receivers > 0 && channel->receivers < SIZE_MAX);
-    channel->receivers++;
-    ed_mutex_unlock(&channel->mutex);
-}
-
-static void close_locked(ed_channel *channel)
-{
-    channel->closed = true;
-    update_wake(channel);
-    ed_condition_broadcast(&channel->arrived);
-}
-
-void ed_channel_close(ed_channel *channel)
-{
-    ed_mutex_lock(&channel->mutex);
-    close_locked(channel);
-    ed_mutex_unlock(&channel->mutex);
-}
-
-/* ------------------------------------------------------------------------------------ chunks -- */
-
-/** The oldest item's place in memory, and how many lie there in a row, `most` at most. */
-static uint8_t *first_run(const ed_channel *channel, size_t most, size_t *count)
-{
-    *count = ed_min_size(ed_min_size(most, channel->length), CHUNK_ITEMS - channel->head);
-    return channel->oldest->items + channel->head * channel->item_size;
-}
-
-static void add_spare(ed_channel *channel, struct chunk *chunk)
-{
-    chunk->next = channel->spare;
-    channel->spare = chunk;
-    channel->spare_count++;
-}
-
-static void retire_oldest(ed_channel *channel)
-{
-    struct chunk *chunk = channel->oldest;
-
-    channel->head = 0;
-    channel->oldest = chunk->next;
-    if (channel->oldest == NULL) {
-        channel->newest = NULL;
-        channel->tail = CHUNK_ITEMS;
-    }
-    add_spare(channel, chunk);
-}
-
-/** The oldest `count` items, all in one chunk, are gone; a chunk that they leave empty is spare. */
-static void advance(ed_channel *channel, size_t count)
-{
-    ED_ASSERT(count <= channel->length && channel->head + count <= CHUNK_ITEMS);
-    channel->length -= count;
-    channel->head += count;
-    if (channel->length == 0 || channel->head == CHUNK_ITEMS)
-        retire_oldest(channel);
-}
-
-/** Sees to it that `count` more items fit. Chunks got before that fails stay spare. */
-static bool make_room(ed_channel *channel, size_t count)
-{
-    size_t left = CHUNK_ITEMS - channel->tail;
-    size_t needed = count <= left ? 0 : (count - left - 1) / CHUNK_ITEMS + 1;
-
-    // No array is that large: the count is wrong, and would be believed for very long.
-    if (count > PTRDIFF_MAX / channel->item_size)
-        return false;
-    while (channel->spare_count < needed) {
-        struct chunk *chunk = ed_alloc_zeroed(&channel->allocator, chunk_size(channel));
-        if (chunk == NULL)
-            return false;
-        add_spare(channel, chunk);
-    }
-    return true;
-}
-
-/** Appends a spare chunk to those with items. */
-static void use_spare(ed_channel *channel)
-{
-    struct chunk *chunk = channel->spare;
-
-    ED_ASSERT(chunk != NULL && channel->tail == CHUNK_ITEMS);
-    channel->spare = chunk->next;
-    channel->spare_count--;
-    chunk->next = NULL;
-    if (channel->newest == NULL)
-        channel->oldest = chunk;
-    else
-        channel->newest->next = chunk;
-    channel->newest = chunk;
-    channel->tail = 0;
-}
-
-/** Appends items, for which there is room. */
-static void copy_in(ed_channel *channel, const uint8_t *items, size_t count)
-{
-    size_t size = channel->item_size;
-
-    while (count > 0) {
-        if (channel->tail == CHUNK_ITEMS)
-            use_spare(channel);
-        size_t run = ed_min_size(count, CHUNK_ITEMS - channel->tail);
-        memcpy(channel->newest->items + channel->tail * size, items, run * size);
-        channel->tail += run;
-        channel->length += run;
-        items += run * size;
-        count -= run;
-    }
-}
-
-/** Takes the oldest `count` items, which are there. */
-static void copy_out(ed_channel *channel, uint8_t *items, size_t count)
-{
-    ED_ASSERT(count <= channel->length);
-    while (count > 0) {
-        size_t run = 0;
-        const uint8_t *from = first_run(channel, count, &run);
-        memcpy(items, from, run * channel->item_size);
-        advance(channel, run);
-        items += run * channel->item_size;
-        count -= run;
-    }
-}
-
-static void drop_items(ed_channel *channel)
-{
-    while (channel->length > 0) {
-        size_t run = 0;
-        uint8_t *item = first_run(channel, 1, &run);
-        if (channel->drop != NULL)
-            channel->drop(channel->drop_context, item);
-        advance(channel, run);
-    }
 }
 
 /* ------------------------------------------------------------------------------------- sides -- */
 
+static void add_holder(_Atomic size_t *holders)
+{
+    size_t before = atomic_fetch_add(holders, 1);
+
+    ED_ASSERT(before > 0 && before < SIZE_MAX); // only a holder can share
+}
+
+void ed_channel_add_sender(ed_channel *channel)
+{
+    add_holder(&channel->senders);
+}
+
+void ed_channel_add_receiver(ed_channel *channel)
+{
+    add_holder(&channel->receivers);
+}
+
+/** @return whether the last one leaves. */
+static bool remove_holder(_Atomic size_t *holders)
+{
+    size_t before = atomic_fetch_sub(holders, 1);
+
+    ED_ASSERT(before > 0);
+    return before == 1;
+}
+
+void ed_channel_close(ed_channel *channel)
+{
+    ed_mutex_lock(&channel->send_mutex);
+    atomic_store(&channel->closed, true);
+    ed_bell_ring(&channel->bell);
+    size_t receivers = ed_sleepers_claim(&channel->receivers_asleep, ED_SLEEPERS_ALL);
+    ed_mutex_unlock(&channel->send_mutex);
+    ed_sleepers_wake(&channel->receivers_asleep, receivers);
+
+    ed_mutex_lock(&channel->receive_mutex);
+    size_t senders = ed_sleepers_claim(&channel->senders_asleep, ED_SLEEPERS_ALL);
+    ed_mutex_unlock(&channel->receive_mutex);
+    ed_sleepers_wake(&channel->senders_asleep, senders);
+}
+
+/** Only once nothing here needs the channel any more: the other side may free it at once. */
+static void end_side(ed_channel *channel)
+{
+    if (remove_holder(&channel->sides))
+        destroy(channel);
+}
+
 void ed_channel_leave_sender(ed_channel *channel)
 {
-    ed_mutex_lock(&channel->mutex);
-    ED_ASSERT(channel->senders > 0);
-    channel->senders--;
-    if (channel->senders == 0)
-        close_locked(channel);
-    bool last = channel->senders == 0 && channel->receivers == 0;
-    ed_mutex_unlock(&channel->mutex);
-    if (last)
-        destroy(channel);
+    if (!remove_holder(&channel->senders))
+        return;
+    ed_channel_close(channel);
+    end_side(channel);
 }
 
 void ed_channel_leave_receiver(ed_channel *channel)
 {
-    ed_mutex_lock(&channel->mutex);
-    ED_ASSERT(channel->receivers > 0);
-    channel->receivers--;
-    if (channel->receivers == 0) {
-        ED_ASSERT(channel->sleepers == 0); // whoever sleeps in a pull holds the side
-        drop_items(channel);
-        close_locked(channel);
-    }
-    bool last = channel->senders == 0 && channel->receivers == 0;
-    ed_mutex_unlock(&channel->mutex);
-    if (last)
-        destroy(channel);
+    if (!remove_holder(&channel->receivers))
+        return;
+    ed_channel_close(channel);
+    drop_items(channel);
+    end_side(channel);
 }
 
-static eddy_status push_locked(ed_channel *channel, const void *items, size_t count)
+/* ----------------------------------------------------------------------------------- pushing -- */
+
+/** What a sender waits for. */
+struct room {
+    const ed_channel *channel;
+    size_t count;
+};
+
+static bool has_room(void *context)
 {
-    ED_ASSERT(channel->senders > 0);
-    if (channel->closed)
+    const struct room *room = context;
+    const ed_channel *channel = room->channel;
+
+    return atomic_load(&channel->closed) ||
+           channel->capacity - ed_fifo_length(&channel->fifo) >= room->count;
+}
+
+static eddy_status append(ed_channel *channel, const void *items, size_t count)
+{
+    if (atomic_load_explicit(&channel->closed, memory_order_relaxed))
         return EDDY_ECLOSED;
-    if (count == 0)
-        return EDDY_OK;
-    if (!make_room(channel, count))
-        return EDDY_ENOMEM;
-    copy_in(channel, items, count);
-    if (channel->length > channel->high_water)
-        channel->high_water = channel->length;
-    update_wake(channel);
-    return EDDY_OK;
+    if (channel->capacity > 0 && count > channel->capacity)
+        return EDDY_ETOOBIG;
+    if (channel->capacity > 0 && ed_fifo_room(&channel->fifo, channel->capacity) < count)
+        return EDDY_EAGAIN;
+    return ed_fifo_push(&channel->fifo, items, count) ? EDDY_OK : EDDY_ENOMEM;
+}
+
+/** Items came: says so to who may sleep, and gives up the send mutex in between. */
+static void tell_and_unlock(ed_channel *channel, size_t count)
+{
+    if (count > 0)
+        ed_bell_ring(&channel->bell);
+    size_t claimed = ed_sleepers_claim(&channel->receivers_asleep, count);
+    if (channel->receivers_asleep.waiting > 0)
+        atomic_store_explicit(&channel->watched, true, memory_order_relaxed);
+    ed_mutex_unlock(&channel->send_mutex);
+    // The caller holds its side, so the channel is still there.
+    ed_sleepers_wake(&channel->receivers_asleep, claimed);
+}
+
+static eddy_status push_shared(ed_channel *channel, const void *items, size_t count)
+{
+    ed_mutex_lock(&channel->send_mutex);
+    eddy_status status = append(channel, items, count);
+    tell_and_unlock(channel, status == EDDY_OK ? count : 0);
+    return status;
+}
+
+/** Takes the mutex only where somebody may sleep. */
+static eddy_status push_alone(ed_channel *channel, const void *items, size_t count)
+{
+    eddy_status status = append(channel, items, count);
+
+    // Either this comes after the sleeper's, and sees it, or the sleeper sees the items.
+    if (status == EDDY_OK && count > 0 && atomic_exchange(&channel->watched, false)) {
+        ed_mutex_lock(&channel->send_mutex);
+        tell_and_unlock(channel, count);
+    }
+    return status;
 }
 
 eddy_status ed_channel_push(ed_channel *channel, const void *items, size_t count)
 {
     ED_ASSERT(items != NULL || count == 0);
-    ed_mutex_lock(&channel->mutex);
-    eddy_status status = push_locked(channel, items, count);
-    size_t sleepers = status == EDDY_OK ? ed_min_size(channel->sleepers, count) : 0;
-    ed_mutex_unlock(&channel->mutex);
-    // With the lock given up, so that the sleeper does not wake only to wait for it. The caller
-    // holds its side, so the channel is still there.
-    if (sleepers == 1)
-        ed_condition_signal(&channel->arrived);
-    else if (sleepers > 1)
-        ed_condition_broadcast(&channel->arrived);
+    return channel->pushes_alone ? push_alone(channel, items, count)
+                                 : push_shared(channel, items, count);
+}
+
+eddy_status ed_channel_push_until(ed_channel *channel, const void *items, size_t count,
+                                  uint64_t deadline_ns)
+{
+    struct room room = {.channel = channel, .count = count};
+    eddy_status status = ed_channel_push(channel, items, count);
+
+    while (status == EDDY_EAGAIN && deadline_ns != 0 &&
+           ed_sleepers_wait(&channel->senders_asleep, &channel->receive_mutex, has_room, &room,
+                            deadline_ns))
+        status = ed_channel_push(channel, items, count);
     return status;
 }
 
-void ed_channel_nudge(ed_channel *channel)
+/* ----------------------------------------------------------------------------------- pulling -- */
+
+/** Whether a pull would not say EDDY_EAGAIN. */
+static bool is_ready(const ed_channel *channel)
 {
-    ed_mutex_lock(&channel->mutex);
-    channel->is_nudged = true;
-    update_wake(channel);
-    ed_mutex_unlock(&channel->mutex);
+    return !ed_fifo_is_empty(&channel->fifo) || atomic_load(&channel->closed);
 }
 
-/** Sleeps until there is an item, or there will be none. @return whether the time is not up. */
-static bool wait_locked(ed_channel *channel, uint64_t deadline_ns)
+static size_t take(ed_channel *channel, void *items, size_t capacity)
 {
-    while (channel->length == 0 && !channel->closed) {
-        if (deadline_ns == 0)
-            return false;
-        if (deadline_ns != ED_NEVER_NS && ed_clock_now_ns() >= deadline_ns)
-            return false;
-        channel->sleepers++;
-        ed_condition_wait(&channel->arrived, &channel->mutex, deadline_ns);
-        ED_ASSERT(channel->sleepers > 0);
-        channel->sleepers--;
+    if (channel->pulls_alone)
+        return ed_fifo_pull(&channel->fifo, items, capacity);
+    if (ed_fifo_is_empty(&channel->fifo))
+        return 0;
+    ed_mutex_lock(&channel->receive_mutex);
+    size_t count = ed_fifo_pull(&channel->fifo, items, capacity);
+    size_t claimed = ed_sleepers_claim(&channel->senders_asleep, count);
+    ed_mutex_unlock(&channel->receive_mutex);
+    ed_sleepers_wake(&channel->senders_asleep, claimed);
+    return count;
+}
+
+/** @return EDDY_OK with what there is, EDDY_EAGAIN, or EDDY_ECLOSED. */
+static eddy_status try_pull(ed_channel *channel, void *items, size_t capacity, size_t *count)
+{
+    bool closed = atomic_load(&channel->closed); // before the look: nothing comes after it
+
+    *count = take(channel, items, capacity);
+    if (*count > 0)
+        return EDDY_OK;
+    return closed ? EDDY_ECLOSED : EDDY_EAGAIN;
+}
+
+/** The last look before somebody sleeps, with the send mutex held. */
+static bool look_again(void *context)
+{
+    ed_channel *channel = context;
+
+    (void)atomic_exchange(&channel->watched, true);
+    return is_ready(channel);
+}
+
+/** Waits, first by looking, where another processor could change what is seen. */
+static bool wait_for_items(ed_channel *channel, uint64_t deadline_ns)
+{
+    for (size_t i = 0; i < channel->spin_looks; i++) {
+        if (is_ready(channel))
+            return true;
+        ed_cpu_relax();
     }
-    return true;
+    return ed_sleepers_wait(&channel->receivers_asleep, &channel->send_mutex, look_again, channel,
+                            deadline_ns);
 }
 
-static eddy_status pull_locked(ed_channel *channel, void *items, size_t capacity, size_t *count,
-                               uint64_t deadline_ns)
+bool ed_channel_settle(ed_channel *channel)
 {
-    ED_ASSERT(channel->receivers > 0);
-    *count = 0;
-    channel->is_nudged = false;
-    update_wake(channel);
-    if (!wait_locked(channel, deadline_ns))
-        return EDDY_EAGAIN;
-    if (channel->length == 0)
-        return EDDY_ECLOSED;
-    *count = ed_min_size(capacity, channel->length);
-    copy_out(channel, items, *count);
-    update_wake(channel);
-    return EDDY_OK;
+    if (is_ready(channel))
+        return true;
+    if (!ed_bell_is_loud(&channel->bell))
+        return false;
+    ed_mutex_lock(&channel->send_mutex);
+    bool ready = look_again(channel);
+    if (!ready)
+        ed_bell_hush(&channel->bell);
+    ed_mutex_unlock(&channel->send_mutex);
+    return ready;
 }
 
 eddy_status ed_channel_pull(ed_channel *channel, void *items, size_t capacity, size_t *count,
                             uint64_t deadline_ns)
 {
     ED_ASSERT(capacity > 0);
-    ed_mutex_lock(&channel->mutex);
-    eddy_status status = pull_locked(channel, items, capacity, count, deadline_ns);
-    ed_mutex_unlock(&channel->mutex);
+    eddy_status status = try_pull(channel, items, capacity, count);
+    while (status == EDDY_EAGAIN && deadline_ns != 0 && wait_for_items(channel, deadline_ns))
+        status = try_pull(channel, items, capacity, count);
+    if (status == EDDY_EAGAIN)
+        (void)ed_channel_settle(channel);
     return status;
 }
 
-size_t ed_channel_length(ed_channel *channel)
-{
-    ed_mutex_lock(&channel->mutex);
-    size_t length = channel->length;
-    ed_mutex_unlock(&channel->mutex);
-    return length;
-}
+/* ------------------------------------------------------------------------ waiting, and looks -- */
 
-size_t ed_channel_high_water(ed_channel *channel)
+void ed_channel_nudge(ed_channel *channel)
 {
-    ed_mutex_lock(&channel->mutex);
-    size_t high_water = channel->high_water;
-    ed_mutex_unlock(&channel->mutex);
-    return high_water;
+    ed_mutex_lock(&channel->send_mutex);
+    ed_bell_nudge(&channel->bell);
+    ed_mutex_unlock(&channel->send_mutex);
 }
 
 int ed_channel_fd(ed_channel *channel)
 {
-    ed_mutex_lock(&channel->mutex);
-    if (!channel->has_wake)
-        channel->has_wake = ed_wake_init(&channel->wake) == EDDY_OK;
-    update_wake(channel);
-    int fd = channel->has_wake ? channel->wake.read_fd : -1;
-    ed_mutex_unlock(&channel->mutex);
+    ed_mutex_lock(&channel->send_mutex);
+    int fd = ed_bell_fd(&channel->bell);
+    if (fd >= 0 && look_again(channel))
+        ed_bell_ring(&channel->bell);
+    ed_mutex_unlock(&channel->send_mutex);
     return fd;
+}
+
+size_t ed_channel_item_size(const ed_channel *channel)
+{
+    return channel->fifo.item_size;
+}
+
+size_t ed_channel_length(const ed_channel *channel)
+{
+    return ed_fifo_length(&channel->fifo);
+}
+
+size_t ed_channel_high_water(const ed_channel *channel)
+{
+    return atomic_load_explicit(&channel->fifo.length_max, memory_order_relaxed);
+}
+
+uint64_t ed_channel_wakes(const ed_channel *channel)
+{
+    return atomic_load(&channel->receivers_asleep.calls) +
+           atomic_load(&channel->senders_asleep.calls) + atomic_load(&channel->bell.rings);
 }

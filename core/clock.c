@@ -4,14 +4,24 @@
 
 #include "core/base.h"
 
-uint64_t ed_clock_now_ns(void)
+static uint64_t read_ns(clockid_t clock)
 {
     struct timespec now;
-    int failed = clock_gettime(CLOCK_MONOTONIC, &now);
+    int failed = clock_gettime(clock, &now);
 
     ED_ASSERT(failed == 0);
     ED_ASSERT(now.tv_sec >= 0 && now.tv_nsec >= 0);
     return (uint64_t)now.tv_sec * ED_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+uint64_t ed_clock_now_ns(void)
+{
+    return read_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t ed_clock_thread_ns(void)
+{
+    return read_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 static uint64_t system_unix_s(void *context)

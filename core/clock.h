@@ -9,6 +9,9 @@
 /** Monotonic time in ns. */
 uint64_t ed_clock_now_ns(void);
 
+/** The processor's time that the calling thread has had, in ns. For measurements. */
+uint64_t ed_clock_thread_ns(void);
+
 /** The time of day. */
 const eddy_calendar *ed_calendar_system(void);
 

@@ -2,6 +2,7 @@
 #include "core/base.h"
 #include "core/budget.h"
 #include "core/prefix.h"
+#include "core/share.h"
 
 enum {
     CONNECTIONS_MAX = 65000, /* incoming and outgoing together */
@@ -57,6 +58,14 @@ static const char *bad_bind(const eddy_config *c)
     return NULL;
 }
 
+/** Only a server has several: newcomers are what is spread over them. */
+static const char *bad_shards(const eddy_config *c)
+{
+    bool has_use = c->accept && c->pump && c->socket == NULL;
+
+    return c->shards > EDDY_SHARDS_MAX || (c->shards > 1 && !has_use) ? "shards" : NULL;
+}
+
 static const char *bad_limit(const eddy_config *c)
 {
     if (c->ask && !c->accept)
@@ -97,8 +106,11 @@ static bool is_enough(const eddy_config *c)
     return ed_budget_share(c->receive_budget, c->max_message_size, connections).is_enough;
 }
 
-static const char *bad_budget(const eddy_config *c)
+/** Of the shard that has most to do with its part. */
+static const char *bad_budget(const eddy_config *whole)
 {
+    const eddy_config share = ed_share_of(whole, 0), *c = &share;
+
     if (c->rate_max != 0 && c->rate_max < EDDY_RATE_MIN)
         return "rate_max";
     if (c->max_message_size < EDDY_PIECE_SIZE_MAX || c->max_message_size > EDDY_MESSAGE_SIZE_LIMIT)
@@ -187,7 +199,8 @@ static const char *bad_table(const eddy_config *c)
 
 /** In the order of the fields. */
 static const char *(*const checks[])(const eddy_config *c) = {
-    bad_bind, bad_limit, bad_time, bad_budget, bad_security, bad_gate, bad_choice, bad_table,
+    bad_bind,     bad_shards, bad_limit,  bad_time,  bad_budget,
+    bad_security, bad_gate,   bad_choice, bad_table,
 };
 
 eddy_status eddy_config_check(const eddy_config *config, const char **field)

@@ -1,9 +1,10 @@
 /**
  * eddy: a reliable-UDP connection manager for games.
  *
- * This header, with the four that it includes, is the whole public contract. It needs nothing but
- * the C library, and compiles as C11 and as C++17. Times named `_ns` are nanoseconds of a monotonic
- * clock; `_ms` are milliseconds; sizes are bytes.
+ * This header, with the four that it includes, is the whole public contract; eddy_channel.h, beside
+ * it, is for threads of a game. It needs nothing but the C library, and compiles as C11 and as
+ * C++17. Times named `_ns` are nanoseconds of a monotonic clock; `_ms` are milliseconds; sizes are
+ * bytes.
  *
  * Threads: every function may be called from any thread at any time unless its comment says
  * otherwise. Nothing here prints, and nothing here blocks unless its comment says so.
@@ -26,7 +27,7 @@ extern "C" {
 
 /* ---------------------------------------------------------------------- manager, connections -- */
 
-/** A manager owns one socket and all connections that use it. */
+/** A manager owns a socket, or one for each of its shards, and all connections that use them. */
 typedef struct eddy_manager eddy_manager;
 
 #define EDDY_FOREVER UINT32_MAX /* as a timeout in milliseconds: wait without limit */
@@ -218,7 +219,8 @@ typedef struct eddy_event {
  * Opens a manager: binds its socket and, with config.pump, starts its thread.
  * @param config NULL for the default. Copied.
  * @return EDDY_OK; EDDY_ECONFIG, EDDY_EADDRESS, EDDY_EINUSE, EDDY_EPERM, EDDY_ENOADDR,
- * EDDY_ESYSTEM, EDDY_ESUPPORT (config.cipher) or EDDY_ENOMEM, with `*manager` NULL.
+ * EDDY_ESYSTEM, EDDY_ESUPPORT (config.cipher; config.shards, where the system cannot steer what
+ * comes to several sockets of one port) or EDDY_ENOMEM, with `*manager` NULL.
  */
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_open(eddy_manager **manager, const eddy_config *config);
 
@@ -339,7 +341,7 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_send_with(eddy_manager *manager,
                                                     const eddy_send_options *options);
 
 /**
- * Sends the same message to several connections, which share one copy of it.
+ * Sends the same message to several connections, which share one copy of it, or one in each shard.
  * @param statuses what eddy_send would have said for each; NULL: not asked.
  * @return how many accepted it.
  */
@@ -424,7 +426,10 @@ EDDY_API eddy_status eddy_set_connection_data(eddy_manager *manager, eddy_connec
 /** What was set; NULL if the handle is stale. */
 EDDY_API void *eddy_connection_data(eddy_manager *manager, eddy_connection connection);
 
-/** A descriptor that is readable while eddy_next has something to return; -1: none here. */
+/**
+ * A descriptor that is readable while eddy_next has something to return, and then until it says
+ * EDDY_EAGAIN: so look until then before you sleep on it. -1: none here.
+ */
 EDDY_API int eddy_event_fd(eddy_manager *manager);
 
 /**
@@ -488,8 +493,18 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_peer_address(eddy_manager *manager,
 
 /* -------------------------------------------------------------------------------- statistics -- */
 
-/** Copies the counters as of the last poll. */
+/** Copies the counters as of the last poll: the sums of all shards. */
 EDDY_API void eddy_get_stats(eddy_manager *manager, eddy_stats *stats);
+
+/** Copies the counters of one shard. @return EDDY_OK, EDDY_EINVAL (shard) or EDDY_EFORKED. */
+EDDY_API EDDY_MUST_CHECK eddy_status eddy_get_shard_stats(eddy_manager *manager, uint32_t shard,
+                                                          eddy_stats *stats);
+
+/** How many shards there are: config.shards, and at least one. */
+EDDY_API uint32_t eddy_shard_count(const eddy_manager *manager);
+
+/** Which of them a connection belongs to, for as long as it lasts. */
+EDDY_API uint32_t eddy_shard_of(eddy_connection connection);
 
 /**
  * Copies the figures of a connection. May wait for the end of a poll, as eddy_connections does.

@@ -123,7 +123,8 @@ typedef struct eddy_allocator {
     void (*free)(void *context, void *memory, size_t size);
 } eddy_allocator;
 
-/** Where eddy takes unpredictable bytes. Called only inside eddy_open and eddy_poll. */
+/** Where eddy takes unpredictable bytes. Called only inside eddy_open and eddy_poll; with several
+ * shards by their threads, several at once. So it is with the time of day. */
 typedef struct eddy_entropy {
     void *context;
     void (*fill)(void *context, void *data, size_t size);

@@ -71,7 +71,8 @@ typedef enum eddy_log_topic {
     EDDY_LOG_ALL_TOPICS = 15,
 } eddy_log_topic;
 
-/** Receives one line without a newline. Called on the manager's thread; must not call eddy. */
+/** Receives one line without a newline. Called on the manager's thread, or on those of its shards,
+ * several at once; must not call eddy. */
 typedef void (*eddy_log_function)(void *context, eddy_log_level level, eddy_log_topic topic,
                                   const char *text);
 
@@ -97,11 +98,16 @@ typedef enum eddy_cipher {
     EDDY_CIPHER_AES256 = 2,   /* AES-256-GCM, or no connection */
 } eddy_cipher;
 
+#define EDDY_SHARDS_MAX 64 /* the most that config.shards may be */
+
 typedef struct eddy_config {
     const char *bind;     /* "HOST:PORT", ":PORT" (both families); NULL: any port, both families */
     bool accept;          /* whether others may connect to us */
     bool ask;             /* whether the program decides about each of them: EDDY_CONNECT_REQUEST */
     bool pump;            /* whether eddy runs a thread of its own; otherwise call eddy_poll */
+    uint32_t shards;      /* threads, each with a socket of its own for a part of the connections:
+                             2-EDDY_SHARDS_MAX of a server with a pump and without `socket`; 0, 1:
+                             one. Each has an equal part of send_budget and receive_budget */
     uint64_t protocol_id; /* names the game and its version; both ends must agree */
     uint32_t max_connections;      /* incoming connections, 0-65,000 */
     uint32_t max_outgoing;         /* outgoing connections, 0-65,000; 65,000 for both together */

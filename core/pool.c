@@ -4,13 +4,22 @@
 #include "core/base.h"
 #include "core/thread.h"
 
-static_assert(sizeof(ed_block) <= ED_POOL_CLASS_SIZE_MIN, "the smallest class holds a header");
+/** Memory that is kept. */
+struct spare {
+    struct spare *next;
+    size_t size;
+};
+
+static_assert(sizeof(struct spare) <= offsetof(ed_block, holder_count), "giving twice is seen");
+static_assert(sizeof(struct spare) <= ED_POOL_CLASS_SIZE_MIN, "the smallest class holds a link");
 static_assert(sizeof(void *) < 8 || sizeof(ed_block) == 32, "as small as it was before sharing");
 static_assert(offsetof(ed_block, data) % 16 == 0, "eddy_event promises aligned messages");
 
 enum {
-    NO_CLASS = ED_POOL_CLASS_COUNT, /* of a block larger than the largest class, and never kept */
+    NO_CLASS = ED_POOL_CLASS_COUNT, /* of more than the largest class, and never kept */
     STEPS = 4,                      /* classes to each doubling */
+    BLOCK_STEP = 32,
+    BLOCK_SMALL_MAX = 128,
 };
 
 struct ed_pool {
@@ -18,9 +27,9 @@ struct ed_pool {
     size_t budget;
     size_t holder_base; /* that each holder is charged; 0: nothing */
     ed_mutex mutex;     /* guards what follows */
-    size_t charged;     /* bytes of blocks that are out */
-    size_t kept;        /* bytes of blocks in `spare`; with `charged` never above the budget */
-    ed_block *spare[ED_POOL_CLASS_COUNT];
+    size_t charged;     /* bytes that are out */
+    size_t kept;        /* bytes in `spare`; with `charged` never above the budget */
+    struct spare *spare[ED_POOL_CLASS_COUNT];
 };
 
 static size_t class_size(unsigned size_class)
@@ -31,7 +40,7 @@ static size_t class_size(unsigned size_class)
     return step * (size_class - STEPS * doublings + 1);
 }
 
-/** The smallest class that holds `size` bytes, header included. */
+/** The smallest class that holds `size` bytes. */
 static unsigned class_of(size_t size)
 {
     size_t step = ED_POOL_CLASS_SIZE_MIN;
@@ -45,11 +54,25 @@ static unsigned class_of(size_t size)
     return before + (unsigned)((size - 1) / step);
 }
 
+/** What is taken from the allocator for so many bytes. */
+static size_t rounded(size_t size)
+{
+    unsigned size_class = class_of(size);
+
+    return size_class == NO_CLASS ? size : class_size(size_class);
+}
+
+/** Small blocks are of few classes, so that what one message gives back serves another like it. */
+static size_t size_of_block(size_t size)
+{
+    size_t whole = sizeof(ed_block) + size;
+
+    return whole > BLOCK_SMALL_MAX ? whole : (whole + BLOCK_STEP - 1) / BLOCK_STEP * BLOCK_STEP;
+}
+
 size_t ed_pool_charge(size_t size)
 {
-    unsigned size_class = class_of(sizeof(ed_block) + size);
-
-    return size_class == NO_CLASS ? sizeof(ed_block) + size : class_size(size_class);
+    return rounded(size_of_block(size));
 }
 
 void ed_pool_charge_holders(ed_pool *pool, size_t base)
@@ -63,27 +86,25 @@ static size_t holder_charge(const ed_pool *pool, size_t size)
     return pool->holder_base == 0 ? 0 : pool->holder_base + size / ED_POOL_HOLDER_SHARE;
 }
 
-/* While a block is out `next` is its holder's; here it links the spare ones. */
-
-static void push_spare(ed_block **list, ed_block *block)
+static void push_spare(struct spare **list, struct spare *memory, size_t size)
 {
-    block->next = *list;
-    *list = block;
+    *memory = (struct spare){.next = *list, .size = size};
+    *list = memory;
 }
 
-static ed_block *pull_spare(ed_block **list)
+static struct spare *pull_spare(struct spare **list)
 {
-    ed_block *block = *list;
+    struct spare *memory = *list;
 
-    if (block != NULL)
-        *list = block->next;
-    return block;
+    if (memory != NULL)
+        *list = memory->next;
+    return memory;
 }
 
-static void free_all(ed_pool *pool, ed_block *list)
+static void free_all(ed_pool *pool, struct spare *list)
 {
-    for (ed_block *block = pull_spare(&list); block != NULL; block = pull_spare(&list))
-        ed_alloc_free(pool->allocator, block, ed_block_charge(block));
+    for (struct spare *memory = pull_spare(&list); memory != NULL; memory = pull_spare(&list))
+        ed_alloc_free(pool->allocator, memory, memory->size);
 }
 
 ed_pool *ed_pool_create(const eddy_allocator *allocator, size_t budget)
@@ -112,29 +133,30 @@ void ed_pool_destroy(ed_pool *pool)
     ed_alloc_free(pool->allocator, pool, sizeof(*pool));
 }
 
-/** Takes kept blocks, the largest first, until `charge` more bytes fit. @return their list. */
-static ed_block *evict(ed_pool *pool, size_t charge)
+/** Takes what is kept, the largest first, until `charge` more bytes fit. @return its list. */
+static struct spare *evict(ed_pool *pool, size_t charge)
 {
-    ed_block *evicted = NULL;
+    struct spare *evicted = NULL;
     unsigned size_class = ED_POOL_CLASS_COUNT;
 
     ED_ASSERT(pool->charged + charge <= pool->budget);
     while (pool->budget - pool->charged - pool->kept < charge) {
         while (size_class > 0 && pool->spare[size_class - 1] == NULL)
             size_class--;
-        ED_ASSERT(size_class > 0); // without any kept block it fits
-        pool->kept -= class_size(size_class - 1);
-        push_spare(&evicted, pull_spare(&pool->spare[size_class - 1]));
+        ED_ASSERT(size_class > 0); // with nothing kept it fits
+        size_t size = class_size(size_class - 1);
+        pool->kept -= size;
+        push_spare(&evicted, pull_spare(&pool->spare[size_class - 1]), size);
     }
     return evicted;
 }
 
 /**
- * Charges the account, and takes a kept block if there is one: else `*block` is NULL. What must be
- * freed to make room stands in `*evicted`. @return false: over the budget.
+ * Charges the account, and takes what is kept of a class, if anything: else `*memory` is NULL.
+ * What must be freed to make room stands in `*evicted`. @return false: over the budget.
  */
-static bool reserve(ed_pool *pool, unsigned size_class, size_t charge, ed_block **block,
-                    ed_block **evicted)
+static bool reserve(ed_pool *pool, unsigned size_class, size_t charge, struct spare **memory,
+                    struct spare **evicted)
 {
     bool fits = false;
 
@@ -142,8 +164,8 @@ static bool reserve(ed_pool *pool, unsigned size_class, size_t charge, ed_block 
     ED_ASSERT(pool->charged + pool->kept <= pool->budget);
     if (charge <= pool->budget - pool->charged) {
         fits = true;
-        *block = size_class == NO_CLASS ? NULL : pull_spare(&pool->spare[size_class]);
-        if (*block != NULL)
+        *memory = size_class == NO_CLASS ? NULL : pull_spare(&pool->spare[size_class]);
+        if (*memory != NULL)
             pool->kept -= class_size(size_class);
         *evicted = evict(pool, charge);
         pool->charged += charge;
@@ -160,35 +182,75 @@ static void refund(ed_pool *pool, size_t charge)
     ed_mutex_unlock(&pool->mutex);
 }
 
+/** Takes `size` bytes, for which `holder` more are charged. */
+static void *take(ed_pool *pool, size_t size, size_t holder)
+{
+    size_t taken = rounded(size);
+    struct spare *memory = NULL;
+    struct spare *evicted = NULL;
+
+    if (!reserve(pool, class_of(size), taken + holder, &memory, &evicted))
+        return NULL;
+    free_all(pool, evicted);
+    if (memory != NULL)
+        return memory;
+    void *fresh = pool->allocator->allocate(pool->allocator->context, taken);
+    if (fresh == NULL)
+        refund(pool, taken + holder);
+    return fresh;
+}
+
+static void keep(ed_pool *pool, void *memory, unsigned size_class, size_t holder)
+{
+    size_t size = class_size(size_class);
+
+    ed_mutex_lock(&pool->mutex);
+    ED_ASSERT(pool->charged >= size + holder);
+    pool->charged -= size + holder;
+    pool->kept += size;
+    push_spare(&pool->spare[size_class], memory, size);
+    ed_mutex_unlock(&pool->mutex);
+}
+
+static void give(ed_pool *pool, void *memory, size_t size, size_t holder)
+{
+    unsigned size_class = class_of(size);
+
+    if (size_class != NO_CLASS) {
+        keep(pool, memory, size_class, holder);
+        return;
+    }
+    refund(pool, size + holder);
+    ed_alloc_free(pool->allocator, memory, size);
+}
+
+void *ed_pool_take_bytes(ed_pool *pool, size_t size)
+{
+    return take(pool, size, 0);
+}
+
+void ed_pool_give_bytes(ed_pool *pool, void *bytes, size_t size)
+{
+    if (bytes != NULL)
+        give(pool, bytes, size, 0);
+}
+
 ed_block *ed_pool_take(ed_pool *pool, size_t size)
 {
     if (size > UINT32_MAX - sizeof(ed_block))
         return NULL;
-    unsigned size_class = class_of(sizeof(ed_block) + size);
-    size_t charge = ed_pool_charge(size);
-    ed_block *block = NULL;
-    ed_block *evicted = NULL;
+    ed_block *block = take(pool, size_of_block(size), holder_charge(pool, size));
 
-    size_t holder = holder_charge(pool, size);
-
-    if (!reserve(pool, size_class, charge + holder, &block, &evicted))
-        return NULL;
-    free_all(pool, evicted);
-    if (block == NULL)
-        block = pool->allocator->allocate(pool->allocator->context, charge);
-    if (block == NULL) {
-        refund(pool, charge + holder);
-        return NULL;
-    }
-    *block = (ed_block){.pool = pool, .size = (uint32_t)size, .holder_count = 1};
+    if (block != NULL)
+        *block = (ed_block){.pool = pool, .size = (uint32_t)size, .holder_count = 1};
     return block;
 }
 
 ed_block *ed_pool_share(ed_block *block)
 {
     size_t holder = holder_charge(block->pool, block->size);
-    ed_block *none = NULL;
-    ed_block *evicted = NULL;
+    struct spare *none = NULL;
+    struct spare *evicted = NULL;
 
     if (holder > 0 && !reserve(block->pool, NO_CLASS, holder, &none, &evicted))
         return NULL;
@@ -199,42 +261,21 @@ ed_block *ed_pool_share(ed_block *block)
     return block;
 }
 
-static void keep(ed_pool *pool, ed_block *block, unsigned size_class, size_t holder)
-{
-    size_t charge = class_size(size_class);
-
-    block->pool = NULL;
-    ed_mutex_lock(&pool->mutex);
-    ED_ASSERT(pool->charged >= charge + holder);
-    pool->charged -= charge + holder;
-    pool->kept += charge;
-    push_spare(&pool->spare[size_class], block);
-    ed_mutex_unlock(&pool->mutex);
-}
-
 void ed_pool_give(ed_block *block)
 {
     if (block == NULL)
         return;
+    ED_ASSERT(atomic_load(&block->holder_count) > 0); // else given twice: what follows is a link
     ed_pool *pool = block->pool;
-    ED_ASSERT(pool != NULL);
-    size_t size = sizeof(ed_block) + block->size;
+    size_t size = size_of_block(block->size);
     size_t holder = holder_charge(pool, block->size);
     uint32_t before = atomic_fetch_sub(&block->holder_count, 1);
-    ED_ASSERT(before > 0); // else given twice
-    if (before > 1) {
-        if (holder > 0)
-            refund(pool, holder);
-        return;
-    }
+    ED_ASSERT(before > 0);
 
-    unsigned size_class = class_of(size);
-    if (size_class != NO_CLASS) {
-        keep(pool, block, size_class, holder);
-        return;
-    }
-    refund(pool, size + holder);
-    ed_alloc_free(pool->allocator, block, size);
+    if (before == 1)
+        give(pool, block, size, holder);
+    else if (holder > 0)
+        refund(pool, holder);
 }
 
 size_t ed_pool_charged(ed_pool *pool)

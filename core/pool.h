@@ -12,12 +12,14 @@
 typedef struct ed_pool ed_pool;
 
 /**
- * Blocks of 32, 64, 96, 128, then four sizes to each doubling up to 2,048 bytes: from 97 bytes on
- * rounding wastes at most a quarter. Larger ones are not rounded, and not kept.
+ * Memory of 16, 32, 48, 64, then four sizes to each doubling up to 2,048 bytes: from 49 bytes on
+ * rounding wastes at most a quarter. More is not rounded, and not kept. The sizes are those that
+ * mimalloc rounds to as well, so that what is charged is what is taken. Of blocks there are 32, 64,
+ * 96 and 128, and those above.
  */
 enum {
-    ED_POOL_CLASS_COUNT = 20,
-    ED_POOL_CLASS_SIZE_MIN = 32,
+    ED_POOL_CLASS_COUNT = 24,
+    ED_POOL_CLASS_SIZE_MIN = 16,
     ED_POOL_CLASS_SIZE_MAX = 2048,
     ED_POOL_HOLDER_SHARE = 10,
 };
@@ -58,6 +60,15 @@ ed_block *ed_pool_share(ed_block *block);
 
 /** One holder is done with the block; the last gives it back. NULL is fine. */
 void ed_pool_give(ed_block *block);
+
+/**
+ * Memory without a block's header, for what there are many of; its holder is charged nothing more.
+ * @param size not 0. @return as ed_pool_take.
+ */
+void *ed_pool_take_bytes(ed_pool *pool, size_t size);
+
+/** @param size what was asked for. NULL is fine. */
+void ed_pool_give_bytes(ed_pool *pool, void *bytes, size_t size);
 
 /** What the account pays for a block of `size` bytes. */
 size_t ed_pool_charge(size_t size);

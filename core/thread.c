@@ -4,6 +4,11 @@
 #include <signal.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
 
 #include "core/base.h"
 
@@ -148,4 +153,16 @@ void ed_thread_join(ed_thread *thread)
 {
     int failed = pthread_join(thread->os, NULL);
     ED_ASSERT(failed == 0);
+}
+
+size_t ed_thread_cpu_count(void)
+{
+#if defined(__linux__)
+    cpu_set_t set; // what taskset, a cgroup's cpuset and the like leave
+
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
+        return (size_t)CPU_COUNT(&set);
+#endif
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count > 0 ? (size_t)count : 1;
 }

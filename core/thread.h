@@ -62,4 +62,7 @@ void ed_thread_join(ed_thread *thread);
 EDDY_MUST_CHECK eddy_status ed_thread_start_detached(ed_thread *thread, const char *name,
                                                      void (*run)(void *context), void *context);
 
+/** On how many processors the calling thread may run; at least 1. */
+size_t ed_thread_cpu_count(void);
+
 #endif

@@ -59,7 +59,8 @@ static ed_admission drop(uint64_t *counter)
 static bool may_reply(const struct visit *v)
 {
     return SEC_CHECK(EDDY_CHECK_PORT, !ed_port_is_blocked(v->datagram->remote.port)) &&
-           SEC_CHECK(EDDY_CHECK_REPLIES, ed_bucket_take(&v->reliable->replies, v->now_ns));
+           SEC_CHECK(EDDY_CHECK_REPLIES,
+                     ed_door_take(v->reliable->door, ED_DOOR_REPLIES, v->now_ns));
 }
 
 /** @param shown the cookie that is refused, in an INITIATE; NULL: HELLO asked. */
@@ -70,7 +71,7 @@ static ed_admission give_cookie(const struct visit *v, const ed_hello *hello, co
 
     if (!may_reply(v))
         return drop(&v->reliable->shared.stats->dropped_limit);
-    ed_cookie_make(&identity->cookies, retry.cookie, hello, &v->datagram->remote, v->now_ns);
+    ed_door_cookie_make(v->reliable->door, retry.cookie, hello, &v->datagram->remote, v->now_ns);
     ed_retry_write(v->reply, &retry, hello->nonce, ed_identity_greeting(identity, hello->mode),
                    shown);
     *v->reply_size = ED_RETRY_SIZE;
@@ -124,7 +125,7 @@ static ed_admission tell_versions(const struct visit *v, uint8_t mode, const uin
 static ed_admission refuse(const struct visit *v, eddy_refusal refusal)
 {
     const eddy_entropy *entropy = v->reliable->shared.entropy;
-    ed_admitted *admitted = &v->reliable->shared.identity->admitted;
+    ed_admitted *admitted = v->reliable->admitted;
     ed_mode mode = (ed_mode)admitted->initiate.mode;
     ed_accept accept = {.refusal = (uint8_t)refusal};
     uint8_t ephemeral[ED_KEY_SIZE];
@@ -204,7 +205,7 @@ static bool has_good_ticket(const struct visit *v, const ed_initiate *initiate)
         return continues(v->load->existing, initiate);
     return SEC_CHECK(EDDY_CHECK_TICKET, ed_ticket_check(initiate->cookie, &claim, v->now_ns)) &&
            SEC_CHECK(EDDY_CHECK_TICKET_USED,
-                     !ed_tickets_has(&v->reliable->tickets, initiate->cookie));
+                     !ed_door_tickets_has(v->reliable->door, initiate->cookie));
 }
 
 /** Whether there is a cookie of ours in it, or a ticket that was not used. */
@@ -212,8 +213,8 @@ static bool proves_address(const struct visit *v, const ed_initiate *initiate)
 {
     if (ed_is_ticket(initiate->cookie))
         return has_good_ticket(v, initiate);
-    return SEC_CHECK(EDDY_CHECK_COOKIE, ed_cookie_check(&v->reliable->shared.identity->cookies,
-                                                        initiate, &v->datagram->remote, v->now_ns));
+    return SEC_CHECK(EDDY_CHECK_COOKIE, ed_door_cookie_check(v->reliable->door, initiate,
+                                                             &v->datagram->remote, v->now_ns));
 }
 
 /** Whether the list of clients has the key. Without a list the program is asked. */
@@ -230,7 +231,7 @@ static bool knows_client(const ed_reliable *reliable, const uint8_t key[ED_KEY_S
 /** Opens it, at the price of a Diffie-Hellman or three. */
 static eddy_status open_initiate(const struct visit *v)
 {
-    ed_admitted *admitted = &v->reliable->shared.identity->admitted;
+    ed_admitted *admitted = v->reliable->admitted;
     const ed_identity *identity = v->reliable->shared.identity;
     bool has_token = admitted->initiate.mode == ED_MODE_TOKEN;
     ed_noise_keys keys = {.own = &identity->pair,
@@ -243,7 +244,7 @@ static eddy_status open_initiate(const struct visit *v)
 static ed_admission judge_newcomer(const struct visit *v, ed_gate_verdict verdict)
 {
     const ed_reliable *reliable = v->reliable;
-    const ed_admitted *admitted = &reliable->shared.identity->admitted;
+    const ed_admitted *admitted = reliable->admitted;
 
     if (admitted->initiate.mode == ED_MODE_MUTUAL &&
         !SEC_CHECK(EDDY_CHECK_CLIENT_KEY, knows_client(reliable, admitted->noise.peer)))
@@ -268,7 +269,7 @@ static bool is_tried_by_us(const ed_conn *existing, const ed_initiate *initiate)
 /** Tells the holder of a token, who has proved to be that, why it is of no use any more. */
 static ed_admission judge_token(const struct visit *v, ed_gate_verdict verdict)
 {
-    const ed_admitted *admitted = &v->reliable->shared.identity->admitted;
+    const ed_admitted *admitted = v->reliable->admitted;
     ed_used_token token = ed_admitted_token(admitted);
     uint64_t now_s = v->reliable->now_s;
 
@@ -276,7 +277,7 @@ static ed_admission judge_token(const struct visit *v, ed_gate_verdict verdict)
         return refuse(v, EDDY_REFUSED_EXPIRED);
     if (is_tried_by_us(v->load->existing, &admitted->initiate))
         return judge_newcomer(v, verdict);
-    ed_used_verdict used = ed_used_look(&v->reliable->used, &token, now_s);
+    ed_used_verdict used = ed_door_used_look(v->reliable->door, &token, now_s);
     if (!SEC_CHECK(EDDY_CHECK_TOKEN_USED, used != ED_USED_TAKEN))
         return refuse(v, EDDY_REFUSED_USED);
     if (!SEC_CHECK(EDDY_CHECK_TOKEN_ROOM, used != ED_USED_FULL))
@@ -299,22 +300,22 @@ static bool open_capsule(const ed_reliable *reliable, ed_admitted *admitted)
 static ed_admission judge_sealed(const struct visit *v)
 {
     ed_reliable *reliable = v->reliable;
-    ed_admitted *admitted = &reliable->shared.identity->admitted;
+    ed_admitted *admitted = reliable->admitted;
     eddy_stats *stats = reliable->shared.stats;
     bool has_token = admitted->initiate.mode == ED_MODE_TOKEN;
 
-    ed_gate_verdict verdict = ed_gate_admits(&reliable->gate, &v->datagram->remote, v->now_ns);
+    ed_gate_verdict verdict = ed_door_gate_admits(reliable->door, &v->datagram->remote, v->now_ns);
     if (!SEC_CHECK(EDDY_CHECK_RATE, verdict != ED_GATE_RATE))
         return drop(&stats->dropped_limit);
     if (has_token && !open_capsule(reliable, admitted)) {
         stats->dropped_forged++;
         return reject(v, ED_MODE_TOKEN, admitted->initiate.nonce, EDDY_REFUSED_TOKEN);
     }
-    if (!SEC_CHECK(EDDY_CHECK_WORK, ed_bucket_take(&reliable->handshakes, v->now_ns)))
+    if (!SEC_CHECK(EDDY_CHECK_WORK, ed_door_take(reliable->door, ED_DOOR_HANDSHAKES, v->now_ns)))
         return drop(&stats->dropped_limit);
     eddy_status status = open_initiate(v);
     if (status == EDDY_EAUTH)
-        ed_gate_blame(&reliable->gate, &v->datagram->remote, v->now_ns);
+        ed_door_gate_blame(reliable->door, &v->datagram->remote, v->now_ns);
     if (status != EDDY_OK)
         return drop(status == EDDY_EAUTH ? &stats->dropped_forged : &stats->dropped_malformed);
     return has_token ? judge_token(v, verdict) : judge_newcomer(v, verdict);
@@ -325,9 +326,9 @@ static ed_admission judge_initiate(const struct visit *v)
     ed_reliable *reliable = v->reliable;
     eddy_stats *stats = reliable->shared.stats;
     const eddy_config *config = reliable->shared.config;
-    ed_initiate *initiate = &reliable->shared.identity->admitted.initiate;
+    ed_initiate *initiate = &reliable->admitted->initiate;
 
-    reliable->shared.identity->admitted.capsule = (ed_capsule){0};
+    reliable->admitted->capsule = (ed_capsule){0};
     if (ed_initiate_parse(initiate, v->datagram->data, v->datagram->size) != EDDY_OK)
         return drop(&stats->dropped_malformed);
     // To who does not know our key we are silent, as after HELLO.
@@ -347,6 +348,16 @@ static ed_admission judge_initiate(const struct visit *v)
     if (continues(v->load->existing, initiate))
         return ED_ADMIT_CONTINUE; // it missed our answer, which costs nothing to repeat
     return judge_sealed(v);
+}
+
+/** What came of one that is not let in is nobody's business any more. */
+static ed_admission judge_and_forget(const struct visit *v)
+{
+    ed_admission admission = judge_initiate(v);
+
+    if (admission != ED_ADMIT_CREATE)
+        ed_wipe(v->reliable->admitted, sizeof(ed_admitted));
+    return admission;
 }
 
 /* ------------------------------------------------------------------------------------- packet --
@@ -370,7 +381,7 @@ static ed_admission reset(const struct visit *v)
     if (!reliable->accepts || size < ED_RESET_SIZE_MIN ||
         ed_packet_peek_id(v->datagram->data, v->datagram->size, &from_client, &id) != EDDY_OK ||
         !SEC_CHECK(EDDY_CHECK_PORT, !ed_port_is_blocked(v->datagram->remote.port)) ||
-        !SEC_CHECK(EDDY_CHECK_RESETS, ed_bucket_take(&v->reliable->resets, v->now_ns)))
+        !SEC_CHECK(EDDY_CHECK_RESETS, ed_door_take(reliable->door, ED_DOOR_RESETS, v->now_ns)))
         return ED_ADMIT_NO;
     entropy->fill(entropy->context, reply, size - ED_RESET_TOKEN_SIZE);
     ed_packet_disguise(reply);
@@ -387,7 +398,7 @@ static ed_admission judge(const struct visit *v)
     case ED_FORM_HELLO:
         return v->load->shutting_down ? ED_ADMIT_NO : judge_hello(v);
     case ED_FORM_INITIATE:
-        return v->load->shutting_down ? ED_ADMIT_NO : judge_initiate(v);
+        return v->load->shutting_down ? ED_ADMIT_NO : judge_and_forget(v);
     case ED_FORM_PACKET:
         return reset(v);
     case ED_FORM_UNKNOWN:
@@ -409,9 +420,6 @@ ed_admission ed_admission_judge(void *context, const eddy_datagram *datagram, co
                           .reply = reply,
                           .reply_size = reply_size,
                           .now_ns = now_ns};
-    ed_admission admission = judge(&visit);
 
-    if (admission != ED_ADMIT_CREATE)
-        ed_wipe(&visit.reliable->shared.identity->admitted, sizeof(ed_admitted));
-    return admission;
+    return judge(&visit);
 }

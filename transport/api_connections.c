@@ -99,7 +99,7 @@ static eddy_status dial_block(eddy_manager *m, const eddy_connect_options *optio
         return status;
     if (ed_api_is_forked(m))
         return EDDY_EFORKED;
-    *block = ed_pool_take(m->control_pool, sizeof(ed_dial));
+    *block = ed_pool_take(ed_api_dialler(m)->control_pool, sizeof(ed_dial));
     if (*block == NULL)
         return EDDY_ENOMEM;
     ed_dial *dial = (void *)(*block)->data;
@@ -121,7 +121,7 @@ static eddy_status push_connect(eddy_manager *m, const eddy_address *remote, ed_
 {
     ed_reliable_command command = {
         .head = {.kind = ED_COMMAND_CONNECT, .connection = handle, .remote = *remote},
-        .block = ed_event_reserve(m->event_pool, EDDY_DISCONNECTED),
+        .block = ed_event_reserve(ed_api_dialler(m)->event_pool, EDDY_DISCONNECTED),
         .dial = dial};
 
     if (remote->family == EDDY_FAMILY_NONE)
@@ -142,17 +142,18 @@ static eddy_status take_slot_and_dial(eddy_manager *m, const eddy_address *remot
                                       const uint8_t shared[ED_KEY_SIZE], void *user_data,
                                       eddy_connection *connection)
 {
-    eddy_connection handle = ed_slots_take_outgoing(m->slots);
+    ed_slots *slots = ed_api_dialler(m)->slots;
+    eddy_connection handle = ed_slots_take_outgoing(slots);
 
     if (handle == 0)
         return EDDY_ELIMIT;
     uint8_t *secret = m->identity->secrets[ed_slot_of(handle)].shared; // ours with the slot
-    (void)ed_slots_set_data(m->slots, handle, user_data);
+    (void)ed_slots_set_data(slots, handle, user_data);
     memcpy(secret, shared, ED_KEY_SIZE);
     eddy_status status = push_connect(m, remote, dial, handle);
     if (status != EDDY_OK) {
         ed_wipe(secret, ED_KEY_SIZE);
-        ed_slots_give(m->slots, handle);
+        ed_slots_give(slots, handle);
         return status;
     }
     *connection = handle;
@@ -198,7 +199,7 @@ void ed_api_resolved(void *context, eddy_connection connection, const eddy_addre
     if (address != NULL)
         command.head.remote = *address;
     // Also during a shutdown: what has been accepted may still leave.
-    eddy_status status = ed_channel_push(m->commands, &command, 1);
+    eddy_status status = ed_channel_push(ed_api_dialler(m)->commands, &command, 1);
     (void)status; // without memory, or too late, the connection ends by its timeout
 }
 
@@ -279,7 +280,8 @@ static eddy_status add_reason(eddy_manager *m, ed_reliable_command *command, con
     if (reason == NULL)
         return EDDY_OK;
     size_t size = strnlen(reason, EDDY_REASON_SIZE - 1);
-    command->block = ed_pool_take(m->control_pool, size + 1);
+    command->block =
+        ed_pool_take(ed_api_shard(m, command->head.connection)->control_pool, size + 1);
     if (command->block == NULL)
         return EDDY_ENOMEM;
     memcpy(command->block->data, reason, size);
@@ -313,7 +315,7 @@ eddy_status eddy_disconnect(eddy_manager *m, eddy_connection connection, uint32_
         return EDDY_EFORKED;
     if (ed_local_owns(m->pairs, connection))
         return ed_local_disconnect(m->pairs, connection, code, reason);
-    if (!ed_slots_live(m->slots, connection))
+    if (!ed_api_is_live(m, connection))
         return EDDY_ECONNECTION;
     return push_with_reason(m, &command, reason);
 }
@@ -324,16 +326,17 @@ eddy_status eddy_disconnect(eddy_manager *m, eddy_connection connection, uint32_
 static eddy_status answer(eddy_manager *m, ed_reliable_command *command, const char *reason)
 {
     eddy_connection connection = command->head.connection;
+    ed_slots *slots = ed_api_shard(m, connection)->slots;
 
     if (ed_api_is_forked(m))
         return EDDY_EFORKED;
-    if (!ed_slots_live(m->slots, connection))
+    if (!ed_slots_live(slots, connection))
         return EDDY_ECONNECTION;
-    if (!ed_slots_answer(m->slots, connection))
+    if (!ed_slots_answer(slots, connection))
         return EDDY_ESTATE;
     eddy_status status = push_with_reason(m, command, reason);
     if (status != EDDY_OK)
-        ed_slots_ask_again(m->slots, connection);
+        ed_slots_ask_again(slots, connection);
     return status;
 }
 
@@ -372,7 +375,7 @@ eddy_status eddy_set_rate(eddy_manager *m, eddy_connection connection, uint64_t 
         return EDDY_EFORKED;
     if (ed_local_owns(m->pairs, connection))
         return EDDY_ESUPPORT;
-    if (!ed_slots_live(m->slots, connection))
+    if (!ed_api_is_live(m, connection))
         return EDDY_ECONNECTION;
     return ed_api_push(m, &command);
 }
@@ -381,10 +384,13 @@ eddy_status eddy_set_connection_data(eddy_manager *m, eddy_connection connection
 {
     if (ed_api_is_forked(m))
         return EDDY_EFORKED;
-    return ed_slots_set_data(m->slots, connection, user_data) ? EDDY_OK : EDDY_ECONNECTION;
+    ed_slots *slots = ed_api_shard(m, connection)->slots;
+    return ed_slots_set_data(slots, connection, user_data) ? EDDY_OK : EDDY_ECONNECTION;
 }
 
 void *eddy_connection_data(eddy_manager *m, eddy_connection connection)
 {
-    return ed_slots_live(m->slots, connection) ? ed_slots_data(m->slots, connection) : NULL;
+    const ed_slots *slots = ed_api_shard(m, connection)->slots;
+
+    return ed_slots_live(slots, connection) ? ed_slots_data(slots, connection) : NULL;
 }

@@ -12,38 +12,40 @@ static uint64_t wait_until_ns(const eddy_manager *m, uint32_t timeout_ms)
     return timeout_ms == EDDY_FOREVER ? ED_NEVER_NS : ed_clock_now_ns() + timeout_ms * ED_NS_PER_MS;
 }
 
-/** Hands a block back to the manager, and wakes it where it can do nothing before. */
-static void give_back(eddy_manager *m, ed_block *block)
+/** Hands a block back to its shard, and wakes that where it can do nothing before. */
+static void give_back(ed_shard *shard, ed_block *block)
 {
-    if (ed_returns_push(&m->returns, block))
-        ed_channel_nudge(m->commands);
+    if (ed_returns_push(&shard->returns, block))
+        ed_channel_nudge(shard->commands);
 }
 
 /** The program hears the last of a connection: its slot may be free now. */
-static void take_last(eddy_manager *m, const ed_event_item *item)
+static void take_last(ed_shard *shard, const ed_event_item *item)
 {
-    if (ed_slots_is_outgoing(m->slots, item->connection)) {
+    if (ed_slots_is_outgoing(shard->slots, item->connection)) {
         // At once: whoever dials again now should not have to wait for a poll.
         ed_pool_give(item->block);
-        ed_slots_forget(m->slots, item->connection);
+        ed_slots_forget(shard->slots, item->connection);
         return;
     }
     // At a poll: which slot a newcomer gets depends on the manager's inputs alone.
     ed_return_mark_last(item->block, item->connection);
-    give_back(m, item->block);
+    give_back(shard, item->block);
 }
 
 /** Makes an item the program's: a message or a payload leaves it something to release. */
 static void open_item(eddy_manager *m, const ed_event_item *item, eddy_event *event)
 {
+    ed_shard *shard = ed_api_shard(m, item->connection);
+
     ed_event_read(item, event);
     // Now, as the program may have said whose it is while the event waited.
-    event->user_data = ed_slots_data(m->slots, item->connection);
+    event->user_data = ed_slots_data(shard->slots, item->connection);
     // Only now may another be asked for, so that no more than one waits to be taken.
     if (item->type == EDDY_WRITABLE)
-        ed_account_answered(&m->accounts[ed_slot_of(item->connection)], item->connection);
+        ed_account_answered(&shard->accounts[ed_slot_of(item->connection)], item->connection);
     if (item->type == EDDY_DISCONNECTED)
-        take_last(m, item);
+        take_last(shard, item);
     else if (item->type != EDDY_MESSAGE)
         ed_pool_give(item->block);
 }
@@ -100,6 +102,15 @@ size_t eddy_next_batch(eddy_manager *m, eddy_event *events, size_t count)
     return taken;
 }
 
+/** Whose messages come out of that pool. The program may have changed what the event says. */
+static ed_shard *shard_of_pool(const eddy_manager *m, const ed_pool *pool)
+{
+    for (uint32_t i = 0; i < m->shard_count; i++)
+        if (m->shards[i]->receive_pool == pool)
+            return m->shards[i];
+    return NULL;
+}
+
 void eddy_release(eddy_manager *m, eddy_event *event)
 {
     ed_block *block = event->block;
@@ -107,9 +118,10 @@ void eddy_release(eddy_manager *m, eddy_event *event)
     *event = (eddy_event){0};
     if (ed_api_is_forked(m))
         return; // the parent has its own copy, and releases that
+    ed_shard *shard = block == NULL ? NULL : shard_of_pool(m, block->pool);
     // A payload, or a message of a pair, was not granted to a peer: nobody waits for its memory.
-    if (block != NULL && block->pool == m->receive_pool)
-        give_back(m, block);
+    if (shard != NULL)
+        give_back(shard, block);
     else
         ed_pool_give(block);
 }

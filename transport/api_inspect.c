@@ -15,78 +15,152 @@ eddy_address eddy_local_address(const eddy_manager *m)
     return m->local;
 }
 
-/** Copies what the last poll has published; zeros in a child of the process. */
-static void copy_published(eddy_manager *m, void *to, const void *published, size_t size)
+uint32_t eddy_shard_count(const eddy_manager *m)
 {
-    memset(to, 0, size);
-    if (ed_api_is_forked(m))
-        return;
-    ed_mutex_lock(&m->mutex);
-    memcpy(to, published, size);
-    ed_mutex_unlock(&m->mutex);
+    return m->shard_count;
+}
+
+uint32_t eddy_shard_of(eddy_connection connection)
+{
+    return ed_shard_of(connection);
 }
 
 void eddy_get_refusals(eddy_manager *m, uint64_t counts[EDDY_CHECK_COUNT])
 {
-    copy_published(m, counts, m->published_refusals, sizeof(m->published_refusals));
+    for (size_t k = 0; k < EDDY_CHECK_COUNT; k++)
+        counts[k] = 0;
+    if (ed_api_is_forked(m))
+        return;
+    for (uint32_t i = 0; i < m->shard_count; i++) {
+        ed_mutex_lock(&m->shards[i]->mutex);
+        for (size_t k = 0; k < EDDY_CHECK_COUNT; k++)
+            counts[k] += m->shards[i]->published_refusals[k];
+        ed_mutex_unlock(&m->shards[i]->mutex);
+    }
+}
+
+static void add_stats(eddy_stats *sum, const eddy_stats *stats)
+{
+#define X(name, text) sum->name += stats->name;
+    EDDY_STATS_MAP(X)
+#undef X
+}
+
+eddy_status eddy_get_shard_stats(eddy_manager *m, uint32_t shard, eddy_stats *stats)
+{
+    if (shard >= m->shard_count)
+        return EDDY_EINVAL;
+    if (ed_api_is_forked(m))
+        return EDDY_EFORKED;
+    ed_mutex_lock(&m->shards[shard]->mutex);
+    *stats = m->shards[shard]->published;
+    ed_mutex_unlock(&m->shards[shard]->mutex);
+    return EDDY_OK;
 }
 
 void eddy_get_stats(eddy_manager *m, eddy_stats *stats)
 {
-    copy_published(m, stats, &m->published, sizeof(*stats));
+    *stats = (eddy_stats){0};
+    for (uint32_t i = 0; i < m->shard_count; i++) {
+        eddy_stats one = {0};
+        if (eddy_get_shard_stats(m, i, &one) == EDDY_OK)
+            add_stats(stats, &one);
+    }
+}
+
+/** What it counts; how it works is the same for all of a manager's. */
+static void add_socket_stats(eddy_socket_stats *sum, const eddy_socket_stats *stats)
+{
+    eddy_socket_stats before = *sum;
+
+    *sum = *stats;
+    sum->sent_datagrams += before.sent_datagrams;
+    sum->sent_bytes += before.sent_bytes;
+    sum->sent_calls += before.sent_calls;
+    sum->received_datagrams += before.received_datagrams;
+    sum->received_bytes += before.received_bytes;
+    sum->received_calls += before.received_calls;
+    sum->refused += before.refused;
+    sum->no_buffers += before.no_buffers;
+    sum->too_big += before.too_big;
+    sum->would_block += before.would_block;
+    sum->other_errors += before.other_errors;
+    sum->segment_retries += before.segment_retries;
+    sum->truncated += before.truncated;
 }
 
 void eddy_get_socket_stats(eddy_manager *m, eddy_socket_stats *stats)
 {
-    copy_published(m, stats, &m->published_socket, sizeof(*stats));
+    *stats = (eddy_socket_stats){0};
+    if (ed_api_is_forked(m))
+        return;
+    for (uint32_t i = 0; i < m->shard_count; i++) {
+        ed_mutex_lock(&m->shards[i]->mutex);
+        add_socket_stats(stats, &m->shards[i]->published_socket);
+        ed_mutex_unlock(&m->shards[i]->mutex);
+    }
 }
 
 /* ----------------------------------------------------------------------------- connections -- */
 
 /** Keeps polls away. @return the connection, or NULL: there is none, or the core has not made it.
  */
-static const ed_conn *begin_look(eddy_manager *m, eddy_connection connection)
+static const ed_conn *begin_look(ed_shard *shard, eddy_connection connection)
 {
-    ed_mutex_lock(&m->core_mutex);
-    return ed_manager_connection(m->core, connection);
+    ed_mutex_lock(&shard->core_mutex);
+    return ed_manager_connection(shard->core, connection);
 }
 
-static void end_look(eddy_manager *m)
+static void end_look(ed_shard *shard)
 {
-    ed_mutex_unlock(&m->core_mutex);
+    ed_mutex_unlock(&shard->core_mutex);
 }
 
 /* -------------------------------------------------------------------------------- the list -- */
 
 /** The connection in a slot, if the program knows of it; otherwise 0. */
-static eddy_connection known_in_slot(const eddy_manager *m, uint32_t slot)
+static eddy_connection known_in_slot(const ed_shard *shard, uint32_t slot)
 {
-    eddy_connection handle = ed_slots_handle(m->slots, slot);
-    const ed_conn *conn = handle == 0 ? NULL : ed_manager_connection(m->core, handle);
+    eddy_connection handle = ed_slots_handle(shard->slots, slot);
+    const ed_conn *conn = handle == 0 ? NULL : ed_manager_connection(shard->core, handle);
 
     if (conn != NULL)
         return ed_conn_is_known(conn) ? handle : 0;
-    bool is_on_its_way = ed_slots_is_outgoing(m->slots, handle) && ed_slots_live(m->slots, handle);
+    bool is_on_its_way =
+        ed_slots_is_outgoing(shard->slots, handle) && ed_slots_live(shard->slots, handle);
     return is_on_its_way ? handle : 0; // to the core
+}
+
+/** A list that may have room for more. */
+struct handles {
+    eddy_connection *handle;
+    size_t capacity;
+    size_t count; /* also where that is more than there was room for */
+};
+
+static void list_shard(ed_shard *shard, struct handles *list)
+{
+    ed_mutex_lock(&shard->core_mutex);
+    for (uint32_t slot = 0; slot < ed_slots_count(shard->slots); slot++) {
+        eddy_connection handle = known_in_slot(shard, slot);
+        if (handle == 0)
+            continue;
+        if (list->count < list->capacity)
+            list->handle[list->count] = handle;
+        list->count++;
+    }
+    ed_mutex_unlock(&shard->core_mutex);
 }
 
 size_t eddy_connections(eddy_manager *m, eddy_connection *handles, size_t capacity)
 {
-    size_t count = 0;
+    struct handles list = {.handle = handles, .capacity = capacity};
 
     if (ed_api_is_forked(m))
         return 0;
-    ed_mutex_lock(&m->core_mutex);
-    for (uint32_t slot = 0; slot < ed_slots_count(m->slots); slot++) {
-        eddy_connection handle = known_in_slot(m, slot);
-        if (handle == 0)
-            continue;
-        if (count < capacity)
-            handles[count] = handle;
-        count++;
-    }
-    ed_mutex_unlock(&m->core_mutex);
-    return count;
+    for (uint32_t i = 0; i < m->shard_count; i++)
+        list_shard(m->shards[i], &list);
+    return list.count;
 }
 
 /* ------------------------------------------------------------------------------ one of them -- */
@@ -123,16 +197,17 @@ eddy_state eddy_connection_state(eddy_manager *m, eddy_connection connection)
 {
     if (ed_api_is_forked(m))
         return EDDY_STATE_NONE;
-    const ed_conn *conn = begin_look(m, connection);
+    ed_shard *shard = ed_api_shard(m, connection);
+    const ed_conn *conn = begin_look(shard, connection);
     eddy_state state = EDDY_STATE_NONE;
 
     if (conn != NULL)
         state = state_of(conn);
     else if (ed_local_owns(m->pairs, connection))
         state = EDDY_STATE_CONNECTED;
-    else if (ed_slots_live(m->slots, connection))
+    else if (ed_slots_live(shard->slots, connection))
         state = EDDY_STATE_CONNECTING;
-    end_look(m);
+    end_look(shard);
     return state;
 }
 
@@ -141,14 +216,15 @@ static eddy_status status_without(const eddy_manager *m, eddy_connection connect
 {
     if (ed_local_owns(m->pairs, connection))
         return EDDY_ESUPPORT;
-    return ed_slots_live(m->slots, connection) ? EDDY_EAGAIN : EDDY_ECONNECTION;
+    return ed_api_is_live(m, connection) ? EDDY_EAGAIN : EDDY_ECONNECTION;
 }
 
 eddy_status eddy_peer_address(eddy_manager *m, eddy_connection connection, eddy_address *address)
 {
     if (ed_api_is_forked(m))
         return EDDY_EFORKED;
-    const ed_conn *conn = begin_look(m, connection);
+    ed_shard *shard = ed_api_shard(m, connection);
+    const ed_conn *conn = begin_look(shard, connection);
     eddy_status status = EDDY_OK;
 
     if (conn == NULL)
@@ -157,7 +233,7 @@ eddy_status eddy_peer_address(eddy_manager *m, eddy_connection connection, eddy_
         status = EDDY_EAGAIN;
     else
         *address = ed_conn_path(conn)->remote;
-    end_look(m);
+    end_look(shard);
     return status;
 }
 
@@ -166,12 +242,13 @@ eddy_status eddy_get_connection_stats(eddy_manager *m, eddy_connection connectio
 {
     if (ed_api_is_forked(m))
         return EDDY_EFORKED;
-    const ed_conn *conn = begin_look(m, connection);
+    ed_shard *shard = ed_api_shard(m, connection);
+    const ed_conn *conn = begin_look(shard, connection);
     eddy_status status = conn == NULL ? status_without(m, connection) : EDDY_OK;
 
     if (conn != NULL)
-        ed_conn_get_stats(conn, stats, m->polled_ns);
-    end_look(m);
+        ed_conn_get_stats(conn, stats, shard->polled_ns);
+    end_look(shard);
     return status;
 }
 
@@ -183,11 +260,12 @@ eddy_status eddy_get_stream_stats(eddy_manager *m, eddy_connection connection,
         return EDDY_EINVAL;
     if (ed_api_is_forked(m))
         return EDDY_EFORKED;
-    const ed_conn *conn = begin_look(m, connection);
+    ed_shard *shard = ed_api_shard(m, connection);
+    const ed_conn *conn = begin_look(shard, connection);
     eddy_status status = conn == NULL ? status_without(m, connection) : EDDY_OK;
 
     if (conn != NULL)
         ed_conn_get_stream_stats(conn, (uint8_t)guarantee, stream, stats);
-    end_look(m);
+    end_look(shard);
     return status;
 }

@@ -21,24 +21,25 @@ static eddy_status check(const eddy_manager *m, eddy_guarantee guarantee, const 
 
 static ed_account *account_of(eddy_manager *m, eddy_connection connection)
 {
-    return &m->accounts[ed_slot_of(connection)];
+    return &ed_api_shard(m, connection)->accounts[ed_slot_of(connection)];
 }
 
 /** There was no room: asks to be told when there is, unless that has been asked. */
 static eddy_status refuse(eddy_manager *m, eddy_connection connection, uint8_t stream, size_t size)
 {
     ed_ask ask = {.connection = connection, .charge = (size_t)ed_charge_of(size), .stream = stream};
+    ed_shard *shard = ed_api_shard(m, connection);
 
-    (void)atomic_fetch_add(&m->sends_refused, 1);
-    if (ed_account_ask(account_of(m, connection), &m->asks, &ask))
-        ed_channel_nudge(m->commands);
+    (void)atomic_fetch_add(&shard->sends_refused, 1);
+    if (ed_account_ask(account_of(m, connection), &shard->asks, &ask))
+        ed_channel_nudge(shard->commands);
     return EDDY_EAGAIN;
 }
 
-static ed_block *make_receipt(eddy_manager *m, uint64_t number)
+static ed_block *make_receipt(const ed_shard *shard, uint64_t number)
 {
     eddy_event_receipt receipt = {.receipt = number};
-    ed_block *block = ed_pool_take(m->receipt_pool, sizeof(receipt));
+    ed_block *block = ed_pool_take(shard->receipt_pool, sizeof(receipt));
 
     ED_ASSERT(ed_pool_charge(sizeof(receipt)) <= ED_RECEIPT_CHARGE);
     if (block != NULL)
@@ -60,7 +61,7 @@ static eddy_status push(eddy_manager *m, eddy_connection connection, eddy_guaran
         .now_or_never = options->now_or_never};
 
     if (options->receipt != 0) {
-        command.receipt = make_receipt(m, options->receipt);
+        command.receipt = make_receipt(ed_api_shard(m, connection), options->receipt);
         if (command.receipt == NULL)
             return EDDY_EAGAIN;
     }
@@ -74,7 +75,8 @@ static eddy_status push(eddy_manager *m, eddy_connection connection, eddy_guaran
 static eddy_status send_local(eddy_manager *m, eddy_connection connection, eddy_guarantee guarantee,
                               uint8_t stream, ed_block *block, const eddy_send_options *options)
 {
-    ed_block *receipt = options->receipt == 0 ? NULL : make_receipt(m, options->receipt);
+    ed_block *receipt =
+        options->receipt == 0 ? NULL : make_receipt(ed_api_shard(m, connection), options->receipt);
 
     if (options->receipt != 0 && receipt == NULL)
         return EDDY_EAGAIN;
@@ -92,7 +94,7 @@ static eddy_status try_block(eddy_manager *m, eddy_connection connection, eddy_g
 
     if (ed_local_owns(m->pairs, connection))
         return send_local(m, connection, guarantee, stream, block, options);
-    if (!ed_slots_live(m->slots, connection))
+    if (!ed_api_is_live(m, connection))
         return EDDY_ECONNECTION;
     ed_account *account = account_of(m, connection);
     if (ed_account_charge(account, m->config.connection_send_budget, stream, charge) != EDDY_OK)
@@ -115,9 +117,9 @@ static eddy_status send_block(eddy_manager *m, eddy_connection connection, eddy_
     return status;
 }
 
-static ed_block *make_block(eddy_manager *m, const void *data, size_t size)
+static ed_block *make_block(const ed_shard *shard, const void *data, size_t size)
 {
-    ed_block *block = ed_pool_take(m->send_pool, size);
+    ed_block *block = ed_pool_take(shard->send_pool, size);
 
     if (block != NULL && size > 0)
         memcpy(block->data, data, size);
@@ -128,7 +130,7 @@ static ed_block *make_block(eddy_manager *m, const void *data, size_t size)
 static eddy_status refuse_if_live(eddy_manager *m, eddy_connection connection, uint8_t stream,
                                   size_t size)
 {
-    if (!ed_slots_live(m->slots, connection))
+    if (!ed_api_is_live(m, connection))
         return EDDY_ECONNECTION;
     return atomic_load(&m->shutting_down) ? EDDY_ECLOSED : refuse(m, connection, stream, size);
 }
@@ -142,11 +144,11 @@ eddy_status eddy_send_with(eddy_manager *m, eddy_connection connection, eddy_gua
     eddy_status status = check(m, guarantee, data, size, options);
     if (status != EDDY_OK)
         return status;
-    if (!ed_slots_live(m->slots, connection))
+    if (!ed_api_is_live(m, connection))
         return EDDY_ECONNECTION;
     if (atomic_load(&m->shutting_down))
         return EDDY_ECLOSED;
-    ed_block *block = make_block(m, data, size);
+    ed_block *block = make_block(ed_api_shard(m, connection), data, size);
     if (block == NULL)
         return refuse(m, connection, stream, size);
     return send_block(m, connection, guarantee, stream, block, options);
@@ -158,25 +160,37 @@ eddy_status eddy_send(eddy_manager *m, eddy_connection connection, eddy_guarante
     return eddy_send_with(m, connection, guarantee, stream, data, size, &plain_options);
 }
 
+/** Sends it to one of those of a broadcast. */
+static eddy_status send_copy(eddy_manager *m, eddy_connection connection, eddy_guarantee guarantee,
+                             uint8_t stream, ed_block *block, size_t size)
+{
+    ed_block *copy = block == NULL ? NULL : ed_pool_share(block);
+
+    return copy == NULL ? refuse_if_live(m, connection, stream, size)
+                        : send_block(m, connection, guarantee, stream, copy, &plain_options);
+}
+
 size_t eddy_broadcast(eddy_manager *m, const eddy_connection *connections, size_t count,
                       eddy_guarantee guarantee, uint8_t stream, const void *data, size_t size,
                       eddy_status *statuses)
 {
+    ed_block *blocks[EDDY_SHARDS_MAX] = {0}; // a shard has its own copy for all of its connections
     size_t accepted = 0;
     eddy_status fate = check(m, guarantee, data, size, &plain_options);
-    ed_block *block = fate == EDDY_OK ? make_block(m, data, size) : NULL;
 
     for (size_t i = 0; i < count; i++) {
-        ed_block *copy = block == NULL ? NULL : ed_pool_share(block);
+        const ed_shard *shard = ed_api_shard(m, connections[i]);
+        ed_block **block = &blocks[shard->number];
+        if (fate == EDDY_OK && *block == NULL)
+            *block = make_block(shard, data, size);
         eddy_status status =
-            fate != EDDY_OK ? fate
-            : copy == NULL  ? refuse_if_live(m, connections[i], stream, size)
-                           : send_block(m, connections[i], guarantee, stream, copy, &plain_options);
+            fate != EDDY_OK ? fate : send_copy(m, connections[i], guarantee, stream, *block, size);
         accepted += status == EDDY_OK ? 1 : 0;
         if (statuses != NULL)
             statuses[i] = status;
     }
-    ed_pool_give(block);
+    for (size_t i = 0; i < m->shard_count; i++)
+        ed_pool_give(blocks[i]);
     return accepted;
 }
 
@@ -189,7 +203,7 @@ eddy_status eddy_set_stream(eddy_manager *m, eddy_connection connection, uint8_t
         return EDDY_EFORKED;
     if (ed_local_owns(m->pairs, connection))
         return EDDY_ESUPPORT;
-    if (!ed_slots_live(m->slots, connection))
+    if (!ed_api_is_live(m, connection))
         return EDDY_ECONNECTION;
     ed_reliable_command command = {
         .head = {.kind = ED_COMMAND_TO_CONNECTION, .connection = connection},

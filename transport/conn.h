@@ -34,7 +34,8 @@ typedef struct ed_conn_shared {
     const eddy_allocator *allocator;
     const eddy_entropy *entropy;
     ed_identity *identity;
-    ed_purse *purse; /* of tickets to connect by; NULL: there is none */
+    uint32_t secrets_at; /* of the first slot, in the identity */
+    ed_purse *purse;     /* of tickets to connect by; NULL: there is none */
     ed_pool *receive_pool;
     ed_pool *payload_pool; /* has room for ed_event_payload_charge() of every incoming slot */
     ed_slots *slots;

@@ -14,7 +14,7 @@ void ed_credit_pool_init(ed_credit_pool *pool, size_t budget, size_t max_message
     uint64_t share = shared.windows / 2 / ed_max_u64(connections_max, 1);
     uint64_t largest = ed_charge_of(max_message_size);
 
-    static_assert((int)ED_CREDIT_PARTS_CHARGE + (int)ED_PAGE_SIZE <= (int)ED_BUDGET_PARTS_MAX,
+    static_assert((int)ED_CREDIT_PARTS_CHARGE <= (int)ED_BUDGET_PARTS_MAX,
                   "there is room for the largest message");
     ED_ASSERT(shared.is_enough && largest <= shared.demands); // eddy_config_check has seen to it
     *pool = (ed_credit_pool){.windows_max = shared.windows,

@@ -16,9 +16,9 @@
 #include "transport/limits.h"
 
 enum {
-    ED_CREDIT_PARTS_CHARGE = 2 * EDDY_MESSAGE_CHARGE, /* of a message in parts, besides its pages */
-    /* The most that sending one thing may cost: a first part that reaches into a second page. */
-    ED_CREDIT_STEP_MAX = ED_CREDIT_PARTS_CHARGE + 2 * ED_PAGE_SIZE,
+    ED_CREDIT_PARTS_CHARGE = 2 * EDDY_MESSAGE_CHARGE, /* of a message in parts, besides its bytes */
+    /* The most that sending one thing may cost: a first part. */
+    ED_CREDIT_STEP_MAX = ED_CREDIT_PARTS_CHARGE + ED_DATAGRAM_SIZE,
 };
 
 /** Whether a message of this size travels in parts. */
@@ -30,9 +30,7 @@ static inline bool ed_is_in_parts(size_t size)
 /** What is charged once the first `end` bytes (at least one part) of a message have been sent. */
 static inline uint64_t ed_charge_upto(size_t size, size_t end)
 {
-    if (!ed_is_in_parts(size))
-        return size + EDDY_MESSAGE_CHARGE;
-    return ED_CREDIT_PARTS_CHARGE + (end + ED_PAGE_SIZE - 1) / ED_PAGE_SIZE * ED_PAGE_SIZE;
+    return ed_is_in_parts(size) ? end + ED_CREDIT_PARTS_CHARGE : size + EDDY_MESSAGE_CHARGE;
 }
 
 static inline uint64_t ed_charge_of(size_t size)

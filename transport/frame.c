@@ -171,7 +171,7 @@ static bool fragment_fits(const ed_message_frame *message)
     uint64_t whole = message->whole_size;
     uint64_t size = message->data.size;
 
-    if (message->fragment_index > whole / ED_FRAGMENT_UNIT || size == 0)
+    if (message->fragment_index > whole / ED_FRAGMENT_UNIT || size < ED_PART_SIZE_MIN)
         return false;
     uint64_t left = whole - message->fragment_index * ED_FRAGMENT_UNIT;
     return size == left || (size < left && size % ED_FRAGMENT_UNIT == 0);

@@ -20,7 +20,7 @@ typedef struct ed_secrets {
     bool has_keys;
 } ed_secrets;
 
-/** An INITIATE that was let in: what a connection is made of. */
+/** An INITIATE that was let in: what a connection is made of. Kept as an identity is. */
 typedef struct ed_admitted {
     ed_initiate initiate;
     ed_noise noise;
@@ -37,7 +37,6 @@ typedef struct ed_identity {
     uint8_t reset[ED_KEY_SIZE];
     uint8_t tickets[ED_MAC_KEY_SIZE]; /* drawn anew with each start */
     ed_cookie_jar cookies;
-    ed_admitted admitted; /* who is being judged, until there is a connection */
     uint32_t slot_count;
     ed_secrets secrets[]; /* by number of slot */
 } ed_identity;

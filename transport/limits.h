@@ -41,19 +41,21 @@ enum {
     ED_COOKIE_TICKS_PER_S = 16,
     ED_COOKIE_AGE_MAX_S = 10,
     ED_COOKIE_SECRET_LIFE_S = 64,
+    ED_TICKET_LIFE_S = 24 * 60 * 60,
 
     /* PROTOCOL.md 4: frames */
     ED_FRAME_MESSAGES_MAX = 128, /* messages in one datagram */
     ED_FRAGMENT_UNIT = 128,      /* every part of a message but the last: a multiple of it */
+    ED_PART_SIZE_MIN = 512,      /* every part, the last as well: less costs more than it brings */
     ED_ACK_RANGES_MAX = 32,
 
     /* delivery */
     ED_STREAM_COUNT = 256,
-    ED_LANE_WINDOW = 8192,                   /* messages of one lane that may be outstanding */
-    ED_LANE_BURST_MAX = 24,                  /* new messages of one lane in one packet */
-    ED_SEQUENCE_SHORT_OUTSTANDING = 1 << 14, /* beyond this many, a sequence takes four bytes */
-    ED_PART_SIZE_MIN = 1024, /* a smaller part than this leaves only as a message's last */
-    ED_PAGE_UNITS = 9,       /* what memory for a message in parts is taken and charged by */
+    ED_LANE_WINDOW_BITS = 13,
+    ED_LANE_WINDOW = 1 << ED_LANE_WINDOW_BITS, /* messages of one lane that may be outstanding */
+    ED_LANE_BURST_MAX = 24,                    /* new messages of one lane in one packet */
+    ED_SEQUENCE_SHORT_OUTSTANDING = 1 << 14,   /* beyond this many, a sequence takes four bytes */
+    ED_PAGE_UNITS = 9, /* units of a message in parts that are kept together */
     ED_PAGE_SIZE = ED_PAGE_UNITS * ED_FRAGMENT_UNIT,
     ED_PARTS_RATE_MIN = EDDY_RATE_MIN / 2, /* bytes per second: slower ones may be in others' way */
     ED_STARTED_MAX = 2,           /* reliable messages of which some parts have been sent */

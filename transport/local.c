@@ -180,6 +180,8 @@ static eddy_status send_locked(ed_local *local, eddy_connection connection, ed_e
 
     if (end == NULL)
         return EDDY_ECONNECTION;
+    if (local->is_closed) // and so perhaps is the channel
+        return EDDY_ECLOSED;
     message->connection = end->peer;
     ed_event_item items[2] = {*message,
                               {.connection = connection, .block = receipt, .type = EDDY_RECEIPT}};
@@ -239,8 +241,9 @@ eddy_status ed_local_disconnect(ed_local *local, eddy_connection connection, uin
         memcpy(how.reason, reason, strnlen(reason, EDDY_REASON_SIZE - 1));
     ed_mutex_lock(&local->mutex);
     const struct end *end = find_locked(local, connection);
-    eddy_status status =
-        end == NULL ? EDDY_ECONNECTION : end_locked(local, end, EDDY_END_CLOSED_REMOTE, &how);
+    eddy_status status = end == NULL        ? EDDY_ECONNECTION
+                         : local->is_closed ? EDDY_ECLOSED
+                                            : end_locked(local, end, EDDY_END_CLOSED_REMOTE, &how);
     ed_mutex_unlock(&local->mutex);
     return status;
 }
@@ -251,6 +254,8 @@ void ed_local_shutdown(ed_local *local)
     eddy_status status = EDDY_OK;
 
     ed_mutex_lock(&local->mutex);
+    if (local->is_closed) // before: by now the channel may be, too
+        status = EDDY_ECLOSED;
     local->is_closed = true;
     for (uint32_t i = 0; status == EDDY_OK && i < ed_slots_count(local->slots); i++)
         if (local->ends[i].self != 0)

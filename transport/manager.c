@@ -17,6 +17,8 @@ ed_manager *ed_manager_create(const ed_manager_parts *parts)
     ED_ASSERT(parts->returns == NULL || parts->type->returned != NULL);
     m->parts = *parts;
     m->slot_count = ed_slots_count(parts->slots);
+    ed_quota_init(&m->own_half_open, parts->half_open_max);
+    m->half_open = parts->half_open == NULL ? &m->own_half_open : parts->half_open;
     parts->entropy->fill(parts->entropy->context, hash_key, sizeof(hash_key));
     m->slots = ed_alloc_array(allocator, (size_t)m->slot_count + 1, sizeof(*m->slots));
     m->addresses = ed_map_create(allocator, ED_MANAGER_KEY_SIZE, ED_MANAGER_BATCH, hash_key);
@@ -47,6 +49,16 @@ static void forget_address(ed_manager *m, const ed_manager_slot *slot)
         (void)ed_map_remove(m->addresses, slot->key);
 }
 
+void ed_manager_end_half_open(ed_manager *m, ed_manager_slot *slot)
+{
+    if (!slot->is_half_open)
+        return;
+    ED_ASSERT(m->half_open_count > 0);
+    slot->is_half_open = false;
+    m->half_open_count--;
+    ed_quota_give(m->half_open);
+}
+
 void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot)
 {
     ED_ASSERT(slot->connection != NULL && m->connection_count > 0);
@@ -65,7 +77,7 @@ void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot)
     else
         ed_slots_give(m->parts.slots, slot->handle);
     m->connection_count--;
-    m->half_open_count -= slot->is_half_open ? 1 : 0;
+    ed_manager_end_half_open(m, slot);
     *slot = (ed_manager_slot){0};
 }
 
@@ -97,7 +109,8 @@ void ed_manager_destroy(ed_manager *m)
         m->parts.type->drop_event(m->parts.type_context, m->events + i * event_size);
     drop_failed(m);
     ed_channel_leave_receiver(m->parts.commands);
-    ed_channel_leave_sender(m->parts.events);
+    if (!m->is_done)
+        ed_channel_leave_sender(m->parts.events);
     ed_alloc_free(allocator, m->slots, ((size_t)m->slot_count + 1) * sizeof(*m->slots));
     ed_map_destroy(m->addresses);
     ed_deadlines_destroy(m->deadlines);
@@ -147,7 +160,7 @@ ed_manager_slot *ed_manager_find_wire_id(const ed_manager *m, uint32_t id)
     uint32_t index = ed_slot_of_wire_id(id);
     ed_manager_slot *slot = index < m->slot_count ? &m->slots[index] : NULL;
     bool is_its = slot != NULL && slot->connection != NULL && slot->side == ED_SIDE_INCOMING &&
-                  ed_wire_id_of(slot->handle, m->parts.shard) == id;
+                  ed_wire_id_of(slot->handle) == id;
 
     return is_its ? slot : NULL;
 }
@@ -247,7 +260,7 @@ static void expire(ed_manager *m, uint64_t now_ns)
 }
 
 /**
- * The last word: when no connection is left, the event channel ends. Before that no more commands
+ * The last word: when no connection is left, its events end. Before that no more commands
  * are let in, and those that came meanwhile are answered. @return whether there is more to do.
  */
 static bool check_done(ed_manager *m, uint64_t now_ns)
@@ -260,7 +273,7 @@ static bool check_done(ed_manager *m, uint64_t now_ns)
         m->event_count > 0)
         return more;
     m->is_done = true;
-    ed_channel_close(m->parts.events);
+    ed_channel_leave_sender(m->parts.events); // the last to leave closes it
     return false;
 }
 

@@ -11,6 +11,7 @@
 
 #include "core/channel.h"
 #include "core/eddy.h"
+#include "transport/quota.h"
 #include "transport/returns.h"
 #include "transport/slots.h"
 
@@ -169,11 +170,12 @@ typedef struct ed_manager_parts {
     const eddy_socket *socket;
     ed_slots *slots;
     ed_channel *commands; /* the manager becomes a receiver of it */
-    ed_channel *events;   /* the manager becomes a sender to it */
+    ed_channel *events;   /* the manager becomes a sender to it, until it is done */
     ed_returns *returns;  /* NULL: the program gives nothing back */
     eddy_stats *stats;
     uint32_t half_open_max;
-    uint8_t shard;
+    ed_quota *half_open; /* what several managers take theirs from; NULL: this one has the maximum
+                            for itself */
 } ed_manager_parts;
 
 /** @return NULL out of memory, and then it holds neither channel end. */
@@ -191,7 +193,7 @@ uint64_t ed_manager_poll(ed_manager *manager, uint64_t now_ns);
 /** Whether datagrams wait for room in the socket. */
 bool ed_manager_wants_send(const ed_manager *manager);
 
-/** Whether it has shut down: no connection is left and the event channel is closed. */
+/** Whether it has shut down: no connection is left, and it sends no more events. */
 bool ed_manager_is_done(const ed_manager *manager);
 
 /** The connection may have something to give out: the poll that goes on, or the next, asks it. */

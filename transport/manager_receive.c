@@ -57,9 +57,15 @@ static void connect_out(ed_manager *m, ed_command *command, uint64_t now_ns)
 
 /* ------------------------------------------------------------------------ from the program -- */
 
+/** Whose a block was that comes back. */
+static eddy_connection owner_of(const ed_manager *m, const ed_block *block)
+{
+    return ed_return_connection(block, ed_slots_shard(m->parts.slots));
+}
+
 static void take_back(ed_manager *m, ed_block *block, uint64_t now_ns)
 {
-    ed_manager_slot *slot = ed_manager_find_handle(m, ed_return_connection(block));
+    ed_manager_slot *slot = ed_manager_find_handle(m, owner_of(m, block));
     void *connection = slot == NULL ? NULL : slot->connection;
     bool has_work = m->parts.type->returned(m->parts.type_context, connection, block, now_ns);
 
@@ -71,7 +77,7 @@ static void take_back(ed_manager *m, ed_block *block, uint64_t now_ns)
 /** The program has heard the last of an incoming connection. */
 static void take_last(ed_manager *m, ed_block *block)
 {
-    eddy_connection handle = ed_return_connection(block);
+    eddy_connection handle = owner_of(m, block);
     ed_manager_slot *slot = ed_manager_find_handle(m, handle);
 
     ed_pool_give(block);
@@ -179,28 +185,32 @@ static void queue_reply(ed_manager *m, const eddy_datagram *cause, size_t size)
 /** Where all places are taken, one whose program has heard the last of it gives its own up. */
 static void make_place(ed_manager *m)
 {
-    if (ed_slots_left_incoming(m->parts.slots) > 0)
-        return;
     ed_list_node *oldest = ed_list_first(&m->ended);
-    ED_ASSERT(oldest != NULL); // the load said that there is room
+
+    if (oldest == NULL || ed_slots_left_incoming(m->parts.slots) > 0)
+        return;
     ed_manager_destroy_connection(m, ED_CONTAINER(oldest, ed_manager_slot, ended));
 }
 
-static void create_incoming(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
+static bool create_incoming(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
 {
     make_place(m);
     eddy_connection handle = ed_slots_take_incoming(m->parts.slots);
     ed_birth birth = {.handle = handle,
-                      .wire_id = ed_wire_id_of(handle, m->parts.shard),
+                      .wire_id = ed_wire_id_of(handle),
                       .side = ED_SIDE_INCOMING,
                       .remote = datagram->remote,
                       .datagram = datagram};
 
-    ED_ASSERT(handle != 0); // the load said that there is room, and only the manager takes it
-    if (ed_manager_create_connection(m, &birth, now_ns) != EDDY_OK) {
-        m->parts.stats->dropped_memory++;
-        ed_slots_give(m->parts.slots, handle);
+    if (handle == 0) { // another shard took the last place since the load said that there is one
+        m->parts.stats->dropped_limit++;
+        return false;
     }
+    if (ed_manager_create_connection(m, &birth, now_ns) == EDDY_OK)
+        return true;
+    m->parts.stats->dropped_memory++;
+    ed_slots_give(m->parts.slots, handle);
+    return false;
 }
 
 /** The network may hold a datagram back until its sender has begun anew: then it ends nothing. */
@@ -224,17 +234,17 @@ static void admit_created(ed_manager *m, const eddy_datagram *datagram, bool may
     }
     if (slot != NULL)
         m->parts.type->replace(slot->connection, now_ns);
-    if (may_create)
-        create_incoming(m, datagram, now_ns);
-    else
+    if (!may_create || !ed_quota_take(m->half_open))
         m->parts.stats->dropped_limit++;
+    else if (!create_incoming(m, datagram, now_ns))
+        ed_quota_give(m->half_open);
 }
 
 static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
 {
     ed_manager_slot *slot = ed_manager_find_address(m, &datagram->remote, ED_SIDE_INCOMING);
     bool is_full = ed_slots_left_incoming(m->parts.slots) == 0 && ed_list_first(&m->ended) == NULL;
-    bool has_room = m->half_open_count < m->parts.half_open_max;
+    bool has_room = ed_quota_left(m->half_open) > 0;
     ed_load load = {.may_create = !is_full && has_room,
                     .is_full = is_full,
                     .shutting_down = m->shutting_down,

@@ -108,10 +108,8 @@ static bool serve(ed_manager *m, ed_manager_slot *slot, uint64_t now_ns)
     bool told = drain_events(m, slot);
     ed_phase phase = m->parts.type->phase(slot->connection);
 
-    if (slot->is_half_open && phase != ED_PHASE_HALF_OPEN) {
-        slot->is_half_open = false;
-        m->half_open_count--;
-    }
+    if (phase != ED_PHASE_HALF_OPEN)
+        ed_manager_end_half_open(m, slot);
     if (phase == ED_PHASE_OVER && told) {
         ed_manager_destroy_connection(m, slot);
         return true;

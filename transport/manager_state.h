@@ -42,6 +42,8 @@ struct ed_manager {
     ed_list ended; /* incoming; the oldest makes room for a newcomer where all places are taken */
     uint32_t connection_count;
     uint32_t half_open_count;
+    ed_quota own_half_open;
+    ed_quota *half_open; /* its own, or what it shares */
     bool shutting_down;
     uint64_t shutdown_until_ns;
     bool commands_ended; /* the channel is closed, and empty */
@@ -88,6 +90,9 @@ void ed_manager_follow_connection(ed_manager *m, ed_manager_slot *slot);
  */
 EDDY_MUST_CHECK eddy_status ed_manager_set_address(ed_manager *m, ed_manager_slot *slot,
                                                    const eddy_address *remote);
+
+/** It does not count as half-open any more. */
+void ed_manager_end_half_open(ed_manager *m, ed_manager_slot *slot);
 
 void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot);
 

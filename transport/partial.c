@@ -1,6 +1,5 @@
 #include "transport/partial.h"
 
-#include "core/alloc.h"
 #include "transport/parts.h"
 
 enum {
@@ -12,18 +11,25 @@ enum {
 
 /** An unreliable message of which some parts are here. */
 struct ed_partial {
-    ed_assembly assembly; /* size 0: unused */
+    ed_assembly assembly; /* its node: in ed_inbox.partials, by age */
     uint64_t packet;      /* the newest that brought a part */
-    uint64_t expires_ns;
-    uint32_t birth; /* which one it was */
-    uint16_t sequence;
     uint8_t guarantee;
     uint8_t stream;
 };
 
-static bool is_used(const struct ed_partial *partial)
+static struct ed_partial *partial_of(ed_list_node *node)
 {
-    return partial->assembly.size > 0;
+    return node == NULL ? NULL : ED_CONTAINER(node, struct ed_partial, assembly.node);
+}
+
+static struct ed_partial *oldest_of(const ed_inbox *inbox)
+{
+    return partial_of(ed_list_first(&inbox->partials));
+}
+
+static uint64_t expires_ns(const struct ed_partial *partial)
+{
+    return ed_add_sat_u64(partial->assembly.since_ns, PARTIAL_LIFE_MS * ED_NS_PER_MS);
 }
 
 /* ----------------------------------------------------------------------------------- account -- */
@@ -49,10 +55,12 @@ static void charge(ed_inbox *inbox, size_t size)
     inbox->parts.room->unreliable += ed_charge_of(size);
 }
 
-static void end_partial(struct ed_partial *partial)
+static void end_partial(ed_inbox *inbox, struct ed_partial *partial)
 {
-    ed_assembly_free(&partial->assembly);
-    *partial = (struct ed_partial){.birth = 0};
+    ed_list_remove(&partial->assembly.node);
+    inbox->partial_count--;
+    ed_assembly_free(&partial->assembly, inbox->parts.pool);
+    ed_pool_give_bytes(inbox->parts.pool, partial, sizeof(*partial));
 }
 
 /** Not all of its parts came. */
@@ -60,36 +68,27 @@ static void drop_partial(ed_inbox *inbox, struct ed_partial *partial)
 {
     inbox->parts.stats->messages_incomplete++;
     ed_inbox_returned(inbox, false, partial->assembly.size);
-    end_partial(partial);
+    end_partial(inbox, partial);
 }
 
 void ed_partials_free(ed_inbox *inbox)
 {
-    if (inbox->partials == NULL)
-        return;
-    for (size_t i = 0; i < ED_PARTIAL_MAX; i++)
-        if (is_used(&inbox->partials[i]))
-            drop_partial(inbox, &inbox->partials[i]);
-    ed_alloc_free(inbox->parts.allocator, inbox->partials,
-                  ED_PARTIAL_MAX * sizeof(*inbox->partials));
-    inbox->partials = NULL;
+    while (oldest_of(inbox) != NULL)
+        drop_partial(inbox, oldest_of(inbox));
 }
 
 void ed_inbox_expire(ed_inbox *inbox, uint64_t now_ns)
 {
-    for (size_t i = 0; inbox->partials != NULL && i < ED_PARTIAL_MAX; i++)
-        if (is_used(&inbox->partials[i]) && inbox->partials[i].expires_ns <= now_ns)
-            drop_partial(inbox, &inbox->partials[i]);
+    while (oldest_of(inbox) != NULL && expires_ns(oldest_of(inbox)) <= now_ns)
+        drop_partial(inbox, oldest_of(inbox));
 }
 
 uint64_t ed_inbox_expiry_ns(const ed_inbox *inbox)
 {
+    const struct ed_partial *oldest = oldest_of(inbox);
     uint64_t at_ns = ed_inbox_overdue_ns(inbox);
 
-    for (size_t i = 0; inbox->partials != NULL && i < ED_PARTIAL_MAX; i++)
-        if (is_used(&inbox->partials[i]))
-            at_ns = ed_min_u64(at_ns, inbox->partials[i].expires_ns);
-    return at_ns;
+    return oldest == NULL ? at_ns : ed_min_u64(at_ns, expires_ns(oldest));
 }
 
 /* --------------------------------------------------------------------------------- delivery -- */
@@ -122,78 +121,73 @@ static bool is_of(const struct ed_partial *partial, const ed_message_frame *part
 {
     uint64_t apart = packet > partial->packet ? packet - partial->packet : partial->packet - packet;
 
-    return is_used(partial) && partial->guarantee == part->guarantee &&
-           partial->stream == part->stream && partial->sequence == (uint16_t)part->sequence &&
+    return partial->guarantee == part->guarantee && partial->stream == part->stream &&
+           partial->assembly.sequence == (uint16_t)part->sequence &&
            ed_assembly_fits(&partial->assembly, part) && apart < PARTIAL_PACKETS_MAX;
 }
 
 static struct ed_partial *find(const ed_inbox *inbox, const ed_message_frame *part, uint64_t packet)
 {
-    for (size_t i = 0; i < ED_PARTIAL_MAX; i++)
-        if (is_of(&inbox->partials[i], part, packet))
-            return &inbox->partials[i];
-    return NULL;
+    ed_list_node *node = ed_list_first(&inbox->partials);
+
+    while (node != NULL && !is_of(partial_of(node), part, packet))
+        node = ed_list_next(&inbox->partials, node);
+    return partial_of(node);
 }
 
-/** A place for one more: a free one, or that of the oldest, which is to give way. */
-static struct ed_partial *choose_place(ed_inbox *inbox)
+/** Whether there is room for one more, for which the oldest may have to give way. */
+static bool make_room(ed_inbox *inbox, size_t size)
 {
-    struct ed_partial *oldest = &inbox->partials[0];
-
-    for (size_t i = 0; i < ED_PARTIAL_MAX; i++) {
-        struct ed_partial *partial = &inbox->partials[i];
-        if (!is_used(partial))
-            return partial;
-        // By distance, so that it stays right where the count of births wraps.
-        if (inbox->partial_births - partial->birth > inbox->partial_births - oldest->birth)
-            oldest = partial;
-    }
-    return oldest;
-}
-
-/** @return NULL if there is no room; that is counted. */
-static struct ed_partial *begin(ed_inbox *inbox, const ed_message_frame *part, uint64_t now_ns)
-{
-    struct ed_partial *partial = choose_place(inbox);
-    uint64_t freed = is_used(partial) ? ed_charge_of(partial->assembly.size) : 0;
+    struct ed_partial *oldest = inbox->partial_count < ED_PARTIAL_MAX ? NULL : oldest_of(inbox);
+    uint64_t freed = oldest == NULL ? 0 : ed_charge_of(oldest->assembly.size);
 
     // None gives way to one that there would be no room for all the same.
-    if (!has_room(inbox, (size_t)part->whole_size, freed))
-        return NULL;
-    if (is_used(partial))
-        drop_partial(inbox, partial);
+    if (!has_room(inbox, size, freed))
+        return false;
+    if (oldest != NULL)
+        drop_partial(inbox, oldest);
+    return true;
+}
+
+/** @return EDDY_OK, also where there is no room, which is counted; or EDDY_ENOMEM. */
+static eddy_status begin(ed_inbox *inbox, const ed_message_frame *part, uint64_t now_ns,
+                         struct ed_partial **begun)
+{
+    if (!make_room(inbox, (size_t)part->whole_size))
+        return EDDY_OK;
+    struct ed_partial *partial = ed_pool_take_bytes(inbox->parts.pool, sizeof(*partial));
+    if (partial == NULL)
+        return EDDY_ENOMEM;
     charge(inbox, (size_t)part->whole_size);
-    *partial = (struct ed_partial){
-        .expires_ns = ed_add_sat_u64(now_ns, PARTIAL_LIFE_MS * ED_NS_PER_MS),
-        .birth = inbox->partial_births++,
-        .sequence = (uint16_t)part->sequence,
-        .guarantee = part->guarantee,
-        .stream = part->stream,
-    };
-    ed_assembly_init(&partial->assembly, inbox->parts.pool, (uint32_t)part->whole_size);
-    return partial;
+    *partial = (struct ed_partial){.guarantee = part->guarantee, .stream = part->stream};
+    ed_assembly_init(&partial->assembly, (uint32_t)part->whole_size);
+    partial->assembly.since_ns = now_ns;
+    partial->assembly.sequence = (uint16_t)part->sequence;
+    ed_list_push_back(&inbox->partials, &partial->assembly.node);
+    inbox->partial_count++;
+    *begun = partial;
+    return EDDY_OK;
 }
 
 static eddy_status receive_part(ed_inbox *inbox, ed_lane_in *lane, const ed_message_frame *part,
                                 uint64_t packet, uint64_t now_ns)
 {
     struct ed_partial *partial = find(inbox, part, packet);
+    eddy_status status = partial == NULL ? begin(inbox, part, now_ns, &partial) : EDDY_OK;
 
     if (partial == NULL)
-        partial = begin(inbox, part, now_ns);
-    if (partial == NULL)
-        return EDDY_OK;
+        return status;
     partial->packet = ed_max_u64(partial->packet, packet);
-    eddy_status status = ed_assembly_add(&partial->assembly, part);
+    status = ed_assembly_add(&partial->assembly, inbox->parts.pool, part);
     if (status != EDDY_OK || !ed_assembly_is_complete(&partial->assembly))
         return status;
-    ed_block *whole = ed_assembly_join(&partial->assembly);
+    ed_block *whole = ed_assembly_join(&partial->assembly, inbox->parts.pool);
     if (whole == NULL) {
         drop_partial(inbox, partial);
         return EDDY_ENOMEM;
     }
     packet = partial->packet;
-    end_partial(partial); // the message keeps its charge
+    end_partial(inbox, partial); // the message keeps its charge
     inbox->parts.stats->messages_reassembled++;
     deliver(inbox, lane, part, whole, packet);
     return EDDY_OK;
@@ -216,12 +210,6 @@ eddy_status ed_inbox_receive_unreliable(ed_inbox *inbox, const ed_message_frame 
         inbox->parts.stats->messages_stale++;
         return EDDY_OK;
     }
-    if (!message->fragment)
-        return receive_piece(inbox, lane, message, packet);
-    if (inbox->partials == NULL)
-        inbox->partials =
-            ed_alloc_array(inbox->parts.allocator, ED_PARTIAL_MAX, sizeof(*inbox->partials));
-    if (inbox->partials == NULL)
-        return EDDY_ENOMEM;
-    return receive_part(inbox, lane, message, packet, now_ns);
+    return message->fragment ? receive_part(inbox, lane, message, packet, now_ns)
+                             : receive_piece(inbox, lane, message, packet);
 }

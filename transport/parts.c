@@ -1,29 +1,62 @@
 #include "transport/parts.h"
 
+#include <string.h>
+
 #include "transport/check.h"
-#include "transport/partial.h"
 #include "transport/ring.h"
 
-#define ASSEMBLY_NOTE UINT64_MAX /* the note of a block that holds an ed_assembly */
+/**
+ * A node of a digital search tree: it stands below those that share with it the lowest bits of the
+ * sequence, a bit for each step. In a window no two share ED_LANE_WINDOW_BITS, so that the tree is
+ * no higher, whoever chooses the sequences, and needs no balance.
+ */
+struct ed_begun {
+    ed_assembly assembly; /* its node: in ed_inbox.assemblies */
+    ed_begun *children[2];
+};
 
-bool ed_parts_held(const ed_block *held)
+static_assert(sizeof(void *) < 8 || sizeof(ed_begun) == 96, "a size that is not rounded up");
+
+/* ------------------------------------------------------------------------------------- tree -- */
+
+/** Where the tree has the sequence, or would have it. */
+static ed_begun **place_of(ed_begun **place, uint64_t sequence)
 {
-    return held->note == ASSEMBLY_NOTE;
+    uint16_t name = (uint16_t)sequence;
+
+    for (uint16_t bits = name; *place != NULL && (*place)->assembly.sequence != name; bits >>= 1)
+        place = &(*place)->children[bits & 1];
+    return place;
 }
 
-static ed_assembly *assembly_of(ed_block *held)
+/** Takes it out; whoever stands lowest below it takes its place. */
+static void unlink_begun(ed_begun **place)
 {
-    ED_ASSERT(ed_parts_held(held));
-    return (ed_assembly *)(void *)held->data;
+    ed_begun *begun = *place;
+    ed_begun **lowest = place;
+
+    while ((*lowest)->children[0] != NULL || (*lowest)->children[1] != NULL)
+        lowest = &(*lowest)->children[(*lowest)->children[0] == NULL];
+    ed_begun *heir = *lowest;
+    *lowest = NULL;
+    if (heir == begun)
+        return;
+    memcpy(heir->children, begun->children, sizeof(heir->children));
+    *place = heir;
 }
 
-void ed_parts_drop(ed_block *held)
+const ed_begun *ed_parts_find(const ed_lane_in *lane, uint64_t sequence)
 {
-    if (ed_parts_held(held)) {
-        ed_list_remove(&assembly_of(held)->node);
-        ed_assembly_free(assembly_of(held));
-    }
-    ed_pool_give(held);
+    ed_begun *root = lane->begun;
+
+    return *place_of(&root, sequence);
+}
+
+/* ------------------------------------------------------------------------------------ parts -- */
+
+static ed_begun *begun_of(ed_list_node *node)
+{
+    return ED_CONTAINER(node, ed_begun, assembly.node);
 }
 
 static uint64_t claimed_for(const ed_assembly *assembly)
@@ -31,9 +64,9 @@ static uint64_t claimed_for(const ed_assembly *assembly)
     return assembly->end == 0 ? EDDY_MESSAGE_CHARGE : ed_charge_upto(assembly->size, assembly->end);
 }
 
-uint64_t ed_parts_claimed(ed_block *held)
+uint64_t ed_parts_claimed(const ed_begun *begun)
 {
-    return claimed_for(assembly_of(held));
+    return claimed_for(&begun->assembly);
 }
 
 /** Parts are sent in order, so one that reaches far has been charged with all before it. */
@@ -50,56 +83,81 @@ static bool claim_part(ed_inbox *inbox, ed_assembly *assembly, const ed_message_
     return true;
 }
 
-static ed_assembly *begin_assembly(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence,
-                                   uint32_t size)
+static ed_begun *begin(ed_inbox *inbox, const ed_message_frame *part, uint64_t sequence)
 {
-    if (!ed_ring_reach(inbox, lane, sequence))
+    ed_begun *begun = ed_pool_take_bytes(inbox->parts.pool, sizeof(*begun));
+
+    if (begun == NULL)
         return NULL;
-    ed_block *block = ed_pool_take(inbox->parts.pool, sizeof(ed_assembly));
-    if (block == NULL)
-        return NULL;
-    block->note = ASSEMBLY_NOTE;
-    ed_assembly_init(assembly_of(block), inbox->parts.pool, size);
-    assembly_of(block)->since_ns = ED_NEVER_NS;
-    ed_list_push_back(&inbox->assemblies, &assembly_of(block)->node);
-    ed_ring_hold(lane, sequence, block);
-    inbox->credit.demand += ed_charge_of(size);
-    return assembly_of(block);
+    *begun = (ed_begun){.children = {NULL, NULL}};
+    ed_assembly_init(&begun->assembly, (uint32_t)part->whole_size);
+    begun->assembly.sequence = (uint16_t)sequence;
+    begun->assembly.since_ns = ED_NEVER_NS;
+    ed_list_push_back(&inbox->assemblies, &begun->assembly.node);
+    inbox->credit.demand += ed_charge_of(begun->assembly.size);
+    return begun;
+}
+
+static void end(ed_inbox *inbox, ed_begun *begun)
+{
+    uint64_t charge = ed_charge_of(begun->assembly.size);
+
+    ED_ASSERT(inbox->credit.demand >= charge);
+    inbox->credit.demand -= charge;
+    ed_list_remove(&begun->assembly.node);
+    ed_assembly_free(&begun->assembly, inbox->parts.pool);
+    ed_pool_give_bytes(inbox->parts.pool, begun, sizeof(*begun));
 }
 
 void ed_parts_end(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
 {
-    ed_block *held = ed_ring_held(lane, sequence);
-    uint64_t charge = ed_charge_of(assembly_of(held)->size);
+    ed_begun **place = place_of(&lane->begun, sequence);
+    ed_begun *begun = *place;
 
-    ED_ASSERT(inbox->credit.demand >= charge);
-    inbox->credit.demand -= charge;
-    ed_parts_drop(held);
-    ed_ring_unhold(lane, sequence);
+    if (begun == NULL)
+        return;
+    unlink_begun(place);
+    end(inbox, begun);
+}
+
+void ed_parts_free(ed_inbox *inbox)
+{
+    while (!ed_list_empty(&inbox->assemblies))
+        end(inbox, begun_of(ed_list_first(&inbox->assemblies)));
+}
+
+/** All of it is here. */
+static eddy_status take_whole(ed_inbox *inbox, ed_lane_in *lane, const ed_assembly *assembly,
+                              uint64_t sequence, ed_block **whole)
+{
+    if (sequence != lane->expected && !ed_ring_reach(inbox, lane, sequence))
+        return EDDY_ENOMEM; // the next copy of any part tries again
+    ed_block *block = ed_assembly_join(assembly, inbox->parts.pool);
+    if (block == NULL)
+        return EDDY_ENOMEM;
+    *whole = block;
+    ed_parts_end(inbox, lane, sequence);
+    inbox->parts.stats->messages_reassembled++;
+    return EDDY_OK;
 }
 
 eddy_status ed_parts_receive(ed_inbox *inbox, ed_lane_in *lane, const ed_message_frame *part,
                              uint64_t sequence, ed_block **whole)
 {
-    ed_block *held = ed_ring_held(lane, sequence);
-    ed_assembly *assembly = held != NULL
-                                ? assembly_of(held)
-                                : begin_assembly(inbox, lane, sequence, (uint32_t)part->whole_size);
+    ed_begun **place = place_of(&lane->begun, sequence);
 
-    if (assembly == NULL)
+    if (*place == NULL)
+        *place = begin(inbox, part, sequence);
+    if (*place == NULL)
         return EDDY_ENOMEM;
+    ed_assembly *assembly = &(*place)->assembly;
     if (!SEC_CHECK(EDDY_CHECK_PARTS_AGREE, ed_assembly_fits(assembly, part)) ||
         !SEC_CHECK(EDDY_CHECK_CREDIT, claim_part(inbox, assembly, part)))
         return EDDY_EPROTO;
-    eddy_status status = ed_assembly_add(assembly, part);
+    eddy_status status = ed_assembly_add(assembly, inbox->parts.pool, part);
     if (status == EDDY_ENOMEM || !ed_assembly_is_complete(assembly))
         return status;
-    *whole = ed_assembly_join(assembly);
-    if (*whole == NULL)
-        return EDDY_ENOMEM; // the next copy of any part tries again
-    ed_parts_end(inbox, lane, sequence);
-    inbox->parts.stats->messages_reassembled++;
-    return EDDY_OK;
+    return take_whole(inbox, lane, assembly, sequence, whole);
 }
 
 /* ------------------------------------------------------------------------ parts that do not -- */

@@ -1,32 +1,34 @@
 /**
- * The reliable messages that arrive in parts: an assembly stands in its lane's ring until all parts
- * are here. Internal to the inbox; of the unreliable ones see partial.h.
+ * The reliable messages of which only parts are here: each stands in a tree of its lane, so that
+ * one far ahead of the others takes no more memory than they. Internal to the inbox; of the
+ * unreliable ones see partial.h.
  */
 #ifndef ED_PARTS_H
 #define ED_PARTS_H
 
 #include "transport/stream_receive.h"
 
-/** Whether what a ring holds, and is no mark, is a message of which parts are here. */
-bool ed_parts_held(const ed_block *held);
+/** The message of this sequence, if it has begun to arrive; else NULL. */
+const ed_begun *ed_parts_find(const ed_lane_in *lane, uint64_t sequence);
 
-/** What has been claimed for a message that has begun to arrive. */
-uint64_t ed_parts_claimed(ed_block *held);
+/** What has been claimed for it. */
+uint64_t ed_parts_claimed(const ed_begun *begun);
 
 /**
  * Takes a part in.
- * @param whole the message, if it is complete now: its place is free again; otherwise untouched.
+ * @param whole the message, if it is complete now: it is not among the others any more, and the
+ * ring reaches it; otherwise untouched.
  * @return as ed_inbox_receive.
  */
 EDDY_MUST_CHECK eddy_status ed_parts_receive(ed_inbox *inbox, ed_lane_in *lane,
                                              const ed_message_frame *part, uint64_t sequence,
                                              ed_block **whole);
 
-/** Forgets a message that has begun to arrive. */
+/** Forgets the message of this sequence, if it has begun to arrive. */
 void ed_parts_end(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence);
 
-/** Gives back what a ring held: an assembly, or a message. */
-void ed_parts_drop(ed_block *held);
+/** Gives back all that has begun to arrive. */
+void ed_parts_free(ed_inbox *inbox);
 
 /** When a reliable message in parts has had its time, or ED_NEVER_NS. */
 uint64_t ed_inbox_overdue_ns(const ed_inbox *inbox);

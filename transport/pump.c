@@ -8,18 +8,18 @@ static void run(void *context)
 
     for (;;) {
         uint64_t now_ns = ed_clock_now_ns();
-        uint64_t next_ns = pump->poll(pump->manager, now_ns);
-        if (pump->is_done(pump->manager))
+        uint64_t next_ns = pump->poll(pump->context, now_ns);
+        if (pump->is_done(pump->context))
             return;
         if (next_ns > now_ns)
             pump->socket->wait(pump->socket->context, pump->wake_fd,
-                               pump->wants_send(pump->manager), next_ns - now_ns);
+                               pump->wants_send(pump->context), next_ns - now_ns);
     }
 }
 
 eddy_status ed_pump_start(ed_pump *pump)
 {
-    return ed_thread_start(&pump->thread, "eddy", run, pump);
+    return ed_thread_start(&pump->thread, pump->name, run, pump);
 }
 
 void ed_pump_join(ed_pump *pump)

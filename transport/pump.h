@@ -1,4 +1,4 @@
-/** The thread that runs a manager, for programs that do not poll it themselves. */
+/** The thread that runs a shard, for programs that do not poll it themselves. */
 #ifndef ED_PUMP_H
 #define ED_PUMP_H
 
@@ -6,12 +6,13 @@
 
 typedef struct ed_pump {
     ed_thread thread;
-    eddy_manager *manager;
+    const char *name;
+    void *context; /* of what to run */
     const eddy_socket *socket;
-    int wake_fd;                                              /* readable: there are commands */
-    uint64_t (*poll)(eddy_manager *manager, uint64_t now_ns); /* what to run */
-    bool (*is_done)(const eddy_manager *manager);
-    bool (*wants_send)(const eddy_manager *manager);
+    int wake_fd; /* readable: there are commands */
+    uint64_t (*poll)(void *context, uint64_t now_ns);
+    bool (*is_done)(const void *context);
+    bool (*wants_send)(const void *context);
 } ed_pump;
 
 /** Starts the thread, which runs until `is_done`. The pump stays where it is until joined. */

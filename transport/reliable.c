@@ -2,49 +2,15 @@
 
 #include <string.h>
 
+#include "core/secret.h"
 #include "transport/admission.h"
 #include "transport/failed_dial.h"
 
-enum {
-    GATE_ADDRESSES = 16, /* for each connection that there may be, */
-    GATE_CAPACITY_MIN = 4096,
-    RESETS_PER_S = 1000,
-    BURSTS_PER_S = 10, /* the part of a second's replies that may leave at once */
-};
-
-/** What only a server needs: tables of who asks how often, and which tokens were used. */
-static eddy_status init_server(ed_reliable *reliable)
-{
-    const eddy_config *config = reliable->shared.config;
-    uint64_t addresses =
-        ed_max_u64(GATE_ADDRESSES * (uint64_t)config->max_connections, GATE_CAPACITY_MIN);
-    ed_gate_limits limits = {.capacity = (uint32_t)ed_min_u64(addresses, ED_GATE_CAPACITY_MAX),
-                             .rate = config->connect_rate,
-                             .burst = config->connect_burst,
-                             .connections_max = config->max_per_address,
-                             .trusted = config->trusted,
-                             .trusted_count = config->trusted_count};
-    eddy_status status = ed_gate_init(&reliable->gate, reliable->shared.allocator,
-                                      reliable->shared.entropy, &limits);
-
-    if (status == EDDY_OK)
-        status = ed_tickets_init(&reliable->tickets, reliable->shared.allocator);
-    if (status == EDDY_OK && (config->modes & EDDY_MODE_TOKEN) != 0)
-        status = ed_used_init(&reliable->used, reliable->shared.allocator, reliable->shared.entropy,
-                              ED_USED_MAX);
-    return status;
-}
-
-static void init_budget(ed_bucket *budget, uint32_t per_second)
-{
-    ed_bucket_init(budget, per_second, per_second / BURSTS_PER_S + 1);
-}
-
-eddy_status ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared)
+eddy_status ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared, ed_door *door)
 {
     const eddy_config *config = shared->config;
 
-    *reliable = (ed_reliable){.shared = *shared, .accepts = config->accept};
+    *reliable = (ed_reliable){.shared = *shared, .door = door, .accepts = config->accept};
     reliable->shared.room = &reliable->room;
     reliable->shared.purse = &reliable->purse;
     reliable->shared.queued_cost = &reliable->queued_cost;
@@ -52,17 +18,15 @@ eddy_status ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared
     ed_list_init(&reliable->refused);
     ed_credit_pool_init(&reliable->room, config->receive_budget, config->max_message_size,
                         config->max_outgoing + (config->accept ? config->max_connections : 0));
-    init_budget(&reliable->replies, config->reply_rate);
-    init_budget(&reliable->handshakes, config->handshake_rate);
-    init_budget(&reliable->resets, RESETS_PER_S);
-    return config->accept ? init_server(reliable) : EDDY_OK;
+    if (config->accept)
+        reliable->admitted = ed_secret_allocate(sizeof(*reliable->admitted));
+    return config->accept && reliable->admitted == NULL ? EDDY_ENOMEM : EDDY_OK;
 }
 
 void ed_reliable_free(ed_reliable *reliable)
 {
-    ed_gate_free(&reliable->gate);
-    ed_used_free(&reliable->used);
-    ed_tickets_free(&reliable->tickets);
+    ed_secret_free(reliable->admitted, sizeof(*reliable->admitted));
+    reliable->admitted = NULL;
 }
 
 /** Who waits longest for room to grant its peer more, or NULL. */
@@ -122,8 +86,8 @@ static void begin_poll(void *context, uint64_t now_ns)
 
     if (reliable->accepts && (reliable->shared.config->modes & EDDY_MODE_TOKEN) != 0)
         reliable->now_s = calendar->unix_s(calendar->context);
-    ed_tickets_rotate(&reliable->tickets, now_ns);
-    ed_cookie_rotate(&reliable->shared.identity->cookies, reliable->shared.entropy, now_ns);
+    if (now_ns >= reliable->turn_ns)
+        reliable->turn_ns = ed_door_turn(reliable->door, reliable->shared.entropy, now_ns);
     serve_waiting(reliable, now_ns);
 }
 
@@ -182,28 +146,36 @@ static eddy_status create_outgoing(const ed_reliable *reliable, ed_conn *conn,
 /** From here on nobody else may use it; if there is no connection after all, that is taken back. */
 static eddy_status use_token(ed_reliable *reliable, const ed_used_token *token)
 {
-    ed_used_verdict verdict = ed_used_take(&reliable->used, token, reliable->now_s);
+    ed_used_verdict verdict = ed_door_used_take(reliable->door, token, reliable->now_s);
 
     return verdict == ED_USED_FRESH || verdict == ED_USED_SAME ? EDDY_OK : EDDY_ELIMIT;
+}
+
+/** The same of a ticket, which costs a round trip if it is used in vain. */
+static eddy_status use_ticket(const ed_reliable *reliable, const ed_initiate *initiate)
+{
+    if (!ed_is_ticket(initiate->cookie))
+        return EDDY_OK;
+    return ed_door_tickets_use(reliable->door, initiate->cookie) ? EDDY_OK : EDDY_ELIMIT;
 }
 
 static eddy_status create_incoming(ed_reliable *reliable, ed_conn *conn, const ed_birth *birth,
                                    uint64_t now_ns)
 {
-    ed_admitted *admitted = &reliable->shared.identity->admitted;
+    ed_admitted *admitted = reliable->admitted;
     bool has_token = admitted->initiate.mode == ED_MODE_TOKEN;
     ed_used_token token = ed_admitted_token(admitted);
     eddy_status status = has_token ? use_token(reliable, &token) : EDDY_OK;
 
     if (status == EDDY_OK) {
-        status = ed_conn_init_server(conn, &reliable->shared, birth->handle, birth->wire_id,
-                                     birth->datagram, admitted, now_ns);
-        if (status == EDDY_OK && ed_is_ticket(admitted->initiate.cookie))
-            ed_tickets_use(&reliable->tickets, admitted->initiate.cookie);
+        status = use_ticket(reliable, &admitted->initiate);
         if (status == EDDY_OK)
-            ed_gate_add(&reliable->gate, &conn->admitted_from);
+            status = ed_conn_init_server(conn, &reliable->shared, birth->handle, birth->wire_id,
+                                         birth->datagram, admitted, now_ns);
+        if (status == EDDY_OK)
+            ed_door_gate_add(reliable->door, &conn->admitted_from);
         else if (has_token)
-            ed_used_forget(&reliable->used, &token, reliable->now_s);
+            ed_door_used_forget(reliable->door, &token, reliable->now_s);
     }
     ed_wipe(admitted, sizeof(*admitted));
     return status;
@@ -246,7 +218,7 @@ static void give_token_back(const ed_conn *conn)
 
     if (!conn->is_client && conn->mode == ED_MODE_TOKEN && !conn->is_opened &&
         conn->state != ED_CONN_REFUSING)
-        ed_used_forget(&reliable->used, &token, reliable->now_s);
+        ed_door_used_forget(reliable->door, &token, reliable->now_s);
 }
 
 static void destroy(void *connection)
@@ -256,7 +228,7 @@ static void destroy(void *connection)
 
     give_token_back(conn);
     if (!conn->is_client)
-        ed_gate_remove(&reliable->gate, &conn->admitted_from);
+        ed_door_gate_remove(reliable->door, &conn->admitted_from);
     ed_conn_free(connection);
     look_for_room(reliable); // what it had queued is another's now, and so is what it had reserved
     ed_conn *waiting = first_waiting(reliable);

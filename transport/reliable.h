@@ -3,9 +3,8 @@
 #define ED_RELIABLE_H
 
 #include "transport/conn.h"
-#include "transport/gate.h"
+#include "transport/door.h"
 #include "transport/manager.h"
-#include "transport/used.h"
 
 /** What a command says to a connection. */
 typedef enum ed_operation {
@@ -44,16 +43,13 @@ typedef struct ed_reliable_command {
     uint8_t weight;
 } ed_reliable_command;
 
-/** The context of the type: what all connections of one manager share. */
+/** The context of the type: what all connections of one manager share, and nobody else. */
 typedef struct ed_reliable {
     ed_conn_shared shared;
-    ed_gate gate; /* this and the next: only where others may connect */
-    ed_used used; /* connect tokens */
-    ed_tickets tickets;
-    ed_bucket replies;    /* to strangers */
-    ed_bucket handshakes; /* that are reckoned through */
-    ed_bucket resets;
-    uint64_t now_s; /* the time of day, as of this poll */
+    ed_door *door;         /* which other managers may share */
+    uint64_t turn_ns;      /* when it is to be looked after again */
+    ed_admitted *admitted; /* who is being judged, until there is a connection */
+    uint64_t now_s;        /* the time of day, as of this poll */
     ed_purse purse;
     ed_credit_pool room;
     uint64_t queued_cost;
@@ -71,8 +67,12 @@ static inline ed_used_token ed_admitted_token(const ed_admitted *admitted)
                            .expires_s = admitted->capsule.expires_s};
 }
 
-/** @return EDDY_OK, or EDDY_ENOMEM with something that ed_reliable_free takes. */
-EDDY_MUST_CHECK eddy_status ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared);
+/**
+ * @param door outlives it, and the manager.
+ * @return EDDY_OK, or EDDY_ENOMEM with something that ed_reliable_free takes.
+ */
+EDDY_MUST_CHECK eddy_status ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared,
+                                             ed_door *door);
 
 void ed_reliable_free(ed_reliable *reliable); /* after its manager; zeroed is fine */
 

@@ -8,6 +8,7 @@ static_assert(ED_SLOTS_MAX < 1 << 16, "a handle's low half fits 16 bits");
 enum {
     SLOT_SHIFT = 16,
     SLOT_MASK = 0xffff,
+    SHARD_SHIFT = 16,
     GENERATION_SHIFT = 32,
 };
 
@@ -55,9 +56,8 @@ void ed_returns_free(ed_returns *returns)
 void ed_return_mark(ed_block *block, eddy_connection connection)
 {
     uint64_t generation = connection >> GENERATION_SHIFT;
-    uint64_t slot = (uint32_t)connection;
+    uint64_t slot = connection & SLOT_MASK;
 
-    ED_ASSERT(slot <= SLOT_MASK);
     block->note = generation << GENERATION_SHIFT | slot << SLOT_SHIFT |
                   (block->note & ((UINT64_C(1) << SLOT_SHIFT) - 1));
 }
@@ -73,8 +73,8 @@ bool ed_return_is_last(const ed_block *block)
     return (block->note & ED_RETURN_LAST) == ED_RETURN_LAST;
 }
 
-eddy_connection ed_return_connection(const ed_block *block)
+eddy_connection ed_return_connection(const ed_block *block, uint8_t shard)
 {
-    return (block->note >> GENERATION_SHIFT) << GENERATION_SHIFT |
+    return (block->note >> GENERATION_SHIFT) << GENERATION_SHIFT | (uint64_t)shard << SHARD_SHIFT |
            (block->note >> SLOT_SHIFT & SLOT_MASK);
 }

@@ -49,7 +49,7 @@ void ed_return_mark_last(ed_block *block, eddy_connection connection);
 
 bool ed_return_is_last(const ed_block *block);
 
-/** Whose it is. */
-eddy_connection ed_return_connection(const ed_block *block);
+/** Whose it is. There is no room on it for the shard, which is that of who takes it. */
+eddy_connection ed_return_connection(const ed_block *block, uint8_t shard);
 
 #endif

@@ -19,7 +19,7 @@ static ed_block **ring_at(const ed_lane_in *lane, uint64_t sequence)
 {
     ed_block **ring = (ed_block **)(void *)lane->ring->data;
 
-    return &ring[sequence & (lane->ring_capacity - 1)];
+    return &ring[sequence & (lane->ring_capacity - 1u)];
 }
 
 ed_block *ed_ring_held(const ed_lane_in *lane, uint64_t sequence)
@@ -50,7 +50,7 @@ static void pay_ring(ed_inbox *inbox, ed_lane_in *lane, uint64_t place)
     if (lane->is_ring_kept || place < lane->ring_paid)
         return;
     inbox->rings_owed += (place + 1 - lane->ring_paid) * PLACE_CHARGE;
-    lane->ring_paid = (uint32_t)place + 1;
+    lane->ring_paid = (uint16_t)(place + 1);
 }
 
 /** What was kept back for it is given back. */
@@ -102,7 +102,7 @@ static bool widen(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
     if (wider.ring == NULL)
         return false;
     memset(wider.ring->data, 0, size);
-    wider.ring_capacity = capacity;
+    wider.ring_capacity = (uint16_t)capacity;
     wider.is_ring_kept = false;
     for (uint64_t s = lane->expected; s < lane->expected + lane->ring_capacity; s++)
         *ring_at(&wider, s) = *ring_at(lane, s);
@@ -119,12 +119,12 @@ bool ed_ring_reach(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
     return true;
 }
 
-void ed_ring_clear(ed_lane_in *lane, void (*drop)(ed_block *held))
+void ed_ring_clear(ed_lane_in *lane)
 {
     for (uint64_t s = lane->expected; s < lane->expected + lane->ring_capacity; s++) {
         ed_block *held = *ring_at(lane, s);
         if (held != NULL && held != &ed_ring_received && held != &ed_ring_skipped)
-            drop(held);
+            ed_pool_give(held);
     }
     ed_pool_give(lane->ring);
 }

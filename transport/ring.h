@@ -1,7 +1,6 @@
 /**
  * What is known of a lane's reliable messages from the first on that is not settled: a ring of
- * blocks, each a message that waits for those before it, an assembly (parts.h), or a mark. Internal
- * to the inbox.
+ * blocks, each a message that waits for those before it, or a mark. Internal to the inbox.
  */
 #ifndef ED_RING_H
 #define ED_RING_H
@@ -28,8 +27,8 @@ bool ed_ring_reach(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence);
  */
 void ed_ring_rest(ed_inbox *inbox, ed_lane_in *lane);
 
-/** Gives the ring back, and what is held in it to `drop`, but for marks. */
-void ed_ring_clear(ed_lane_in *lane, void (*drop)(ed_block *held));
+/** Gives the ring back, and what is held in it. */
+void ed_ring_clear(ed_lane_in *lane);
 
 /* The inbox's own, of stream_receive.c. */
 

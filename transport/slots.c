@@ -28,6 +28,8 @@ struct ed_slots {
     struct queue incoming;
     uint32_t count;
     uint32_t outgoing_count;
+    uint8_t shard;
+    ed_quota *quota;         /* of incoming ones; NULL: as many as there are slots */
     atomic_uint *generation; /* odd: taken */
     atomic_uchar *done;      /* ENDED, FORGOTTEN */
     /* The handle whose request waits for an answer; 0: none. A handle never comes again, so one
@@ -97,9 +99,24 @@ void ed_slots_destroy(ed_slots *slots)
     ed_alloc_free(slots->allocator, slots, sizeof(*slots));
 }
 
-static eddy_connection handle_of(uint32_t slot, unsigned generation)
+void ed_slots_join(ed_slots *slots, uint8_t shard, ed_quota *incoming)
 {
-    return (uint64_t)generation << 32 | (slot + 1);
+    ED_ASSERT(slots->incoming.count + slots->outgoing.count == slots->count);
+    slots->shard = shard;
+    slots->quota = incoming;
+}
+
+static eddy_connection handle_of(const ed_slots *slots, uint32_t slot, unsigned generation)
+{
+    return (uint64_t)generation << 32 | (uint64_t)slots->shard << 16 | (slot + 1);
+}
+
+/** Whether one of the queue may be taken, which is counted. */
+static bool may_take(ed_slots *slots, const struct queue *queue)
+{
+    if (queue->count == 0)
+        return false;
+    return queue != &slots->incoming || slots->quota == NULL || ed_quota_take(slots->quota);
 }
 
 static eddy_connection take(ed_slots *slots, struct queue *queue)
@@ -107,7 +124,7 @@ static eddy_connection take(ed_slots *slots, struct queue *queue)
     eddy_connection handle = 0;
 
     ed_mutex_lock(&slots->mutex);
-    if (queue->count > 0) {
+    if (may_take(slots, queue)) {
         uint32_t slot = queue->slot[queue->first];
         queue->first = (queue->first + 1) % queue->capacity;
         queue->count--;
@@ -115,7 +132,7 @@ static eddy_connection take(ed_slots *slots, struct queue *queue)
         atomic_store(&slots->data[slot], NULL); // before there is a handle to read it by
         unsigned generation = atomic_fetch_add(&slots->generation[slot], 1) + 1;
         ED_ASSERT(generation % 2 == 1);
-        handle = handle_of(slot, generation);
+        handle = handle_of(slots, slot, generation);
     }
     ed_mutex_unlock(&slots->mutex);
     return handle;
@@ -137,6 +154,7 @@ static bool is_taken(const ed_slots *slots, eddy_connection handle)
     unsigned generation = (unsigned)(handle >> 32);
 
     return slot < slots->count && generation % 2 == 1 &&
+           handle == handle_of(slots, slot, generation) &&
            atomic_load(&slots->generation[slot]) == generation;
 }
 
@@ -145,6 +163,8 @@ static void free_slot(ed_slots *slots, uint32_t slot)
     struct queue *queue = slot < slots->outgoing_count ? &slots->outgoing : &slots->incoming;
 
     ED_ASSERT(queue->count < queue->capacity);
+    if (queue == &slots->incoming && slots->quota != NULL)
+        ed_quota_give(slots->quota);
     atomic_fetch_add(&slots->generation[slot], 1);
     queue->slot[(queue->first + queue->count) % queue->capacity] = slot;
     queue->count++;
@@ -239,6 +259,8 @@ uint32_t ed_slots_left_incoming(ed_slots *slots)
     ed_mutex_lock(&slots->mutex);
     uint32_t left = slots->incoming.count;
     ed_mutex_unlock(&slots->mutex);
+    if (slots->quota != NULL && ed_quota_left(slots->quota) < left)
+        return ed_quota_left(slots->quota);
     return left;
 }
 
@@ -246,12 +268,17 @@ eddy_connection ed_slots_handle(const ed_slots *slots, uint32_t slot)
 {
     ED_ASSERT(slot < slots->count);
     unsigned generation = atomic_load(&slots->generation[slot]);
-    return generation % 2 == 1 ? handle_of(slot, generation) : 0;
+    return generation % 2 == 1 ? handle_of(slots, slot, generation) : 0;
 }
 
 bool ed_slots_is_outgoing(const ed_slots *slots, eddy_connection handle)
 {
     return ed_slot_of(handle) < slots->outgoing_count;
+}
+
+uint8_t ed_slots_shard(const ed_slots *slots)
+{
+    return slots->shard;
 }
 
 uint32_t ed_slots_count(const ed_slots *slots)

@@ -6,11 +6,14 @@
  * Slots 0 to outgoing_count - 1 are taken by callers that connect, from any thread; those behind
  * them by the manager for newcomers. So what the manager does depends on its inputs alone, and not
  * on who was first.
+ *
+ * A handle is a generation (32 bits), 8 bits of 0, its shard (8), and its slot plus 1 (16).
  */
 #ifndef ED_SLOTS_H
 #define ED_SLOTS_H
 
 #include "core/eddy.h"
+#include "transport/quota.h"
 
 typedef struct ed_slots ed_slots;
 
@@ -23,10 +26,16 @@ ed_slots *ed_slots_create(const eddy_allocator *allocator, uint32_t outgoing_cou
                           uint32_t incoming_count);
 void ed_slots_destroy(ed_slots *slots); /* NULL is fine */
 
+/**
+ * Before any is taken: these are the slots of one shard of several.
+ * @param incoming what the incoming connections of all shards are taken from.
+ */
+void ed_slots_join(ed_slots *slots, uint8_t shard, ed_quota *incoming);
+
 /** Takes a slot for an outgoing connection. Any thread. @return its handle, 0: all are taken. */
 eddy_connection ed_slots_take_outgoing(ed_slots *slots);
 
-/** Takes a slot for an incoming connection. @return its handle, 0: all are taken. */
+/** Takes a slot for an incoming connection. @return its handle, 0: all are taken, or the quota. */
 eddy_connection ed_slots_take_incoming(ed_slots *slots);
 
 /**
@@ -65,7 +74,7 @@ bool ed_slots_set_data(ed_slots *slots, eddy_connection handle, void *data);
 /** @return what was set, until the slot is free again; NULL for a stale handle. Any thread. */
 void *ed_slots_data(const ed_slots *slots, eddy_connection handle);
 
-/** How many slots for incoming connections are free. */
+/** How many slots for incoming connections may be taken now. */
 uint32_t ed_slots_left_incoming(ed_slots *slots);
 
 /** The handle of a slot, if it is taken; otherwise 0. Any thread. */
@@ -77,16 +86,25 @@ bool ed_slots_is_outgoing(const ed_slots *slots, eddy_connection handle);
 /** How many slots there are, of both kinds. */
 uint32_t ed_slots_count(const ed_slots *slots);
 
-/** The slot of a handle that came from these slots. */
+/** The shard of these slots. */
+uint8_t ed_slots_shard(const ed_slots *slots);
+
+/** The slot of a handle, within its shard; past the last one if it is no handle. */
 static inline uint32_t ed_slot_of(eddy_connection handle)
 {
-    return (uint32_t)handle - 1;
+    return (uint32_t)(handle & 0xffff) - 1;
+}
+
+/** The shard that a handle names. */
+static inline uint8_t ed_shard_of(eddy_connection handle)
+{
+    return (uint8_t)(handle >> 16);
 }
 
 /** What the wire calls a connection: shard (first byte), slot, low bits of the generation. */
-static inline uint32_t ed_wire_id_of(eddy_connection handle, uint8_t shard)
+static inline uint32_t ed_wire_id_of(eddy_connection handle)
 {
-    return (uint32_t)shard | ed_slot_of(handle) << 8 | (uint32_t)(handle >> 33) << 24;
+    return ed_shard_of(handle) | ed_slot_of(handle) << 8 | (uint32_t)(handle >> 33) << 24;
 }
 
 static inline uint32_t ed_slot_of_wire_id(uint32_t id)

@@ -4,7 +4,8 @@
 #include "transport/stream_send.h"
 
 enum {
-    QUANTUM = 32, /* bytes for each unit of weight, in turn */
+    QUANTUM = 32,         /* bytes for each unit of weight, in turn */
+    PART_ROOM_MIN = 1024, /* where a message is cut: less is left to others */
     /* What a packet has room for if it has nothing else in it, and whatever its header is: more is
        never used, or what was lost might not fit again. */
     ROOM_MAX = ED_DATAGRAM_SIZE - ED_PACKET_HEADER_SIZE_MAX - ED_TAG_SIZE,
@@ -55,10 +56,12 @@ static bool make_first(ed_out *out, size_t room, ed_outgoing *next)
     if (frame_fits(&next->message, room))
         return true;
     size_t overhead = ed_frame_message_overhead(&next->message);
-    if (!ed_is_in_parts(out->size) || room < overhead + ED_PART_SIZE_MIN)
+    if (!ed_is_in_parts(out->size) || room < overhead + PART_ROOM_MIN)
         return false;
-    // As much as fits, in whole units; what the length takes was reckoned for all that is left.
-    next->message.data.size = (room - overhead) / ED_FRAGMENT_UNIT * ED_FRAGMENT_UNIT;
+    // As much as fits, in whole units, and as leaves enough for one more part. What the length
+    // takes was reckoned for all that is left.
+    size_t most = ed_min_size(room - overhead, left - ED_PART_SIZE_MIN);
+    next->message.data.size = most / ED_FRAGMENT_UNIT * ED_FRAGMENT_UNIT;
     return true;
 }
 

@@ -16,6 +16,7 @@ bool ed_inbox_init(ed_inbox *inbox, const ed_inbox_parts *parts, uint64_t now_ns
     *inbox = (ed_inbox){.parts = *parts};
     ed_lanes_init(&inbox->lanes, parts->allocator, sizeof(ed_lane_in));
     ed_list_init(&inbox->assemblies);
+    ed_list_init(&inbox->partials);
     return ed_credit_in_init(&inbox->credit, parts->room, now_ns);
 }
 
@@ -40,7 +41,7 @@ eddy_status ed_inbox_get_lane(ed_inbox *inbox, uint8_t guarantee, uint8_t stream
 static void clear_lane(void *context, void *lane_of_table)
 {
     (void)context;
-    ed_ring_clear(lane_of_table, ed_parts_drop);
+    ed_ring_clear(lane_of_table);
 }
 
 void ed_inbox_free(ed_inbox *inbox)
@@ -51,6 +52,7 @@ void ed_inbox_free(ed_inbox *inbox)
         ed_pool_give(block);
     }
     ed_partials_free(inbox);
+    ed_parts_free(inbox);
     ed_lanes_free(&inbox->lanes, clear_lane, NULL);
     inbox->parts.room->orphans += inbox->unreturned;
     inbox->parts.room->lanes -= inbox->lanes_taken;
@@ -138,7 +140,7 @@ static void advance(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name)
     lane->expected++;
     while (lane->held_count > 0) {
         ed_block *held = ed_ring_held(lane, lane->expected);
-        if (held == NULL || (held != RECEIVED && held != SKIPPED && ed_parts_held(held)))
+        if (held == NULL)
             return;
         ed_ring_unhold(lane, lane->expected);
         lane->expected++;
@@ -179,7 +181,6 @@ static void take(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name, ui
     bool is_stale = name->guarantee == ED_WIRE_RELIABLE_SEQUENCED && sequence < lane->newest;
 
     if (name->guarantee == ED_WIRE_RELIABLE_ORDERED && sequence != lane->expected) {
-        ED_ASSERT(!ed_parts_held(block));
         ed_ring_hold(lane, sequence, block);
         return;
     }
@@ -204,10 +205,7 @@ static eddy_status expand(const ed_lane_in *lane, uint32_t low, unsigned bits, u
         return SEC_CHECK(EDDY_CHECK_SEQUENCE, space - ahead <= lane->expected) ? EDDY_EEXIST
                                                                                : EDDY_EPROTO;
     *sequence = lane->expected + ahead;
-    const ed_block *held = ed_ring_held(lane, *sequence);
-    return held != NULL && (held == RECEIVED || held == SKIPPED || !ed_parts_held(held))
-               ? EDDY_EEXIST
-               : EDDY_OK;
+    return ed_ring_held(lane, *sequence) == NULL ? EDDY_OK : EDDY_EEXIST;
 }
 
 /**
@@ -238,7 +236,7 @@ ed_block *ed_inbox_keep(const ed_inbox *inbox, const ed_message_frame *message)
 static eddy_status receive_piece(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name,
                                  const ed_message_frame *message, uint64_t sequence)
 {
-    if (!SEC_CHECK(EDDY_CHECK_ONE_PIECE, ed_ring_held(lane, sequence) == NULL))
+    if (!SEC_CHECK(EDDY_CHECK_ONE_PIECE, ed_parts_find(lane, sequence) == NULL))
         return EDDY_EPROTO;
     if (sequence != lane->expected && !ed_ring_reach(inbox, lane, sequence))
         return EDDY_ENOMEM;
@@ -312,14 +310,13 @@ eddy_status ed_inbox_skip(ed_inbox *inbox, const ed_skip_frame *skip)
         return EDDY_EPROTO;
     if (sequence != lane->expected && !ed_ring_reach(inbox, lane, sequence))
         return EDDY_ENOMEM;
-    ed_block *held = ed_ring_held(lane, sequence);
-    if (held != NULL)
-        claimed = ed_parts_claimed(held);
+    const ed_begun *begun = ed_parts_find(lane, sequence);
+    if (begun != NULL)
+        claimed = ed_parts_claimed(begun);
     if (!SEC_CHECK(EDDY_CHECK_SKIP_CHARGE, skip->charge >= claimed) ||
         !SEC_CHECK(EDDY_CHECK_CREDIT, ed_credit_claim(&inbox->credit, skip->charge - claimed)))
         return EDDY_EPROTO;
-    if (held != NULL)
-        ed_parts_end(inbox, lane, sequence);
+    ed_parts_end(inbox, lane, sequence);
     inbox->parts.stats->messages_skipped++;
     settle(inbox, lane, &name, sequence, SKIPPED);
     ed_inbox_consume(inbox, skip->charge);

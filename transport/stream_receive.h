@@ -11,20 +11,22 @@
 #include "transport/fragment.h"
 #include "transport/lane.h"
 
+typedef struct ed_begun ed_begun;
+
 typedef struct ed_lane_in {
     uint64_t expected; /* reliable: every sequence below is settled: it came, or was given up */
     uint64_t highest;  /* one above the highest sequence heard of */
     /* Sequenced: nothing below is delivered any more. A sequence of a reliable message; of an
        unreliable one the number of its packet, as those are never sent twice. */
     uint64_t newest;
-    ed_block
-        *ring; /* of ed_block pointers, from `expected` on: what has come, and what has begun */
-    bool is_ring_kept; /* it counts in kept_rings_size, whether anything is held in it or not */
-    uint32_t ring_capacity; /* a power of two, at most ED_LANE_WINDOW; 0: none */
-    uint32_t ring_paid;     /* of its places, so many are kept back for; 0 while it is kept */
-    uint32_t held_count;
-    uint32_t skipped; /* ordered: given up since the last that was delivered */
+    ed_block *ring;  /* of ed_block pointers, from `expected` on: what has come out of order */
+    ed_begun *begun; /* parts.h: those of which only parts have come */
     uint64_t delivered;
+    uint32_t skipped;       /* ordered: given up since the last that was delivered */
+    uint16_t ring_capacity; /* a power of two, at most ED_LANE_WINDOW; 0: none */
+    uint16_t ring_paid;     /* of its places, so many are kept back for; 0 while it is kept */
+    uint16_t held_count;
+    bool is_ring_kept; /* it counts in kept_rings_size, whether anything is held in it or not */
 } ed_lane_in;
 
 /** What an inbox is made of; all of it outlives the inbox. */
@@ -36,8 +38,6 @@ typedef struct ed_inbox_parts {
     size_t max_message_size;
     size_t unreliable_budget; /* bytes of charge */
 } ed_inbox_parts;
-
-struct ed_partial;
 
 typedef struct ed_inbox {
     ed_inbox_parts parts;
@@ -52,9 +52,9 @@ typedef struct ed_inbox {
     size_t lanes_taken;  /* of these, of the room for all, as its own was too small */
     size_t kept_rings_size; /* bytes of rings that outlive what was held in them */
     ed_list assemblies; /* of ed_assembly.node: reliable messages of which parts are here, by age */
-    uint64_t parts_check_ns;     /* when to look again whether one of them is in others' way */
-    struct ed_partial *partials; /* ED_PARTIAL_MAX unreliable ones that wait for parts, or NULL */
-    uint32_t partial_births;
+    uint64_t parts_check_ns; /* when to look again whether one of them is in others' way */
+    ed_list partials;        /* of ed_assembly.node: the same of unreliable ones, */
+    uint32_t partial_count;  /* ED_PARTIAL_MAX at most */
 } ed_inbox;
 
 /** @return false if there is no room for one more connection: there is nothing to free then. */

@@ -11,7 +11,6 @@ enum {
     RANDOM_SIZE = 3,
     EXPIRES_AT = 1 + RANDOM_SIZE,
     TAG_AT = EXPIRES_AT + 4,
-    LIFE_S = 24 * 60 * 60,
     FILTER_SIZE = 128 << 10, /* bytes: one in 10,000 is taken for used after 60,000 of a day */
     FILTER_HASHES = 4,       /* of 20 bits each, out of the tag */
     LABEL_SIZE = 4,
@@ -44,7 +43,7 @@ void ed_ticket_make(uint8_t ticket[ED_COOKIE_SIZE], const ed_ticket_claim *claim
 
     ed_write_u8(&w, FORM);
     entropy->fill(entropy->context, ed_write_reserve(&w, RANDOM_SIZE), RANDOM_SIZE);
-    ed_write_u32(&w, (uint32_t)(now_ns / ED_NS_PER_S + LIFE_S));
+    ed_write_u32(&w, (uint32_t)(now_ns / ED_NS_PER_S + ED_TICKET_LIFE_S));
     ED_ASSERT(ed_writer_size(&w) == TAG_AT);
     tag_of(ticket + TAG_AT, ticket, claim);
 }
@@ -57,7 +56,7 @@ bool ed_ticket_check(const uint8_t ticket[ED_COOKIE_SIZE], const ed_ticket_claim
     uint8_t tag[ED_MAC_SIZE];
 
     tag_of(tag, ticket, claim);
-    return ticket[0] == FORM && left_s > 0 && left_s <= LIFE_S &&
+    return ticket[0] == FORM && left_s > 0 && left_s <= ED_TICKET_LIFE_S &&
            ed_equal_secret(tag, ticket + TAG_AT, ED_MAC_SIZE);
 }
 
@@ -87,7 +86,7 @@ void ed_tickets_free(ed_tickets *tickets)
 
 void ed_tickets_rotate(ed_tickets *tickets, uint64_t now_ns)
 {
-    uint64_t generation = now_ns / (LIFE_S * ED_NS_PER_S);
+    uint64_t generation = now_ns / (ED_TICKET_LIFE_S * ED_NS_PER_S);
 
     if (tickets->used[0] == NULL || generation == tickets->generation)
         return;

@@ -24,6 +24,7 @@ enum {
     ED_UDP_SHARE = 4,                /* one in so many of a call is for handshakes */
     ED_UDP_TURN = 128,               /* handshakes, and then it says once that nothing has come */
     ED_UDP_RETRIES = 4,              /* of a call that met old news of a datagram sent before */
+    ED_UDP_EARLY_MAX = 1 << 16,      /* datagrams of a queue that came before it was steered */
     ED_UDP_ERRORS_PER_DRAIN = 256,   /* pieces of news taken at once */
 };
 
@@ -33,6 +34,7 @@ typedef struct ed_udp_options {
     bool no_segmentation; /* UDP_SEGMENT */
     bool no_coalescing;   /* UDP_GRO */
     bool no_batching;     /* sendmmsg, recvmmsg */
+    bool no_steering;     /* of what comes to several sockets of one port */
 } ed_udp_options;
 
 /**
@@ -47,5 +49,14 @@ typedef struct ed_udp_options {
  */
 EDDY_MUST_CHECK eddy_status ed_udp_open(eddy_socket *socket, const eddy_allocator *allocator,
                                         const char *bind, const ed_udp_options *options);
+
+/**
+ * The same for the sockets of `count` shards on one port. What comes is steered by
+ * ed_udp_steer: none of it by chance.
+ * @return also EDDY_ESUPPORT: the system cannot steer, and `count` is more than one.
+ */
+EDDY_MUST_CHECK eddy_status ed_udp_open_all(eddy_socket *sockets, uint32_t count,
+                                            const eddy_allocator *allocator, const char *bind,
+                                            const ed_udp_options *options);
 
 #endif

@@ -125,6 +125,13 @@ static void set_options(ed_udp *udp, int fd, const ed_udp_options *options)
 #endif
 }
 
+/** Sockets that share a port. */
+struct group {
+    eddy_address address;
+    bool both_families;
+    const ed_udp_options *options;
+};
+
 /** Binds, and learns the address that this gave. @return 0 or an errno. */
 static int bind_socket(ed_udp *udp, int fd, const eddy_address *address, bool both_families)
 {
@@ -142,57 +149,108 @@ static int bind_socket(ed_udp *udp, int fd, const eddy_address *address, bool bo
     return 0;
 }
 
-/**
- * Gives handshakes a socket of their own, on the same port. The first was bound alone, so that the
- * address of another server was refused; only now may it be shared, and only by this user.
- */
-static void open_handshakes(ed_udp *udp, bool both_families, const ed_udp_options *options)
+/** Opens one more socket on the port of the group. */
+static bool join_group(ed_udp *udp, ed_udp_queue queue, const struct group *group)
 {
-    const int first = udp->fds[ED_UDP_PACKETS];
-    const eddy_address shared = udp->local;
     int fd = new_socket(udp->ipv6 ? AF_INET6 : AF_INET);
 
     if (fd < 0)
-        return;
-    set_options(udp, fd, options);
-    if (ed_udp_share_port(first, true) && ed_udp_share_port(fd, true) &&
-        bind_socket(udp, fd, &shared, both_families) == 0 && ed_udp_steer(fd)) {
-        ED_ASSERT(eddy_address_equal(&shared, &udp->local));
-        udp->fds[ED_UDP_HANDSHAKES] = fd;
-        udp->stats.split = true;
-        return;
+        return false;
+    set_options(udp, fd, group->options);
+    if (!ed_udp_share_port(fd, true) ||
+        bind_socket(udp, fd, &group->address, group->both_families) != 0) {
+        (void)close(fd);
+        return false;
     }
-    (void)close(fd);
-    (void)ed_udp_share_port(first, false);
+    ED_ASSERT(eddy_address_equal(&group->address, &udp->local));
+    udp->fds[queue] = fd;
+    return true;
 }
 
-static eddy_status open_target(ed_udp *udp, const eddy_address *address, bool both_families,
-                               const ed_udp_options *options)
+/** Binds those of the packets, and then those of the handshakes: as they are steered. */
+static bool fill_group(ed_udp *const *all, uint32_t count, const struct group *group)
 {
-    udp->ipv6 = address->family == EDDY_FAMILY_IPV6;
-    int fd = new_socket(udp->ipv6 ? AF_INET6 : AF_INET);
+    for (uint32_t i = 1; i < count; i++)
+        if (!join_group(all[i], ED_UDP_PACKETS, group))
+            return false;
+    for (uint32_t i = 0; i < count; i++)
+        if (!join_group(all[i], ED_UDP_HANDSHAKES, group))
+            return false;
+    return !group->options->no_steering && ed_udp_steer(all[0]->fds[ED_UDP_PACKETS], count);
+}
+
+/** Nothing that came before it was steered is to be taken for something else. */
+static void empty(int fd)
+{
+    uint8_t byte;
+
+    for (size_t i = 0; i < ED_UDP_EARLY_MAX; i++)
+        if (recv(fd, &byte, sizeof byte, MSG_DONTWAIT) < 0)
+            return;
+}
+
+static void close_queue(ed_udp *udp, ed_udp_queue queue)
+{
+    if (udp->fds[queue] >= 0)
+        (void)close(udp->fds[queue]);
+    udp->fds[queue] = -1;
+}
+
+/**
+ * Gives handshakes sockets of their own, and each shard its own, on the same port. The first was
+ * bound alone, so that the address of another server was refused; only now may it be shared, and
+ * only by this user. @return whether it could be done.
+ */
+static bool open_group(ed_udp *const *all, uint32_t count, const struct group *group)
+{
+    const int first = all[0]->fds[ED_UDP_PACKETS];
+    bool is_steered = ed_udp_share_port(first, true) && fill_group(all, count, group);
+
+    for (uint32_t i = 0; i < count; i++) {
+        all[i]->stats.split = is_steered;
+        if (!is_steered)
+            close_queue(all[i], ED_UDP_HANDSHAKES);
+        for (size_t queue = 0; is_steered && count > 1 && queue < ED_UDP_QUEUE_COUNT; queue++)
+            empty(all[i]->fds[queue]);
+    }
+    if (!is_steered)
+        (void)ed_udp_share_port(first, false);
+    return is_steered;
+}
+
+/** Binds the first, and what is to share its port. */
+static eddy_status open_target(ed_udp *const *all, uint32_t count, const eddy_address *address,
+                               bool both_families, const ed_udp_options *options)
+{
+    bool is_ipv6 = address->family == EDDY_FAMILY_IPV6;
+    int fd = new_socket(is_ipv6 ? AF_INET6 : AF_INET);
+
     if (fd < 0)
         return status_of(errno);
-    set_options(udp, fd, options); // before the first datagram can come
-    int error = bind_socket(udp, fd, address, both_families);
+    for (uint32_t i = 0; i < count; i++)
+        all[i]->ipv6 = is_ipv6;
+    set_options(all[0], fd, options); // before the first datagram can come
+    int error = bind_socket(all[0], fd, address, both_families);
     if (error != 0) {
         (void)close(fd);
         return status_of(error);
     }
-    udp->fds[ED_UDP_PACKETS] = fd;
-    if (options->split)
-        open_handshakes(udp, both_families, options);
-    return EDDY_OK;
+    all[0]->fds[ED_UDP_PACKETS] = fd;
+    struct group group = {
+        .address = all[0]->local, .both_families = both_families, .options = options};
+    if (count == 1 && !options->split)
+        return EDDY_OK;
+    return open_group(all, count, &group) || count == 1 ? EDDY_OK : EDDY_ESUPPORT;
 }
 
-static eddy_status open_first(ed_udp *udp, const bind_targets *targets,
+static eddy_status open_first(ed_udp *const *all, uint32_t count, const bind_targets *targets,
                               const ed_udp_options *options)
 {
     eddy_status status = EDDY_ENOADDR;
 
     // An address in use ends it: the next one would not be what others connect to.
     for (size_t i = 0; i < targets->count && status == EDDY_ENOADDR; i++)
-        status = open_target(udp, &targets->addresses[i], targets->both_families, options);
+        status = open_target(all, count, &targets->addresses[i], targets->both_families, options);
     return status;
 }
 
@@ -266,32 +324,53 @@ static void close_socket(void *context)
     destroy(context);
 }
 
-eddy_status ed_udp_open(eddy_socket *socket, const eddy_allocator *allocator, const char *bind,
-                        const ed_udp_options *options)
+/** Makes what `count` sockets need, all or nothing. */
+static bool create_all(ed_udp **all, uint32_t count, const eddy_allocator *allocator, size_t queues)
 {
-    static const ed_udp_options all = {0};
+    for (uint32_t i = 0; i < count; i++) {
+        all[i] = create(allocator, queues);
+        if (all[i] != NULL)
+            continue;
+        while (i-- > 0)
+            destroy(all[i]);
+        return false;
+    }
+    return true;
+}
+
+eddy_status ed_udp_open_all(eddy_socket *sockets, uint32_t count, const eddy_allocator *allocator,
+                            const char *bind, const ed_udp_options *options)
+{
+    static const ed_udp_options everything = {0};
+    ed_udp *all[EDDY_SHARDS_MAX];
     bind_targets targets;
 
-    ED_ASSERT(socket != NULL && allocator != NULL);
+    ED_ASSERT(sockets != NULL && allocator != NULL && count > 0 && count <= EDDY_SHARDS_MAX);
     eddy_status status = find_targets(&targets, bind);
     if (status != EDDY_OK)
         return status;
-    options = options == NULL ? &all : options;
-    ed_udp *udp = create(allocator, options->split ? ED_UDP_QUEUE_COUNT : 1);
-    if (udp == NULL)
+    options = options == NULL ? &everything : options;
+    if (!create_all(all, count, allocator, options->split || count > 1 ? ED_UDP_QUEUE_COUNT : 1))
         return EDDY_ENOMEM;
-    status = open_first(udp, &targets, options);
-    if (status != EDDY_OK) {
-        destroy(udp);
+    status = open_first(all, count, &targets, options);
+    for (uint32_t i = 0; i < count && status != EDDY_OK; i++)
+        destroy(all[i]);
+    if (status != EDDY_OK)
         return status;
-    }
-    ED_ASSERT(udp->local.port != 0);
-    *socket = (eddy_socket){.context = udp,
-                            .receive = ed_udp_receive,
-                            .send = ed_udp_send,
-                            .local = local,
-                            .wait = wait_for,
-                            .stats = copy_stats,
-                            .close = close_socket};
+    ED_ASSERT(all[0]->local.port != 0);
+    for (uint32_t i = 0; i < count; i++)
+        sockets[i] = (eddy_socket){.context = all[i],
+                                   .receive = ed_udp_receive,
+                                   .send = ed_udp_send,
+                                   .local = local,
+                                   .wait = wait_for,
+                                   .stats = copy_stats,
+                                   .close = close_socket};
     return EDDY_OK;
+}
+
+eddy_status ed_udp_open(eddy_socket *socket, const eddy_allocator *allocator, const char *bind,
+                        const ed_udp_options *options)
+{
+    return ed_udp_open_all(socket, 1, allocator, bind, options);
 }

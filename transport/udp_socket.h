@@ -82,9 +82,13 @@ bool ed_udp_inbox_waiting(const ed_udp_inbox *inbox);
  */
 bool ed_udp_share_port(int fd, bool shares);
 
-/** Steers what comes to two sockets that share a port to the one or the other, by its first byte.
+/**
+ * Steers what comes to the sockets that share a port: those of the packets of `count` shards, bound
+ * first and in their order, and then those of their handshakes. A packet with an id goes to the
+ * shard that the id names. HELLO and INITIATE go to the shard that the sender's address gives, so
+ * that all of one handshake comes to the same. All else goes to shard 0.
  */
-EDDY_MUST_CHECK bool ed_udp_steer(int fd);
+EDDY_MUST_CHECK bool ed_udp_steer(int fd, uint32_t count);
 
 /** eddy_socket's `receive` and `send`. */
 size_t ed_udp_receive(void *context, eddy_datagram *datagrams, size_t count);

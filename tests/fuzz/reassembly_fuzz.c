@@ -22,9 +22,12 @@ enum {
     STREAMS = 2,
     SEQUENCES_MAX = 4096, /* of which is remembered what came of them */
     HELD_MAX = 4,
+    LATE = 5,     /* packets, if late at all */
     SIZE_MIN = 2, /* a message says its sequence */
     STEP = 37,    /* from each byte of a message to the next */
 };
+
+#define LONG_NS (200 * ED_NS_PER_S)
 
 static struct {
     ed_counting_alloc memory;
@@ -32,7 +35,8 @@ static struct {
     ed_credit_pool room;
     eddy_stats stats;
     ed_inbox inbox;
-    uint64_t packet;
+    uint64_t newest; /* packet */
+    uint64_t packet; /* that is said now */
     uint64_t now_ns;
     ed_block *held[HELD_MAX];
     uint8_t seen[ED_WIRE_GUARANTEE_COUNT][STREAMS][SEQUENCES_MAX / 8];
@@ -189,11 +193,14 @@ static void act(enum order order, uint8_t value)
     if (order == GIVE_BACK)
         give_back(&run.held[value % HELD_MAX]);
     if (order == TIME)
-        run.now_ns += value * 10 * ED_NS_PER_MS;
+        run.now_ns += value == UINT8_MAX ? LONG_NS : value * 10 * ED_NS_PER_MS;
     if (order == NO_MEMORY)
         run.memory.fail_after = value % 8;
     ed_inbox_expire(&run.inbox, run.now_ns);
     ed_credit_update(&run.inbox.credit, 50 * ED_NS_PER_MS, run.now_ns);
+    ed_inbox_on_granted(&run.inbox, run.now_ns);
+    ED_ASSERT(!ed_inbox_is_overdue(&run.inbox, run.now_ns)); // nobody else waits for room
+    ED_ASSERT(ed_inbox_expiry_ns(&run.inbox) > run.now_ns);
 }
 
 /** @return false if the connection is over. */
@@ -206,7 +213,8 @@ static bool obey(ed_reader *r)
     if (order > SKIP) {
         act(order, ed_read_u8(r));
     } else {
-        run.packet += 1;
+        run.newest += 1;
+        run.packet = run.newest - (what >> 7 == 0 ? 0 : ed_min_u64(run.newest, LATE));
         status = say(order, what, r);
         run.memory.fail_after = UINT64_MAX;
     }

@@ -128,8 +128,8 @@ def frames_of_messages_are_those_of_the_page():
     wanted = [f.Message(0, 0, None, None, None, b'hi'), f.Message(0, 0, None, None, None, b'hi'),
               f.Message(0, 5, None, None, None, b''), f.Message(1, 0, None, None, None, b'hi'),
               f.Message(3, 0, 7, None, None, b'hi'), f.Message(3, 255, 0x1234, None, None, b'hi'),
-              f.Message(3, 255, 0x1234, None, None, b'hi'), f.Message(3, 0, 7, 1154, 9, b'hi'),
-              f.Message(1, 0, 2, 1154, 9, b'hi')]
+              f.Message(3, 255, 0x1234, None, None, b'hi'), f.Message(3, 0, 7, 1154, 5, b'hi'),
+              f.Message(1, 0, 2, 1154, 5, b'hi')]
     for line, want in zip(example('message-frames'), wanted, strict=True):
         expect(line, f.read(bytes.fromhex(line)), [(f.MESSAGE, want)])
     for name, want in (

@@ -9,7 +9,7 @@ MESSAGE = 0x80
  RELIABLE_SEQUENCED) = range(5)
 PIECE_MAX = 1150
 UNIT = 128
-PAGE = 1152
+PART_MIN, PART_MAX = 512, 1152
 QUIET = (PADDING, ACK, CLOSE)  # they oblige nobody to acknowledge them
 
 # A message, or a part of one: `whole` and `index` are None where it stands in one piece.
@@ -19,7 +19,7 @@ Close = collections.namedtuple('Close', 'cause code reason')
 
 
 def charge(size):
-    return size + 64 if size <= PIECE_MAX else 128 + PAGE * -(-size // PAGE)
+    return size + (64 if size <= PIECE_MAX else 128)
 
 
 def ack(received, delay_us):

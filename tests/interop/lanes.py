@@ -1,15 +1,19 @@
 """Messages on their way: what waits to be acknowledged, and what has come (section 4)."""
-from frames import (Message, PAGE, PIECE_MAX, RELIABLE_ORDERED, RELIABLE_SEQUENCED,
+from frames import (Message, PART_MAX, PART_MIN, PIECE_MAX, RELIABLE_ORDERED, RELIABLE_SEQUENCED,
                     RELIABLE_UNORDERED, UNIT, UNRELIABLE_SEQUENCED, charge)
 
 def cut(m):
     """The frames of a message, one or its parts, each with what it is charged."""
     if len(m.data) <= PIECE_MAX:
         return [(m, charge(len(m.data)))]
-    parts = [(m._replace(whole=len(m.data), index=at // UNIT, data=m.data[at:at + PAGE]), PAGE)
-             for at in range(0, len(m.data), PAGE)]
-    parts[0] = (parts[0][0], charge(PAGE))
-    return parts
+    frames, at, whole = [], 0, len(m.data)
+    while at < whole:
+        left = whole - at
+        size = left if left <= PART_MAX else min(PART_MAX, (left - PART_MIN) // UNIT * UNIT)
+        part = m._replace(whole=whole, index=at // UNIT, data=m.data[at:at + size])
+        frames.append((part, size + (128 if at == 0 else 0)))
+        at += size
+    return frames
 
 
 class Outgoing:
@@ -76,6 +80,8 @@ class Incoming:
 
     def join(self, lane, m):
         """@return the message, if this was the last part that it lacked."""
+        if len(m.data) < PART_MIN:
+            raise ValueError('a part of %d bytes' % len(m.data))
         parts = self.parts.setdefault((lane, m.sequence), {})
         parts[m.index] = m.data
         if sum(map(len, parts.values())) < m.whole:

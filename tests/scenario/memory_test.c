@@ -60,9 +60,12 @@ static void warm_up(uint32_t loss_ppm)
     const struct {
         uint32_t loss_factor;
         size_t per_tick;
-    } rows[] = {{20, PER_TICK / 8}, {20, PER_TICK / 4}, {20, PER_TICK / 2}, {20, PER_TICK},
-                {4, PER_TICK},      {4, 4 * PER_TICK},  {1, 4 * PER_TICK},  {1, 4 * PER_TICK},
-                {1, 2 * PER_TICK},  {2, 2 * PER_TICK}};
+    } rows[] = {
+        {20, PER_TICK / 8}, {20, PER_TICK / 4},     {20, PER_TICK / 2},     {20, PER_TICK},
+        {4, PER_TICK},      {4, 4 * PER_TICK},      {1, 4 * PER_TICK},      {1, 4 * PER_TICK},
+        {1, 2 * PER_TICK},  {2, 2 * PER_TICK},      {10, 2 * PER_TICK},     {10, 2 * PER_TICK},
+        {10, 4 * PER_TICK}, {20, 2 * PER_TICK},     {20, 3 * PER_TICK / 2}, {30, PER_TICK},
+        {30, PER_TICK / 2}, {30, 3 * PER_TICK / 4}, {10, PER_TICK},         {4, PER_TICK}};
 
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
         set_loss(rows[i].loss_factor * loss_ppm);

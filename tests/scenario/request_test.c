@@ -533,7 +533,7 @@ static void a_packet_before_the_decision(void **state)
     (void)state;
     open_world("early packet", true, 4);
     eddy_connection connection = request("");
-    ed_packet packet = {.from_client = true, .id = ed_wire_id_of(connection, 0), .number_size = 2};
+    ed_packet packet = {.from_client = true, .id = ed_wire_id_of(connection), .number_size = 2};
     (void)ed_packet_write(&packet, data);
     eddy_datagram datagram = {.remote = server->address, .data = data, .size = sizeof(data)};
     CHECK_EQ("send", client->socket.send(client->socket.context, &datagram, 1), 1);

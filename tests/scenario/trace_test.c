@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0x31b2aa9640e57a4b)
+#define GOLDEN_TRACE UINT64_C(0xf1bd50a5f248d03f)
 
 enum {
     WORLDS = 8,

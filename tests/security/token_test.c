@@ -166,7 +166,7 @@ static void is_used_here_before(void)
 /** So many others have used theirs that nothing can be noted any more. */
 static void finds_no_room(void)
 {
-    ed_used *used = &scene.server->manager->reliable.used;
+    ed_used *used = &scene.server->manager->common.door.used;
     uint8_t id[ED_XNONCE_SIZE] = {0};
     const ed_used_token token = {.id = id, .ephemeral = id, .expires_s = ED_TEST_NOW_S + 60};
     ed_test_grant grant = grant_of(1);

@@ -254,7 +254,7 @@ static void who_moves_is_counted(void **state)
         CHECK(rows[i].name, ed_stranger_greet(&stranger, &wire, server));
         ed_stranger_knock(&stranger, &wire, server);
         CHECK_EQ(rows[i].name,
-                 ed_gate_connections(&server->manager->reliable.gate, &client->address),
+                 ed_gate_connections(&server->manager->common.door.gate, &client->address),
                  rows[i].want);
         CHECK_EQ(rows[i].name, server->disconnected, 0);
         ed_wire_close(&wire);

@@ -142,7 +142,7 @@ static void a_message_and_its_release(void **state)
     CHECK_EQ("aligned", (uintptr_t)event.message.data % 16, 0);
     CHECK_EQ("guarantee", event.message.guarantee, EDDY_RELIABLE_ORDERED);
     CHECK_EQ("stream", event.message.stream, 9);
-    CHECK_EQ("whose it is when it comes back", ed_return_connection(event.block), pair.taken);
+    CHECK_EQ("whose it is when it comes back", ed_return_connection(event.block, 0), pair.taken);
     eddy_release(pair.server.manager, &event);
     CHECK_EQ("empty", event.type, EDDY_EVENT_NONE);
     eddy_release(pair.server.manager, &event);
@@ -262,6 +262,9 @@ static void the_descriptor(void **state)
         eddy_event event = take_event(&pair.server, EDDY_MESSAGE);
         eddy_release(pair.server.manager, &event);
     }
+    CHECK_EQ("taken, and not looked again", readable(fd), 1);
+    eddy_event event;
+    CHECK_EQ("looked again", eddy_next(pair.server.manager, &event, 0), EDDY_EAGAIN);
     CHECK_EQ("all taken", readable(fd), 0);
     eddy_shutdown(pair.server.manager, 0);
     run_for_ms(5000);

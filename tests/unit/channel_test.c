@@ -188,15 +188,18 @@ static const struct script {
     {"after a close the rest is pulled", "+2 c +1! +0! -64=2 -1! c -1!"},
     {"the last sender closes", "S s -1? +1 s -1=1 -1!"},
     {"the last receiver closes", "R +5 r +5 -2=2 r #0 +1!"},
-    {"the descriptor follows the items", "f0 +2 f1 -1=1 f1 -1=1 f0 -1? f0 +1 f1"},
-    {"the descriptor is asked for late", "+1 f1 -1=1 f0"},
+    {"the descriptor is readable until a pull finds nothing",
+     "f0 +2 f1 -1=1 f1 -1=1 f1 -1? f0 -1? f0 +1 f1"},
+    {"the descriptor is asked for late", "+1 f1 -1=1 -1? f0"},
+    {"the descriptor is asked for late, of an empty channel", "+1 -1=1 f0"},
     {"the descriptor of a closed channel stays readable", "f0 +1 c f1 -1=1 f1 -1! f1"},
     {"the descriptor says that the senders left", "f0 s f1"},
     {"the descriptor is asked for after the close", "c f1"},
     {"the descriptor says that the receivers left", "f0 r f1"},
-    {"a nudge is readable until the next pull", "f0 n n f1 -1? f0"},
-    {"a nudge besides an item", "f0 n +2 f1 -1=1 f1 -1=1 f0"},
+    {"a nudge is readable until a pull finds nothing", "f0 n n f1 -1? f0"},
+    {"a nudge besides an item", "f0 n +2 f1 -1=1 f1 -1=1 -1? f0"},
     {"a nudge before the descriptor is asked for", "n f1 -1? f0"},
+    {"a nudge that a pull answered before", "n -1? f0 n f1"},
 };
 
 static void plays_scripts(void **state)
@@ -288,7 +291,7 @@ static void half_a_batch_is_not_pushed(void **state)
 /** However long the queue was, it never took much more than its items, and never moved them. */
 static void memory_follows_the_high_water_mark(void **state)
 {
-    enum { MANY = 100 * CHUNK, SIZE = 24, HEADER = 16 };
+    enum { MANY = 100 * CHUNK, SIZE = 24, HEADER = 64 };
     rig r;
     size_t count = 0;
 
@@ -300,8 +303,10 @@ static void memory_follows_the_high_water_mark(void **state)
             CHECK_EQ("push", rig_push(&r, CHUNK), EDDY_OK);
         while (rig_pull(&r, "pull", 7, &count) == EDDY_OK)
             continue;
-        CHECK_EQ("one allocation a chunk", r.memory.calls - 1, MANY / CHUNK);
-        CHECK_EQ("bytes", r.memory.peak_size - own_size, MANY * SIZE + MANY / CHUNK * HEADER);
+        // Pulled empty to its end, the last chunk stays with who pulls until there is a next.
+        uint64_t chunks = MANY / CHUNK + (round > 0);
+        CHECK_EQ("one allocation a chunk", r.memory.calls - 1, chunks);
+        CHECK_EQ("bytes", r.memory.peak_size - own_size, chunks * (CHUNK * SIZE + HEADER));
     }
     // A queue that moves on and never gets long has two chunks, where one is left for the next.
     rig_close(&r, "high water");
@@ -348,8 +353,10 @@ static void allocates_nothing_when_warm(void **state)
 
     (void)state;
     rig_open(&r, 24);
-    CHECK_EQ("warm", rig_push(&r, BATCH_MAX), EDDY_OK);
-    CHECK_EQ("warm", rig_pull(&r, "warm", BATCH_MAX, &count), EDDY_OK);
+    for (int round = 0; round < 2; round++) { // one chunk for each side
+        CHECK_EQ("warm", rig_push(&r, BATCH_MAX), EDDY_OK);
+        CHECK_EQ("warm", rig_pull(&r, "warm", BATCH_MAX, &count), EDDY_OK);
+    }
     uint64_t calls = r.memory.calls;
     for (size_t n = 1; n < 1000; n++) {
         CHECK_EQ("push", rig_push(&r, 1 + n % BATCH_MAX), EDDY_OK);

@@ -332,26 +332,29 @@ static void fragment_geometry(void **state)
         size_t size;
         bool is_good;
     } rows[] = {
-        {"all of a small one", 10, 0, 10, true},
-        {"less than all", 10, 0, 9, false},
-        {"more than all", 10, 0, 11, false},
-        {"none of it", 10, 0, 0, false},
+        {"all of a small one", 600, 0, 600, true},
+        {"less than all", 600, 0, 599, false},
+        {"more than all", 600, 0, 601, false},
+        {"none of it", 600, 0, 0, false},
         {"nothing of nothing", 0, 0, 0, false},
-        {"something of nothing", 0, 0, 1, false},
-        {"first of two", 129, 0, 128, true},
-        {"first of two, a byte less", 129, 0, 1023, false},
-        {"both of two", 129, 0, 129, true},
-        {"last of two", 129, 1, 1, true},
-        {"last of two, too long", 129, 1, 2, false},
-        {"third of two", 129, 2, 1, false},
-        {"exactly one unit", 128, 0, 128, true},
-        {"behind exactly one unit", 128, 1, 1, false},
-        {"behind, and empty", 128, 1, 0, false},
-        {"in the middle", 1 << 20, 500, 128, true},
-        {"in the middle, crooked", 1 << 20, 500, 100, false},
-        {"an index that would wrap", 10, UINT64_C(1) << 54, 10, false},
-        {"the largest index", ED_VARINT_MAX, ED_VARINT_MAX, 128, false},
-        {"the largest whole", ED_VARINT_MAX, 0, 128, true},
+        {"something of nothing", 0, 0, 600, false},
+        {"first of two", 1025, 0, 512, true},
+        {"first of two, a byte less", 1025, 0, 511, false},
+        {"first of two, a byte more", 1025, 0, 513, false},
+        {"both of two", 1025, 0, 1025, true},
+        {"last of two", 1025, 4, 513, true},
+        {"last of two, too long", 1025, 4, 514, false},
+        {"the smallest last one", 1024, 4, 512, true},
+        {"a smaller last one", 1023, 4, 511, false},
+        {"a last byte", 1025, 8, 1, false},
+        {"behind the end", 1024, 8, 512, false},
+        {"behind, and empty", 1024, 8, 0, false},
+        {"in the middle", 1 << 20, 500, 512, true},
+        {"in the middle, a unit too small", 1 << 20, 500, 384, false},
+        {"in the middle, crooked", 1 << 20, 500, 600, false},
+        {"an index that would wrap", 600, UINT64_C(1) << 54, 600, false},
+        {"the largest index", ED_VARINT_MAX, ED_VARINT_MAX, 512, false},
+        {"the largest whole", ED_VARINT_MAX, 0, 512, true},
     };
     uint8_t data[1200];
 
@@ -514,7 +517,7 @@ static ed_message_frame random_message(uint64_t *seed, const uint8_t *data)
     if (m.sequence_bits != 0)
         m.sequence = (uint32_t)(splitmix_next(seed) >> (64 - m.sequence_bits));
     if (m.fragment) {
-        m.data.size += m.data.size == 0 ? 1 : 0;
+        m.data.size = ED_PART_SIZE_MIN + splitmix_below(seed, 1100 - ED_PART_SIZE_MIN);
         m.fragment_index = splitmix_below(seed, 70000);
         m.whole_size = m.fragment_index * ED_FRAGMENT_UNIT + m.data.size;
     }

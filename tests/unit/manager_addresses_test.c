@@ -5,7 +5,7 @@
 /** Sends a datagram by id, from the peer's new address. */
 static void arrive_moved(struct bed *bed, uint32_t from, eddy_connection handle)
 {
-    arrive(bed, from, WORD_ID | WORD_MOVED | ed_wire_id_of(handle, 0) >> 8);
+    arrive(bed, from, WORD_ID | WORD_MOVED | ed_wire_id_of(handle) >> 8);
 }
 
 /** Who has the address of the n-th peer: says something from there. 0: a newcomer. */

@@ -469,8 +469,7 @@ static inline ed_manager_parts bed_parts(struct bed *bed, const struct bed_limit
                               .events = bed->events,
                               .returns = &bed->returns,
                               .stats = &bed->stats,
-                              .half_open_max = limits->half_open,
-                              .shard = 0};
+                              .half_open_max = limits->half_open};
 }
 
 /** Everything around a manager, but not yet the manager. */

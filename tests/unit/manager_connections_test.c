@@ -209,7 +209,7 @@ static void wire_ids_route(void **state)
 
     (void)state;
     eddy_connection first = meet(bed, 1, 1), second = meet(bed, 2, 1);
-    uint32_t word = WORD_ID | ed_wire_id_of(second, 0) >> 8;
+    uint32_t word = WORD_ID | ed_wire_id_of(second) >> 8;
     arrive(bed, 77, word); // from any address
     poll_at(bed, 2);
     CHECK_EQ("routed", want_event(bed, "event", FAKE_DATAGRAM).connection, second);
@@ -222,7 +222,7 @@ static void wire_ids_route(void **state)
     eddy_connection out = dial(bed, 9);
     arrive(bed, 2, word);
     arrive(bed, 2, WORD_ID | 0x00ffff);
-    arrive(bed, 2, WORD_ID | ed_wire_id_of(out, 0) >> 8);
+    arrive(bed, 2, WORD_ID | ed_wire_id_of(out) >> 8);
     poll_at(bed, 5);
     CHECK_EQ("stale, absent, and outgoing", bed->stats.dropped_unknown, 3);
     (void)want_event(bed, "nobody's", FAKE_NONE);

@@ -39,8 +39,8 @@ static void a_block_is_charged_its_class(void **state)
         {"one byte", 1, 64},
         {"full", 64 - HEADER_SIZE, 64},
         {"one more", 65 - HEADER_SIZE, 96},
-        {"the end of the equal steps", 256 - HEADER_SIZE, 256},
-        {"the first wider step", 257 - HEADER_SIZE, 320},
+        {"the end of the equal steps", 128 - HEADER_SIZE, 128},
+        {"the first wider step", 129 - HEADER_SIZE, 160},
         {"a thousand", 1000, 1280},
         {"largest message in one datagram", EDDY_PIECE_SIZE_MAX, 1280},
         {"largest kept", LARGEST_CLASS_SIZE - HEADER_SIZE, LARGEST_CLASS_SIZE},
@@ -82,7 +82,8 @@ static void rounding_wastes_at_most_a_quarter(void **state)
         CHECK("grows where it is full", charge == before || before == want - 1);
         class_count += charge == before ? 0 : 1;
     }
-    CHECK_EQ("classes", class_count, ED_POOL_CLASS_COUNT);
+    CHECK_EQ("classes, but for the four that only bytes have", class_count,
+             ED_POOL_CLASS_COUNT - 4);
 }
 
 static void the_last_holder_gives_a_block_back(void **state)
@@ -108,6 +109,38 @@ static void the_last_holder_gives_a_block_back(void **state)
         ed_pool_give(block);
         CHECK_EQ("held by one again", ed_pool_charged(pool), 0);
     }
+    destroy(pool);
+}
+
+/** They cost nothing but themselves, and share what is kept with blocks. */
+static void bytes_have_no_header(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t size, charge;
+    } rows[] = {
+        {"one", 1, 16},           {"full", 16, 16},      {"one more", 17, 32},
+        {"half a KiB", 512, 512}, {"large", 3000, 3000},
+    };
+
+    (void)state;
+    ed_pool *pool = pool_of(1 << 20);
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        void *bytes = ed_pool_take_bytes(pool, rows[i].size);
+        CHECK(rows[i].name, bytes != NULL && (uintptr_t)bytes % 16 == 0);
+        CHECK_EQ(rows[i].name, ed_pool_charged(pool), rows[i].charge);
+        memset(bytes, 0xff, rows[i].size);
+        ed_pool_give_bytes(pool, bytes, rows[i].size);
+        CHECK_EQ(rows[i].name, ed_pool_charged(pool), 0);
+    }
+    ed_pool_give_bytes(pool, NULL, 512);
+    counting.fail_after = 0;
+    ed_block *block = ed_pool_take(pool, 512 - HEADER_SIZE);
+    CHECK("a block out of what was kept", block != NULL);
+    CHECK("a new one", ed_pool_take_bytes(pool, 512) == NULL);
+    counting.fail_after = UINT64_MAX;
+    CHECK_EQ("charged", ed_pool_charged(pool), 512);
+    ed_pool_give(block);
     destroy(pool);
 }
 
@@ -159,21 +192,22 @@ static void nothing_goes_over_the_budget(void **state)
 static void what_is_kept_makes_way_for_what_is_asked(void **state)
 {
     enum { BUDGET = 8192 };
-    ed_block *blocks[BUDGET / ED_POOL_CLASS_SIZE_MIN];
+    void *held[BUDGET / ED_POOL_CLASS_SIZE_MIN];
 
     (void)state;
     ed_pool *pool = pool_of(BUDGET);
     uint64_t own_size = counting.live_size;
-    // Fill the pool with blocks of one class after the other: what is kept never adds up.
+    // Fill the pool with one class after the other: what is kept never adds up.
     for (size_t size = ED_POOL_CLASS_SIZE_MIN; size <= BUDGET; size *= 2) {
         for (size_t i = 0; i < BUDGET / size; i++) {
-            blocks[i] = ed_pool_take(pool, size - HEADER_SIZE);
-            CHECK("block", blocks[i] != NULL);
+            held[i] = ed_pool_take_bytes(pool, size);
+            CHECK("bytes", held[i] != NULL);
             CHECK("memory", counting.live_size - own_size <= BUDGET);
         }
         CHECK_EQ("full", ed_pool_charged(pool), BUDGET);
+        CHECK("no more", ed_pool_take_bytes(pool, 1) == NULL);
         for (size_t i = 0; i < BUDGET / size; i++)
-            ed_pool_give(blocks[i]);
+            ed_pool_give_bytes(pool, held[i], size);
     }
     CHECK("peak", counting.peak_size - own_size <= BUDGET);
     destroy(pool);
@@ -308,6 +342,7 @@ int main(void)
         cmocka_unit_test(a_block_is_charged_its_class),
         cmocka_unit_test(rounding_wastes_at_most_a_quarter),
         cmocka_unit_test(the_last_holder_gives_a_block_back),
+        cmocka_unit_test(bytes_have_no_header),
         cmocka_unit_test(a_warm_pool_allocates_nothing),
         cmocka_unit_test(nothing_goes_over_the_budget),
         cmocka_unit_test(what_is_kept_makes_way_for_what_is_asked),

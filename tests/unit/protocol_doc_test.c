@@ -239,6 +239,8 @@ static void write_reset(struct text *text)
     eddy_config config = eddy_config_default();
     eddy_stats stats = {0};
     ed_load load = {0};
+    ed_admitted admitted;
+    ed_door door;
     eddy_key secret;
     size_t size = sizeof(reply), at = 0;
 
@@ -246,7 +248,10 @@ static void write_reset(struct text *text)
     config.secret_key = &secret;
     ed_identity *identity = ed_identity_create(&config, &entropy, 0, 0);
     CHECK("memory", identity != NULL);
+    CHECK_EQ("door", ed_door_init(&door, &config, &identity->cookies), EDDY_OK);
     ed_reliable server = {.shared = {.identity = identity, .entropy = &entropy, .stats = &stats},
+                          .door = &door,
+                          .admitted = &admitted,
                           .accepts = true};
     CHECK_EQ("answered", ed_admission_judge(&server, &datagram, &load, reply, &size, 0),
              ED_ADMIT_REPLY);
@@ -256,6 +261,7 @@ static void write_reset(struct text *text)
         (int)sizeof(packet), (unsigned)EXAMPLE_ID);
     add_field(text, reply, &at, size - ED_RESET_TOKEN_SIZE, "looks like a packet");
     add_field(text, reply, &at, ED_RESET_TOKEN_SIZE, "token");
+    ed_door_free(&door);
     ed_identity_destroy(identity);
 }
 
@@ -342,7 +348,7 @@ static void write_skip_frame(struct text *text)
     ed_skip_frame skip = {.guarantee = ED_WIRE_RELIABLE_ORDERED,
                           .stream = 9,
                           .sequence = 0x11234,
-                          .charge = ed_charge_upto(2000, ED_PAGE_SIZE)};
+                          .charge = ed_charge_upto(2000, 1152)};
     uint8_t data[64];
     ed_writer w = ed_writer_of(data, sizeof(data));
     size_t at = 0;
@@ -353,12 +359,12 @@ static void write_skip_frame(struct text *text)
     add_field(text, data, &at, 1, "reliable ordered");
     add_field(text, data, &at, 1, "stream 9");
     add_field(text, data, &at, 4, "sequence 0x11234");
-    add_field(text, data, &at, ed_writer_size(&w) - at,
-              "charge: 128 + 1,152, one page of a message in parts");
+    add_field(text, data, &at, ed_writer_size(&w) - at, "charge: 128 + 1,152, a part of a message");
 }
 
 static void write_message_frames(struct text *text)
 {
+    static const uint8_t last_part[514] = "hi";
     static const struct {
         const char *name;
         ed_message_frame message;
@@ -387,14 +393,14 @@ static void write_message_frames(struct text *text)
           .sequence = 0x1234,
           .data = {(const uint8_t *)"hi", 2}},
          false},
-        {"reliable ordered, the last 2 of 1,154 bytes, to the end",
+        {"reliable ordered, the last 514 of 1,154 bytes, to the end: the first 2 of them",
          {.guarantee = 3,
           .sequence_bits = 16,
           .sequence = 7,
           .fragment = true,
           .whole_size = 1154,
-          .fragment_index = 9,
-          .data = {(const uint8_t *)"hi", 2}},
+          .fragment_index = 5,
+          .data = {last_part, sizeof(last_part)}},
          true},
         {"unreliable sequenced, the same: with a sequence, 2",
          {.guarantee = 1,
@@ -402,19 +408,20 @@ static void write_message_frames(struct text *text)
           .sequence = 2,
           .fragment = true,
           .whole_size = 1154,
-          .fragment_index = 9,
-          .data = {(const uint8_t *)"hi", 2}},
+          .fragment_index = 5,
+          .data = {last_part, sizeof(last_part)}},
          true},
     };
 
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
-        uint8_t data[64];
+        uint8_t data[640];
         ed_writer w = ed_writer_of(data, sizeof(data));
         ed_frame_write_message(&w, &rows[i].message);
         if (rows[i].is_last)
             ed_frame_drop_length(&w, data, &rows[i].message);
         check_frame(data, ed_writer_size(&w), ED_FRAME_MESSAGE);
-        add_bytes(text, data, ed_writer_size(&w), rows[i].name);
+        size_t zeros = rows[i].message.data.size - ed_min_size(rows[i].message.data.size, 2);
+        add_bytes(text, data, ed_writer_size(&w) - zeros, rows[i].name);
     }
 }
 

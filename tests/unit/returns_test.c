@@ -100,6 +100,7 @@ static void a_block_says_whose_it_is(void **state)
         UINT64_C(1) << 32 | 1,
         UINT64_C(7) << 32 | ED_SLOTS_MAX,
         UINT64_C(0xffffffff) << 32 | 0xffff,
+        UINT64_C(7) << 32 | UINT64_C(255) << 16 | 1,
     };
 
     (void)state;
@@ -107,13 +108,13 @@ static void a_block_says_whose_it_is(void **state)
         ed_block *block = numbered(0xfe04);
         for (int twice = 0; twice < 2; twice++) {
             ed_return_mark(block, rows[i]);
-            CHECK_EQ("connection", ed_return_connection(block), rows[i]);
+            CHECK_EQ("connection", ed_return_connection(block, ed_shard_of(rows[i])), rows[i]);
             CHECK_EQ("stream and guarantee", block->note & 0xffff, 0xfe04);
         }
         CHECK("not its last", !ed_return_is_last(block));
         ed_return_mark_last(block, rows[i]);
         CHECK("its last", ed_return_is_last(block));
-        CHECK_EQ("connection", ed_return_connection(block), rows[i]);
+        CHECK_EQ("connection", ed_return_connection(block, ed_shard_of(rows[i])), rows[i]);
         ed_pool_give(block);
     }
 }

@@ -141,10 +141,11 @@ static void wire_ids(void **state)
 {
     (void)state;
     open_slots(0, 1);
+    ed_slots_join(slots, 0x5a, NULL);
     uint32_t previous = UINT32_MAX;
     for (unsigned use = 0; use < 300; use++) {
         eddy_connection handle = ed_slots_take_incoming(slots);
-        uint32_t id = ed_wire_id_of(handle, 0x5a);
+        uint32_t id = ed_wire_id_of(handle);
         CHECK_EQ("shard", id & 0xff, 0x5a);
         CHECK_EQ("slot", ed_slot_of_wire_id(id), 0);
         CHECK_EQ("use", id >> 24, use & 0xff);
@@ -152,7 +153,7 @@ static void wire_ids(void **state)
         previous = id;
         ed_slots_give(slots, handle);
     }
-    CHECK_EQ("the highest slot", ed_slot_of_wire_id(ed_wire_id_of(UINT64_C(1) << 32 | 65000, 255)),
+    CHECK_EQ("the highest slot", ed_slot_of_wire_id(ed_wire_id_of(UINT64_C(1) << 32 | 65000)),
              64999);
 }
 
@@ -219,6 +220,39 @@ static void handle_of_a_slot(void **state)
     CHECK_EQ("not forgotten", ed_slots_handle(slots, 1), handle);
     ed_slots_forget(slots, handle);
     CHECK_EQ("free again", ed_slots_handle(slots, 1), 0);
+}
+
+/** Slots of two shards share a quota; a handle is good in its own shard alone. */
+static void two_shards(void **state)
+{
+    enum { EACH = 3, QUOTA = 4 };
+    ed_quota quota;
+    eddy_connection first[EACH];
+
+    (void)state;
+    open_slots(1, EACH);
+    ed_slots *other = ed_slots_create(&counting.allocator, 0, EACH);
+    CHECK("the other's", other != NULL);
+    ed_quota_init(&quota, QUOTA);
+    ed_slots_join(slots, 0, &quota);
+    ed_slots_join(other, 1, &quota);
+    for (size_t i = 0; i < EACH; i++)
+        first[i] = ed_slots_take_incoming(slots);
+    CHECK_EQ("its own are taken", ed_slots_left_incoming(slots), 0);
+    CHECK_EQ("what the quota leaves", ed_slots_left_incoming(other), 1);
+    eddy_connection last = ed_slots_take_incoming(other);
+    CHECK_EQ("its shard", ed_shard_of(last), 1);
+    CHECK_EQ("all are taken", ed_slots_take_incoming(other), 0);
+    CHECK("live where it is", ed_slots_live(other, last) && !ed_slots_live(slots, last));
+    CHECK("not there",
+          !ed_slots_live(other, first[0]) && !ed_slots_set_data(other, first[0], NULL));
+    CHECK("no data of another", ed_slots_data(slots, last) == NULL);
+
+    ed_slots_give(slots, first[0]);
+    CHECK("another's turn", ed_slots_take_incoming(other) != 0);
+    CHECK_EQ("and not this one's", ed_slots_take_incoming(slots), 0);
+    CHECK("outgoing ones are not counted", ed_slots_take_outgoing(slots) != 0);
+    ed_slots_destroy(other);
 }
 
 static void out_of_memory(void **state)
@@ -340,6 +374,7 @@ int main(void)
         cmocka_unit_test_teardown(requests, teardown),
         cmocka_unit_test_teardown(data, teardown),
         cmocka_unit_test_teardown(handle_of_a_slot, teardown),
+        cmocka_unit_test_teardown(two_shards, teardown),
         cmocka_unit_test_teardown(out_of_memory, teardown),
         cmocka_unit_test_teardown(two_threads, teardown),
         cmocka_unit_test_teardown(one_ends_and_one_forgets, teardown),

@@ -346,15 +346,15 @@ static void claims_end_where_the_grant_does(void **state)
         {"a gap of ten, a byte short", 10 * 64 + 163, 10, 100, 0, 0, EDDY_EPROTO},
         {"far ahead", 8192 * 64, 8191, 0, 0, 0, EDDY_OK},
         {"far ahead, a byte short", 8192 * 64 - 1, 8191, 0, 0, 0, EDDY_EPROTO},
-        {"a first part", 1280, 0, 5000, 0, 1024, EDDY_OK},
-        {"a first part, a byte short", 1279, 0, 5000, 0, 1024, EDDY_EPROTO},
-        {"a part claims all before it", 128 + 3 * 1152, 0, 5000, 2048, 3072, EDDY_OK},
-        {"a part claims all, a byte short", 128 + 3 * 1152 - 1, 0, 5000, 2048, 3072, EDDY_EPROTO},
-        {"the last of many", 128 + 228 * 1152, 0, 262144, 262016, 262144, EDDY_OK},
-        {"the last of many, a byte short", 128 + 228 * 1152 - 1, 0, 262144, 262016, 262144,
+        {"a first part", 1152, 0, 5000, 0, 1024, EDDY_OK},
+        {"a first part, a byte short", 1151, 0, 5000, 0, 1024, EDDY_EPROTO},
+        {"a part claims all before it", 128 + 3072, 0, 5000, 2048, 3072, EDDY_OK},
+        {"a part claims all, a byte short", 128 + 3071, 0, 5000, 2048, 3072, EDDY_EPROTO},
+        {"the last of many", 128 + 262144, 0, 262144, 262016, 262144, EDDY_OK},
+        {"the last of many, a byte short", 128 + 262143, 0, 262144, 262016, 262144,
          EDDY_EPROTO},
-        {"a gap and a part", 3 * 64 + 1280, 3, 5000, 0, 1024, EDDY_OK},
-        {"a gap and a part, a byte short", 3 * 64 + 1279, 3, 5000, 0, 1024, EDDY_EPROTO},
+        {"a gap and a part", 3 * 64 + 1152, 3, 5000, 0, 1024, EDDY_OK},
+        {"a gap and a part, a byte short", 3 * 64 + 1151, 3, 5000, 0, 1024, EDDY_EPROTO},
     };
 
     (void)state;
@@ -382,11 +382,11 @@ static void a_gap_is_claimed_once(void **state)
     CHECK_EQ("before it", rx_piece(RU, 0, 4, 50), EDDY_OK);
     CHECK_EQ("its bytes", rx.inbox.credit.claimed, 10 * 64 + 150);
     CHECK_EQ("a part", rx_part(RU, 0, 3, 5000, 1024, 2048), EDDY_OK);
-    CHECK_EQ("two pages", rx.inbox.credit.claimed, 10 * 64 + 150 + 64 + 2 * 1152);
+    CHECK_EQ("up to its end", rx.inbox.credit.claimed, 10 * 64 + 150 + 64 + 2048);
     CHECK_EQ("the part before", rx_part(RU, 0, 3, 5000, 0, 1024), EDDY_OK);
-    CHECK_EQ("nothing new", rx.inbox.credit.claimed, 10 * 64 + 150 + 64 + 2 * 1152);
+    CHECK_EQ("nothing new", rx.inbox.credit.claimed, 10 * 64 + 150 + 64 + 2048);
     CHECK_EQ("again", rx_piece(RU, 0, 4, 50), EDDY_EEXIST);
-    CHECK_EQ("nothing new", rx.inbox.credit.claimed, 10 * 64 + 150 + 64 + 2 * 1152);
+    CHECK_EQ("nothing new", rx.inbox.credit.claimed, 10 * 64 + 150 + 64 + 2048);
     CHECK_EQ("whole ones are consumed as they are given back", rx.inbox.credit.consumed, 0);
 }
 
@@ -506,9 +506,9 @@ static void the_charge_of_a_skip(void **state)
         {"a gap before it", 5, 0, 100, 5 * 64 + 100, EDDY_OK, 5 * 64 + 100},
         {"a gap, a byte short", 5, 0, 100, 5 * 64 + 99, EDDY_EPROTO, 6 * 64},
         {"absurd", 0, 0, UINT64_MAX / 4, 100000, EDDY_EPROTO, 64},
-        {"of one that has begun", 0, 2, 128 + 2 * 1152, 10000, EDDY_OK, 128 + 2 * 1152},
-        {"more of it is on its way", 0, 2, 128 + 4 * 1152, 10000, EDDY_OK, 128 + 4 * 1152},
-        {"less than has come", 0, 2, 128 + 1152, 10000, EDDY_EPROTO, 128 + 2 * 1152},
+        {"of one that has begun", 0, 2, 128 + 2048, 10000, EDDY_OK, 128 + 2048},
+        {"more of it is on its way", 0, 2, 128 + 4096, 10000, EDDY_OK, 128 + 4096},
+        {"less than has come", 0, 2, 128 + 2047, 10000, EDDY_EPROTO, 128 + 2048},
     };
 
     (void)state;

@@ -196,12 +196,13 @@ static void parts_fill_their_packets(void **state)
         size_t rooms[4];
         size_t want[4]; /* 0: nothing leaves */
     } rows[] = {
-        {"two equal rooms", 1500, {1170, 1170}, {1152, 348}},
+        {"two equal rooms", 2000, {1170, 1170}, {1152, 848}},
+        {"enough is left for the last", 1500, {1170, 1170}, {896, 604}},
         {"the smallest in parts", 1151, {1170, 1170}, {1151, 0}},
-        {"the smallest in parts, in less room", 1151, {1150, 1170}, {1024, 127}},
-        {"a room too small for a part", 1500, {1024, 1170, 1024}, {0, 1152, 348}},
-        {"what is left fits in little", 1151, {1040, 140, 0}, {1024, 127, 0}},
-        {"what is left does not", 1151, {1040, 100, 140}, {1024, 0, 127}},
+        {"the smallest in parts, in less room", 1151, {1150, 1170}, {512, 639}},
+        {"a room too small for a part", 1500, {1024, 1170, 1024}, {0, 896, 604}},
+        {"what is left fits in little", 1151, {1040, 660, 0}, {512, 639, 0}},
+        {"what is left does not", 1151, {1040, 600, 660}, {512, 0, 639}},
         {"to the byte", 1024 + 1152, {1171, 1033, 0}, {1152, 1024, 0}},
         {"different rooms", 3000, {1100, 1170, 1170}, {1024, 1152, 824}},
     };
@@ -404,8 +405,8 @@ static void nothing_leaves_above_the_grant(void **state)
         {"a first part, a byte short", RO, 5000, 1279, 0},
         {"two", RO, 5000, 1280 + 1152, 2},
         {"two, a byte short", RO, 5000, 1280 + 1151, 1},
-        {"all with the last, short one", RO, 5000, 1280 + 4 * 1152, 5},
-        {"the last, a byte short", RO, 5000, 1280 + (4 * 1152) - 1, 4},
+        {"all with the last, short one", RO, 5000, 128 + 5000, 5},
+        {"the last, a byte short", RO, 5000, 128 + 4999, 4},
         {"unreliable ones need none", U, 5000, 0, 5},
         {"nor do those", US, 1000, 0, 1},
     };

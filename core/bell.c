@@ -1,0 +1,67 @@
+#include "core/bell.h"
+
+#include "core/base.h"
+
+void ed_bell_init(ed_bell *bell)
+{
+    *bell = (ed_bell){.wake = {.read_fd = -1, .write_fd = -1}};
+}
+
+void ed_bell_destroy(ed_bell *bell)
+{
+    ed_wake_destroy(&bell->wake);
+}
+
+static ed_bell_state state_of(const ed_bell *bell)
+{
+    return atomic_load_explicit(&bell->state, memory_order_relaxed);
+}
+
+static void set_state(ed_bell *bell, ed_bell_state state)
+{
+    atomic_store_explicit(&bell->state, state, memory_order_relaxed);
+}
+
+void ed_bell_ring(ed_bell *bell)
+{
+    if (state_of(bell) != ED_BELL_ARMED)
+        return;
+    set_state(bell, ED_BELL_READABLE);
+    ed_wake_set(&bell->wake);
+    (void)atomic_fetch_add_explicit(&bell->rings, 1, memory_order_relaxed);
+}
+
+void ed_bell_nudge(ed_bell *bell)
+{
+    ed_bell_ring(bell);
+    if (state_of(bell) == ED_BELL_NONE)
+        set_state(bell, ED_BELL_NUDGED);
+}
+
+bool ed_bell_is_loud(const ed_bell *bell)
+{
+    return state_of(bell) == ED_BELL_NUDGED || state_of(bell) == ED_BELL_READABLE;
+}
+
+void ed_bell_hush(ed_bell *bell)
+{
+    if (state_of(bell) == ED_BELL_NUDGED)
+        set_state(bell, ED_BELL_NONE);
+    if (state_of(bell) != ED_BELL_READABLE)
+        return;
+    ed_wake_clear(&bell->wake);
+    set_state(bell, ED_BELL_ARMED);
+}
+
+int ed_bell_fd(ed_bell *bell)
+{
+    bool has_fd = bell->wake.read_fd >= 0;
+
+    if (!has_fd && ed_wake_init(&bell->wake) == EDDY_OK) {
+        bool nudged = state_of(bell) == ED_BELL_NUDGED;
+        set_state(bell, ED_BELL_ARMED);
+        if (nudged)
+            ed_bell_ring(bell);
+    }
+    return bell->wake.read_fd;
+}

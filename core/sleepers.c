@@ -1,0 +1,66 @@
+#include "core/sleepers.h"
+
+#include "core/base.h"
+#include "core/clock.h"
+
+eddy_status ed_sleepers_init(ed_sleepers *sleepers)
+{
+    *sleepers = (ed_sleepers){0};
+    return ed_condition_init(&sleepers->woken);
+}
+
+void ed_sleepers_destroy(ed_sleepers *sleepers)
+{
+    ED_ASSERT(sleepers->waiting == 0 && sleepers->wakes == 0);
+    ed_condition_destroy(&sleepers->woken);
+}
+
+/** @return whether a wake came before the time was up. It is used up. */
+static bool sleep_locked(ed_sleepers *sleepers, ed_mutex *mutex, uint64_t deadline_ns)
+{
+    while (sleepers->wakes == 0) {
+        if (deadline_ns != ED_NEVER_NS && ed_clock_now_ns() >= deadline_ns)
+            return false;
+        ed_condition_wait(&sleepers->woken, mutex, deadline_ns);
+    }
+    // Whoever it was sent to: the sleepers are alike, and there are as many wakes as before.
+    sleepers->wakes--;
+    return true;
+}
+
+bool ed_sleepers_wait(ed_sleepers *sleepers, ed_mutex *mutex, ed_sleepers_ready ready,
+                      void *context, uint64_t deadline_ns)
+{
+    // One who does not sleep takes no wake: it would be missed by the one who does.
+    ed_mutex_lock(mutex);
+    bool woken = ready(context);
+    if (!woken) {
+        sleepers->waiting++;
+        woken = sleep_locked(sleepers, mutex, deadline_ns);
+        if (!woken)
+            sleepers->waiting--; // nobody claimed it
+    }
+    ed_mutex_unlock(mutex);
+    return woken;
+}
+
+size_t ed_sleepers_claim(ed_sleepers *sleepers, size_t count)
+{
+    size_t claimed = ed_min_size(count, sleepers->waiting);
+
+    sleepers->waiting -= claimed;
+    sleepers->wakes += claimed;
+    return claimed;
+}
+
+void ed_sleepers_wake(ed_sleepers *sleepers, size_t claimed)
+{
+    // With the mutex given up, so that nobody wakes only to wait for it.
+    if (claimed == 0)
+        return;
+    if (claimed == 1)
+        ed_condition_signal(&sleepers->woken);
+    else
+        ed_condition_broadcast(&sleepers->woken);
+    (void)atomic_fetch_add_explicit(&sleepers->calls, 1, memory_order_relaxed);
+}
