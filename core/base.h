@@ -57,6 +57,17 @@ static inline uint64_t ed_add_sat_u64(uint64_t a, uint64_t b)
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
+/** The number of the lowest, and of the highest bit that is set, of those at least one is. */
+static inline unsigned ed_lowest_bit(uint64_t bits)
+{
+    return (unsigned)__builtin_ctzll(bits);
+}
+
+static inline unsigned ed_highest_bit(uint64_t bits)
+{
+    return 63U - (unsigned)__builtin_clzll(bits);
+}
+
 /** Tells the processor that this thread only looks again and again. */
 static inline void ed_cpu_relax(void)
 {

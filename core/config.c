@@ -40,6 +40,7 @@ eddy_config eddy_config_default(void)
         .connect_rate = 20,
         .connect_burst = 40,
         .max_per_address = 64,
+        .half_open_per_address = 4,
         .reply_rate = 50 * 1000,
         .handshake_rate = 2 * 1000,
         .congestion = EDDY_CONGESTION_NEW_RENO,
@@ -152,6 +153,8 @@ static const char *bad_gate(const eddy_config *c)
 {
     if (c->max_per_address > PER_ADDRESS_MAX)
         return "max_per_address";
+    if (c->half_open_per_address > PER_ADDRESS_MAX)
+        return "half_open_per_address";
     if (c->connect_burst < 1 || c->connect_burst > CONNECT_BURST_MAX)
         return "connect_burst";
     if (c->trusted_count > TRUSTED_MAX)

@@ -1,10 +1,10 @@
 /**
  * eddy: a reliable-UDP connection manager for games.
  *
- * This header, with the four that it includes, is the whole public contract; eddy_channel.h, beside
- * it, is for threads of a game. It needs nothing but the C library, and compiles as C11 and as
- * C++17. Times named `_ns` are nanoseconds of a monotonic clock; `_ms` are milliseconds; sizes are
- * bytes.
+ * This header, with the four that it includes, is the whole public contract; eddy_channel.h and
+ * eddy_loop.h, beside it, are for threads of a game. It needs nothing but the C library, and
+ * compiles as C11 and as C++17. Times named `_ns` are nanoseconds of a monotonic clock; `_ms` are
+ * milliseconds; sizes are bytes.
  *
  * Threads: every function may be called from any thread at any time unless its comment says
  * otherwise. Nothing here prints, and nothing here blocks unless its comment says so.
@@ -29,8 +29,6 @@ extern "C" {
 
 /** A manager owns a socket, or one for each of its shards, and all connections that use them. */
 typedef struct eddy_manager eddy_manager;
-
-#define EDDY_FOREVER UINT32_MAX /* as a timeout in milliseconds: wait without limit */
 
 /** A connection's handle. 0 is never one; a stale one is refused, never followed. */
 typedef uint64_t eddy_connection;
@@ -76,7 +74,7 @@ typedef enum eddy_guarantee {
     X(EDDY_END_REPLACED, 8, "the peer lost its state and connected anew")                          \
     X(EDDY_END_DUPLICATE, 9, "there is a connection to that address already")                      \
     X(EDDY_END_UNDECIDED, 10, "the request to connect was not answered in time") /* by us */       \
-    X(EDDY_END_UNRESOLVED, 11, "the host name has no address")                                     \
+    X(EDDY_END_UNRESOLVED, 11, "the host name has no address that the socket reaches")             \
     X(EDDY_END_FORGOTTEN, 12, "the peer has lost its state, and does not know us any more")
 
 typedef enum eddy_end {
@@ -243,9 +241,11 @@ EDDY_API void eddy_shutdown(eddy_manager *manager, uint32_t flush_ms);
 /**
  * Begins to connect to "HOST:PORT" in EDDY_MODE_PINNED. Messages may be sent at once; they leave
  * when the connection stands. Ends in EDDY_CONNECTED or in EDDY_DISCONNECTED. Never blocks: a host
- * name is looked up on a thread of its own, and its first address is tried. Where it has none, or
- * none within handshake_timeout_ms, that is EDDY_END_UNRESOLVED; then the handshake has as much
- * time again.
+ * name is looked up on a thread of its own. Of its first four addresses that the socket reaches,
+ * IPv6 and IPv4 in turn, the next one is asked where those before have been silent for 250 ms, and
+ * who answers first is the peer; no other learns more than that somebody asks. Where there is none
+ * within handshake_timeout_ms, that is EDDY_END_UNRESOLVED; then the handshake has as much time
+ * again.
  * @param server_key the text of the server's public key, as its program prints it.
  * @return EDDY_OK; EDDY_EADDRESS, EDDY_EKEY, EDDY_EINVAL (no text, or port 0), EDDY_ELIMIT
  * (max_outgoing), EDDY_ENOMEM or EDDY_ECLOSED, with `*connection` 0.
@@ -360,6 +360,8 @@ typedef struct eddy_stream_options {
     uint8_t priority; /* 1 first, 7 last, 0: EDDY_PRIORITY_DEFAULT; each waits for those before */
     uint8_t weight;   /* share among streams of one priority; 0: EDDY_WEIGHT_DEFAULT */
     size_t budget;    /* bytes accepted and not acknowledged on these streams; 0: no own limit */
+    bool no_copies;   /* small reliable messages do not go along again before they are known to be
+                         lost, even where the path loses */
 } eddy_stream_options;
 
 /**
@@ -484,8 +486,8 @@ EDDY_API size_t eddy_connections(eddy_manager *manager, eddy_connection *handles
 
 /**
  * The address of the other end, as it is now.
- * @return EDDY_OK; EDDY_ECONNECTION; EDDY_EAGAIN (dialled, and no poll has seen it yet or its name
- * is being looked up); `*address` is then untouched.
+ * @return EDDY_OK; EDDY_ECONNECTION; EDDY_EAGAIN (dialled, and no poll has seen it yet, or none of
+ * the name's addresses has answered); `*address` is then untouched.
  */
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_peer_address(eddy_manager *manager,
                                                        eddy_connection connection,
@@ -497,8 +499,7 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_peer_address(eddy_manager *manager,
 EDDY_API void eddy_get_stats(eddy_manager *manager, eddy_stats *stats);
 
 /** Copies the counters of one shard. @return EDDY_OK, EDDY_EINVAL (shard) or EDDY_EFORKED. */
-EDDY_API EDDY_MUST_CHECK eddy_status eddy_get_shard_stats(eddy_manager *manager, uint32_t shard,
-                                                          eddy_stats *stats);
+EDDY_API eddy_status eddy_get_shard_stats(eddy_manager *manager, uint32_t shard, eddy_stats *stats);
 
 /** How many shards there are: config.shards, and at least one. */
 EDDY_API uint32_t eddy_shard_count(const eddy_manager *manager);

@@ -48,11 +48,12 @@ typedef struct eddy_socket {
 typedef struct eddy_resolver {
     void *context;
     /**
-     * Finds an address of "HOST:PORT". Called on threads of its own, perhaps of several at once,
-     * and may return long after eddy_close: so `context` stays good for as long.
-     * @return EDDY_OK with `*address`, or any other status.
+     * Finds addresses of "HOST:PORT", the best in front. Called on threads of its own, perhaps of
+     * several at once, and may return long after eddy_close: so `context` stays good for as long.
+     * @return EDDY_OK with `*count` of them, at most `capacity`; or any other status.
      */
-    eddy_status (*resolve)(void *context, const char *host_port, eddy_address *address);
+    eddy_status (*resolve)(void *context, const char *host_port, eddy_address *addresses,
+                           size_t capacity, size_t *count);
 } eddy_resolver;
 
 typedef enum eddy_log_level {
@@ -128,6 +129,10 @@ typedef struct eddy_config {
     size_t unreliable_budget;      /* of these, unreliable ones of one connection; beyond, shed */
     uint32_t modes;                /* eddy_mode bits that are accepted */
     bool open_to_public;           /* EDDY_MODE_OPEN also for addresses that are not private */
+    bool strict_tokens;            /* EDDY_MODE_TOKEN: none that was issued before this manager ran,
+                                      nor within 5 s from then, as clocks differ. So a restart lets
+                                      no token be used twice, and makes whoever waited get a new one
+                                    */
     eddy_cipher cipher;
     uint64_t server_id;         /* EDDY_MODE_TOKEN: the backend's number of this server */
     const eddy_key *secret_key; /* of a server; of a client in EDDY_MODE_MUTUAL. NULL: one that
@@ -138,7 +143,8 @@ typedef struct eddy_config {
                                    EDDY_MODE_OPEN it is proved after a request was told, not before
                                    */
     const eddy_key *token_key;  /* EDDY_MODE_TOKEN: see eddy_key_token. A server that restarts takes
-                                   a token that it took before once more, until that expires */
+                                   a token that it took before once more, until that expires, but
+                                   for `strict_tokens` */
     const eddy_key *client_keys; /* EDDY_MODE_MUTUAL: public keys of who may come; NULL: `ask`
                                     must be set, and the program looks at the key. Copied */
     size_t client_key_count;     /* at most 65,536 */
@@ -146,11 +152,15 @@ typedef struct eddy_config {
                                     proved to be there; 0: no limit. An IPv6 /64 is one address */
     uint32_t connect_burst;      /* of these at once, 1-65,535 */
     uint32_t max_per_address;    /* incoming connections of one address, to 65,535; 0: no limit */
-    const eddy_prefix *trusted;  /* networks without these three limits: proxies, cafes. Copied;
-                                    the loopback addresses need not be in it */
-    size_t trusted_count;        /* at most 1,024 */
-    uint32_t reply_rate;         /* replies to strangers a second, of all; 0: no limit */
-    uint32_t handshake_rate;     /* handshakes a second that are reckoned through; 0: no limit */
+    uint32_t half_open_per_address; /* of these, not yet confirmed, to 65,535; 0: no limit. With all
+                                       places taken, too, the oldest gives way to a newcomer: at 1 s
+                                       of age, at 3 s where the newcomer's address has others. Not
+                                       one that the program was asked about */
+    const eddy_prefix *trusted;     /* networks without these four limits: proxies, cafes. Copied;
+                                       the loopback addresses need not be in it */
+    size_t trusted_count;           /* at most 1,024 */
+    uint32_t reply_rate;            /* replies to strangers a second, of all; 0: no limit */
+    uint32_t handshake_rate;        /* handshakes a second that are reckoned through; 0: no limit */
     eddy_congestion congestion;
     eddy_log_level log_level;
     uint32_t log_topics;   /* eddy_log_topic bits */

@@ -112,8 +112,11 @@ typedef struct eddy_stats {
     X(EDDY_CHECK_PORT, 25, "the source port is of no service that would answer")                   \
     X(EDDY_CHECK_REPLIES, 26, "there is time for another reply to a stranger")                     \
     X(EDDY_CHECK_HALF_OPEN, 36, "there is room for another that has not confirmed")                \
+    X(EDDY_CHECK_CROWD, 80, "an address has not too many that have not confirmed")                 \
     X(EDDY_CHECK_POINT, 37, "a public key is a point with which a secret can be made")             \
     X(EDDY_CHECK_TOKEN_ROOM, 38, "there is room to note another connect token")                    \
+    X(EDDY_CHECK_TOKEN_START, 39,                                                                  \
+      "the connect token was issued since the server runs, if asked for")                          \
     X(EDDY_CHECK_TICKET, 27, "the ticket is ours, for this address, and has not expired")          \
     X(EDDY_CHECK_TICKET_USED, 28, "the ticket is used for the first time")                         \
     X(EDDY_CHECK_INITIATE_MAC, 29, "INITIATE knows the server's key")                              \

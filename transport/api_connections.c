@@ -3,6 +3,7 @@
 
 #include "core/addr.h"
 #include "transport/api_state.h"
+#include "transport/resolve.h"
 #include "transport/token.h"
 
 enum {
@@ -147,7 +148,8 @@ static eddy_status take_slot_and_dial(eddy_manager *m, const eddy_address *remot
 
     if (handle == 0)
         return EDDY_ELIMIT;
-    uint8_t *secret = m->identity->secrets[ed_slot_of(handle)].shared; // ours with the slot
+    const ed_conn_shared *owner = &ed_api_dialler(m)->reliable.shared;
+    uint8_t *secret = ed_conn_secrets(owner, handle)->shared;
     (void)ed_slots_set_data(slots, handle, user_data);
     memcpy(secret, shared, ED_KEY_SIZE);
     eddy_status status = push_connect(m, remote, dial, handle);
@@ -191,15 +193,23 @@ eddy_status eddy_connect_address(eddy_manager *m, const eddy_address *remote,
     return connect_to(m, remote, options, connection);
 }
 
-void ed_api_resolved(void *context, eddy_connection connection, const eddy_address *address)
+void ed_api_resolved(void *context, eddy_connection connection, eddy_address *addresses,
+                     size_t count)
 {
     eddy_manager *m = context;
-    ed_reliable_command command = {.head = {.kind = ED_COMMAND_RESOLVED, .connection = connection}};
+    ed_reliable_command commands[ED_RACE_MAX] = {{.block = NULL}};
+    size_t chosen = ed_min_size(ed_resolve_choose(addresses, count, &m->local), ED_RACE_MAX);
+    size_t told = (chosen > 0 ? chosen : 1); // of none, too
 
-    if (address != NULL)
-        command.head.remote = *address;
+    for (size_t i = 0; i < told; i++) {
+        commands[i].head = (ed_command){.kind = ED_COMMAND_RESOLVED,
+                                        .more = (uint32_t)(told - i - 1),
+                                        .connection = connection};
+        if (i < chosen)
+            commands[i].head.remote = addresses[i];
+    }
     // Also during a shutdown: what has been accepted may still leave.
-    eddy_status status = ed_channel_push(ed_api_dialler(m)->commands, &command, 1);
+    eddy_status status = ed_channel_push(ed_api_dialler(m)->commands, commands, told);
     (void)status; // without memory, or too late, the connection ends by its timeout
 }
 
@@ -218,7 +228,7 @@ static eddy_status connect_name(eddy_manager *m, const char *host_port,
         return EDDY_EINVAL;
     status = dial_address(m, &nobody, options, connection);
     if (status == EDDY_OK && ed_resolver_start(m->resolver, host_port, *connection) != EDDY_OK)
-        ed_api_resolved(m, *connection, NULL); // its handle is out: it ends as all do
+        ed_api_resolved(m, *connection, NULL, 0); // its handle is out: it ends as all do
     return status;
 }
 

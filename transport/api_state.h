@@ -51,8 +51,9 @@ static inline ed_shard *ed_api_dialler(const eddy_manager *m)
     return m->shards[0];
 }
 
-/** Tells the core what became of a name: NULL: it has no address. `context` is the manager. */
-void ed_api_resolved(void *context, eddy_connection connection, const eddy_address *address);
+/** Tells the core what became of a name; see ed_resolver_done. `context` is the manager. */
+void ed_api_resolved(void *context, eddy_connection connection, eddy_address *addresses,
+                     size_t count);
 
 /**
  * Whether this is a child of the process that opened the manager: its keys are gone, its threads

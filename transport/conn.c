@@ -77,13 +77,12 @@ static eddy_status init(ed_conn *conn, const ed_conn_shared *shared, eddy_connec
 {
     const eddy_config *config = shared->config;
 
-    *conn =
-        (ed_conn){.shared = shared,
-                  .handle = handle,
-                  .started_ns = now_ns,
-                  .rate_max = config->rate_max,
-                  .secrets = &shared->identity->secrets[shared->secrets_at + ed_slot_of(handle)],
-                  .is_asked = last == NULL && config->ask};
+    *conn = (ed_conn){.shared = shared,
+                      .handle = handle,
+                      .started_ns = now_ns,
+                      .rate_max = config->rate_max,
+                      .secrets = ed_conn_secrets(shared, handle),
+                      .is_asked = last == NULL && config->ask};
     eddy_status status = init_memory(conn, last, now_ns);
     if (status != EDDY_OK)
         return status;

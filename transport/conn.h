@@ -1,7 +1,8 @@
 /**
  * One connection, as a pure state machine: datagrams, messages and the time go in; datagrams,
  * events and a deadline come out. No clock, socket, thread or callback. Split by direction: conn.c
- * holds what belongs to both, conn_handshake.c the client's and server's first datagrams,
+ * holds what belongs to both, conn_name.c which address of a name is dialled, conn_handshake.c the
+ * client's and server's first datagrams,
  * conn_request.c what the program decides about a newcomer, conn_path.c where the peer is,
  * conn_program.c what the program says, conn_event.c what it is told, conn_receive.c, conn_send.c
  * and conn_expire.c the rest.
@@ -18,6 +19,7 @@
 #include "transport/loss.h"
 #include "transport/pacer.h"
 #include "transport/path.h"
+#include "transport/race.h"
 #include "transport/redundancy.h"
 #include "transport/replay.h"
 #include "transport/returns.h"
@@ -51,6 +53,13 @@ typedef struct ed_conn_shared {
     ed_log *log;
 } ed_conn_shared;
 
+/** What the connection of a slot has to keep from others; its owner's from when the slot is taken.
+ */
+static inline ed_secrets *ed_conn_secrets(const ed_conn_shared *shared, eddy_connection handle)
+{
+    return &shared->identity->secrets[shared->secrets_at + ed_slot_of(handle)];
+}
+
 /**
  * How a client connects. In a block, so what it shares with the server is not in it: from the
  * beginning that lies with the secrets of its slot.
@@ -61,6 +70,7 @@ typedef struct ed_dial {
     uint8_t server_key[ED_KEY_SIZE]; /* OPEN: zeros, and once connected what was told */
     uint8_t capsule[ED_CAPSULE_SIZE];
     uint8_t payload[EDDY_CONNECT_PAYLOAD_MAX];
+    ed_race race; /* of the addresses of a name, until one has answered */
 } ed_dial;
 
 /** Wipes the block and gives it back. NULL is fine. */
@@ -113,7 +123,11 @@ typedef struct ed_conn {
     uint8_t client_ephemeral[ED_EPHEMERAL_SIZE]; /* server: the public key in INITIATE */
     uint8_t reset_token[ED_RESET_TOKEN_SIZE];    /* client: what a server without state shows */
     uint8_t token_id[ED_XNONCE_SIZE];            /* server, mode TOKEN: what it has used up */
-    uint64_t contested_ns; /* server: somebody at its address began anew, and it was asked; or 0 */
+    uint8_t origin[ED_MAC_SIZE];                 /* server: of its INITIATE, in ed_reliable.begun */
+    ed_list_node half_open; /* server: in ed_reliable.half_open until it has confirmed, if nobody
+                               was asked */
+    bool is_unconfirmed;    /* server: the gate counts it as half open */
+    uint64_t contested_ns;  /* server: somebody at its address began anew, and it was asked; or 0 */
     eddy_address admitted_from; /* server: where INITIATE came from */
     uint64_t started_ns;
     uint64_t client_time_us; /* server: when, by the client's clock, its INITIATE was made */
@@ -234,8 +248,8 @@ void ed_conn_update_credit(ed_conn *conn, uint64_t now_ns);
 void ed_conn_close(ed_conn *conn, uint32_t code, const char *reason, uint64_t flush_ns,
                    uint64_t now_ns);
 
-/** What became of the name: EDDY_OK with an address, or why there is none to use. */
-void ed_conn_resolved(ed_conn *conn, const eddy_address *remote, eddy_status status,
+/** An address of the name, or why that cannot be used. `more` others follow. */
+void ed_conn_resolved(ed_conn *conn, const eddy_address *remote, uint32_t more, eddy_status status,
                       uint64_t now_ns);
 
 /** Caps the rate, in bytes per second; 0: no cap. */
@@ -304,6 +318,9 @@ bool ed_conn_is_open(const ed_conn *conn);
 /** Whether it is a client's whose handshake goes on. */
 bool ed_conn_is_dialling(const ed_conn *conn);
 
+/** Whether it is a newcomer whose client has not confirmed yet: ASKING or HALF_OPEN. */
+bool ed_conn_is_half_open(const ed_conn *conn);
+
 /** Whether it is a newcomer that the program has not let in: ASKING or REFUSING. */
 bool ed_conn_is_request(const ed_conn *conn);
 
@@ -325,14 +342,27 @@ void ed_conn_fail(ed_conn *conn, ed_close_cause cause, uint64_t now_ns);
 /** A client has an address to dial: it asks for a cookie, or goes on with a ticket. */
 void ed_conn_greet(ed_conn *conn, uint64_t now_ns);
 
+/** HELLO or INITIATE is to leave once more. */
+void ed_conn_ask_again(ed_conn *conn);
+
+/** The addresses that are tried, while it is open which is the peer's; NULL: its address is known.
+ */
+ed_race *ed_conn_race(const ed_conn *conn);
+
+/** The addresses of the name that were asked are silent: the next one is tried. */
+void ed_conn_try_next(ed_conn *conn, uint64_t now_ns);
+
+/** Who has answered first is the peer: the others are asked no more. */
+void ed_conn_end_race(ed_conn *conn, const eddy_address *remote);
+
 /** RETRY, REJECT, ACCEPT or INITIATE. */
 void ed_conn_receive_handshake(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns);
 
 /** ACCEPT need not be repeated any more. */
 void ed_conn_drop_accept(ed_conn *conn);
 
-/** HELLO, INITIATE or ACCEPT, if one is to be sent. @return its size, 0: none. */
-size_t ed_conn_transmit_handshake(ed_conn *conn, uint8_t *data, uint64_t now_ns);
+/** HELLO, INITIATE or ACCEPT, if one is to be sent, and where to. @return its size, 0: none. */
+size_t ed_conn_transmit_handshake(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns);
 
 /**
  * Server: somebody at the peer's address has begun anew, or says so. A peer that lives answers a

@@ -43,7 +43,9 @@ static void expire_handshake(ed_conn *conn, uint64_t now_ns)
     ed_conn_end end = {.end = end_of_handshake(conn), .refusal = (eddy_refusal)conn->rejected};
 
     if (ed_timers_take(&conn->timers, ED_TIMER_RESEND, now_ns))
-        conn->request_pending = true;
+        ed_conn_ask_again(conn);
+    if (ed_timers_take(&conn->timers, ED_TIMER_RACE, now_ns))
+        ed_conn_try_next(conn, now_ns);
     if (ed_timers_take(&conn->timers, ED_TIMER_GIVE_UP, now_ns))
         ed_conn_apply(conn, ED_INPUT_SILENCE, &end, now_ns);
 }

@@ -6,24 +6,6 @@
 #include "transport/conn.h"
 #include "transport/packet.h"
 
-void ed_conn_resolved(ed_conn *conn, const eddy_address *remote, eddy_status status,
-                      uint64_t now_ns)
-{
-    ed_conn_end end = {.end = status == EDDY_EEXIST   ? EDDY_END_DUPLICATE
-                              : status == EDDY_ENOMEM ? EDDY_END_MEMORY
-                                                      : EDDY_END_UNRESOLVED};
-
-    if (conn->state != ED_CONN_RESOLVING)
-        return; // it has ended meanwhile
-    if (status != EDDY_OK) {
-        ed_conn_apply(conn, ED_INPUT_FAILED, &end, now_ns);
-        return;
-    }
-    ed_paths_init(&conn->paths, &(ed_path){.remote = *remote});
-    ed_conn_apply(conn, ED_INPUT_RESOLVED, NULL, now_ns);
-    ed_conn_greet(conn, now_ns);
-}
-
 /** How the client connects, until CONNECTED is told. */
 static ed_dial *dial_of(const ed_conn *conn)
 {
@@ -101,6 +83,8 @@ static void receive_retry(ed_conn *conn, const eddy_datagram *datagram, uint64_t
         return; // one of them was answered
     if (has_asked && ed_equal_secret(retry.cookie, conn->cookie, ED_COOKIE_SIZE))
         return; // of the same moment: there is nothing new to say
+    if (ed_conn_race(conn) != NULL)
+        ed_conn_end_race(conn, &datagram->remote);
     take_cookie(conn, retry.cookie, now_ns);
 }
 
@@ -133,8 +117,12 @@ static eddy_status read_versions(ed_conn *conn, const eddy_datagram *datagram)
     return EDDY_OK;
 }
 
-/** Nobody has signed it, so it is kept for the program, and changes nothing. */
-static void receive_hint(ed_conn *conn, const eddy_datagram *datagram, ed_form form)
+/**
+ * Nobody has signed it, so it is kept for the program, and changes nothing; but the next address of
+ * a name need not wait.
+ */
+static void receive_hint(ed_conn *conn, const eddy_datagram *datagram, ed_form form,
+                         uint64_t now_ns)
 {
     if (conn->state != ED_CONN_GREETING && conn->state != ED_CONN_INITIATING) {
         conn->shared->stats->dropped_unknown++;
@@ -142,8 +130,13 @@ static void receive_hint(ed_conn *conn, const eddy_datagram *datagram, ed_form f
     }
     eddy_status status =
         form == ED_FORM_REJECT ? read_reject(conn, datagram) : read_versions(conn, datagram);
-    if (status != EDDY_OK)
+    if (status != EDDY_OK) {
         count_drop(conn, status);
+        return;
+    }
+    const ed_race *race = ed_conn_race(conn);
+    if (race != NULL && ed_race_is_last_asked(race, &datagram->remote))
+        ed_conn_try_next(conn, now_ns);
 }
 
 /** Both ends: the handshake is through. */
@@ -215,7 +208,7 @@ void ed_conn_receive_handshake(ed_conn *conn, const eddy_datagram *datagram, uin
         return;
     }
     if (conn->is_client && (form == ED_FORM_REJECT || form == ED_FORM_VERSIONS)) {
-        receive_hint(conn, datagram, form);
+        receive_hint(conn, datagram, form, now_ns);
         return;
     }
     if (conn->is_client && form == ED_FORM_ACCEPT) {
@@ -333,10 +326,26 @@ static size_t write_accept(ed_conn *conn, uint8_t *data, uint64_t now_ns)
     return size;
 }
 
-size_t ed_conn_transmit_handshake(ed_conn *conn, uint8_t *data, uint64_t now_ns)
+/** HELLO to each address that is due. Only the first round begins the time until it is repeated. */
+static size_t transmit_race(ed_conn *conn, ed_race *race, ed_path *path, uint8_t *data,
+                            uint64_t now_ns)
 {
+    if (conn->timers.at_ns[ED_TIMER_RESEND] == ED_NEVER_NS)
+        ed_timers_on_request_sent(&conn->timers, now_ns);
+    bool is_due = ed_race_take(race, &path->remote);
+    ED_ASSERT(is_due); // that is what `request_pending` says
+    conn->request_pending = race->due != 0;
+    return write_hello(conn, data);
+}
+
+size_t ed_conn_transmit_handshake(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns)
+{
+    ed_race *race = conn->is_client ? ed_conn_race(conn) : NULL;
+
     if (!conn->request_pending)
         return 0;
+    if (race != NULL)
+        return transmit_race(conn, race, path, data, now_ns);
     conn->request_pending = false;
     if (!conn->is_client)
         return write_accept(conn, data, now_ns);

@@ -269,8 +269,8 @@ static void put_copies(struct draft *d, ed_conn *conn, uint64_t now_ns)
         const ed_sent *packet = ed_sent_at(&conn->sent, --number);
         if (packet == NULL)
             return;
-        if (packet->ref_count == 0)
-            continue;
+        if (packet->ref_count == 0 || packet->sent_ns == now_ns)
+            continue; // what leaves at once is lost at once
         put_copies_of(d, conn, packet);
         left--;
     }
@@ -528,7 +528,7 @@ size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t no
 {
     *path = *ed_conn_path(conn);
     if (conn->request_pending)
-        return ed_conn_transmit_handshake(conn, data, now_ns);
+        return ed_conn_transmit_handshake(conn, path, data, now_ns);
     size_t size = ed_conn_transmit_path(conn, path, data, now_ns);
     if (size > 0)
         return size;

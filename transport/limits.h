@@ -90,6 +90,7 @@ enum {
 
     /* close */
     ED_CLOSE_COPIES = 3,
+    ED_RACE_MAX = 4, /* addresses of a name that are tried */
 };
 
 #define ED_PACKET_NUMBER_LAST ((UINT64_C(1) << 60) - 1) /* the connection ends before it */
@@ -100,7 +101,11 @@ enum {
 #define ED_PARTS_LIFE_NS (60 * ED_NS_PER_S)    /* and as long as the largest takes at that rate */
 #define ED_ACK_DELAY_NS (25 * ED_NS_PER_MS)
 #define ED_HANDSHAKE_RESEND_NS (250 * ED_NS_PER_MS) /* doubles from here */
+#define ED_RACE_NEXT_NS (250 * ED_NS_PER_MS)        /* after one, if it has not answered */
 #define ED_HALF_OPEN_NS (5 * ED_NS_PER_S)
+#define ED_HALF_OPEN_MIN_NS ED_NS_PER_S /* then it gives way to who has no other, */
+#define ED_HALF_OPEN_MORE_NS                                                                       \
+    (3 * ED_NS_PER_S)                    /* and then to who has: nobody can keep all places young */
 #define ED_REFUSING_NS (5 * ED_NS_PER_S) /* longer than a client waits between two INITIATEs */
 
 static_assert(EDDY_PIECE_SIZE_MAX + ED_PACKET_HEADER_SIZE_MAX + ED_TAG_SIZE + 1 + 1 + 4 <=

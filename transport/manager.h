@@ -46,7 +46,7 @@ typedef enum ed_admission {
     ED_ADMIT_NO = 0,
     ED_ADMIT_REPLY,    /* not yet: answer, and remember nothing */
     ED_ADMIT_CREATE,   /* make a connection */
-    ED_ADMIT_CONTINUE, /* it is for the connection that its address has already */
+    ED_ADMIT_CONTINUE, /* it is for the connection that is chosen */
 } ed_admission;
 
 typedef enum ed_phase {
@@ -56,12 +56,15 @@ typedef enum ed_phase {
     ED_PHASE_OVER,  /* to be destroyed */
 } ed_phase;
 
-/** What admission may go by. */
+/** What admission may go by, and the connection that it chooses. */
 typedef struct ed_load {
     bool may_create;      /* there is a slot, and the half-open ones are below their cap */
     bool is_full;         /* no slot for an incoming connection is free */
     bool shutting_down;   /* nobody is admitted */
     const void *existing; /* the incoming connection of this address, or NULL */
+    /* CONTINUE: whose the datagram is. CREATE: who gives way, of whom the program has not heard; 0:
+       nobody. */
+    eddy_connection chosen;
 } ed_load;
 
 typedef struct ed_birth {
@@ -77,16 +80,18 @@ typedef enum ed_command_kind {
     ED_COMMAND_CONNECT = 1,
     ED_COMMAND_TO_CONNECTION,
     ED_COMMAND_SHUTDOWN,
-    ED_COMMAND_RESOLVED, /* the address of a connection that was dialled without one */
+    ED_COMMAND_RESOLVED, /* an address of a connection that was dialled without one */
 } ed_command_kind;
 
 /** How every item of the send channel begins. */
 typedef struct ed_command {
     ed_command_kind kind;
+    uint32_t more;              /* RESOLVED: how many other addresses follow */
     eddy_connection connection; /* CONNECT: taken by the caller with ed_slots_take_outgoing */
     union {
-        /* CONNECT: without a family it is the key that no other connection has, until RESOLVED
-           brings the address; that has no family where there is none. */
+        /* CONNECT: without a family it is the key that no other connection has, until the
+           connection has found its peer at one of those that RESOLVED brings. RESOLVED: without a
+           family where there is none. */
         eddy_address remote;
         uint64_t flush_ns; /* SHUTDOWN */
     };
@@ -107,7 +112,7 @@ typedef struct ed_connection_type {
     ed_route (*route)(void *context, const eddy_datagram *datagram);
     /** Judges a newcomer; a reply is at most `*reply_size` bytes, and never longer than its cause.
      */
-    ed_admission (*admit)(void *context, const eddy_datagram *datagram, const ed_load *load,
+    ed_admission (*admit)(void *context, const eddy_datagram *datagram, ed_load *load,
                           uint8_t *reply, size_t *reply_size, uint64_t now_ns);
     /** Initialises in place. On failure nothing is left to destroy. */
     eddy_status (*create)(void *context, void *connection, const ed_birth *birth, uint64_t now_ns);
@@ -118,10 +123,13 @@ typedef struct ed_connection_type {
     void *(*fail_connect)(void *context, void *command, eddy_status why);
     /** Takes the next event of what is left. @return whether that was the last: nothing is left. */
     bool (*failed_event)(void *failed, void *event);
-    /** What became of a connection that was dialled without an address: EDDY_OK with the one that
-     * it has now, EDDY_ERESOLVE, EDDY_EEXIST or EDDY_ENOMEM. NULL: there are none such. */
-    void (*resolved)(void *connection, const eddy_address *remote, eddy_status status,
-                     uint64_t now_ns);
+    /**
+     * An address of a connection that was dialled without one: EDDY_OK, or why it cannot be used,
+     * as EDDY_ERESOLVE, EDDY_EEXIST or EDDY_ENOMEM. `more` others follow. NULL: there are none
+     * such.
+     */
+    void (*resolved)(void *connection, const eddy_address *remote, uint32_t more,
+                     eddy_status status, uint64_t now_ns);
     void (*destroy)(void *connection);
     /** Whether the handshake of an admitted datagram began no sooner than that of the connection
      * which its address has. NULL: always. */
@@ -132,7 +140,8 @@ typedef struct ed_connection_type {
     const eddy_socket *(*extra_socket)(void *connection);           /* NULL: it has none */
     void (*send)(void *connection, void *command, uint64_t now_ns); /* takes the payload over */
     void (*shutdown)(void *connection, uint64_t flush_ns, uint64_t now_ns);
-    void (*replace)(void *connection, uint64_t now_ns); /* the peer began anew: end this one */
+    /** The peer began anew: ends this one, unless both go on. */
+    void (*replace)(void *connection, uint64_t now_ns);
     void (*expire)(void *connection, uint64_t now_ns);
     bool (*transmit)(void *connection, ed_output *output, uint64_t now_ns);
     /** The socket has no room for what it may have to transmit in this poll. NULL: so be it. */

@@ -102,7 +102,8 @@ void ed_manager_take_returns(ed_manager *m, uint64_t now_ns)
     }
 }
 
-/** A name has been looked up. Its address may be that of a connection which is here already. */
+/** A name has been looked up. An address of its may be that of a connection which is here already.
+ */
 static void resolve_out(ed_manager *m, const ed_command *command, uint64_t now_ns)
 {
     ed_manager_slot *slot = ed_manager_find_handle(m, command->connection);
@@ -116,8 +117,9 @@ static void resolve_out(ed_manager *m, const ed_command *command, uint64_t now_n
     else if (is_dialled(m, &command->remote, now_ns))
         status = EDDY_EEXIST;
     else
-        status = ed_manager_set_address(m, slot, &command->remote);
-    m->parts.type->resolved(slot->connection, &command->remote, status, now_ns);
+        status = ed_manager_add_address(m, slot, &command->remote);
+    m->parts.type->resolved(slot->connection, &command->remote, command->more, status, now_ns);
+    ed_manager_follow_connection(m, slot);
     ed_manager_add_work(m, slot);
 }
 
@@ -182,6 +184,17 @@ static void queue_reply(ed_manager *m, const eddy_datagram *cause, size_t size)
     m->parts.stats->replied_stateless++;
 }
 
+/** Who was chosen gives its place up. */
+static void take_place(ed_manager *m, eddy_connection chosen)
+{
+    ed_manager_slot *slot = ed_manager_find_handle(m, chosen);
+
+    if (slot == NULL)
+        return;
+    ED_ASSERT(slot->side == ED_SIDE_INCOMING && slot->is_half_open);
+    ed_manager_destroy_connection(m, slot);
+}
+
 /** Where all places are taken, one whose program has heard the last of it gives its own up. */
 static void make_place(ed_manager *m)
 {
@@ -222,9 +235,17 @@ static bool is_overtaken(ed_manager *m, ed_manager_slot *slot, const eddy_datagr
            !m->parts.type->supersedes(slot->connection, datagram, now_ns);
 }
 
+/** Takes room for another half-open one; with the check off there is always some. */
+static bool take_half_open(ed_manager *m)
+{
+    if (ED_CHECK_IS_OFF(EDDY_CHECK_HALF_OPEN) && ed_quota_left(m->half_open) == 0)
+        ed_quota_give(m->half_open);
+    return ed_quota_take(m->half_open);
+}
+
 /** A newcomer that proved itself. Its address may be that of a connection which is still here. */
 static void admit_created(ed_manager *m, const eddy_datagram *datagram, bool may_create,
-                          uint64_t now_ns)
+                          eddy_connection chosen, uint64_t now_ns)
 {
     ed_manager_slot *slot = ed_manager_find_address(m, &datagram->remote, ED_SIDE_INCOMING);
 
@@ -234,7 +255,10 @@ static void admit_created(ed_manager *m, const eddy_datagram *datagram, bool may
     }
     if (slot != NULL)
         m->parts.type->replace(slot->connection, now_ns);
-    if (!may_create || !ed_quota_take(m->half_open))
+    bool fits = may_create || chosen != 0;
+    if (fits)
+        take_place(m, chosen);
+    if (!fits || !take_half_open(m))
         m->parts.stats->dropped_limit++;
     else if (!create_incoming(m, datagram, now_ns))
         ed_quota_give(m->half_open);
@@ -265,6 +289,7 @@ static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
         queue_reply(m, datagram, reply_size);
         return;
     case ED_ADMIT_CONTINUE:
+        slot = ed_manager_find_handle(m, load.chosen);
         ED_ASSERT(slot != NULL);
         m->parts.type->receive(slot->connection, datagram, now_ns);
         ed_manager_add_work(m, slot);
@@ -272,7 +297,7 @@ static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
     case ED_ADMIT_CREATE:
         admit_created(m, datagram,
                       !is_full && SEC_CHECK(EDDY_CHECK_HALF_OPEN, has_room) && !load.shutting_down,
-                      now_ns);
+                      load.chosen, now_ns);
         return;
     }
 }

@@ -16,6 +16,12 @@ enum {
 #define ED_MANAGER_RETRY_NS                                                                        \
     (10 * ED_NS_PER_MS) /* after there was no memory for events, or no room in the socket */
 
+/** An address where a connection that was dialled without one may find its peer. */
+typedef struct ed_manager_alias {
+    struct ed_manager_alias *next;
+    uint8_t key[ED_MANAGER_KEY_SIZE];
+} ed_manager_alias;
+
 /** One connection, as the manager sees it. */
 typedef struct ed_manager_slot {
     ed_list_node work;   /* in ed_manager.work while it may have something to give out */
@@ -25,7 +31,9 @@ typedef struct ed_manager_slot {
     void *connection;    /* NULL: the slot is free, or its dial has failed */
     void *failed;        /* what is left of that, until its end is told */
     eddy_connection handle;
-    uint8_t key[ED_MANAGER_KEY_SIZE]; /* in the map of addresses */
+    uint8_t key[ED_MANAGER_KEY_SIZE]; /* its address, in the map of addresses, */
+    bool is_mapped;                   /* unless another with the same is there */
+    ed_manager_alias *aliases;        /* also in the map; until it is found by one address alone */
     ed_side side;
     bool is_half_open;
 } ed_manager_slot;
@@ -89,6 +97,13 @@ void ed_manager_follow_connection(ed_manager *m, ed_manager_slot *slot);
  * @return EDDY_OK, or EDDY_ENOMEM with nothing changed.
  */
 EDDY_MUST_CHECK eddy_status ed_manager_set_address(ed_manager *m, ed_manager_slot *slot,
+                                                   const eddy_address *remote);
+
+/**
+ * Until it has an address of its own, the connection is found by this one, too.
+ * @return EDDY_OK, or EDDY_ENOMEM with nothing changed.
+ */
+EDDY_MUST_CHECK eddy_status ed_manager_add_address(ed_manager *m, ed_manager_slot *slot,
                                                    const eddy_address *remote);
 
 /** It does not count as half-open any more. */

@@ -1,6 +1,7 @@
 #include "transport/resolve.h"
 
 #include <netdb.h>
+#include <string.h>
 
 #include "core/addr.h"
 #include "core/base.h"
@@ -24,6 +25,42 @@ static size_t copy_found(const struct addrinfo *found, uint16_t port, eddy_addre
         addresses[count++] = address;
     }
     return count;
+}
+
+/** An IPv6 socket of no address in particular reaches IPv4, too. */
+static bool can_reach(const eddy_address *local, const eddy_address *remote)
+{
+    static const uint8_t any[sizeof(local->ip)];
+    bool is_any = memcmp(local->ip, any, sizeof(any)) == 0;
+
+    return local->family == EDDY_FAMILY_NONE || local->family == remote->family ||
+           (local->family == EDDY_FAMILY_IPV6 && is_any);
+}
+
+/** Moves the first from `at` on that is of another family than the one before it there. */
+static void bring_other_family(eddy_address *addresses, size_t at, size_t count)
+{
+    size_t from = at;
+
+    while (from < count && addresses[from].family == addresses[at - 1].family)
+        from++;
+    if (from == count)
+        return;
+    eddy_address other = addresses[from];
+    memmove(&addresses[at + 1], &addresses[at], (from - at) * sizeof(other));
+    addresses[at] = other;
+}
+
+size_t ed_resolve_choose(eddy_address *addresses, size_t count, const eddy_address *local)
+{
+    size_t left = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (can_reach(local, &addresses[i]))
+            addresses[left++] = addresses[i];
+    for (size_t i = 1; i < left; i++)
+        bring_other_family(addresses, i, left);
+    return left;
 }
 
 eddy_status ed_resolve(const char *host_port, eddy_address *addresses, size_t capacity,

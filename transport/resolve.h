@@ -14,4 +14,12 @@
 EDDY_MUST_CHECK eddy_status ed_resolve(const char *host_port, eddy_address *addresses,
                                        size_t capacity, size_t *count);
 
+/**
+ * Brings the addresses of a name into the order in which a socket bound to `local` tries them:
+ * those that it cannot reach are left out, and the families take turns, as one of them may not work
+ * here.
+ * @return how many are left.
+ */
+size_t ed_resolve_choose(eddy_address *addresses, size_t count, const eddy_address *local);
+
 #endif

@@ -8,6 +8,8 @@
 #include "core/thread.h"
 #include "transport/resolve.h"
 
+enum { FOUND_MAX = 16 }; /* addresses of a name that are looked at */
+
 struct ed_resolver {
     eddy_allocator allocator;
     eddy_resolver how;
@@ -27,12 +29,11 @@ struct job {
     char host_port[];
 };
 
-static eddy_status ask_system(void *context, const char *host_port, eddy_address *address)
+static eddy_status ask_system(void *context, const char *host_port, eddy_address *addresses,
+                              size_t capacity, size_t *count)
 {
-    size_t count = 0;
-
     (void)context;
-    return ed_resolve(host_port, address, 1, &count);
+    return ed_resolve(host_port, addresses, capacity, count);
 }
 
 ed_resolver *ed_resolver_create(const eddy_allocator *allocator, const eddy_resolver *how,
@@ -90,10 +91,20 @@ bool ed_resolver_is_busy(ed_resolver *resolver)
 
 /* -------------------------------------------------------------------------------- a look-up -- */
 
-/** Whether that is an address to connect to: an own resolver may say anything. */
-static bool is_good(eddy_status status, const eddy_address *address)
+/** Asks, and leaves out what is none to connect to: an own resolver may say anything. */
+static size_t look_up(const struct job *job, eddy_address found[FOUND_MAX])
 {
-    return status == EDDY_OK && ed_addr_valid(address) && address->port != 0;
+    const eddy_resolver *how = &job->resolver->how;
+    size_t count = 0;
+    size_t good = 0;
+
+    memset(found, 0, FOUND_MAX * sizeof(*found));
+    if (how->resolve(how->context, job->host_port, found, FOUND_MAX, &count) != EDDY_OK)
+        return 0;
+    for (size_t i = 0; i < ed_min_size(count, FOUND_MAX); i++)
+        if (ed_addr_valid(&found[i]) && found[i].port != 0)
+            found[good++] = found[i];
+    return good;
 }
 
 static void run_job(void *context)
@@ -101,13 +112,12 @@ static void run_job(void *context)
     struct job *job = context;
     ed_resolver *resolver = job->resolver;
     eddy_allocator allocator = resolver->allocator;
-    eddy_address address = {0};
-    eddy_status status = resolver->how.resolve(resolver->how.context, job->host_port, &address);
+    eddy_address found[FOUND_MAX];
+    size_t count = look_up(job, found);
 
     ed_mutex_lock(&resolver->mutex);
     if (!resolver->is_closed)
-        resolver->done(resolver->done_context, job->connection,
-                       is_good(status, &address) ? &address : NULL);
+        resolver->done(resolver->done_context, job->connection, found, count);
     ed_alloc_free(&allocator, job, job->size);
     leave_locked(resolver);
 }

@@ -9,9 +9,12 @@
 
 typedef struct ed_resolver ed_resolver;
 
-/** Takes a result: NULL where there is none. Any thread; never after ed_resolver_close. */
-typedef void (*ed_resolver_done)(void *context, eddy_connection connection,
-                                 const eddy_address *address);
+/**
+ * Takes a result: the addresses that were found, which it may change. Any thread; never after
+ * ed_resolver_close.
+ */
+typedef void (*ed_resolver_done)(void *context, eddy_connection connection, eddy_address *addresses,
+                                 size_t count);
 
 /**
  * @param allocator outlives the last look-up: the program's own may not.

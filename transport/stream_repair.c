@@ -143,7 +143,8 @@ ed_part *ed_outbox_to_copy(const ed_outbox *outbox, ed_sent_ref ref, uint64_t pa
         return NULL;
     const ed_out *out = part->out;
     bool is_wanted = ed_lane_is_reliable(out->lane) && !out->is_skip &&
-                     out->size <= ED_COPY_SIZE_MAX && !ed_out_is_superseded(out);
+                     out->size <= ED_COPY_SIZE_MAX && !ed_out_is_superseded(out) &&
+                     (outbox->streams == NULL || !outbox->streams[out->lane->stream].no_copies);
     return is_wanted ? part : NULL;
 }
 

@@ -91,6 +91,7 @@ typedef struct ed_stream_out {
     uint64_t budget; /* 0: none of its own */
     uint8_t priority;
     uint8_t weight;
+    bool no_copies;
 } ed_stream_out;
 
 /** What an outbox is made of; all of it outlives the outbox. */

@@ -42,6 +42,11 @@ void ed_timers_on_greeting(ed_timers *timers, uint64_t timeout_ns, uint64_t now_
     timers->at_ns[ED_TIMER_GIVE_UP] = ed_add_sat_u64(now_ns, timeout_ns);
 }
 
+void ed_timers_on_race(ed_timers *timers, bool more, uint64_t now_ns)
+{
+    timers->at_ns[ED_TIMER_RACE] = more ? ed_add_sat_u64(now_ns, ED_RACE_NEXT_NS) : ED_NEVER_NS;
+}
+
 void ed_timers_on_request_sent(ed_timers *timers, uint64_t now_ns)
 {
     uint64_t interval_ns = ED_HANDSHAKE_RESEND_NS << timers->resends;
@@ -55,6 +60,7 @@ void ed_timers_on_retry(ed_timers *timers)
 {
     timers->resends = 0;
     timers->at_ns[ED_TIMER_RESEND] = ED_NEVER_NS;
+    timers->at_ns[ED_TIMER_RACE] = ED_NEVER_NS;
 }
 
 void ed_timers_on_half_open(ed_timers *timers, uint64_t now_ns)

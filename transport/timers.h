@@ -8,6 +8,7 @@
 
 typedef enum ed_timer {
     ED_TIMER_RESEND,    /* HELLO or INITIATE once more */
+    ED_TIMER_RACE,      /* HELLO to the next address of a name */
     ED_TIMER_GIVE_UP,   /* the handshake took too long */
     ED_TIMER_ACK,       /* an ACK must leave */
     ED_TIMER_RECOVERY,  /* a packet counts as lost, or a probe must leave */
@@ -41,6 +42,9 @@ bool ed_timers_take(ed_timers *timers, ed_timer timer, uint64_t now_ns);
 
 /** A client starts; it gives up after `timeout_ns`. */
 void ed_timers_on_greeting(ed_timers *timers, uint64_t timeout_ns, uint64_t now_ns);
+
+/** HELLO goes to an address of a name. @param more others may be tried after it. */
+void ed_timers_on_race(ed_timers *timers, bool more, uint64_t now_ns);
 
 /** HELLO or INITIATE left. The interval until it leaves again doubles each time. */
 void ed_timers_on_request_sent(ed_timers *timers, uint64_t now_ns);

@@ -12,6 +12,7 @@ enum {
     SETTLE_MS = 100,
     HANDSHAKE_MS = 600 * 1000, /* so long that no slow thread is late, unless it is to be */
     LIMIT_MS = 20000,          /* of real time; only a hang meets it */
+    FOUND_MAX = 8,             /* addresses of a name */
     POLL_MS = 10,              /* how often a manager looks for the answer */
 };
 
@@ -27,10 +28,12 @@ static struct desk {
     unsigned expected; /* look-ups begun */
     unsigned asked;
     unsigned answered;
-    eddy_address address; /* family NONE: there is none */
+    eddy_address addresses[FOUND_MAX];
+    size_t count;
 } desk;
 
-static eddy_status resolve(void *context, const char *host_port, eddy_address *address)
+static eddy_status resolve(void *context, const char *host_port, eddy_address *addresses,
+                           size_t capacity, size_t *count)
 {
     (void)context;
     ed_mutex_lock(&desk.mutex);
@@ -38,11 +41,13 @@ static eddy_status resolve(void *context, const char *host_port, eddy_address *a
     ed_condition_broadcast(&desk.changed);
     while (!desk.is_open)
         ed_condition_wait(&desk.changed, &desk.mutex, UINT64_MAX);
-    *address = desk.address;
+    CHECK("room", capacity >= desk.count);
+    memcpy(addresses, desk.addresses, sizeof(desk.addresses));
+    *count = desk.count;
     desk.answered++;
     ed_condition_broadcast(&desk.changed);
     ed_mutex_unlock(&desk.mutex);
-    return address->family == EDDY_FAMILY_NONE ? EDDY_ERESOLVE : EDDY_OK;
+    return *count == 0 ? EDDY_ERESOLVE : EDDY_OK;
 }
 
 static void set_open(bool is_open)
@@ -58,7 +63,8 @@ static void reset_desk(bool is_open, eddy_address address)
     ed_mutex_lock(&desk.mutex);
     desk.expected = desk.asked = desk.answered = 0;
     desk.is_open = is_open;
-    desk.address = address;
+    desk.addresses[0] = address;
+    desk.count = address.family == EDDY_FAMILY_NONE ? 0 : 1;
     ed_mutex_unlock(&desk.mutex);
 }
 

@@ -106,8 +106,8 @@ def who_may_not_connect_is_told_why():
     with Place() as p:
         stranger = run('keygen', '--public', p.stranger)[0].strip()
         for serve, words_of, say, refused in (
-                ((), lambda s: (s.address, '--server-key', stranger), 'are key, room and protocol id right',
-                 'HELLO_MAC'),
+                ((), lambda s: (s.address, '--server-key', stranger),
+                 'are key, room and protocol id right', 'HELLO_MAC'),
                 ((), lambda s: (s.address, '--open'), '--allow open', 'MODE'),
                 ((), lambda s: (*s.way, '--key', p.player), 'does not accept this way', 'MODE'),
                 (('--allow', 'mutual', *p.mutual_way), lambda s: s.way,

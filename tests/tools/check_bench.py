@@ -1,14 +1,14 @@
 """eddy bench: what it measures, how it says so, and no figure that it did not measure."""
 import json
 
-from harness import check, expect, expect_true, run
+from harness import check, check_alone, expect, expect_true, run
 
 SHORT = ('--repeat', '1', '--seconds', '0.1', '--warm', '0.1')
 UNITS = {'W1': 'ns/message', 'W2': 'ns/message', 'W3': 'ns/KiB', 'W4': 'us/client/s', 'W5': 'us',
          'W6': 'us/connection'}
 
 
-@check
+@check_alone
 def bench_measures_each_work_and_says_it_in_json():
     for work, unit in UNITS.items():
         out, _ = run('bench', work, *SHORT, '--peers', 'tcp,udp', '--clients', '4', '--json')
@@ -20,7 +20,7 @@ def bench_measures_each_work_and_says_it_in_json():
                         0 < spread['min'] <= spread['median'] <= spread['max'])
 
 
-@check
+@check_alone
 def bench_says_it_in_a_table_beside_eddy():
     out, err = run('bench', 'W5', *SHORT, '--peers', 'udp')
     expect_true('no ratio: ' + out, ' x eddy' in out)

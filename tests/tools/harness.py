@@ -1,4 +1,5 @@
 """What the checks of tests/tools/run are made of."""
+import concurrent.futures
 import os
 import re
 import signal
@@ -8,12 +9,14 @@ import sys
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..')
 LIMIT_S = 60  # for any one process
+AT_A_TIME = 3  # checks
 ADDRESS_OF_NOBODY = '127.0.0.1:9'
 NOBODY = (ADDRESS_OF_NOBODY, '--open')  # as words of eddy connect
 
 build = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else os.path.join(TOP, 'build/release'))
 eddy = os.path.join(build, 'tools', 'eddy')
 checks = []
+alone = []  # of these, the ones that measure: nothing runs beside them
 
 
 class Wrong(Exception):
@@ -24,6 +27,12 @@ def check(function):
     """Marks a function as a check; its name says what is checked."""
     checks.append(function)
     return function
+
+
+def check_alone(function):
+    """Marks a check that others would disturb."""
+    alone.append(function)
+    return check(function)
 
 
 def expect(name, got, want):
@@ -124,20 +133,34 @@ def total(result, count):
     return sum(flow[count] for flow in result['guarantees'].values())
 
 
+def name_of(function):
+    return function.__name__.replace('_', ' ')
+
+
+def outcome(function):
+    """Runs a check. @return what is wrong, or None."""
+    try:
+        function()
+    except Exception as error:  # whatever it is, the others go on
+        return '%s: %s' % (type(error).__name__, error)
+    return None
+
+
 def run_checks(title):
-    """Runs those that the command line asks for. @return the exit code."""
+    """Runs those that the command line asks for, several at a time: they wait more than they work.
+    @return the exit code."""
     failures = 0
     word = sys.argv[2] if len(sys.argv) > 2 else ''
-    names = {function.__name__.replace('_', ' '): function for function in checks}
+    names = {name_of(function): function for function in checks}
     chosen = {name: function for name, function in names.items() if word in name}
     if not chosen:
         sys.exit('no check has %r in its name' % word)
-    for name, function in chosen.items():
-        try:
-            function()
-            print('ok - %s: %s' % (title, name), flush=True)
-        except Exception as error:  # whatever it is, the others go on
-            failures += 1
-            print('not ok - %s: %s\n    %s: %s' % (title, name, type(error).__name__, error),
-                  flush=True)
+    for group, at_a_time in (([f for f in chosen.values() if f not in alone], AT_A_TIME),
+                             ([f for f in chosen.values() if f in alone], 1)):
+        with concurrent.futures.ThreadPoolExecutor(at_a_time) as pool:
+            for function, wrong in zip(group, pool.map(outcome, group)):
+                failures += wrong is not None
+                name = name_of(function)
+                print('ok - %s: %s' % (title, name) if wrong is None else
+                      'not ok - %s: %s\n    %s' % (title, name, wrong), flush=True)
     return 1 if failures else 0

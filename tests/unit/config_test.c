@@ -198,6 +198,10 @@ static void numbers_have_bounds(void **state)
         {"any number for an address", NULL, {SET(max_per_address, 0)}},
         {"many for an address", NULL, {SET(max_per_address, 65535)}},
         {"more for an address than are counted", "max_per_address", {SET(max_per_address, 65536)}},
+        {"any number half open", NULL, {SET(half_open_per_address, 0)}},
+        {"more half open than are counted",
+         "half_open_per_address",
+         {SET(half_open_per_address, 65536)}},
         {"any protocol", NULL, {SET(protocol_id, UINT64_MAX)}},
     };
 

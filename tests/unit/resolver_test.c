@@ -20,7 +20,8 @@ static struct desk {
     unsigned asked;
     unsigned answered;
     eddy_connection connection[JOBS];
-    eddy_address address[JOBS]; /* family NONE: there was none */
+    size_t count[JOBS];
+    eddy_address address[JOBS]; /* the last of them; family NONE: there was none */
 } desk;
 
 static void lock(void)
@@ -35,9 +36,13 @@ static void unlock(void)
 }
 
 /** "10.0.0.N:1" is itself; anything else is said to have an odd address, or none. */
-static eddy_status resolve(void *context, const char *host_port, eddy_address *address)
+static eddy_status resolve(void *context, const char *host_port, eddy_address *address,
+                           size_t capacity, size_t *count)
 {
     CHECK("context", context == &desk);
+    *count = strncmp(host_port, "many:", 5) == 0 ? capacity + 5 : 1;
+    for (size_t i = 0; i < capacity; i++) // of "many" every second is none to connect to
+        address[i] = ed_addr_ipv4(10, 0, 0, (uint8_t)i, (uint16_t)(i % 2));
     lock();
     desk.asked++;
     ed_condition_broadcast(&desk.changed);
@@ -45,6 +50,8 @@ static eddy_status resolve(void *context, const char *host_port, eddy_address *a
         ed_condition_wait(&desk.changed, &desk.mutex, UINT64_MAX);
     unlock();
     if (strcmp(host_port, "no-family:1") == 0)
+        address->family = EDDY_FAMILY_NONE;
+    if (strcmp(host_port, "no-family:1") == 0 || strcmp(host_port, "many:1") == 0)
         return EDDY_OK;
     if (strcmp(host_port, "no-port:1") == 0)
         *address = ed_addr_ipv4(10, 0, 0, 1, 0);
@@ -53,13 +60,14 @@ static eddy_status resolve(void *context, const char *host_port, eddy_address *a
     return eddy_address_parse(address, host_port);
 }
 
-static void take(void *context, eddy_connection connection, const eddy_address *address)
+static void take(void *context, eddy_connection connection, eddy_address *addresses, size_t count)
 {
     CHECK("context", context == &memory);
     lock();
     CHECK("room", desk.answered < JOBS);
     desk.connection[desk.answered] = connection;
-    desk.address[desk.answered++] = address == NULL ? (eddy_address){0} : *address;
+    desk.count[desk.answered] = count;
+    desk.address[desk.answered++] = count == 0 ? (eddy_address){0} : addresses[count - 1];
     unlock();
 }
 
@@ -131,7 +139,7 @@ static void answers(void **state)
     } rows[] = {
         {"10.0.0.7:1", EDDY_FAMILY_IPV4}, {"[::1]:4242", EDDY_FAMILY_IPV6},
         {"unknown:1", EDDY_FAMILY_NONE},  {"no-family:1", EDDY_FAMILY_NONE},
-        {"no-port:1", EDDY_FAMILY_NONE},
+        {"no-port:1", EDDY_FAMILY_NONE},  {"many:1", EDDY_FAMILY_IPV4},
     };
 
     (void)state;
@@ -144,6 +152,8 @@ static void answers(void **state)
         CHECK_EQ(rows[i].host_port, desk.address[i].family, rows[i].family);
     }
     CHECK_EQ("port", desk.address[1].port, 4242);
+    CHECK_EQ("the good ones of those for which there was room", desk.count[ED_COUNT(rows) - 1], 8);
+    CHECK_EQ("in order", desk.address[ED_COUNT(rows) - 1].ip[3], 15);
     ed_resolver_close(resolver);
     await_memory();
 }
