@@ -295,12 +295,13 @@ static size_t take(ed_channel *channel, void *items, size_t capacity)
 /** @return EDDY_OK with what there is, EDDY_EAGAIN, or EDDY_ECLOSED. */
 static eddy_status try_pull(ed_channel *channel, void *items, size_t capacity, size_t *count)
 {
-    bool closed = atomic_load(&channel->closed); // before the look: nothing comes after it
-
     *count = take(channel, items, capacity);
     if (*count > 0)
         return EDDY_OK;
-    return closed ? EDDY_ECLOSED : EDDY_EAGAIN;
+    if (!atomic_load(&channel->closed))
+        return EDDY_EAGAIN;
+    *count = take(channel, items, capacity); // what came between the look and the close
+    return *count > 0 ? EDDY_OK : EDDY_ECLOSED;
 }
 
 /** The last look before somebody sleeps, with the send mutex held. */

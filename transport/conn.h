@@ -163,7 +163,7 @@ typedef struct ed_conn {
     uint64_t rate_max; /* bytes per second that the pacer may let go; 0: no cap */
     uint32_t probes;   /* that must leave whatever the window says */
     bool ping_pending;
-    uint64_t wanted;            /* the charge of the message that was refused, */
+    uint64_t wanted;            /* the cost of the message that was refused, */
     uint8_t wanted_stream;      /* and its stream */
     bool wants_writable;        /* the program was refused, and waits */
     ed_list_node refused;       /* in ed_conn_shared.refused while it does, or a little longer */

@@ -366,7 +366,7 @@ static void refund(const ed_conn_shared *shared, const ed_reliable_command *comm
 {
     if (shared->accounts != NULL)
         ed_account_refund(&shared->accounts[ed_slot_of(command->head.connection)], command->stream,
-                          (size_t)ed_charge_of(command->block->size));
+                          (size_t)ed_send_cost(command->block->size));
 }
 
 /** A message that finds no connection was accepted all the same, and counts as such. */

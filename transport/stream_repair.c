@@ -77,17 +77,17 @@ void ed_part_forget(ed_outbox *outbox, ed_part *part)
 /** It is not queued any more: the accounts have room for another. */
 static void refund(ed_outbox *outbox, const ed_out *out)
 {
-    uint64_t charge = ed_charge_of(out->size);
+    uint64_t cost = ed_send_cost(out->size);
     ed_stream_out *own = outbox->streams == NULL ? NULL : &outbox->streams[out->lane->stream];
 
-    ED_ASSERT(outbox->queued_size >= charge);
-    outbox->queued_size -= charge;
-    out->lane->queued_size -= charge;
-    *outbox->made_of.queued_cost -= ed_send_cost(out->size);
+    ED_ASSERT(outbox->queued_size >= cost);
+    outbox->queued_size -= cost;
+    out->lane->queued_size -= cost;
+    *outbox->made_of.queued_cost -= cost;
     if (own != NULL) // what was accepted before the stream was counted is not taken off it
-        own->queued -= ed_min_u64(own->queued, charge);
+        own->queued -= ed_min_u64(own->queued, cost);
     if (outbox->made_of.account != NULL)
-        ed_account_refund(outbox->made_of.account, out->lane->stream, (size_t)charge);
+        ed_account_refund(outbox->made_of.account, out->lane->stream, (size_t)cost);
 }
 
 /** What only a message that has not been given up counts for. */
