@@ -16,7 +16,7 @@ static void move(uint32_t *ppm, bool towards_all, uint32_t share)
 
 void ed_redundancy_init(ed_redundancy *redundancy)
 {
-    *redundancy = (ed_redundancy){.loss_ppm = ED_LOSS_GUESS_PPM, .run_ppm = ED_LOSS_GUESS_PPM};
+    *redundancy = (ed_redundancy){0};
 }
 
 void ed_redundancy_on_acked(ed_redundancy *redundancy)

@@ -15,7 +15,6 @@ enum {
     ED_COPY_QUEUE_MS = 10,       /* no copies while so much more waits on the path than its best */
     ED_COPY_LOSS_MIN_PPM = 1000, /* a path that loses less needs none */
     ED_COPY_RESIDUE_PPM = 20,    /* the share of messages of which all copies may be lost */
-    ED_LOSS_GUESS_PPM = 5000,    /* what a path is taken for at first */
 };
 
 typedef struct ed_redundancy {
@@ -24,6 +23,7 @@ typedef struct ed_redundancy {
     uint64_t last_lost; /* its number, and 1 */
 } ed_redundancy;
 
+/** Of a path that has lost nothing yet. */
 void ed_redundancy_init(ed_redundancy *redundancy);
 
 /** A packet that asked for an acknowledgement has got it, or was declared lost. */

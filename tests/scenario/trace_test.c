@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0x8a8f40d996f8e4ff)
+#define GOLDEN_TRACE UINT64_C(0x471dce9734652e57)
 
 enum {
     WORLDS = 8,
