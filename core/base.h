@@ -57,14 +57,15 @@ static inline uint64_t ed_add_sat_u64(uint64_t a, uint64_t b)
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-/** Tells the processor that this thread only looks again and again. */
-static inline void ed_cpu_relax(void)
+/** The number of the lowest, and of the highest bit that is set, of those at least one is. */
+static inline unsigned ed_lowest_bit(uint64_t bits)
 {
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
+    return (unsigned)__builtin_ctzll(bits);
+}
+
+static inline unsigned ed_highest_bit(uint64_t bits)
+{
+    return 63U - (unsigned)__builtin_clzll(bits);
 }
 
 /** A run of bytes that somebody else owns. */

@@ -24,6 +24,11 @@ uint64_t ed_clock_thread_ns(void)
     return read_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
+uint64_t ed_clock_deadline_ns(uint32_t timeout_ms)
+{
+    return timeout_ms == EDDY_FOREVER ? ED_NEVER_NS : ed_clock_now_ns() + timeout_ms * ED_NS_PER_MS;
+}
+
 static uint64_t system_unix_s(void *context)
 {
     struct timespec now;

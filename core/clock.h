@@ -12,6 +12,9 @@ uint64_t ed_clock_now_ns(void);
 /** The processor's time that the calling thread has had, in ns. For measurements. */
 uint64_t ed_clock_thread_ns(void);
 
+/** The end of a wait of `timeout_ms` that begins now; EDDY_FOREVER: UINT64_MAX. */
+uint64_t ed_clock_deadline_ns(uint32_t timeout_ms);
+
 /** The time of day. */
 const eddy_calendar *ed_calendar_system(void);
 

@@ -40,6 +40,7 @@ eddy_config eddy_config_default(void)
         .connect_rate = 20,
         .connect_burst = 40,
         .max_per_address = 64,
+        .half_open_per_address = 4,
         .reply_rate = 50 * 1000,
         .handshake_rate = 2 * 1000,
         .congestion = EDDY_CONGESTION_NEW_RENO,
@@ -118,7 +119,7 @@ static const char *bad_budget(const eddy_config *whole)
     // A message that no budget has room for could be accepted by nobody, ever.
     if (c->send_budget < BUDGET_SIZE_MIN || c->send_budget / 2 < c->max_message_size)
         return "send_budget";
-    if (c->connection_send_budget < c->max_message_size + EDDY_MESSAGE_CHARGE)
+    if (c->connection_send_budget < ed_send_cost(c->max_message_size))
         return "connection_send_budget";
     if (c->receive_budget < BUDGET_SIZE_MIN ||
         c->receive_budget / RECEIVE_BUDGET_MESSAGES_MIN < c->max_message_size || !is_enough(c))
@@ -152,6 +153,8 @@ static const char *bad_gate(const eddy_config *c)
 {
     if (c->max_per_address > PER_ADDRESS_MAX)
         return "max_per_address";
+    if (c->half_open_per_address > PER_ADDRESS_MAX)
+        return "half_open_per_address";
     if (c->connect_burst < 1 || c->connect_burst > CONNECT_BURST_MAX)
         return "connect_burst";
     if (c->trusted_count > TRUSTED_MAX)

@@ -1,10 +1,10 @@
 /**
  * eddy: a reliable-UDP connection manager for games.
  *
- * This header, with the four that it includes, is the whole public contract; eddy_channel.h, beside
- * it, is for threads of a game. It needs nothing but the C library, and compiles as C11 and as
- * C++17. Times named `_ns` are nanoseconds of a monotonic clock; `_ms` are milliseconds; sizes are
- * bytes.
+ * This header, with the four that it includes, is the whole public contract; eddy_channel.h and
+ * eddy_loop.h, beside it, are for threads of a game. It needs nothing but the C library, and
+ * compiles as C11 and as C++17. Times named `_ns` are nanoseconds of a monotonic clock; `_ms` are
+ * milliseconds; sizes are bytes.
  *
  * Threads: every function may be called from any thread at any time unless its comment says
  * otherwise. Nothing here prints, and nothing here blocks unless its comment says so.
@@ -29,8 +29,6 @@ extern "C" {
 
 /** A manager owns a socket, or one for each of its shards, and all connections that use them. */
 typedef struct eddy_manager eddy_manager;
-
-#define EDDY_FOREVER UINT32_MAX /* as a timeout in milliseconds: wait without limit */
 
 /** A connection's handle. 0 is never one; a stale one is refused, never followed. */
 typedef uint64_t eddy_connection;
@@ -361,7 +359,10 @@ enum {
 typedef struct eddy_stream_options {
     uint8_t priority; /* 1 first, 7 last, 0: EDDY_PRIORITY_DEFAULT; each waits for those before */
     uint8_t weight;   /* share among streams of one priority; 0: EDDY_WEIGHT_DEFAULT */
-    size_t budget;    /* bytes accepted and not acknowledged on these streams; 0: no own limit */
+    size_t budget;    /* of what is accepted and not acknowledged on these streams, reckoned as
+                         send_budget; 0: no limit of their own */
+    bool no_copies;   /* small reliable messages do not go along again before they are known to be
+                         lost, even where the path loses */
 } eddy_stream_options;
 
 /**
@@ -499,8 +500,7 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_peer_address(eddy_manager *manager,
 EDDY_API void eddy_get_stats(eddy_manager *manager, eddy_stats *stats);
 
 /** Copies the counters of one shard. @return EDDY_OK, EDDY_EINVAL (shard) or EDDY_EFORKED. */
-EDDY_API EDDY_MUST_CHECK eddy_status eddy_get_shard_stats(eddy_manager *manager, uint32_t shard,
-                                                          eddy_stats *stats);
+EDDY_API eddy_status eddy_get_shard_stats(eddy_manager *manager, uint32_t shard, eddy_stats *stats);
 
 /** How many shards there are: config.shards, and at least one. */
 EDDY_API uint32_t eddy_shard_count(const eddy_manager *manager);

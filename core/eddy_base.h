@@ -30,6 +30,8 @@ extern "C" {
 /** The version of the library that the program runs with, such as "0.1.0". */
 EDDY_API const char *eddy_version(void);
 
+#define EDDY_FOREVER UINT32_MAX /* as a timeout in milliseconds: wait without limit */
+
 /* ------------------------------------------------------------------------------------ status -- */
 
 /** Every status, once: name, value, text. The value is part of the ABI and never reused. */

@@ -119,9 +119,9 @@ typedef struct eddy_config {
     uint64_t rate_max;             /* bytes per second of a connection; 0: no cap; else >= 1,200 */
     size_t max_message_size;       /* bytes; both ways: larger ones are neither sent nor taken */
     size_t send_budget;            /* heap for what eddy_send accepted and is not acknowledged: a
-                                      message costs its size, at most 35 % of that, and 432 */
-    size_t connection_send_budget; /* of one connection, in bytes, each message with
-                                      EDDY_MESSAGE_CHARGE */
+                                      message costs its size, at most 35 % of that, and 464 */
+    size_t connection_send_budget; /* of one connection, reckoned alike; it has room for a message
+                                      of max_message_size */
     size_t receive_budget;         /* bytes received and not yet released by the program: enough are
                                       64 KiB, 4 x max_message_size and 25,000 for each connection
                                       that there may be. Who uses so many streams that there is no
@@ -129,6 +129,10 @@ typedef struct eddy_config {
     size_t unreliable_budget;      /* of these, unreliable ones of one connection; beyond, shed */
     uint32_t modes;                /* eddy_mode bits that are accepted */
     bool open_to_public;           /* EDDY_MODE_OPEN also for addresses that are not private */
+    bool strict_tokens;            /* EDDY_MODE_TOKEN: none that was issued before this manager ran,
+                                      nor within 5 s from then, as clocks differ. So a restart lets
+                                      no token be used twice, and makes whoever waited get a new one
+                                    */
     eddy_cipher cipher;
     uint64_t server_id;         /* EDDY_MODE_TOKEN: the backend's number of this server */
     const eddy_key *secret_key; /* of a server; of a client in EDDY_MODE_MUTUAL. NULL: one that
@@ -139,7 +143,8 @@ typedef struct eddy_config {
                                    EDDY_MODE_OPEN it is proved after a request was told, not before
                                    */
     const eddy_key *token_key;  /* EDDY_MODE_TOKEN: see eddy_key_token. A server that restarts takes
-                                   a token that it took before once more, until that expires */
+                                   a token that it took before once more, until that expires, but
+                                   for `strict_tokens` */
     const eddy_key *client_keys; /* EDDY_MODE_MUTUAL: public keys of who may come; NULL: `ask`
                                     must be set, and the program looks at the key. Copied */
     size_t client_key_count;     /* at most 65,536 */
@@ -147,11 +152,15 @@ typedef struct eddy_config {
                                     proved to be there; 0: no limit. An IPv6 /64 is one address */
     uint32_t connect_burst;      /* of these at once, 1-65,535 */
     uint32_t max_per_address;    /* incoming connections of one address, to 65,535; 0: no limit */
-    const eddy_prefix *trusted;  /* networks without these three limits: proxies, cafes. Copied;
-                                    the loopback addresses need not be in it */
-    size_t trusted_count;        /* at most 1,024 */
-    uint32_t reply_rate;         /* replies to strangers a second, of all; 0: no limit */
-    uint32_t handshake_rate;     /* handshakes a second that are reckoned through; 0: no limit */
+    uint32_t half_open_per_address; /* of these, not yet confirmed, to 65,535; 0: no limit. With all
+                                       places taken, too, the oldest gives way to a newcomer: at 1 s
+                                       of age, at 3 s where the newcomer's address has others. Not
+                                       one that the program was asked about */
+    const eddy_prefix *trusted;     /* networks without these four limits: proxies, cafes. Copied;
+                                       the loopback addresses need not be in it */
+    size_t trusted_count;           /* at most 1,024 */
+    uint32_t reply_rate;            /* replies to strangers a second, of all; 0: no limit */
+    uint32_t handshake_rate;        /* handshakes a second that are reckoned through; 0: no limit */
     eddy_congestion congestion;
     eddy_log_level log_level;
     uint32_t log_topics;   /* eddy_log_topic bits */

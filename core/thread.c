@@ -1,20 +1,13 @@
 #include "core/thread.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#if defined(__linux__)
-#include <sched.h>
-#endif
-
 #include "core/base.h"
-
-enum {
-    THREAD_NAME_SIZE = 16, /* the kernel's limit, NUL included */
-};
 
 eddy_status ed_mutex_init(ed_mutex *mutex)
 {
@@ -121,7 +114,7 @@ static void set_thread(ed_thread *thread, const char *name, void (*run)(void *co
                        void *context)
 {
     ED_ASSERT(run != NULL);
-    ED_ASSERT(strlen(name) < THREAD_NAME_SIZE);
+    ED_ASSERT(strlen(name) < ED_THREAD_NAME_SIZE);
     thread->name = name;
     thread->run = run;
     thread->context = context;
@@ -153,6 +146,18 @@ void ed_thread_join(ed_thread *thread)
 {
     int failed = pthread_join(thread->os, NULL);
     ED_ASSERT(failed == 0);
+}
+
+uintptr_t ed_thread_self(void)
+{
+    static _Thread_local char place;
+
+    return (uintptr_t)&place;
+}
+
+void ed_thread_yield(void)
+{
+    (void)sched_yield();
 }
 
 size_t ed_thread_cpu_count(void)

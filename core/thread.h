@@ -21,6 +21,10 @@ typedef struct ed_condition {
     pthread_cond_t os;
 } ed_condition;
 
+enum {
+    ED_THREAD_NAME_SIZE = 16, /* the kernel's limit, NUL included */
+};
+
 /** Stays where it is until it is joined. */
 typedef struct ed_thread {
     pthread_t os;
@@ -52,11 +56,18 @@ void ed_condition_wait(ed_condition *condition, ed_mutex *mutex, uint64_t deadli
 
 /**
  * Starts `run(context)`, with every signal blocked: signals are the program's own business.
- * `name` is at most 15 bytes, and static. @return EDDY_OK or EDDY_ESYSTEM.
+ * `name` is at most ED_THREAD_NAME_SIZE - 1 bytes, and outlives the thread. @return EDDY_OK or
+ * EDDY_ESYSTEM.
  */
 EDDY_MUST_CHECK eddy_status ed_thread_start(ed_thread *thread, const char *name,
                                             void (*run)(void *context), void *context);
 void ed_thread_join(ed_thread *thread);
+
+/** A number for the thread that asks, not 0, of its own among those that live. */
+uintptr_t ed_thread_self(void);
+
+/** Lets other threads go first. */
+void ed_thread_yield(void);
 
 /** The same for a thread that nobody waits for. `thread` may go away as soon as `run` is called. */
 EDDY_MUST_CHECK eddy_status ed_thread_start_detached(ed_thread *thread, const char *name,

@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <poll.h>
 #include <unistd.h>
 
 #if defined(__linux__)
@@ -12,6 +10,7 @@
 
 #include "core/base.h"
 #include "core/clock.h"
+#include "core/poller.h"
 
 enum {
     CLEAR_SIZE = 64, /* bytes taken from a pipe at once; an eventfd gives 8 */
@@ -93,18 +92,6 @@ void ed_wake_clear(ed_wake *wake)
     ED_ASSERT(got > 0 || (got < 0 && errno == EAGAIN));
 }
 
-/** For poll(): rounded up, so that nobody wakes too early again and again; -1: no limit. */
-static int timeout_ms(uint64_t deadline_ns)
-{
-    uint64_t now_ns = ed_clock_now_ns();
-
-    if (deadline_ns == ED_NEVER_NS)
-        return -1;
-    if (deadline_ns <= now_ns)
-        return 0;
-    return (int)ed_min_u64((deadline_ns - now_ns - 1) / ED_NS_PER_MS + 1, INT_MAX);
-}
-
 void ed_wake_wait(const int *fds, size_t count, uint64_t deadline_ns)
 {
     struct pollfd polled[ED_WAKE_WAIT_MAX];
@@ -112,6 +99,8 @@ void ed_wake_wait(const int *fds, size_t count, uint64_t deadline_ns)
     ED_ASSERT(count <= ED_WAKE_WAIT_MAX);
     for (size_t i = 0; i < count; i++)
         polled[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
-    int ready = poll(polled, (nfds_t)count, timeout_ms(deadline_ns));
+    uint64_t now_ns = deadline_ns == ED_NEVER_NS ? 0 : ed_clock_now_ns();
+    uint64_t left_ns = deadline_ns - ed_min_u64(deadline_ns, now_ns);
+    int ready = ed_poll_fds(polled, count, left_ns);
     ED_ASSERT(ready >= 0 || errno == EINTR || errno == EAGAIN || errno == ENOMEM);
 }

@@ -22,7 +22,7 @@ enum { ED_WAKE_WAIT_MAX = 64 };
 
 /**
  * Sleeps until one of up to ED_WAKE_WAIT_MAX descriptors is readable, or until the deadline of
- * ed_clock_now_ns(), or up to a millisecond longer. May wake for no reason.
+ * ed_clock_now_ns(). May wake for no reason.
  */
 void ed_wake_wait(const int *fds, size_t count, uint64_t deadline_ns);
 

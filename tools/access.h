@@ -19,6 +19,7 @@ typedef struct ed_serve_access {
     const char *client_keys;
     const char *room;
     bool open_to_public;
+    bool strict_tokens;
     uint64_t server_id;
     uint64_t protocol_id;
 } ed_serve_access;
@@ -33,6 +34,8 @@ typedef struct ed_serve_access {
                 "token: its key, from eddy keygen --token-key,"),                                  \
         ED_NUMBER("server-id", "N", &(ACCESS)->server_id, ED_PER_ONE, 0, UINT64_MAX,               \
                   "and the number that it was made for"),                                          \
+        ED_FLAG("strict-tokens", &(ACCESS)->strict_tokens,                                         \
+                "token: only those issued 5 s after the start and later"),                         \
         ED_FLAG("open-to-public", &(ACCESS)->open_to_public,                                       \
                 "open: not for private addresses alone"),                                          \
         ED_TEXT("room", "FILE", &(ACCESS)->room, "a room's key, that clients must have, too"),     \

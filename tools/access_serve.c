@@ -71,6 +71,8 @@ static bool check_modes(const ed_serve_access *a, const char *command, uint32_t 
          "--allow mutual needs --client-keys FILE: the public keys of who may come"},
         {(modes & EDDY_MODE_TOKEN) == 0 && a->token_key != NULL,
          "--token-key is of no use without --allow token"},
+        {(modes & EDDY_MODE_TOKEN) == 0 && a->strict_tokens,
+         "--strict-tokens is of no use without --allow token"},
         {(modes & EDDY_MODE_MUTUAL) == 0 && a->client_keys != NULL,
          "--client-keys is of no use without --allow mutual"},
         {(modes & EDDY_MODE_OPEN) == 0 && a->open_to_public,
@@ -167,6 +169,7 @@ int ed_serve_access_load(const ed_serve_access *a, const char *command, ed_serve
     if (!check_modes(a, command, config->modes))
         return ED_EXIT_USAGE;
     config->open_to_public = a->open_to_public;
+    config->strict_tokens = a->strict_tokens;
     config->server_id = a->server_id;
     config->protocol_id = a->protocol_id;
     if (!load_key(command, a->key, EDDY_KEY_SECRET, &keys->secret, &config->secret_key) ||

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -22,7 +21,50 @@ _Noreturn static void become(int report_fd, char *const *argv)
     _exit(EXIT_CODE_NOT_STARTED);
 }
 
-eddy_status ed_child_start(ed_child *child, char *const *argv)
+static bool is_running(const ed_child *child)
+{
+    return child->pid > 0 && !child->has_ended;
+}
+
+/** The pipe's end is closed, so the process has ended or is about to. */
+static void reap(ed_child *child)
+{
+    int state = 0;
+
+    ED_ASSERT(is_running(child));
+    (void)eddy_watch_destroy(child->watch);
+    (void)close(child->fd);
+    while (waitpid(child->pid, &state, 0) < 0 && errno == EINTR)
+        continue;
+    child->has_ended = true;
+    child->exit_code = WIFEXITED(state) ? WEXITSTATUS(state) : EXIT_CODE_SIGNAL + WTERMSIG(state);
+}
+
+/** Reads once; a report is complete when all its bytes are there. */
+static bool take_in(void *context, eddy_watch *watch, unsigned ready)
+{
+    ed_child *child = context;
+    uint8_t *at = (uint8_t *)&child->incoming + child->filled;
+    ssize_t got = read(child->fd, at, sizeof child->incoming - child->filled);
+
+    (void)watch, (void)ready;
+    if (got < 0 && errno == EINTR)
+        return true;
+    if (got <= 0) {
+        reap(child);
+        return false;
+    }
+    child->filled += (size_t)got;
+    ED_ASSERT(child->filled <= sizeof child->incoming);
+    if (child->filled < sizeof child->incoming)
+        return true;
+    child->filled = 0;
+    child->latest = child->incoming;
+    child->has_reported = true;
+    return true;
+}
+
+eddy_status ed_child_start(ed_child *child, eddy_loop *loop, char *const *argv)
 {
     int ends[2];
 
@@ -39,61 +81,11 @@ eddy_status ed_child_start(ed_child *child, char *const *argv)
         return EDDY_ESYSTEM;
     }
     *child = (ed_child){.pid = pid, .fd = ends[0]};
-    return EDDY_OK;
-}
-
-static bool is_running(const ed_child *child)
-{
-    return child->pid > 0 && !child->has_ended;
-}
-
-/** The pipe's end is closed, so the process has ended or is about to. */
-static void reap(ed_child *child)
-{
-    int state = 0;
-
-    ED_ASSERT(is_running(child));
-    (void)close(child->fd);
-    while (waitpid(child->pid, &state, 0) < 0 && errno == EINTR)
-        continue;
-    child->has_ended = true;
-    child->exit_code = WIFEXITED(state) ? WEXITSTATUS(state) : EXIT_CODE_SIGNAL + WTERMSIG(state);
-}
-
-/** Reads once; a report is complete when all its bytes are there. */
-static void take_in(ed_child *child)
-{
-    uint8_t *at = (uint8_t *)&child->incoming + child->filled;
-    ssize_t got = read(child->fd, at, sizeof child->incoming - child->filled);
-
-    if (got < 0 && errno == EINTR)
-        return;
-    if (got <= 0) {
-        reap(child);
-        return;
-    }
-    child->filled += (size_t)got;
-    ED_ASSERT(child->filled <= sizeof child->incoming);
-    if (child->filled < sizeof child->incoming)
-        return;
-    child->filled = 0;
-    child->latest = child->incoming;
-    child->has_reported = true;
-}
-
-void ed_child_listen(ed_child *children, size_t count, int timeout_ms)
-{
-    struct pollfd waits[ED_CHILD_MAX];
-
-    ED_ASSERT(count <= ED_CHILD_MAX);
-    for (size_t i = 0; i < count; i++)
-        waits[i] =
-            (struct pollfd){.fd = is_running(&children[i]) ? children[i].fd : -1, .events = POLLIN};
-    if (poll(waits, (nfds_t)count, timeout_ms) <= 0)
-        return; // nothing new, or a signal, which the caller looks for itself
-    for (size_t i = 0; i < count; i++)
-        if (waits[i].revents != 0)
-            take_in(&children[i]);
+    eddy_status status =
+        eddy_watch_create(loop, child->fd, EDDY_FD_READABLE, take_in, child, &child->watch);
+    if (status != EDDY_OK)
+        ed_child_kill(child, 1);
+    return status;
 }
 
 void ed_child_signal(const ed_child *children, size_t count, int signal_number)
@@ -101,6 +93,14 @@ void ed_child_signal(const ed_child *children, size_t count, int signal_number)
     for (size_t i = 0; i < count; i++)
         if (is_running(&children[i]))
             (void)kill(children[i].pid, signal_number);
+}
+
+void ed_child_kill(ed_child *children, size_t count)
+{
+    ed_child_signal(children, count, SIGKILL);
+    for (size_t i = 0; i < count; i++)
+        if (is_running(&children[i]))
+            reap(&children[i]);
 }
 
 size_t ed_child_running(const ed_child *children, size_t count)

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include "core/eddy_loop.h"
 #include "tools/report.h"
 
 enum {
@@ -16,7 +17,8 @@ enum {
 /** Zeroed, it was never started. */
 typedef struct ed_child {
     pid_t pid;
-    int fd;         /* our end of the pipe */
+    int fd; /* our end of the pipe */
+    eddy_watch *watch;
     bool has_ended; /* and was waited for */
     int exit_code;  /* then; 128 and the signal if one ended it */
     bool has_reported;
@@ -27,16 +29,17 @@ typedef struct ed_child {
 
 /**
  * Starts argv[0] with its report's descriptor as ED_CHILD_REPORT_FD, in a process group of its own,
- * so that ^C reaches the parent alone, which ends its children in the right order.
- * @param argv ends with NULL. @return EDDY_OK or EDDY_ESYSTEM.
+ * so that ^C reaches the parent alone, which ends its children in the right order. The loop takes
+ * in what it reports, and that it ends; the child stays where it is until then.
+ * @param argv ends with NULL. @return EDDY_OK, EDDY_ENOMEM or EDDY_ESYSTEM.
  */
-EDDY_MUST_CHECK eddy_status ed_child_start(ed_child *child, char *const *argv);
-
-/** Takes in what children report, and who ends; waits for news for at most `timeout_ms`. */
-void ed_child_listen(ed_child *children, size_t count, int timeout_ms);
+EDDY_MUST_CHECK eddy_status ed_child_start(ed_child *child, eddy_loop *loop, char *const *argv);
 
 /** Sends a signal to those that run. */
 void ed_child_signal(const ed_child *children, size_t count, int signal_number);
+
+/** Ends at once those that run, and takes that in. */
+void ed_child_kill(ed_child *children, size_t count);
 
 /** How many still run. */
 size_t ed_child_running(const ed_child *children, size_t count);

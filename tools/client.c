@@ -5,16 +5,15 @@
 #include "tools/stop.h"
 
 enum {
-    WAIT_MS_MAX = 50, // the longest that a signal goes unnoticed
+    LOOK_MS = 50, // between two looks at the time, once nothing more is sent
     FLUSH_MS = 5000,
-    BATCH = 256,                // events between two looks at the time
     PROGRESS_BYTES = 16 * 1024, // more than pings and acknowledgements in the time of SILENCE_NS
 };
 
-#define REPORT_INTERVAL_NS (250 * ED_NS_PER_MS)
-#define BACKLOG_NS ED_NS_PER_S       /* a sender further behind gives up what it has missed */
-#define SILENCE_NS (5 * ED_NS_PER_S) /* without any progress, what is missing is lost */
-#define GRACE_NS ED_NS_PER_S         /* for what is not owed, beside a round trip */
+#define SEND_INTERVAL_NS_MIN ED_NS_PER_MS /* messages closer to each other leave together */
+#define BACKLOG_NS ED_NS_PER_S            /* a sender further behind gives up what it has missed */
+#define SILENCE_NS (5 * ED_NS_PER_S)      /* without any progress, what is missing is lost */
+#define GRACE_NS ED_NS_PER_S              /* for what is not owed, beside a round trip */
 
 size_t ed_client_size_max(const ed_client_options *options)
 {
@@ -51,15 +50,17 @@ static void show_line(ed_client *c, uint64_t now_ns)
             1000);
 }
 
-static void tell(ed_client *c)
+static void tell(void *context)
 {
+    ed_client *c = context;
     uint64_t now_ns = eddy_now_ns();
 
-    if (c->options->report_fd != 0 && now_ns >= c->report_ns) {
+    if (c->start_ns == 0)
+        return; // there is no traffic yet
+    if (c->options->report_fd != 0) {
         count(c, now_ns);
-        c->report_ns = now_ns + REPORT_INTERVAL_NS;
-        if (!ed_report_send(&c->report, c->options->report_fd))
-            ed_stop_ask(); // whom we report to is gone
+        if (!ed_report_send(&c->report, c->options->report_fd)) // whom we report to is gone
+            (void)eddy_stop_request(c->runner.stop, 0, EDDY_FOREVER);
     }
     if (ed_line_is_due(&c->line, now_ns))
         show_line(c, now_ns);
@@ -76,8 +77,10 @@ static void take_message(ed_client *c, const eddy_event_message *message, uint64
     c->progress_ns = now_ns;
 }
 
-static void take_event(ed_client *c, eddy_event *event)
+static void take_event(void *context, eddy_event *event)
 {
+    ed_client *c = context;
+
     switch (event->type) {
     case EDDY_CONNECTED:
         c->is_connected = true;
@@ -99,21 +102,6 @@ static void take_event(ed_client *c, eddy_event *event)
         break;
     }
     eddy_release(c->eddy, event);
-}
-
-/** Takes what has come, having waited for it. @return EDDY_ECLOSED when nothing more will. */
-static eddy_status take_events(ed_client *c, uint32_t wait_ms)
-{
-    eddy_event event;
-    eddy_status status = eddy_next(c->eddy, &event, wait_ms);
-
-    for (int i = 1; status == EDDY_OK && i < BATCH; i++) {
-        take_event(c, &event);
-        status = eddy_next(c->eddy, &event, 0);
-    }
-    if (status == EDDY_OK)
-        take_event(c, &event);
-    return status;
 }
 
 /* --------------------------------------------------------------------------------- traffic -- */
@@ -158,20 +146,24 @@ static void send_due(ed_client *c, uint64_t now_ns)
         c->send_ns = now_ns;
 }
 
-/** How long to wait for events until the next message is due; rounded up, so that it does not spin.
- */
-static uint32_t wait_ms(const ed_client *c, uint64_t now_ns)
+static bool is_to_end(const ed_client *c)
 {
-    uint64_t left_ns = c->send_ns - ed_min_u64(c->send_ns, now_ns);
-
-    return (uint32_t)ed_min_u64(left_ns / ED_NS_PER_MS + 1, WAIT_MS_MAX);
+    return c->has_ended || ed_runner_is_stopped(&c->runner);
 }
 
-static bool is_to_end(const ed_client *c, uint64_t now_ns)
+/** Sends what is due, also when there is room again, and has itself called when more is. */
+static void on_due(void *context, eddy_timer *timer, uint64_t periods)
 {
-    return c->has_ended || ed_stop_asked() ||
-           (c->options->duration_ms != 0 &&
-            now_ns - c->start_ns >= c->options->duration_ms * ED_NS_PER_MS);
+    ed_client *c = context;
+    uint64_t now_ns = eddy_now_ns();
+
+    (void)periods;
+    if (is_to_end(c))
+        return;
+    send_large(c);
+    send_due(c, now_ns);
+    uint64_t left_ns = c->send_ns - ed_min_u64(c->send_ns, now_ns);
+    (void)eddy_timer_start(timer, ed_max_u64(left_ns, SEND_INTERVAL_NS_MIN));
 }
 
 static void send_traffic(ed_client *c)
@@ -181,15 +173,12 @@ static void send_traffic(ed_client *c)
     c->start_ns = now_ns;
     c->send_ns = now_ns;
     c->line = ed_line_make(c->line.is_quiet, now_ns);
-    while (!is_to_end(c, now_ns)) {
-        send_large(c);
-        send_due(c, now_ns);
-        (void)take_events(c, wait_ms(c, now_ns));
-        tell(c);
-        now_ns = eddy_now_ns();
-    }
-    c->stop_ns = now_ns;
-    c->progress_ns = now_ns;
+    ed_runner_set_end(&c->runner, c->options->duration_ms);
+    (void)eddy_timer_start(c->sender, 0);
+    while (!is_to_end(c))
+        ed_runner_round(&c->runner, EDDY_FOREVER);
+    c->stop_ns = eddy_now_ns();
+    c->progress_ns = c->stop_ns;
 }
 
 /* --------------------------------------------------------------------------------- waiting -- */
@@ -244,8 +233,8 @@ static bool is_worth_waiting(const ed_client *c, uint64_t now_ns)
 
 bool ed_client_await_connected(ed_client *c)
 {
-    while (!c->is_connected && !c->has_ended && !ed_stop_asked())
-        (void)take_events(c, WAIT_MS_MAX);
+    while (!c->is_connected && !is_to_end(c))
+        ed_runner_round(&c->runner, EDDY_FOREVER);
     return c->is_connected;
 }
 
@@ -255,17 +244,33 @@ void ed_client_run(ed_client *c)
     c->large.size = c->options->large;
     send_traffic(c);
     while (is_worth_waiting(c, eddy_now_ns())) {
-        (void)take_events(c, WAIT_MS_MAX);
+        ed_runner_round(&c->runner, LOOK_MS);
         note_progress(c, eddy_now_ns());
-        tell(c);
     }
 }
 
 void ed_client_finish(ed_client *c)
 {
     eddy_shutdown(c->eddy, FLUSH_MS);
-    while (take_events(c, WAIT_MS_MAX) != EDDY_ECLOSED)
-        tell(c);
+    while (!c->runner.is_over)
+        ed_runner_round(&c->runner, EDDY_FOREVER);
     c->report.undelivered = c->ending.undelivered;
     count(c, c->stop_ns);
+}
+
+eddy_status ed_client_open_runner(ed_client *c)
+{
+    eddy_status status = ed_runner_open(&c->runner, ed_stop_on_signals(), tell, c);
+
+    if (status == EDDY_OK)
+        status = ed_runner_take_events(&c->runner, c->eddy, take_event);
+    if (status == EDDY_OK)
+        status = eddy_timer_create(c->runner.loop, on_due, c, &c->sender);
+    return status;
+}
+
+void ed_client_close_runner(ed_client *c)
+{
+    (void)eddy_timer_destroy(c->sender);
+    ed_runner_close(&c->runner);
 }

@@ -7,6 +7,7 @@
 #include "tools/mix.h"
 #include "tools/network.h"
 #include "tools/report.h"
+#include "tools/runner.h"
 
 typedef struct ed_client_options {
     const char *host_port; /* NULL: the one in the token */
@@ -27,6 +28,8 @@ typedef struct ed_client {
     ed_connect_keys keys;
     const char *place; /* where to, for people */
     eddy_manager *eddy;
+    ed_runner runner;
+    eddy_timer *sender;          /* due when the next message is */
     ed_conditioner *conditioner; /* NULL: none */
     eddy_connection connection;
     bool is_connected;
@@ -45,11 +48,16 @@ typedef struct ed_client {
     uint64_t send_ns;        /* when the next message is due */
     uint64_t progress_ns;    /* when something was done last: an answer, or much was sent */
     uint64_t progress_bytes; /* sent until then */
-    uint64_t report_ns;      /* when the next report is due */
 } ed_client;
 
 /** The largest message that it sends. */
 size_t ed_client_size_max(const ed_client_options *options);
+
+/** Opens what runs it, once its manager is open. */
+EDDY_MUST_CHECK eddy_status ed_client_open_runner(ed_client *client);
+
+/** Before the manager is closed. */
+void ed_client_close_runner(ed_client *client);
 
 /** Waits until the connection stands, the attempt fails, or we are to end. */
 bool ed_client_await_connected(ed_client *client);

@@ -5,7 +5,6 @@
 #include "core/alloc.h"
 #include "tools/client.h"
 #include "tools/commands.h"
-#include "tools/stop.h"
 
 enum {
     RATE_MAX = 100 * 1000,
@@ -63,8 +62,10 @@ static int judge(const ed_client *c, bool was_cut)
 
 static int run(ed_client *c)
 {
-    eddy_status status =
-        eddy_connect_with(c->eddy, c->options->host_port, &c->keys.options, &c->connection);
+    eddy_status status = ed_client_open_runner(c);
+    if (status != EDDY_OK)
+        return ed_fail("connect", "%s", eddy_status_text(status));
+    status = eddy_connect_with(c->eddy, c->options->host_port, &c->keys.options, &c->connection);
     if (status != EDDY_OK)
         return ed_fail("connect", "cannot connect to %s: %s", c->place, eddy_status_text(status));
     c->start_ns = eddy_now_ns();
@@ -123,6 +124,7 @@ static int connect_to_server(const ed_client_options *options)
     int exit_code = open_client(&c);
     if (exit_code == ED_EXIT_OK)
         exit_code = run(&c);
+    ed_client_close_runner(&c);
     (void)eddy_close(c.eddy, 0); // all has been sent, or its time was over
     ed_conditioner_destroy(c.conditioner);
     ed_connect_keys_forget(&c.keys);
@@ -196,6 +198,5 @@ int cmd_connect(int argc, char **argv)
         return exit_code;
     if (!read_options(&o, guarantees))
         return ED_EXIT_USAGE;
-    ed_stop_watch();
     return connect_to_server(&o);
 }

@@ -11,8 +11,7 @@
 #include "tools/stop.h"
 
 enum {
-    LISTEN_MS = 100, // the longest that a signal goes unnoticed
-    WORDS_MAX = 32,  // of a child's command line
+    WORDS_MAX = 32, // of a child's command line
     RATE_MAX = 100 * 1000,
 };
 
@@ -57,7 +56,7 @@ static eddy_status start_server(ed_demo *d)
     add_word(&line, "127.0.0.1:0");
     add_number(&line, "--max-message", largest, ED_PER_ONE);
     add_number(&line, "--report-fd", ED_CHILD_REPORT_FD, ED_PER_ONE);
-    return ed_child_start(&d->children[ED_DEMO_SERVER], line.words);
+    return ed_child_start(&d->children[ED_DEMO_SERVER], d->runner.loop, line.words);
 }
 
 static eddy_status start_client(ed_demo *d, size_t index, const char *address, const char *key)
@@ -85,7 +84,7 @@ static eddy_status start_client(ed_demo *d, size_t index, const char *address, c
     add_number(&line, "--reorder", n->reorder_ppm, ED_PPM_PER_PERCENT);
     add_number(&line, "--seed", n->seed + index, ED_PER_ONE); // each client its own luck
     add_number(&line, "--report-fd", ED_CHILD_REPORT_FD, ED_PER_ONE);
-    return ed_child_start(&d->children[index], line.words);
+    return ed_child_start(&d->children[index], d->runner.loop, line.words);
 }
 
 /** Waits until the server says where it listens. */
@@ -95,7 +94,7 @@ static bool await_server(ed_demo *d)
     uint64_t deadline_ns = eddy_now_ns() + START_NS;
 
     while (!server->has_reported && !server->has_ended && eddy_now_ns() < deadline_ns)
-        ed_child_listen(d->children, 1, LISTEN_MS);
+        ed_runner_round(&d->runner, EDDY_FOREVER);
     return server->has_reported && !server->has_ended;
 }
 
@@ -139,6 +138,14 @@ static void show_line(ed_demo *d)
                  owed.sent, others.answered, others.sent, ed_large_news(&d->sum.large));
 }
 
+static void tell(void *context)
+{
+    ed_demo *d = context;
+
+    if (d->is_running && ed_line_is_due(&d->line, eddy_now_ns()))
+        show_line(d);
+}
+
 /**
  * Listens to children until they have ended; kills those that do not by the deadline.
  * @param is_told whether they know that they are to end; a second signal would end them at once.
@@ -147,16 +154,13 @@ static void await_end(ed_demo *d, ed_child *children, size_t count, bool is_told
                       uint64_t deadline_ns)
 {
     while (ed_child_running(children, count) > 0) {
-        uint64_t now_ns = eddy_now_ns();
-        ed_child_listen(d->children, d->count, LISTEN_MS);
-        if (ed_line_is_due(&d->line, now_ns))
-            show_line(d);
-        if (ed_stop_asked() && !is_told) {
+        ed_runner_round(&d->runner, EDDY_FOREVER);
+        if (ed_runner_is_stopped(&d->runner) && !is_told) {
             ed_child_signal(children, count, SIGTERM);
             is_told = true;
         }
-        if (now_ns >= deadline_ns)
-            ed_child_signal(children, count, SIGKILL);
+        if (eddy_now_ns() >= deadline_ns)
+            ed_child_kill(children, count);
     }
 }
 
@@ -166,6 +170,7 @@ static void run(ed_demo *d)
     uint64_t deadline_ns = d->start_ns + d->options->duration_ms * ED_NS_PER_MS + END_NS;
     ed_child *clients = d->children + ED_DEMO_SERVER + 1;
 
+    d->is_running = true;
     await_end(d, clients, d->count - 1, false, deadline_ns);
     ed_child_signal(&d->children[ED_DEMO_SERVER], 1, SIGTERM);
     await_end(d, &d->children[ED_DEMO_SERVER], 1, true, eddy_now_ns() + END_NS);
@@ -177,7 +182,7 @@ static void run(ed_demo *d)
 static int run_and_print(ed_demo *d)
 {
     if (!start_all(d)) {
-        ed_child_signal(d->children, d->count, SIGKILL);
+        ed_child_kill(d->children, d->count);
         return ed_fail("demo", "cannot start a process of %s: %s", d->program,
                        eddy_status_text(EDDY_ESYSTEM));
     }
@@ -206,7 +211,10 @@ static int demonstrate(const ed_demo_options *options, char *program)
     if (!options->json)
         printf("A server and %zu clients over UDP, through this network:\n%s\n\n", d.count - 1,
                ed_network_describe(&options->network, text));
-    int exit_code = run_and_print(&d);
+    eddy_status status = ed_runner_open(&d.runner, ed_stop_on_signals(), tell, &d);
+    int exit_code =
+        status == EDDY_OK ? run_and_print(&d) : ed_fail("demo", "%s", eddy_status_text(status));
+    ed_runner_close(&d.runner);
     ed_alloc_free(allocator, d.children, d.count * sizeof *d.children);
     return exit_code;
 }
@@ -259,6 +267,5 @@ int cmd_demo(int argc, char **argv)
         return exit_code;
     if (!ed_mix_read(&mix, o.guarantees, "demo"))
         return ED_EXIT_USAGE; // the clients would all say so
-    ed_stop_watch();
     return demonstrate(&o, argv[0]);
 }

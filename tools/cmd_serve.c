@@ -8,17 +8,15 @@
 #include "tools/line.h"
 #include "tools/options.h"
 #include "tools/report.h"
+#include "tools/runner.h"
 #include "tools/stop.h"
 
 enum {
-    WAIT_MS = 50,       // the longest that a signal goes unnoticed
     FLUSH_MS = 5000,    // for what was accepted, once we are to end
-    BATCH = 256,        // events between two looks at the time
     BIND_TEXT_SIZE = 8, // ":65535" and NUL
     FD_MAX = 1023,
 };
 
-#define REPORT_INTERVAL_NS (250 * ED_NS_PER_MS)
 #define NO_PORT UINT64_C(65536)
 
 typedef struct server_options {
@@ -28,6 +26,7 @@ typedef struct server_options {
     uint64_t max_message_size;
     uint64_t budget;    /* of each connection, for what is on its way back */
     uint64_t report_fd; /* 0: none */
+    uint64_t shards;
     ed_serve_access access;
     bool json;
 } server_options;
@@ -35,15 +34,16 @@ typedef struct server_options {
 typedef struct server {
     const server_options *options;
     eddy_manager *eddy;
+    ed_runner runner;
     ed_echo echo;
     ed_report report;
     uint64_t refusals[EDDY_CHECK_COUNT];
+    eddy_stats shards[EDDY_SHARDS_MAX];
     ed_line line;
     eddy_stats shown; /* as of the last line */
     uint64_t shown_ns;
     uint64_t start_ns;
-    uint64_t report_ns; /* when the next report is due */
-    uint64_t cut_off;   /* messages that were accepted, but not delivered when we had to end */
+    uint64_t cut_off; /* messages that were accepted, but not delivered when we had to end */
 } server;
 
 /* ---------------------------------------------------------------------------------- events -- */
@@ -58,8 +58,10 @@ static void on_disconnected(server *s, const eddy_event *event)
         s->cut_off += ending->undelivered;
 }
 
-static void take_event(server *s, eddy_event *event)
+static void take_event(void *context, eddy_event *event)
 {
+    server *s = context;
+
     switch (event->type) {
     case EDDY_MESSAGE:
         ed_echo_message(&s->echo, event);
@@ -78,21 +80,6 @@ static void take_event(server *s, eddy_event *event)
         break;
     }
     eddy_release(s->eddy, event);
-}
-
-/** @return EDDY_ECLOSED when no event will come any more. */
-static eddy_status take_events(server *s)
-{
-    eddy_event event;
-    eddy_status status = eddy_next(s->eddy, &event, WAIT_MS);
-
-    for (int i = 1; status == EDDY_OK && i < BATCH; i++) {
-        take_event(s, &event);
-        status = eddy_next(s->eddy, &event, 0);
-    }
-    if (status == EDDY_OK)
-        take_event(s, &event);
-    return status;
 }
 
 /* --------------------------------------------------------------------------------- telling -- */
@@ -128,23 +115,46 @@ static void count(server *s, uint64_t now_ns)
 {
     ed_report_count(&s->report, s->eddy);
     eddy_get_refusals(s->eddy, s->refusals);
+    for (uint32_t i = 0; i < s->options->shards; i++)
+        eddy_get_shard_stats(s->eddy, i, &s->shards[i]); // of each there is one
     s->report.echo = s->echo.counts;
     s->report.connections = s->report.stats.connections_opened - s->report.stats.connections_closed;
     s->report.duration_ns = now_ns - s->start_ns;
 }
 
-static void tell(server *s)
+static void tell(void *context)
 {
+    server *s = context;
     uint64_t now_ns = eddy_now_ns();
 
-    if (now_ns >= s->report_ns) {
-        count(s, now_ns);
-        s->report_ns = now_ns + REPORT_INTERVAL_NS;
-        if (s->options->report_fd != 0 && !ed_report_send(&s->report, s->options->report_fd))
-            ed_stop_ask(); // whom we serve is gone
-    }
+    count(s, now_ns);
+    if (s->options->report_fd != 0 && !ed_report_send(&s->report, s->options->report_fd))
+        (void)eddy_stop_request(s->runner.stop, 0, EDDY_FOREVER); // whom we serve is gone
     if (ed_line_is_due(&s->line, now_ns))
         show_line(s, now_ns);
+}
+
+/** What each shard has had of it. */
+static json_t *shards_json(const server *s)
+{
+    json_t *list = json_array();
+
+    for (uint32_t i = 0; i < s->options->shards; i++)
+        (void)json_array_append_new(
+            list, json_pack("{s:I, s:I, s:I}", "connections",
+                            ed_json_int(s->shards[i].connections_opened), "received_datagrams",
+                            ed_json_int(s->shards[i].received_datagrams), "messages_delivered",
+                            ed_json_int(s->shards[i].messages_delivered)));
+    return list;
+}
+
+static void print_shards(const server *s)
+{
+    for (uint32_t i = 0; s->options->shards > 1 && i < s->options->shards; i++)
+        printf("shard %u: %" PRIu64 " connections, %" PRIu64 " messages, %" PRIu64
+               " datagrams received\n",
+               (unsigned)i, s->shards[i].connections_opened, s->shards[i].messages_delivered,
+               s->shards[i].received_datagrams);
 }
 
 static int print_json(const server *s)
@@ -153,14 +163,14 @@ static int print_json(const server *s)
     char address[EDDY_ADDRESS_TEXT_SIZE];
 
     return ed_json_print(json_pack(
-        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "command", "serve", "address",
-        eddy_address_print(&report->address, address), "duration_ms",
+        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "command", "serve",
+        "address", eddy_address_print(&report->address, address), "duration_ms",
         ed_json_int(report->duration_ns / ED_NS_PER_MS), "connections",
         ed_json_int(report->stats.connections_opened), "echoed", ed_json_int(report->echo.echoed),
         "waited", ed_json_int(report->echo.waited), "dropped", ed_json_int(report->echo.dropped),
         "not_echoed", ed_json_int(report->echo.not_echoed), "undelivered",
         ed_json_int(report->undelivered), "refusals", ed_refusals_json(s->refusals), "counters",
-        ed_stats_json(&report->stats)));
+        ed_stats_json(&report->stats), "shards", shards_json(s)));
 }
 
 static void print_text(const server *s)
@@ -176,6 +186,7 @@ static void print_text(const server *s)
     ed_refusals_print(s->refusals);
     ed_report_print_datagrams(NULL, &report->stats);
     ed_report_print_datagrams("server", &report->stats);
+    print_shards(s);
 }
 
 static int print_result(server *s)
@@ -198,24 +209,16 @@ static int print_result(server *s)
 
 /* --------------------------------------------------------------------------------- running -- */
 
-static bool is_to_end(const server *s)
-{
-    return ed_stop_asked() ||
-           (s->options->duration_ms != 0 &&
-            eddy_now_ns() - s->start_ns >= s->options->duration_ms * ED_NS_PER_MS);
-}
-
 static void run(server *s)
 {
-    while (!is_to_end(s)) {
-        (void)take_events(s);
-        tell(s);
-    }
+    ed_runner_set_end(&s->runner, s->options->duration_ms);
+    while (!ed_runner_is_stopped(&s->runner))
+        ed_runner_round(&s->runner, EDDY_FOREVER);
     // Nothing more can be sent from here on; what was accepted goes out, and then it is over.
     eddy_shutdown(s->eddy, FLUSH_MS);
     ed_echo_end(&s->echo);
-    while (take_events(s) != EDDY_ECLOSED)
-        tell(s);
+    while (!s->runner.is_over)
+        ed_runner_round(&s->runner, EDDY_FOREVER);
     count(s, eddy_now_ns());
 }
 
@@ -235,6 +238,12 @@ static void announce(const server *s)
     fflush(out);
 }
 
+/** What one has, each has: as much as fits. */
+static size_t times(size_t budget, uint64_t shards)
+{
+    return budget > SIZE_MAX / shards ? SIZE_MAX : budget * (size_t)shards;
+}
+
 /** @return an exit code, after it has said why. */
 static int open_server(server *s, const char *bind)
 {
@@ -247,15 +256,30 @@ static int open_server(server *s, const char *bind)
     config.accept = true;
     config.connection_send_budget = (size_t)options->budget;
     ed_large_allow(&config, (size_t)options->max_message_size);
+    config.shards = (uint32_t)options->shards;
+    config.send_budget = times(config.send_budget, options->shards);
+    config.receive_budget = times(config.receive_budget, options->shards);
     eddy_status status = exit_code == ED_EXIT_OK ? eddy_open(&s->eddy, &config) : EDDY_OK;
     ed_serve_keys_forget(&keys);
     if (status == EDDY_ECONFIG) {
         ed_fail("serve", "--bind is '%s': %s", bind, eddy_status_text(EDDY_EADDRESS));
         return ED_EXIT_USAGE;
     }
+    if (status == EDDY_ESUPPORT && options->shards > 1)
+        return ed_fail("serve", "this system has no --shards: it cannot steer what comes to them");
     if (status != EDDY_OK)
         return ed_fail("serve", "cannot listen on %s: %s", bind, eddy_status_text(status));
     return exit_code;
+}
+
+/** @return an exit code, after it has said why. */
+static int open_runner(server *s)
+{
+    eddy_status status = ed_runner_open(&s->runner, ed_stop_on_signals(), tell, s);
+
+    if (status == EDDY_OK)
+        status = ed_runner_take_events(&s->runner, s->eddy, take_event);
+    return status == EDDY_OK ? ED_EXIT_OK : ed_fail("serve", "%s", eddy_status_text(status));
 }
 
 static int serve(const server_options *options, const char *bind)
@@ -266,20 +290,25 @@ static int serve(const server_options *options, const char *bind)
     int exit_code = open_server(&s, bind);
     if (exit_code != ED_EXIT_OK)
         return exit_code;
+    exit_code = open_runner(&s);
     ed_echo_init(&s.echo, s.eddy);
     s.report.address = eddy_local_address(s.eddy);
     s.report.public_key = eddy_public_key(s.eddy);
     s.line = ed_line_make(options->json || options->report_fd != 0, now_ns);
-    announce(&s);
-    run(&s);
+    if (exit_code == ED_EXIT_OK) {
+        announce(&s);
+        run(&s);
+    }
+    ed_runner_close(&s.runner);
     (void)eddy_close(s.eddy, 0); // all has been sent, or its time was over
-    return print_result(&s);
+    return exit_code == ED_EXIT_OK ? print_result(&s) : exit_code;
 }
 
 int cmd_serve(int argc, char **argv)
 {
     server_options o = {.port = NO_PORT,
                         .max_message_size = ED_LARGE_SIZE_DEFAULT,
+                        .shards = 1,
                         .budget = eddy_config_default().connection_send_budget};
     const ed_option options[] = {
         ED_TEXT("bind", "ADDR", &o.bind, "address to listen on: HOST:PORT, or :PORT [:4242]"),
@@ -291,6 +320,8 @@ int cmd_serve(int argc, char **argv)
                   EDDY_MESSAGE_SIZE_LIMIT, "of the largest message"),
         ED_NUMBER("budget", "BYTES", &o.budget, ED_PER_ONE, 0, EDDY_MESSAGE_SIZE_LIMIT,
                   "a connection's, on their way back"),
+        ED_NUMBER("shards", "N", &o.shards, ED_PER_ONE, 1, EDDY_SHARDS_MAX,
+                  "threads, each with a socket and a part of the clients"),
         ED_JSON_OPTION(&o.json),
         ED_NUMBER("report-fd", "FD", &o.report_fd, ED_PER_ONE, 0, FD_MAX, NULL),
     };
@@ -320,6 +351,5 @@ int cmd_serve(int argc, char **argv)
     }
     if (o.port != NO_PORT)
         (void)snprintf(bind, sizeof bind, ":%u", (unsigned)o.port);
-    ed_stop_watch();
     return serve(&o, o.bind != NULL ? o.bind : bind);
 }

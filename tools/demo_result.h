@@ -5,6 +5,7 @@
 #include "tools/child.h"
 #include "tools/line.h"
 #include "tools/network.h"
+#include "tools/runner.h"
 
 /** Places among the children. */
 enum {
@@ -28,9 +29,11 @@ typedef struct ed_demo {
     char *program;
     ed_child *children; /* the server, then the clients */
     size_t count;       /* of all of them */
+    ed_runner runner;
     ed_line line;
     uint64_t start_ns;
-    ed_report sum; /* of the clients */
+    bool is_running; /* all are started, and there is a line to show */
+    ed_report sum;   /* of the clients */
 } ed_demo;
 
 /** Whether each promise to each client was kept, and every process ended well. */

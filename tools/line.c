@@ -19,7 +19,7 @@ bool ed_line_is_due(ed_line *line, uint64_t now_ns)
 {
     if (line->is_quiet || now_ns < line->next_ns)
         return false;
-    line->next_ns = now_ns + LINE_INTERVAL_NS;
+    line->next_ns = ed_max_u64(line->next_ns, now_ns - LINE_INTERVAL_NS) + LINE_INTERVAL_NS;
     return true;
 }
 

@@ -4,15 +4,14 @@
 
 #include "core/base.h"
 
-static volatile sig_atomic_t asked;
+static eddy_stop *stop;
 
 static void on_signal(int signal_number)
 {
-    (void)signal_number;
-    asked = 1;
+    (void)eddy_stop_request(stop, signal_number, EDDY_FOREVER);
 }
 
-void ed_stop_watch(void)
+static void install_handlers(void)
 {
     // One shot, so that an impatient second ^C ends even a program that is stuck.
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
@@ -25,12 +24,9 @@ void ed_stop_watch(void)
     }
 }
 
-void ed_stop_ask(void)
+eddy_stop *ed_stop_on_signals(void)
 {
-    asked = 1;
-}
-
-bool ed_stop_asked(void)
-{
-    return asked != 0;
+    if (stop == NULL && eddy_stop_create(&stop, NULL) == EDDY_OK)
+        install_handlers();
+    return stop;
 }

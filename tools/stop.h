@@ -1,16 +1,14 @@
-/** SIGINT and SIGTERM, turned into a flag to look at. */
+/** What ends a command: SIGINT, SIGTERM, or whatever else it finds. */
 #ifndef ED_TOOL_STOP_H
 #define ED_TOOL_STOP_H
 
-#include <stdbool.h>
+#include "core/eddy_loop.h"
 
-/** From here on the first of each signal sets the flag; the second ends the program at once. */
-void ed_stop_watch(void);
-
-/** Asks, as a signal would. */
-void ed_stop_ask(void);
-
-/** Whether the program was asked to end. */
-bool ed_stop_asked(void);
+/**
+ * The program's stop, which from the first call on the first SIGINT and the first SIGTERM request;
+ * the second of either ends the program at once. Lives as long as the program.
+ * @return NULL if the system has no room for it.
+ */
+eddy_stop *ed_stop_on_signals(void);
 
 #endif

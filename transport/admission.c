@@ -9,7 +9,7 @@
 struct visit {
     ed_reliable *reliable;
     const eddy_datagram *datagram;
-    const ed_load *load;
+    ed_load *load;
     uint8_t *reply;
     size_t *reply_size;
     uint64_t now_ns;
@@ -184,11 +184,20 @@ static ed_admission renew_cookie(const struct visit *v, const ed_initiate *initi
     return give_cookie(v, &hello, initiate->cookie);
 }
 
-/** Whether it is of the handshake that made the connection which its address has now. */
-static bool continues(const ed_conn *conn, const ed_initiate *initiate)
+/** The connection that this very INITIATE has made; 0: none. */
+static eddy_connection made_by(const struct visit *v, const ed_initiate *initiate)
 {
-    return conn != NULL && ed_equal_secret(initiate->nonce, conn->nonce, ED_NONCE_SIZE) &&
-           ed_equal_secret(initiate->ephemeral, conn->client_ephemeral, ED_EPHEMERAL_SIZE);
+    const ed_reliable *reliable = v->reliable;
+    const ed_conn *existing = v->load->existing;
+    uint8_t origin[ED_MAC_SIZE];
+    uint32_t slot = 0;
+
+    ed_reliable_origin(reliable, origin, initiate, &v->datagram->remote);
+    if (existing != NULL && ed_equal_secret(existing->origin, origin, ED_MAC_SIZE))
+        return existing->handle;
+    return ed_map_get(reliable->begun, origin, &slot)
+               ? ed_slots_handle(reliable->shared.slots, slot)
+               : 0;
 }
 
 /**
@@ -202,7 +211,7 @@ static bool has_good_ticket(const struct visit *v, const ed_initiate *initiate)
                              .protocol_id = initiate->protocol_id};
 
     if (v->load->existing != NULL)
-        return continues(v->load->existing, initiate);
+        return made_by(v, initiate) != 0;
     return SEC_CHECK(EDDY_CHECK_TICKET, ed_ticket_check(initiate->cookie, &claim, v->now_ns)) &&
            SEC_CHECK(EDDY_CHECK_TICKET_USED,
                      !ed_door_tickets_has(v->reliable->door, initiate->cookie));
@@ -240,6 +249,43 @@ static eddy_status open_initiate(const struct visit *v)
     return ed_initiate_open(&admitted->initiate, &admitted->noise, v->datagram->data, &keys);
 }
 
+/**
+ * The oldest that has not confirmed, and had its time to; of the newcomer's own network, where that
+ * has too many of these. 0: there is none.
+ */
+static eddy_connection find_giving_way(const struct visit *v, bool is_crowd)
+{
+    const ed_list *all = &v->reliable->half_open;
+    bool is_first = ed_door_gate_half_open(v->reliable->door, &v->datagram->remote) == 0;
+    uint64_t age_ns = is_first ? ED_HALF_OPEN_MIN_NS : ED_HALF_OPEN_MORE_NS;
+
+    for (ed_list_node *node = ed_list_first(all); node != NULL; node = ed_list_next(all, node)) {
+        const ed_conn *conn = ED_CONTAINER(node, ed_conn, half_open);
+        if (v->now_ns - conn->started_ns < age_ns)
+            return 0; // nor are those behind it as old
+        if (!is_crowd || ed_gate_counts_as_one(&conn->admitted_from, &v->datagram->remote))
+            return conn->handle;
+    }
+    return 0;
+}
+
+/** @param adds whether nobody at its address has to make room for it. */
+static ed_admission find_place(const struct visit *v, bool is_crowd, bool adds)
+{
+    if (v->load->may_create && !is_crowd)
+        return ED_ADMIT_CREATE;
+    v->load->chosen = find_giving_way(v, is_crowd);
+    if (v->load->chosen != 0 || !adds)
+        return ED_ADMIT_CREATE;
+    if (!SEC_CHECK(EDDY_CHECK_CROWD, !is_crowd))
+        return drop(&v->reliable->shared.stats->dropped_limit);
+    if (!v->load->is_full) // the manager knows how many there may be
+        return ED_ADMIT_CREATE;
+    if (ed_list_first(&v->reliable->half_open) == NULL)
+        return refuse(v, EDDY_REFUSED_FULL);
+    return drop(&v->reliable->shared.stats->dropped_limit); // a place may soon be free
+}
+
 /** What is left to ask of one that is authentic. `verdict` is what the gate said. */
 static ed_admission judge_newcomer(const struct visit *v, ed_gate_verdict verdict)
 {
@@ -249,13 +295,11 @@ static ed_admission judge_newcomer(const struct visit *v, ed_gate_verdict verdic
     if (admitted->initiate.mode == ED_MODE_MUTUAL &&
         !SEC_CHECK(EDDY_CHECK_CLIENT_KEY, knows_client(reliable, admitted->noise.peer)))
         return refuse(v, EDDY_REFUSED_KEY);
-    // One that is moving stays, so that this would be one more.
-    bool adds = v->load->existing == NULL || ed_conn_is_moving(v->load->existing);
+    bool adds = v->load->existing == NULL || ed_reliable_stays(v->load->existing);
     if (adds && !SEC_CHECK(EDDY_CHECK_CAP, verdict != ED_GATE_CAP))
         return refuse(v, EDDY_REFUSED_LIMIT);
-    if (v->load->is_full && !v->load->may_create && v->load->existing == NULL)
-        return refuse(v, EDDY_REFUSED_FULL);
-    return ED_ADMIT_CREATE;
+    bool is_crowd = adds && verdict == ED_GATE_CROWD && !ED_CHECK_IS_OFF(EDDY_CHECK_CROWD);
+    return find_place(v, is_crowd, adds);
 }
 
 /** Whether the client has begun with its token before, and has not got through: that gives way. */
@@ -266,6 +310,16 @@ static bool is_tried_by_us(const ed_conn *existing, const ed_initiate *initiate)
            ed_equal_secret(existing->nonce, initiate->nonce, ED_NONCE_SIZE);
 }
 
+/**
+ * Whether the server before this one cannot have taken the token, of which there is no note here.
+ * What that took was issued before its end, by a clock that was ahead by ED_TOKEN_CLOCK_S at most.
+ */
+static bool is_of_our_time(const ed_reliable *reliable, const ed_capsule *capsule)
+{
+    return !reliable->shared.config->strict_tokens ||
+           capsule->issued_s > ed_add_sat_u64(reliable->started_s, ED_TOKEN_CLOCK_S);
+}
+
 /** Tells the holder of a token, who has proved to be that, why it is of no use any more. */
 static ed_admission judge_token(const struct visit *v, ed_gate_verdict verdict)
 {
@@ -274,6 +328,8 @@ static ed_admission judge_token(const struct visit *v, ed_gate_verdict verdict)
     uint64_t now_s = v->reliable->now_s;
 
     if (!SEC_CHECK(EDDY_CHECK_TOKEN_TIME, ed_capsule_judge(&admitted->capsule, now_s) == EDDY_OK))
+        return refuse(v, EDDY_REFUSED_EXPIRED);
+    if (!SEC_CHECK(EDDY_CHECK_TOKEN_START, is_of_our_time(v->reliable, &admitted->capsule)))
         return refuse(v, EDDY_REFUSED_EXPIRED);
     if (is_tried_by_us(v->load->existing, &admitted->initiate))
         return judge_newcomer(v, verdict);
@@ -345,7 +401,8 @@ static ed_admission judge_initiate(const struct visit *v)
         return drop(&stats->dropped_unknown);
     if (!proves_address(v, initiate))
         return renew_cookie(v, initiate);
-    if (continues(v->load->existing, initiate))
+    v->load->chosen = made_by(v, initiate);
+    if (v->load->chosen != 0)
         return ED_ADMIT_CONTINUE; // it missed our answer, which costs nothing to repeat
     return judge_sealed(v);
 }
@@ -411,7 +468,7 @@ static ed_admission judge(const struct visit *v)
     return ED_ADMIT_NO;
 }
 
-ed_admission ed_admission_judge(void *context, const eddy_datagram *datagram, const ed_load *load,
+ed_admission ed_admission_judge(void *context, const eddy_datagram *datagram, ed_load *load,
                                 uint8_t *reply, size_t *reply_size, uint64_t now_ns)
 {
     struct visit visit = {.reliable = context,

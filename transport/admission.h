@@ -10,7 +10,7 @@
 ed_route ed_admission_route(void *context, const eddy_datagram *datagram);
 
 /** What becomes of one that is nobody's; writes what is replied. */
-ed_admission ed_admission_judge(void *context, const eddy_datagram *datagram, const ed_load *load,
+ed_admission ed_admission_judge(void *context, const eddy_datagram *datagram, ed_load *load,
                                 uint8_t *reply, size_t *reply_size, uint64_t now_ns);
 
 #endif

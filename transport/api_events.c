@@ -9,7 +9,7 @@ static uint64_t wait_until_ns(const eddy_manager *m, uint32_t timeout_ms)
 {
     if (timeout_ms == 0 || !m->config.pump)
         return 0;
-    return timeout_ms == EDDY_FOREVER ? ED_NEVER_NS : ed_clock_now_ns() + timeout_ms * ED_NS_PER_MS;
+    return ed_clock_deadline_ns(timeout_ms);
 }
 
 /** Hands a block back to its shard, and wakes that where it can do nothing before. */

@@ -89,6 +89,8 @@ static eddy_status init(ed_conn *conn, const ed_conn_shared *shared, eddy_connec
     ed_ack_init(&conn->ack);
     ed_sent_log_init(&conn->sent, shared->allocator);
     ed_loss_init(&conn->loss);
+    ed_redundancy_init(&conn->redundancy);
+    conn->credit_is_known = true; // the handshake tells the first
     ed_rtt_init(&conn->rtt);
     conn->congestion_ops = ed_congestion_ops_of(config->congestion);
     conn->congestion_ops->init(&conn->congestion, ED_DATAGRAM_SIZE);

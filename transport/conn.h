@@ -21,6 +21,7 @@
 #include "transport/pacer.h"
 #include "transport/path.h"
 #include "transport/race.h"
+#include "transport/redundancy.h"
 #include "transport/replay.h"
 #include "transport/returns.h"
 #include "transport/rtt.h"
@@ -124,7 +125,11 @@ typedef struct ed_conn {
     uint8_t client_ephemeral[ED_EPHEMERAL_SIZE]; /* server: the public key in INITIATE */
     uint8_t reset_token[ED_RESET_TOKEN_SIZE];    /* client: what a server without state shows */
     uint8_t token_id[ED_XNONCE_SIZE];            /* server, mode TOKEN: what it has used up */
-    uint64_t contested_ns; /* server: somebody at its address began anew, and it was asked; or 0 */
+    uint8_t origin[ED_MAC_SIZE];                 /* server: of its INITIATE, in ed_reliable.begun */
+    ed_list_node half_open; /* server: in ed_reliable.half_open until it has confirmed, if nobody
+                               was asked */
+    bool is_unconfirmed;    /* server: the gate counts it as half open */
+    uint64_t contested_ns;  /* server: somebody at its address began anew, and it was asked; or 0 */
     eddy_address admitted_from; /* server: where INITIATE came from */
     uint64_t started_ns;
     ed_block *dial;     /* client: ed_dial, until CONNECTED is told */
@@ -143,6 +148,9 @@ typedef struct ed_conn {
     ed_ack ack;
     ed_inbox inbox;
     uint64_t receiving_packet; /* the number of the one that is being taken apart */
+    uint64_t credit_packet;    /* the first that told the newest grant */
+    bool credit_is_known;      /* the peer has acknowledged that */
+    bool is_repeated; /* it holds a message that had come before: its sender does not know */
 
     /* sending */
     ed_outbox outbox;
@@ -150,12 +158,13 @@ typedef struct ed_conn {
     ed_loss loss;
     ed_rtt rtt;
     const ed_congestion_ops *congestion_ops;
+    ed_redundancy redundancy;
     ed_congestion congestion;
     ed_pacer pacer;
     uint64_t rate_max; /* bytes per second that the pacer may let go; 0: no cap */
     uint32_t probes;   /* that must leave whatever the window says */
     bool ping_pending;
-    uint64_t wanted;            /* the charge of the message that was refused, */
+    uint64_t wanted;            /* the cost of the message that was refused, */
     uint8_t wanted_stream;      /* and its stream */
     bool wants_writable;        /* the program was refused, and waits */
     ed_list_node refused;       /* in ed_conn_shared.refused while it does, or a little longer */
@@ -309,6 +318,9 @@ bool ed_conn_is_open(const ed_conn *conn);
 
 /** Whether it is a client's whose handshake goes on. */
 bool ed_conn_is_dialling(const ed_conn *conn);
+
+/** Whether it is a newcomer whose client has not confirmed yet: ASKING or HALF_OPEN. */
+bool ed_conn_is_half_open(const ed_conn *conn);
 
 /** Whether it is a newcomer that the program has not let in: ASKING or REFUSING. */
 bool ed_conn_is_request(const ed_conn *conn);

@@ -1,6 +1,11 @@
 /** A newcomer that the program decides about. */
 #include "transport/conn.h"
 
+bool ed_conn_is_half_open(const ed_conn *conn)
+{
+    return conn->state == ED_CONN_ASKING || conn->state == ED_CONN_HALF_OPEN;
+}
+
 bool ed_conn_is_request(const ed_conn *conn)
 {
     return conn->state == ED_CONN_ASKING || conn->state == ED_CONN_REFUSING;

@@ -20,6 +20,7 @@ static eddy_status init_tables(ed_door *door, const eddy_config *config)
                              .rate = config->connect_rate,
                              .burst = config->connect_burst,
                              .connections_max = config->max_per_address,
+                             .half_open_max = config->half_open_per_address,
                              .trusted = config->trusted,
                              .trusted_count = config->trusted_count};
     eddy_status status = ed_gate_init(&door->gate, config->allocator, config->entropy, &limits);
@@ -131,11 +132,26 @@ void ed_door_gate_add(ed_door *door, const eddy_address *address)
     ed_mutex_unlock(&door->mutex);
 }
 
-void ed_door_gate_remove(ed_door *door, const eddy_address *address)
+void ed_door_gate_confirm(ed_door *door, const eddy_address *address)
 {
     ed_mutex_lock(&door->mutex);
-    ed_gate_remove(&door->gate, address);
+    ed_gate_confirm(&door->gate, address);
     ed_mutex_unlock(&door->mutex);
+}
+
+void ed_door_gate_remove(ed_door *door, const eddy_address *address, bool is_half_open)
+{
+    ed_mutex_lock(&door->mutex);
+    ed_gate_remove(&door->gate, address, is_half_open);
+    ed_mutex_unlock(&door->mutex);
+}
+
+uint32_t ed_door_gate_half_open(ed_door *door, const eddy_address *address)
+{
+    ed_mutex_lock(&door->mutex);
+    uint32_t count = ed_gate_half_open(&door->gate, address);
+    ed_mutex_unlock(&door->mutex);
+    return count;
 }
 
 ed_used_verdict ed_door_used_look(ed_door *door, const ed_used_token *token, uint64_t now_s)

@@ -55,7 +55,9 @@ EDDY_MUST_CHECK bool ed_door_cookie_check(ed_door *door, const ed_initiate *init
 ed_gate_verdict ed_door_gate_admits(ed_door *door, const eddy_address *address, uint64_t now_ns);
 void ed_door_gate_blame(ed_door *door, const eddy_address *address, uint64_t now_ns);
 void ed_door_gate_add(ed_door *door, const eddy_address *address);
-void ed_door_gate_remove(ed_door *door, const eddy_address *address);
+void ed_door_gate_confirm(ed_door *door, const eddy_address *address);
+void ed_door_gate_remove(ed_door *door, const eddy_address *address, bool is_half_open);
+uint32_t ed_door_gate_half_open(ed_door *door, const eddy_address *address);
 
 EDDY_MUST_CHECK ed_used_verdict ed_door_used_look(ed_door *door, const ed_used_token *token,
                                                   uint64_t now_s);

@@ -19,8 +19,9 @@ typedef struct ed_gate_entry {
     uint8_t net[NET_SIZE];
     uint64_t full_ns; /* its bucket */
     uint16_t connections;
-    uint16_t next;  /* of its chain */
-    uint16_t first; /* of the chain with its own position */
+    uint16_t half_open; /* of these */
+    uint16_t next;      /* of its chain */
+    uint16_t first;     /* of the chain with its own position */
 } entry;
 
 static_assert(sizeof(entry) == 24, "gate.h promises it");
@@ -123,12 +124,13 @@ eddy_status ed_gate_init(ed_gate *gate, const eddy_allocator *allocator,
                          const eddy_entropy *entropy, const ed_gate_limits *limits)
 {
     ED_ASSERT(limits->capacity > 0 && limits->capacity <= ED_GATE_CAPACITY_MAX);
-    ED_ASSERT(limits->connections_max <= UINT16_MAX);
+    ED_ASSERT(limits->connections_max <= UINT16_MAX && limits->half_open_max <= UINT16_MAX);
 
     *gate = (ed_gate){
         .allocator = allocator,
         .rate = ed_rate_of(limits->rate, limits->burst),
         .connections_max = limits->connections_max,
+        .half_open_max = limits->half_open_max,
         .capacity = limits->capacity,
         .trusted_count = limits->trusted_count,
         .entries = ed_alloc_array(allocator, limits->capacity, sizeof(entry)),
@@ -164,8 +166,13 @@ ed_gate_verdict ed_gate_admits(ed_gate *gate, const eddy_address *address, uint6
     entry *e = find_or_make(gate, address);
     if (!ed_rate_take(&gate->rate, &e->full_ns, now_ns))
         return ED_GATE_RATE;
-    if (gate->connections_max > 0 && e->connections >= gate->connections_max)
+    if (gate->connections_max > 0 && e->connections - e->half_open >= (int)gate->connections_max)
         return ED_GATE_CAP;
+    // Of those that have not confirmed nobody knows whether they are somebody.
+    if (gate->connections_max > 0 && e->connections >= gate->connections_max)
+        return ED_GATE_CROWD;
+    if (gate->half_open_max > 0 && e->half_open >= gate->half_open_max)
+        return ED_GATE_CROWD;
     return ED_GATE_OK;
 }
 
@@ -189,19 +196,49 @@ void ed_gate_add(ed_gate *gate, const eddy_address *address)
     entry *e = find_or_make(gate, address);
     ED_ASSERT(e->connections < UINT16_MAX);
     e->connections++;
+    e->half_open++;
     ED_CHECKED(gate->capacity > 64 || ed_gate_valid(gate));
 }
 
-void ed_gate_remove(ed_gate *gate, const eddy_address *address)
+/** The entry of an address with connections; NULL: it is not counted. */
+static entry *find_counted(const ed_gate *gate, const eddy_address *address)
 {
     uint8_t net[NET_SIZE];
 
     if (is_trusted(gate, address))
-        return;
+        return NULL;
     net_of(net, address);
     entry *e = find(gate, net);
-    ED_ASSERT(e != NULL && e->connections > 0);
-    e->connections--;
+    ED_ASSERT(e != NULL && e->connections > 0 && e->half_open <= e->connections);
+    return e;
+}
+
+void ed_gate_confirm(ed_gate *gate, const eddy_address *address)
+{
+    entry *e = find_counted(gate, address);
+
+    if (e == NULL)
+        return;
+    ED_ASSERT(e->half_open > 0);
+    e->half_open--;
+}
+
+void ed_gate_remove(ed_gate *gate, const eddy_address *address, bool is_half_open)
+{
+    if (is_half_open)
+        ed_gate_confirm(gate, address);
+    entry *e = find_counted(gate, address);
+    if (e != NULL)
+        e->connections--;
+}
+
+bool ed_gate_counts_as_one(const eddy_address *one, const eddy_address *other)
+{
+    uint8_t nets[2][NET_SIZE];
+
+    net_of(nets[0], one);
+    net_of(nets[1], other);
+    return memcmp(nets[0], nets[1], NET_SIZE) == 0;
 }
 
 uint32_t ed_gate_connections(const ed_gate *gate, const eddy_address *address)
@@ -211,6 +248,15 @@ uint32_t ed_gate_connections(const ed_gate *gate, const eddy_address *address)
     net_of(net, address);
     const entry *e = find(gate, net);
     return e == NULL ? 0 : e->connections;
+}
+
+uint32_t ed_gate_half_open(const ed_gate *gate, const eddy_address *address)
+{
+    uint8_t net[NET_SIZE];
+
+    net_of(net, address);
+    const entry *e = find(gate, net);
+    return e == NULL ? 0 : e->half_open;
 }
 
 static uint32_t chain_length(const ed_gate *gate, size_t chain)

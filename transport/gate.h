@@ -20,14 +20,16 @@ typedef struct ed_gate_limits {
     uint32_t rate;              /* handshakes of one address a second; 0: no limit */
     uint32_t burst;             /* of these at once, at least 1 */
     uint32_t connections_max;   /* of one address; 0: no limit */
+    uint32_t half_open_max;     /* of these, not yet confirmed; 0: no limit */
     const eddy_prefix *trusted; /* networks without limits and not counted; copied */
     size_t trusted_count;
 } ed_gate_limits;
 
 typedef enum ed_gate_verdict {
     ED_GATE_OK,
-    ED_GATE_RATE, /* too many handshakes; nothing was taken */
-    ED_GATE_CAP,  /* too many connections; a token was taken, so it may be told */
+    ED_GATE_RATE,  /* too many handshakes; nothing was taken */
+    ED_GATE_CROWD, /* too many that have not confirmed; it may ask again */
+    ED_GATE_CAP,   /* too many connections; a token was taken, so it may be told */
 } ed_gate_verdict;
 
 struct ed_gate_entry;
@@ -37,6 +39,7 @@ typedef struct ed_gate {
     const eddy_allocator *allocator;
     ed_rate rate;
     uint32_t connections_max;
+    uint32_t half_open_max;
     uint32_t capacity;
     uint32_t count; /* of entries in use */
     uint32_t hand;  /* where the search for one to replace goes on */
@@ -64,14 +67,19 @@ ed_gate_verdict ed_gate_admits(ed_gate *gate, const eddy_address *address, uint6
 void ed_gate_blame(ed_gate *gate, const eddy_address *address, uint64_t now_ns);
 
 /**
- * A connection begins or ends: each is counted once, and given back under the address that it was
- * counted under. Addresses with connections are never forgotten.
+ * A connection begins, half open; confirms; or ends: each is counted once, and given back under the
+ * address that it was counted under. Addresses with connections are never forgotten.
  */
 void ed_gate_add(ed_gate *gate, const eddy_address *address);
-void ed_gate_remove(ed_gate *gate, const eddy_address *address);
+void ed_gate_confirm(ed_gate *gate, const eddy_address *address);
+void ed_gate_remove(ed_gate *gate, const eddy_address *address, bool is_half_open);
 
-/** The connections of the address. */
+/** Whether two addresses count as one. */
+bool ed_gate_counts_as_one(const eddy_address *one, const eddy_address *other);
+
+/** The connections of the address, and those of them that have not confirmed. */
 uint32_t ed_gate_connections(const ed_gate *gate, const eddy_address *address);
+uint32_t ed_gate_half_open(const ed_gate *gate, const eddy_address *address);
 
 /** The entries that the longest search passes. For tests. */
 uint32_t ed_gate_longest_probe(const ed_gate *gate);

@@ -181,18 +181,33 @@ ed_manager_slot *ed_manager_find_wire_id(const ed_manager *m, uint32_t id)
     return is_its ? slot : NULL;
 }
 
+/** The address leads to it, and no more to who was there. @return EDDY_OK or EDDY_ENOMEM. */
+static eddy_status put_address(ed_manager *m, ed_manager_slot *slot,
+                               const uint8_t key[ED_MANAGER_KEY_SIZE])
+{
+    uint32_t index = 0;
+    ed_manager_slot *before = ed_map_get(m->addresses, key, &index) ? &m->slots[index] : NULL;
+
+    eddy_status status = ed_map_put(m->addresses, key, (uint32_t)(slot - m->slots));
+    if (status == EDDY_OK && before != NULL && memcmp(before->key, key, ED_MANAGER_KEY_SIZE) == 0)
+        before->is_mapped = false;
+    return status;
+}
+
 eddy_status ed_manager_set_address(ed_manager *m, ed_manager_slot *slot, const eddy_address *remote)
 {
     uint8_t key[ED_MANAGER_KEY_SIZE];
 
     make_key(key, remote, slot->side);
-    if (memcmp(key, slot->key, sizeof(key)) == 0)
+    if (slot->is_mapped && memcmp(key, slot->key, sizeof(key)) == 0)
         return EDDY_OK;
-    eddy_status status = ed_map_put(m->addresses, key, (uint32_t)(slot - m->slots));
+    eddy_status status = put_address(m, slot, key);
     if (status != EDDY_OK)
         return status;
-    forget_address(m, slot, slot->key);
+    if (memcmp(key, slot->key, sizeof(key)) != 0)
+        forget_address(m, slot, slot->key);
     memcpy(slot->key, key, sizeof(key));
+    slot->is_mapped = true;
     forget_aliases(m, slot);
     return EDDY_OK;
 }
@@ -204,7 +219,7 @@ eddy_status ed_manager_add_address(ed_manager *m, ed_manager_slot *slot, const e
     if (alias == NULL)
         return EDDY_ENOMEM;
     make_key(alias->key, remote, slot->side);
-    eddy_status status = ed_map_put(m->addresses, alias->key, (uint32_t)(slot - m->slots));
+    eddy_status status = put_address(m, slot, alias->key);
     if (status != EDDY_OK) {
         ed_alloc_free(m->parts.allocator, alias, sizeof(*alias));
         return status;
@@ -236,21 +251,22 @@ void ed_manager_add_work(ed_manager *m, ed_manager_slot *slot)
 }
 
 /** Makes what the address leads to. On failure it leads to whom it led before. */
-static eddy_status create_at(ed_manager *m, const uint8_t key[ED_MANAGER_KEY_SIZE],
-                             void *connection, const ed_birth *birth, uint64_t now_ns)
+static eddy_status create_at(ed_manager *m, ed_manager_slot *slot, void *connection,
+                             const ed_birth *birth, uint64_t now_ns)
 {
-    uint32_t before = 0;
-    bool had_one = ed_map_get(m->addresses, key, &before);
-    eddy_status status = ed_map_put(m->addresses, key, ed_slot_of(birth->handle));
+    ed_manager_slot *before = ed_manager_find_address(m, &birth->remote, birth->side);
 
+    slot->side = birth->side;
+    eddy_status status = ed_manager_set_address(m, slot, &birth->remote);
     if (status != EDDY_OK)
         return status;
     status = m->parts.type->create(m->parts.type_context, connection, birth, now_ns);
     if (status == EDDY_OK)
         return EDDY_OK;
-    (void)ed_map_remove(m->addresses, key);
-    if (had_one) {
-        eddy_status back = ed_map_put(m->addresses, key, before);
+    forget_address(m, slot, slot->key);
+    slot->is_mapped = false;
+    if (before != NULL) {
+        eddy_status back = ed_manager_set_address(m, before, &birth->remote);
         ED_ASSERT(back == EDDY_OK); // there is the room of the one that was taken out
     }
     return status;
@@ -264,15 +280,13 @@ eddy_status ed_manager_create_connection(ed_manager *m, const ed_birth *birth, u
     ED_ASSERT(slot->connection == NULL && slot->failed == NULL);
     if (connection == NULL)
         return EDDY_ENOMEM;
-    make_key(slot->key, &birth->remote, birth->side);
-    eddy_status status = create_at(m, slot->key, connection, birth, now_ns);
+    eddy_status status = create_at(m, slot, connection, birth, now_ns);
     if (status != EDDY_OK) {
         ed_alloc_free(m->parts.allocator, connection, m->parts.type->connection_size);
         return status;
     }
     slot->connection = connection;
     slot->handle = birth->handle;
-    slot->side = birth->side;
     slot->is_half_open = birth->side == ED_SIDE_INCOMING;
     m->connection_count++;
     m->half_open_count += slot->is_half_open ? 1 : 0;

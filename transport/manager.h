@@ -46,7 +46,7 @@ typedef enum ed_admission {
     ED_ADMIT_NO = 0,
     ED_ADMIT_REPLY,    /* not yet: answer, and remember nothing */
     ED_ADMIT_CREATE,   /* make a connection */
-    ED_ADMIT_CONTINUE, /* it is for the connection that its address has already */
+    ED_ADMIT_CONTINUE, /* it is for the connection that is chosen */
 } ed_admission;
 
 typedef enum ed_phase {
@@ -56,12 +56,15 @@ typedef enum ed_phase {
     ED_PHASE_OVER,  /* to be destroyed */
 } ed_phase;
 
-/** What admission may go by. */
+/** What admission may go by, and the connection that it chooses. */
 typedef struct ed_load {
     bool may_create;      /* there is a slot, and the half-open ones are below their cap */
     bool is_full;         /* no slot for an incoming connection is free */
     bool shutting_down;   /* nobody is admitted */
     const void *existing; /* the incoming connection of this address, or NULL */
+    /* CONTINUE: whose the datagram is. CREATE: who gives way, of whom the program has not heard; 0:
+       nobody. */
+    eddy_connection chosen;
 } ed_load;
 
 typedef struct ed_birth {
@@ -109,7 +112,7 @@ typedef struct ed_connection_type {
     ed_route (*route)(void *context, const eddy_datagram *datagram);
     /** Judges a newcomer; a reply is at most `*reply_size` bytes, and never longer than its cause.
      */
-    ed_admission (*admit)(void *context, const eddy_datagram *datagram, const ed_load *load,
+    ed_admission (*admit)(void *context, const eddy_datagram *datagram, ed_load *load,
                           uint8_t *reply, size_t *reply_size, uint64_t now_ns);
     /** Initialises in place. On failure nothing is left to destroy. */
     eddy_status (*create)(void *context, void *connection, const ed_birth *birth, uint64_t now_ns);
@@ -137,7 +140,8 @@ typedef struct ed_connection_type {
     const eddy_socket *(*extra_socket)(void *connection);           /* NULL: it has none */
     void (*send)(void *connection, void *command, uint64_t now_ns); /* takes the payload over */
     void (*shutdown)(void *connection, uint64_t flush_ns, uint64_t now_ns);
-    void (*replace)(void *connection, uint64_t now_ns); /* the peer began anew: end this one */
+    /** The peer began anew: ends this one, unless both go on. */
+    void (*replace)(void *connection, uint64_t now_ns);
     void (*expire)(void *connection, uint64_t now_ns);
     bool (*transmit)(void *connection, ed_output *output, uint64_t now_ns);
     /** The socket has no room for what it may have to transmit in this poll. NULL: so be it. */

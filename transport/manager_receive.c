@@ -184,6 +184,17 @@ static void queue_reply(ed_manager *m, const eddy_datagram *cause, size_t size)
     m->parts.stats->replied_stateless++;
 }
 
+/** Who was chosen gives its place up. */
+static void take_place(ed_manager *m, eddy_connection chosen)
+{
+    ed_manager_slot *slot = ed_manager_find_handle(m, chosen);
+
+    if (slot == NULL)
+        return;
+    ED_ASSERT(slot->side == ED_SIDE_INCOMING && slot->is_half_open);
+    ed_manager_destroy_connection(m, slot);
+}
+
 /** Where all places are taken, one whose program has heard the last of it gives its own up. */
 static void make_place(ed_manager *m)
 {
@@ -224,9 +235,17 @@ static bool is_overtaken(ed_manager *m, ed_manager_slot *slot, const eddy_datagr
            !m->parts.type->supersedes(slot->connection, datagram, now_ns);
 }
 
+/** Takes room for another half-open one; with the check off there is always some. */
+static bool take_half_open(ed_manager *m)
+{
+    if (ED_CHECK_IS_OFF(EDDY_CHECK_HALF_OPEN) && ed_quota_left(m->half_open) == 0)
+        ed_quota_give(m->half_open);
+    return ed_quota_take(m->half_open);
+}
+
 /** A newcomer that proved itself. Its address may be that of a connection which is still here. */
 static void admit_created(ed_manager *m, const eddy_datagram *datagram, bool may_create,
-                          uint64_t now_ns)
+                          eddy_connection chosen, uint64_t now_ns)
 {
     ed_manager_slot *slot = ed_manager_find_address(m, &datagram->remote, ED_SIDE_INCOMING);
 
@@ -236,7 +255,10 @@ static void admit_created(ed_manager *m, const eddy_datagram *datagram, bool may
     }
     if (slot != NULL)
         m->parts.type->replace(slot->connection, now_ns);
-    if (!may_create || !ed_quota_take(m->half_open))
+    bool fits = may_create || chosen != 0;
+    if (fits)
+        take_place(m, chosen);
+    if (!fits || !take_half_open(m))
         m->parts.stats->dropped_limit++;
     else if (!create_incoming(m, datagram, now_ns))
         ed_quota_give(m->half_open);
@@ -267,6 +289,7 @@ static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
         queue_reply(m, datagram, reply_size);
         return;
     case ED_ADMIT_CONTINUE:
+        slot = ed_manager_find_handle(m, load.chosen);
         ED_ASSERT(slot != NULL);
         m->parts.type->receive(slot->connection, datagram, now_ns);
         ed_manager_add_work(m, slot);
@@ -274,7 +297,7 @@ static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
     case ED_ADMIT_CREATE:
         admit_created(m, datagram,
                       !is_full && SEC_CHECK(EDDY_CHECK_HALF_OPEN, has_room) && !load.shutting_down,
-                      now_ns);
+                      load.chosen, now_ns);
         return;
     }
 }
@@ -306,32 +329,29 @@ static void take_datagram(ed_manager *m, const eddy_datagram *datagram, uint64_t
 bool ed_manager_take_datagrams(ed_manager *m, uint64_t now_ns)
 {
     const eddy_socket *socket = m->parts.socket;
-    eddy_datagram batch[ED_MANAGER_BATCH];
     size_t count = 0;
 
     for (size_t taken = 0; taken < ED_MANAGER_RECEIVE_MAX; taken += count) {
-        count = socket->receive(socket->context, batch, ED_MANAGER_BATCH);
+        count = socket->receive(socket->context, m->in, ED_MANAGER_BATCH);
         if (count == 0)
             return false;
         for (size_t i = 0; i < count; i++)
-            take_datagram(m, &batch[i], now_ns);
+            take_datagram(m, &m->in[i], now_ns);
     }
     return true;
 }
 
 void ed_manager_take_extra(ed_manager *m, uint64_t now_ns)
 {
-    eddy_datagram batch[ED_MANAGER_BATCH];
-
     for (ed_list_node *node = ed_list_pop_front(&m->ready); node != NULL;
          node = ed_list_pop_front(&m->ready)) {
         ed_manager_slot *slot = ED_CONTAINER(node, ed_manager_slot, ready);
         const eddy_socket *socket = m->parts.type->extra_socket(slot->connection);
         size_t count = 1;
         for (size_t taken = 0; taken < ED_MANAGER_EXTRA_MAX && count > 0; taken += count) {
-            count = socket->receive(socket->context, batch, ED_MANAGER_BATCH);
+            count = socket->receive(socket->context, m->in, ED_MANAGER_BATCH);
             for (size_t i = 0; i < count; i++)
-                m->parts.type->receive_extra(slot->connection, &batch[i], now_ns);
+                m->parts.type->receive_extra(slot->connection, &m->in[i], now_ns);
         }
         ed_manager_add_work(m, slot);
     }

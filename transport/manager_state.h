@@ -31,7 +31,8 @@ typedef struct ed_manager_slot {
     void *connection;    /* NULL: the slot is free, or its dial has failed */
     void *failed;        /* what is left of that, until its end is told */
     eddy_connection handle;
-    uint8_t key[ED_MANAGER_KEY_SIZE]; /* in the map of addresses */
+    uint8_t key[ED_MANAGER_KEY_SIZE]; /* its address, in the map of addresses, */
+    bool is_mapped;                   /* unless another with the same is there */
     ed_manager_alias *aliases;        /* also in the map; until it is found by one address alone */
     ed_side side;
     bool is_half_open;
@@ -63,6 +64,7 @@ struct ed_manager {
     size_t event_count;
     eddy_datagram out[ED_MANAGER_BATCH]; /* out_count of them not yet sent */
     uint8_t *out_data;
+    eddy_datagram in[ED_MANAGER_BATCH]; /* that are handled now */
     size_t out_count;
 };
 

@@ -3,8 +3,32 @@
 #include <string.h>
 
 #include "core/secret.h"
+#include "core/writer.h"
 #include "transport/admission.h"
 #include "transport/failed_dial.h"
+
+void ed_reliable_origin(const ed_reliable *reliable, uint8_t origin[ED_MAC_SIZE],
+                        const ed_initiate *initiate, const eddy_address *remote)
+{
+    uint8_t input[ED_NONCE_SIZE + ED_COOKIE_SIZE + ED_EPHEMERAL_SIZE + sizeof(*remote)];
+    ed_writer w = ed_writer_of(input, sizeof(input));
+
+    ed_write_bytes(&w, initiate->nonce, ED_NONCE_SIZE);
+    ed_write_bytes(&w, initiate->cookie, ED_COOKIE_SIZE);
+    ed_write_bytes(&w, initiate->ephemeral, ED_EPHEMERAL_SIZE);
+    ed_write_bytes(&w, remote, sizeof(*remote));
+    ED_ASSERT(ed_writer_ok(&w) && ed_writer_left(&w) == 0);
+    ed_mac(origin, reliable->door->gate.key, input, sizeof(input));
+}
+
+/** What only a server needs. */
+static eddy_status init_server(ed_reliable *reliable)
+{
+    reliable->admitted = ed_secret_allocate(sizeof(*reliable->admitted));
+    reliable->begun = ed_map_create(reliable->shared.allocator, ED_MAC_SIZE, ED_MANAGER_BATCH,
+                                    reliable->door->gate.key); // its keys are MACs already
+    return reliable->admitted == NULL || reliable->begun == NULL ? EDDY_ENOMEM : EDDY_OK;
+}
 
 eddy_status ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared, ed_door *door)
 {
@@ -16,17 +40,18 @@ eddy_status ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared
     reliable->shared.queued_cost = &reliable->queued_cost;
     reliable->shared.refused = &reliable->refused;
     ed_list_init(&reliable->refused);
+    ed_list_init(&reliable->half_open);
     ed_credit_pool_init(&reliable->room, config->receive_budget, config->max_message_size,
                         config->max_outgoing + (config->accept ? config->max_connections : 0));
-    if (config->accept)
-        reliable->admitted = ed_secret_allocate(sizeof(*reliable->admitted));
-    return config->accept && reliable->admitted == NULL ? EDDY_ENOMEM : EDDY_OK;
+    return config->accept ? init_server(reliable) : EDDY_OK;
 }
 
 void ed_reliable_free(ed_reliable *reliable)
 {
     ed_secret_free(reliable->admitted, sizeof(*reliable->admitted));
     reliable->admitted = NULL;
+    ed_map_destroy(reliable->begun);
+    reliable->begun = NULL;
 }
 
 /** Who waits longest for room to grant its peer more, or NULL. */
@@ -86,6 +111,8 @@ static void begin_poll(void *context, uint64_t now_ns)
 
     if (reliable->accepts && (reliable->shared.config->modes & EDDY_MODE_TOKEN) != 0)
         reliable->now_s = calendar->unix_s(calendar->context);
+    if (reliable->started_s == 0)
+        reliable->started_s = reliable->now_s;
     if (now_ns >= reliable->turn_ns)
         reliable->turn_ns = ed_door_turn(reliable->door, reliable->shared.entropy, now_ns);
     serve_waiting(reliable, now_ns);
@@ -151,6 +178,40 @@ static eddy_status use_token(ed_reliable *reliable, const ed_used_token *token)
     return verdict == ED_USED_FRESH || verdict == ED_USED_SAME ? EDDY_OK : EDDY_ELIMIT;
 }
 
+/** The connection counts from here on, as one that its client has not confirmed. */
+static eddy_status note_begun(ed_reliable *reliable, ed_conn *conn, const ed_initiate *initiate)
+{
+    ed_reliable_origin(reliable, conn->origin, initiate, &conn->admitted_from);
+    eddy_status status = ed_map_put(reliable->begun, conn->origin, ed_slot_of(conn->handle));
+    if (status != EDDY_OK) {
+        ed_conn_free(conn);
+        return status;
+    }
+    ed_door_gate_add(reliable->door, &conn->admitted_from);
+    conn->is_unconfirmed = true;
+    if (!conn->is_asked)
+        ed_list_push_back(&reliable->half_open, &conn->half_open);
+    return EDDY_OK;
+}
+
+/** It may have confirmed, or have been refused: then others may come that have not. */
+static void look_for_confirmation(ed_conn *conn)
+{
+    if (!conn->is_unconfirmed || ed_conn_is_half_open(conn))
+        return;
+    ed_list_remove(&conn->half_open);
+    (void)ed_map_remove(reliable_of(conn)->begun, conn->origin);
+    ed_door_gate_confirm(reliable_of(conn)->door, &conn->admitted_from);
+    conn->is_unconfirmed = false;
+}
+
+/** After whatever happens to one. */
+static void settle(ed_conn *conn)
+{
+    look_for_confirmation(conn);
+    look_for_room(reliable_of(conn));
+}
+
 /** The same of a ticket, which costs a round trip if it is used in vain. */
 static eddy_status use_ticket(const ed_reliable *reliable, const ed_initiate *initiate)
 {
@@ -173,8 +234,8 @@ static eddy_status create_incoming(ed_reliable *reliable, ed_conn *conn, const e
             status = ed_conn_init_server(conn, &reliable->shared, birth->handle, birth->wire_id,
                                          birth->datagram, admitted, now_ns);
         if (status == EDDY_OK)
-            ed_door_gate_add(reliable->door, &conn->admitted_from);
-        else if (has_token)
+            status = note_begun(reliable, conn, &admitted->initiate);
+        if (status != EDDY_OK && has_token)
             ed_door_used_forget(reliable->door, &token, reliable->now_s);
     }
     ed_wipe(admitted, sizeof(*admitted));
@@ -224,16 +285,39 @@ static void give_token_back(const ed_conn *conn)
 static void destroy(void *connection)
 {
     ed_reliable *reliable = reliable_of(connection);
-    const ed_conn *conn = connection;
+    ed_conn *conn = connection;
 
     give_token_back(conn);
-    if (!conn->is_client)
-        ed_door_gate_remove(reliable->door, &conn->admitted_from);
+    if (!conn->is_client) {
+        ed_list_remove(&conn->half_open);
+        if (conn->is_unconfirmed)
+            (void)ed_map_remove(reliable->begun, conn->origin);
+        ed_door_gate_remove(reliable->door, &conn->admitted_from, conn->is_unconfirmed);
+    }
     ed_conn_free(connection);
     look_for_room(reliable); // what it had queued is another's now, and so is what it had reserved
     ed_conn *waiting = first_waiting(reliable);
     if (waiting != NULL)
         ed_manager_touch(reliable->manager, waiting->handle);
+}
+
+/** Whether the newcomer who was just admitted shows the token that this one came by. */
+static bool is_of_same_token(const ed_conn *conn)
+{
+    const ed_admitted *admitted = reliable_of(conn)->admitted;
+
+    return conn->mode == ED_MODE_TOKEN && admitted->initiate.mode == ED_MODE_TOKEN &&
+           ed_equal_secret(admitted->capsule.id, conn->token_id, ED_XNONCE_SIZE);
+}
+
+/**
+ * Of one whose peer is elsewhere by now the address has passed to somebody else: it stays. And
+ * where a client has not confirmed yet, nobody knows which of the two it is: who has the keys shows
+ * it. But a token makes one connection, and it is its holder who begins anew.
+ */
+bool ed_reliable_stays(const ed_conn *conn)
+{
+    return ed_conn_is_moving(conn) || (ed_conn_is_half_open(conn) && !is_of_same_token(conn));
 }
 
 /** The server's clock in the cookies says which INITIATE is the newer one. */
@@ -256,6 +340,8 @@ static bool supersedes(void *connection, const eddy_datagram *datagram, uint64_t
     ed_initiate initiate;
 
     ed_initiate_read_opened(&initiate, datagram->data);
+    if (ed_conn_is_half_open(conn) && !is_of_same_token(conn))
+        return true;
     if (!is_newer(conn, &initiate))
         return false;
     // One that is moving has left the address, and goes on beside the newcomer.
@@ -269,7 +355,7 @@ static void receive(void *connection, const eddy_datagram *datagram, uint64_t no
     conn->counts.received_datagrams++;
     conn->counts.received_bytes += datagram->size;
     ed_conn_receive(conn, datagram, now_ns);
-    look_for_room(reliable_of(conn));
+    settle(conn);
 }
 
 /** A message leaves its connection's account before it has come to the connection. */
@@ -277,7 +363,7 @@ static void refund(const ed_conn_shared *shared, const ed_reliable_command *comm
 {
     if (shared->accounts != NULL)
         ed_account_refund(&shared->accounts[ed_slot_of(command->head.connection)], command->stream,
-                          (size_t)ed_charge_of(command->block->size));
+                          (size_t)ed_send_cost(command->block->size));
 }
 
 /** A message that finds no connection was accepted all the same, and counts as such. */
@@ -364,6 +450,7 @@ static void do_set_stream(ed_conn *conn, const ed_reliable_command *command, uin
 {
     eddy_stream_options options = {.priority = command->priority,
                                    .weight = command->weight,
+                                   .no_copies = command->no_copies,
                                    .budget = (size_t)command->budget};
 
     ed_conn_set_stream(conn, command->stream, &options, now_ns);
@@ -384,7 +471,7 @@ static void send_command(void *connection, void *item, uint64_t now_ns)
 
     ED_ASSERT(command->operation < ED_OPERATION_COUNT && operations[command->operation] != NULL);
     operations[command->operation](connection, command, now_ns);
-    look_for_room(reliable_of(connection));
+    settle(connection);
 }
 
 static void shut_down(void *connection, uint64_t flush_ns, uint64_t now_ns)
@@ -396,10 +483,9 @@ static void shut_down(void *connection, uint64_t flush_ns, uint64_t now_ns)
         ed_conn_close(connection, 0, NULL, flush_ns, now_ns);
 }
 
-/** Of one whose peer is elsewhere by now the address has passed to somebody else: it stays. */
 static void replace(void *connection, uint64_t now_ns)
 {
-    if (ed_conn_is_moving(connection))
+    if (ed_reliable_stays(connection))
         return;
     give_token_back(connection);
     ed_conn_abandon(connection, EDDY_END_REPLACED, now_ns);
@@ -408,7 +494,7 @@ static void replace(void *connection, uint64_t now_ns)
 static void expire(void *connection, uint64_t now_ns)
 {
     ed_conn_expire(connection, now_ns);
-    look_for_room(reliable_of(connection));
+    settle(connection);
 }
 
 static bool transmit(void *connection, ed_output *output, uint64_t now_ns)

@@ -2,6 +2,7 @@
 #ifndef ED_RELIABLE_H
 #define ED_RELIABLE_H
 
+#include "core/map.h"
 #include "transport/conn.h"
 #include "transport/door.h"
 #include "transport/manager.h"
@@ -41,6 +42,7 @@ typedef struct ed_reliable_command {
     bool now_or_never;
     uint8_t priority; /* SET_STREAM */
     uint8_t weight;
+    bool no_copies;
 } ed_reliable_command;
 
 /** The context of the type: what all connections of one manager share, and nobody else. */
@@ -50,6 +52,9 @@ typedef struct ed_reliable {
     uint64_t turn_ns;      /* when it is to be looked after again */
     ed_admitted *admitted; /* who is being judged, until there is a connection */
     uint64_t now_s;        /* the time of day, as of this poll */
+    uint64_t started_s;    /* the same, of the first; 0 before that */
+    ed_map *begun;         /* the origin of one that is not confirmed -> its slot */
+    ed_list half_open;     /* of ed_conn.half_open, the oldest first */
     ed_purse purse;
     ed_credit_pool room;
     uint64_t queued_cost;
@@ -66,6 +71,13 @@ static inline ed_used_token ed_admitted_token(const ed_admitted *admitted)
                            .ephemeral = admitted->initiate.ephemeral,
                            .expires_s = admitted->capsule.expires_s};
 }
+
+/** What is the same for an INITIATE that comes again from where it came from, and for no other. */
+void ed_reliable_origin(const ed_reliable *reliable, uint8_t origin[ED_MAC_SIZE],
+                        const ed_initiate *initiate, const eddy_address *remote);
+
+/** Whether a connection goes on beside the newcomer at its address who was just admitted. */
+bool ed_reliable_stays(const ed_conn *conn);
 
 /**
  * @param door outlives it, and the manager.

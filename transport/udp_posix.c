@@ -1,12 +1,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/udp.h>
-#include <poll.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/addr.h"
 #include "core/alloc.h"
+#include "core/poller.h"
 #include "transport/resolve.h"
 #include "transport/udp_socket.h"
 
@@ -299,16 +298,11 @@ static void wait_for(void *context, int wake_fd, bool want_send, uint64_t timeou
     struct pollfd fds[] = {{.fd = udp->fds[ED_UDP_PACKETS], .events = events},
                            {.fd = udp->fds[ED_UDP_HANDSHAKES], .events = POLLIN},
                            {.fd = wake_fd, .events = POLLIN}}; // negative ones are passed over
-    const struct timespec timeout = {
-        .tv_sec =
-            (time_t)ed_min_u64(timeout_ns / ED_NS_PER_S, INT32_MAX), // time_t may have 32 bits
-        .tv_nsec = (long)(timeout_ns % ED_NS_PER_S),
-    };
 
     for (size_t i = 0; i < ED_UDP_QUEUE_COUNT; i++)
         if (ed_udp_inbox_waiting(&udp->inboxes[i]))
             return; // the kernel knows nothing of these
-    int ready = ppoll(fds, ED_COUNT(fds), timeout_ns == ED_NEVER_NS ? NULL : &timeout, NULL);
+    int ready = ed_poll_fds(fds, ED_COUNT(fds), timeout_ns);
     if (ready > 0 && ((fds[0].revents | fds[1].revents) & POLLERR) != 0)
         (void)ed_udp_drain_errors(udp); // else it would be ready for ever
 }

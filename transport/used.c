@@ -110,12 +110,12 @@ static struct place search(const ed_used *used, const struct key *key, uint64_t 
     return place;
 }
 
-static ed_used_verdict judge(const struct place *place, const struct key *key,
+static ed_used_verdict judge(const ed_used *used, const struct place *place, const struct key *key,
                              const ed_used_token *token, uint64_t now_s)
 {
     if (place->found != NULL)
         return place->found->ephemeral == key->ephemeral ? ED_USED_SAME : ED_USED_TAKEN;
-    if (token->expires_s <= now_s)
+    if (token->expires_s <= ed_max_u64(now_s, used->forgotten_s))
         return ED_USED_TAKEN; // its note may be gone
     return place->vacant != NULL ? ED_USED_FRESH : ED_USED_FULL;
 }
@@ -125,7 +125,17 @@ ed_used_verdict ed_used_look(const ed_used *used, const ed_used_token *token, ui
     struct key key = key_of(used, token);
     struct place place = search(used, &key, now_s);
 
-    return judge(&place, &key, token, now_s);
+    return judge(used, &place, &key, token, now_s);
+}
+
+/** Puts a note where another was, if one was: it is of use no more, unless the clock is set back.
+ */
+static void note(ed_used *used, struct ed_used_entry *entry, const struct key *key,
+                 uint64_t expires_s)
+{
+    used->forgotten_s = ed_max_u64(used->forgotten_s, entry->expires_s);
+    *entry = (struct ed_used_entry){
+        .id = {key->id[0], key->id[1]}, .ephemeral = key->ephemeral, .expires_s = expires_s};
 }
 
 ed_used_verdict ed_used_take(ed_used *used, const ed_used_token *token, uint64_t now_s)
@@ -133,11 +143,9 @@ ed_used_verdict ed_used_take(ed_used *used, const ed_used_token *token, uint64_t
     struct key key = key_of(used, token);
     struct place place = search(used, &key, now_s);
 
-    ed_used_verdict verdict = judge(&place, &key, token, now_s);
+    ed_used_verdict verdict = judge(used, &place, &key, token, now_s);
     if (verdict == ED_USED_FRESH)
-        *place.vacant = (struct ed_used_entry){.id = {key.id[0], key.id[1]},
-                                               .ephemeral = key.ephemeral,
-                                               .expires_s = token->expires_s};
+        note(used, place.vacant, &key, token->expires_s);
     return verdict;
 }
 

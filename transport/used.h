@@ -1,6 +1,8 @@
 /**
  * Which connect tokens were used, so that none is taken twice: by their ids, until they expire. All
  * memory is taken at the start. A full table refuses new tokens and never forgets one that counts.
+ * Nor does it where the clock leaps ahead and back: no token is taken that expires as early as one
+ * which was forgotten.
  *
  * A handshake that is sent again, with the same ephemeral key, is no second use. Who only saw the
  * datagram cannot use the token up: the table is told after the message has proved authentic.
@@ -16,7 +18,7 @@
 typedef enum ed_used_verdict {
     ED_USED_FRESH, /* nobody has used it, and there is room to note it */
     ED_USED_SAME,  /* this very handshake has used it */
-    ED_USED_TAKEN, /* another has, or it has expired */
+    ED_USED_TAKEN, /* another has, or it has expired, or its note may be gone */
     ED_USED_FULL,  /* nobody has used it, and there is no room to note it */
 } ed_used_verdict;
 
@@ -27,6 +29,7 @@ typedef struct ed_used {
     const eddy_allocator *allocator;
     struct ed_used_entry *entries; /* capacity */
     size_t capacity;
+    uint64_t forgotten_s;         /* when the last of those expired whose notes are gone */
     uint8_t key[ED_MAC_KEY_SIZE]; /* nobody can choose where a token's place is */
 } ed_used;
 

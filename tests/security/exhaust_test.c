@@ -4,6 +4,7 @@
 #include "tests/support/issuer.h"
 #include "tests/support/splitmix.h"
 #include "tests/support/stranger.h"
+#include "transport/api_state.h"
 
 enum {
     STRANGERS_MAX = 1000,
@@ -188,7 +189,7 @@ static bool has_places_without_tokens(const void *context)
     }
     for (size_t i = 0; i < PLAYERS; i++)
         dial(i, false);
-    ed_wire_run_for(&wire, 3 * ED_NS_PER_S);
+    ed_wire_run_for(&wire, ED_HALF_OPEN_MIN_NS / 2); // before strangers give way
     bool held = connected(PLAYERS) == PLAYERS;
     ed_wire_close(&wire);
     return held;
@@ -216,20 +217,29 @@ static void crowd_in(const eddy_config *config)
     knock(PORTS, 10, 1000);
 }
 
+/** Clients of one address, with all that it takes, leave places to another. */
 static bool is_fair_to_addresses(const void *context)
 {
+    enum { PLACES = 8 };
     eddy_config server_config = ed_wire_server_config(), config = ed_wire_client_config();
+    eddy_address other = ed_wire_address(101);
 
     (void)context;
-    server_config.max_connections = PLAYERS;
-    server_config.max_per_address = PLAYERS / 4;
-    server_config.connect_rate = 0;
-    crowd_in(&server_config);
-    add_players(1, &config);
-    dial(0, false);
+    server_config.max_connections = PLACES;
+    server_config.max_per_address = PLACES / 2;
+    open_server("T3, one address", &server_config, 0);
+    for (uint16_t i = 0; i < PLACES; i++) {
+        eddy_address address = ed_wire_address(100);
+        address.port = (uint16_t)(address.port + i);
+        players[i] = ed_wire_add(&wire, &config, &address);
+        dial(i, false);
+        ed_wire_run_for(&wire, ED_NS_PER_S / 10);
+    }
+    CHECK("crowd", connected(PLACES) >= PLACES / 2);
+    players[PLACES] = ed_wire_add(&wire, &config, &other);
+    dial(PLACES, false);
     ed_wire_run_for(&wire, ED_NS_PER_S);
-    bool held = connected(1) == 1;
-    CHECK("crowd", answered() >= PLAYERS / 4);
+    bool held = players[PLACES]->connected == 1;
     ed_wire_close(&wire);
     return held;
 }
@@ -243,12 +253,129 @@ static bool keeps_few_half_open(const void *context)
     (void)context;
     server_config.max_connections = PLAYERS;
     server_config.max_half_open = CAP;
-    server_config.max_per_address = 0;
+    server_config.max_per_address = server_config.half_open_per_address = 0;
     server_config.connect_rate = 0;
     crowd_in(&server_config);
     size_t count = answered();
     ed_wire_close(&wire);
     return count == CAP;
+}
+
+/** Nor do those of one address, which is not told to go. */
+static bool keeps_few_of_one(const void *context)
+{
+    eddy_config server_config = ed_wire_server_config();
+
+    (void)context;
+    server_config.connect_rate = 0;
+    crowd_in(&server_config);
+    size_t count = answered();
+    ed_wire_close(&wire);
+    return count == server_config.half_open_per_address;
+}
+
+/* Networks enough to fill all places with what is never confirmed. */
+enum {
+    NETWORKS = 16,
+    SIEGE_MS = 10 * 1000,
+    SIEGE_STEP_MS = 40, /* a little faster than each may */
+    HONEST = 20,
+    PATIENCE_MS = 3000,
+    DEAF_MS = 3500,  /* so long the first one hears no ACCEPT, */
+    FIRST_MS = 8000, /* and so it may take longer */
+};
+
+static struct siege {
+    ed_stranger stranger; /* who is in all of the networks, at one port after the other */
+    uint8_t first_accept[ED_ACCEPT_SIZE_MAX];
+    bool was_displaced; /* the first player: it was accepted anew */
+} siege;
+
+static bool has_no_age;
+
+static void drop_age(void)
+{
+    has_no_age = true;
+}
+
+/** Takes the defence away: nobody is ever old enough to give way. */
+static void stay_young(void)
+{
+    const ed_list *all = &server->manager->shards[0]->reliable.half_open;
+
+    for (ed_list_node *node = ed_list_first(all); node != NULL; node = ed_list_next(all, node))
+        ED_CONTAINER(node, ed_conn, half_open)->started_ns = wire.now_ns;
+}
+
+/** The first player does not hear for a while that it was accepted. */
+static bool deafen_first(void *context, eddy_datagram *datagram)
+{
+    (void)context;
+    if (ed_form_of(datagram->data, datagram->size) != ED_FORM_ACCEPT ||
+        !eddy_address_equal(&datagram->remote, &players[0]->address))
+        return true;
+    if (siege.first_accept[0] == 0)
+        memcpy(siege.first_accept, datagram->data, sizeof(siege.first_accept));
+    siege.was_displaced |=
+        memcmp(siege.first_accept, datagram->data, ed_accept_size(ED_MODE_PINNED)) != 0;
+    return wire.now_ns >= dialled_ns[0] + DEAF_MS * ED_NS_PER_MS;
+}
+
+/** One INITIATE out of each network. */
+static void besiege(void)
+{
+    uint8_t data[ED_DATAGRAM_SIZE];
+
+    for (uint8_t i = 0; i < NETWORKS; i++) {
+        siege.stranger.address = (eddy_address){
+            .family = EDDY_FAMILY_IPV6, .port = siege.stranger.address.port, .ip = {0x20, 1, i}};
+        ed_stranger_draw_cookie(&siege.stranger, server);
+        (void)ed_stranger_initiate(&siege.stranger, data);
+        send(&siege.stranger.address, data);
+    }
+    siege.stranger.address.port++;
+}
+
+/** Who came in time. */
+static size_t in_time(void)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < HONEST; i++)
+        count += players[i]->connected > 0 &&
+                 players[i]->connected_ns <=
+                     dialled_ns[i] + (i == 0 ? FIRST_MS : PATIENCE_MS) * ED_NS_PER_MS;
+    return count;
+}
+
+/** Players come one after the other while it goes on. */
+static bool has_places_besides_networks(const void *context)
+{
+    enum { STEPS = SIEGE_MS / SIEGE_STEP_MS, EACH = STEPS / (HONEST + 5) };
+    eddy_config server_config = ed_wire_server_config(), config = ed_wire_client_config();
+
+    (void)context;
+    server_config.max_connections = PLAYERS;
+    siege = (struct siege){.stranger = ed_stranger_of(FIRST)};
+    siege.stranger.address.port = 1024;
+    open_server("T3, many networks", &server_config, 0);
+    add_players(HONEST, &config);
+    wire.tap = deafen_first;
+    for (size_t i = 0; i < STEPS; i++) {
+        if (i % EACH == 0 && i / EACH < HONEST)
+            dial(i / EACH, false);
+        besiege();
+        ed_wire_run_for(&wire, SIEGE_STEP_MS * ED_NS_PER_MS);
+        if (has_no_age)
+            stay_young();
+    }
+    ed_wire_run_for(&wire, PATIENCE_MS * ED_NS_PER_MS);
+    bool held = in_time() == HONEST && siege.was_displaced && server->connected == HONEST;
+    ed_attack_figure("T3: %d /64s at full rate, %d places: %zu of %d players connect within 3 s; "
+                     "one of them gave its place up, and got another",
+                     NETWORKS, PLAYERS, in_time(), HONEST);
+    ed_wire_close(&wire);
+    return held;
 }
 
 static void t3_places_stay_for_players(void **state)
@@ -257,6 +384,8 @@ static void t3_places_stay_for_players(void **state)
         {"T3 no token", has_places_for_players, NULL, {EDDY_CHECK_TOKEN}, NULL},
         {"T3 no cookie", has_places_without_tokens, NULL, {EDDY_CHECK_COOKIE}, NULL},
         {"T3 one address", is_fair_to_addresses, NULL, {EDDY_CHECK_CAP}, NULL},
+        {"T3 many networks", has_places_besides_networks, NULL, {0}, drop_age},
+        {"T3 half-open of one address", keeps_few_of_one, NULL, {EDDY_CHECK_CROWD}, NULL},
         {"T3 half-open", keeps_few_half_open, NULL, {EDDY_CHECK_HALF_OPEN}, NULL},
     };
 

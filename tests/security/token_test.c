@@ -163,6 +163,29 @@ static void is_used_here_before(void)
     ed_test_issue(scene.good, &grant);
 }
 
+/**
+ * The server has forgotten that it took the token, whose issuer's clock is as far ahead as it may.
+ */
+static void is_used_before_a_restart(void)
+{
+    ed_test_grant grant = grant_of(1);
+
+    grant.issued_s = ED_TEST_NOW_S + ED_TOKEN_CLOCK_S;
+    ed_test_issue(scene.text, &grant);
+    CHECK("first", connects(scene.thief, scene.text));
+    ed_wire_crash(scene.server);
+    scene.server->config.strict_tokens = true;
+    scene.server->draws++;
+    ed_wire_start(scene.server);
+    ed_wire_run_for(&scene.wire, PATIENCE_S * ED_NS_PER_S);
+    CHECK_EQ("ended", scene.thief->disconnected, 1);
+    scene.thief->connected = scene.accepts_to_thief = 0;
+    grant = grant_of(HOLDER_ID);
+    grant.issued_s = ED_TEST_NOW_S + ED_TOKEN_CLOCK_S + 1;
+    ed_test_issue(scene.good, &grant);
+    ed_test_now_s = grant.issued_s;
+}
+
 /** So many others have used theirs that nothing can be noted any more. */
 static void finds_no_room(void)
 {
@@ -330,6 +353,8 @@ static const row rows[] = {
     {"used elsewhere", EDDY_CHECK_TOKEN_USED, is_used_by_its_holder, EDDY_END_REFUSED,
      EDDY_REFUSED_USED},
     {"used here", EDDY_CHECK_TOKEN_USED, is_used_here_before, EDDY_END_REFUSED, EDDY_REFUSED_USED},
+    {"used before a restart", EDDY_CHECK_TOKEN_START, is_used_before_a_restart, EDDY_END_REFUSED,
+     EDDY_REFUSED_EXPIRED},
     {"raced", EDDY_CHECK_COOKIE, is_raced, EDDY_END_NO_ANSWER, EDDY_REFUSED_TOKEN},
     {"no room to note it", EDDY_CHECK_TOKEN_ROOM, finds_no_room, EDDY_END_REFUSED,
      EDDY_REFUSED_LIMIT},

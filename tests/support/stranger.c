@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "tests/support/keys.h"
+#include "transport/api_state.h"
 
 ed_stranger ed_stranger_of(uint32_t number)
 {
@@ -93,6 +94,17 @@ bool ed_stranger_greet(ed_stranger *stranger, ed_wire *wire, const ed_wire_host 
 
     say(stranger, wire, server, data, ed_stranger_hello(stranger, data));
     return reply->datagram.size > 0 && ed_stranger_take_cookie(stranger, &reply->datagram);
+}
+
+void ed_stranger_draw_cookie(ed_stranger *stranger, const ed_wire_host *server)
+{
+    const ed_cookie_jar *jar = &server->manager->identity->cookies;
+    ed_hello hello = {.version = ED_PROTOCOL_VERSION,
+                      .mode = (uint8_t)stranger->mode,
+                      .protocol_id = stranger->protocol_id};
+
+    memcpy(hello.nonce, stranger->nonce, sizeof(hello.nonce));
+    ed_cookie_make(jar, stranger->cookie, &hello, &stranger->address, server->wire->now_ns);
 }
 
 void ed_stranger_knock(ed_stranger *stranger, ed_wire *wire, const ed_wire_host *server)

@@ -42,6 +42,9 @@ bool ed_stranger_take_cookie(ed_stranger *stranger, const eddy_datagram *reply);
 /** Says HELLO to a server on the wire, and waits for the cookie. @return whether there is one. */
 bool ed_stranger_greet(ed_stranger *stranger, ed_wire *wire, const ed_wire_host *server);
 
+/** The same without a word on the wire: the cookie that the server would give him now. */
+void ed_stranger_draw_cookie(ed_stranger *stranger, const ed_wire_host *server);
+
 /** Sends his INITIATE, and lets the wire run until it is there. */
 void ed_stranger_knock(ed_stranger *stranger, ed_wire *wire, const ed_wire_host *server);
 

@@ -158,6 +158,19 @@ def a_server_ends_by_itself_after_its_duration():
 
 
 @check
+def shards_share_the_clients_and_together_have_served_all():
+    with Server('--shards', '4') as server:
+        for _ in range(6):
+            expect_all_kept(json.loads(run('connect', *server.way, '--rate', '200', '--duration',
+                                           '0.2', '--json')[0]))
+        served = json.loads(server.end(signal.SIGTERM)[0])
+    expect('shards', len(served['shards']), 4)
+    expect('connections', sum(shard['connections'] for shard in served['shards']), 6)
+    for count in ('messages_delivered', 'received_datagrams'):
+        expect(count, sum(shard[count] for shard in served['shards']), served['counters'][count])
+
+
+@check
 def text_says_the_same_as_json():
     with Server() as server:
         out, _ = run('connect', *server.way, '--duration', '0.5', '--rate', '200', '--large',

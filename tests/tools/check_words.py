@@ -73,6 +73,7 @@ def a_wrong_command_line_says_what_to_do_and_exits_2():
             (('serve', '--token-key', 'f'), 'of no use without --allow token'),
             (('serve', '--client-keys', 'f'), 'of no use without --allow mutual'),
             (('serve', '--open-to-public'), 'of no use without --allow open'),
+            (('serve', '--strict-tokens'), 'of no use without --allow token'),
             (('connect', *NOBODY, '--loss', '101'), 'from 0 to 100'),
             (('connect', *NOBODY, '--size', '15'), 'from 16 to'),
             (('connect', *NOBODY, '--size', '33554433'), 'to 33554432'),

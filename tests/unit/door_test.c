@@ -75,7 +75,7 @@ static void run(void *context)
         if (ed_door_gate_admits(&door, &far, 1) == ED_GATE_OK)
             atomic_fetch_add(&admitted, 1);
         ed_door_gate_add(&door, &far);
-        ed_door_gate_remove(&door, &far);
+        ed_door_gate_remove(&door, &far, true);
     }
 }
 

@@ -37,6 +37,13 @@ static void open_gate(const ed_gate_limits *limits)
     CHECK_EQ("init", ed_gate_init(&gate, &memory.allocator, &entropy, limits), EDDY_OK);
 }
 
+/** A connection that was confirmed. */
+static void connect(const eddy_address *address)
+{
+    ed_gate_add(&gate, address);
+    ed_gate_confirm(&gate, address);
+}
+
 static void close_gate(void)
 {
     ed_gate_free(&gate);
@@ -104,16 +111,16 @@ static void caps_connections(void **state)
     open_gate(&limits);
     for (size_t i = 0; i < 2; i++, now_ns += ED_NS_PER_S) {
         CHECK_EQ("below", ed_gate_admits(&gate, &here, now_ns), ED_GATE_OK);
-        ed_gate_add(&gate, &here);
+        connect(&here);
     }
     CHECK_EQ("counted", ed_gate_connections(&gate, &same), 2);
     for (size_t i = 0; i < BURST; i++)
         CHECK_EQ("full", ed_gate_admits(&gate, &same, now_ns), ED_GATE_CAP);
     CHECK_EQ("even a refusal costs", ed_gate_admits(&gate, &same, now_ns), ED_GATE_RATE);
     CHECK_EQ("others are free", ed_gate_admits(&gate, &there, now_ns), ED_GATE_OK);
-    ed_gate_remove(&gate, &same);
+    ed_gate_remove(&gate, &same, false);
     CHECK_EQ("one less", ed_gate_admits(&gate, &here, now_ns + ED_NS_PER_S), ED_GATE_OK);
-    ed_gate_remove(&gate, &here);
+    ed_gate_remove(&gate, &here, false);
     CHECK_EQ("none", ed_gate_connections(&gate, &here), 0);
     close_gate();
 }
@@ -177,6 +184,48 @@ static void prefixes_have_bits(void **state)
     CHECK("no family", !ed_prefix_valid(&(eddy_prefix){0}));
 }
 
+/** What has not confirmed counts apart: nobody is told to go because of it. */
+static void half_open_ones_count_apart(void **state)
+{
+    static const struct {
+        const char *name;
+        uint32_t connections_max, half_open_max;
+        uint32_t open, half_open;
+        ed_gate_verdict want;
+    } rows[] = {
+        {"nobody", 8, 4, 0, 0, ED_GATE_OK},
+        {"one below both", 8, 4, 4, 3, ED_GATE_OK},
+        {"as many half open as may be", 8, 4, 0, 4, ED_GATE_CROWD},
+        {"no such limit", 8, 0, 0, 7, ED_GATE_OK},
+        {"too many together", 8, 0, 1, 7, ED_GATE_CROWD},
+        {"too many, all of them open", 8, 4, 8, 0, ED_GATE_CAP},
+        {"and some that are not", 8, 4, 8, 2, ED_GATE_CAP},
+        {"no limit at all", 0, 0, 9, 9, ED_GATE_OK},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_gate_limits limits = defaults;
+        eddy_address here = numbered(1), there = numbered(2);
+        limits.connections_max = rows[i].connections_max;
+        limits.half_open_max = rows[i].half_open_max;
+        open_gate(&limits);
+        for (uint32_t k = 0; k < rows[i].open; k++)
+            connect(&here);
+        for (uint32_t k = 0; k < rows[i].half_open; k++)
+            ed_gate_add(&gate, &here);
+        CHECK_EQ(rows[i].name, ed_gate_admits(&gate, &here, 0), rows[i].want);
+        CHECK_EQ("others are free", ed_gate_admits(&gate, &there, 0), ED_GATE_OK);
+        CHECK_EQ(rows[i].name, ed_gate_half_open(&gate, &here), rows[i].half_open);
+        for (uint32_t k = 0; k < rows[i].half_open; k++)
+            ed_gate_remove(&gate, &here, true);
+        bool is_full = rows[i].connections_max > 0 && rows[i].open >= rows[i].connections_max;
+        CHECK_EQ("they end", ed_gate_admits(&gate, &here, 0), is_full ? ED_GATE_CAP : ED_GATE_OK);
+        CHECK_EQ("the others stay", ed_gate_connections(&gate, &here), rows[i].open);
+        close_gate();
+    }
+}
+
 static void trusts_whom_it_is_told(void **state)
 {
     const eddy_prefix trusted[] = {{.address = parse("203.0.113.0:0"), .bits = 24},
@@ -194,11 +243,11 @@ static void trusts_whom_it_is_told(void **state)
         CHECK_EQ("proxy", ed_gate_admits(&gate, &proxy, 0), ED_GATE_OK);
         CHECK_EQ("not trusted", ed_gate_admits(&gate, &next_door, 0),
                  i < BURST ? ED_GATE_OK : ED_GATE_RATE);
-        ed_gate_add(&gate, &cafe);
+        connect(&cafe);
     }
     CHECK_EQ("takes no entry", gate.count, 1);
     for (size_t i = 0; i < 100; i++)
-        ed_gate_remove(&gate, &cafe);
+        ed_gate_remove(&gate, &cafe, false);
     close_gate();
 }
 
@@ -217,7 +266,7 @@ static void forgets_who_says_the_least(void **state)
         CHECK_EQ("connected", ed_gate_admits(&gate, &connected, 0), ED_GATE_OK);
     }
     CHECK_EQ("quiet", ed_gate_admits(&gate, &quiet, 0), ED_GATE_OK);
-    ed_gate_add(&gate, &connected);
+    connect(&connected);
     CHECK_EQ("new", ed_gate_admits(&gate, &newcomer, 0), ED_GATE_OK);
     CHECK("valid", ed_gate_valid(&gate) && gate.count == 3);
     CHECK_EQ("busy is known", ed_gate_admits(&gate, &busy, 0), ED_GATE_RATE);
@@ -290,7 +339,7 @@ static void does_as_the_model_does(void **state)
 {
     enum { ROUNDS = 60, STEPS = 5000 };
     uint64_t seed = 42;
-    size_t verdicts[3] = {0};
+    size_t verdicts[ED_GATE_CAP + 1] = {0};
 
     (void)state;
     for (size_t round = 0; round < ROUNDS; round++) {
@@ -312,10 +361,10 @@ static void does_as_the_model_does(void **state)
             bool grows = splitmix_below(&seed, 2) == 0;
             if (want == ED_GATE_OK && grows &&
                 model_connected(limits.capacity) + 1 < limits.capacity) {
-                ed_gate_add(&gate, &address);
+                connect(&address);
                 e->connections++;
             } else if (!grows && e->connections > 0) {
-                ed_gate_remove(&gate, &address);
+                ed_gate_remove(&gate, &address, false);
                 e->connections--;
             }
             CHECK_EQ("connections", ed_gate_connections(&gate, &address), e->connections);
@@ -324,7 +373,7 @@ static void does_as_the_model_does(void **state)
         close_gate();
     }
     for (size_t i = 0; i < ED_COUNT(verdicts); i++)
-        CHECK("each verdict many times", verdicts[i] > 10000);
+        CHECK("each verdict many times", i == ED_GATE_CROWD || verdicts[i] > 10000);
 }
 
 /* ------------------------------------------------------------------------------------ flood -- */
@@ -340,7 +389,7 @@ static void bears_a_million_chosen_addresses(void **state)
     calls = memory.calls;
     for (uint32_t i = 0; i < PLAYERS; i++) {
         eddy_address player = numbered(UINT32_C(0xc0000000) + i);
-        ed_gate_add(&gate, &player);
+        connect(&player);
     }
     for (uint32_t i = 0; i < ADDRESSES; i++) {
         // Neighbours, and such as differ in few bits, high or low.
@@ -369,7 +418,7 @@ static void has_room_for_every_connection(void **state)
     open_gate(&defaults);
     for (uint32_t i = 0; i < CONNECTIONS; i++) {
         eddy_address address = numbered(i);
-        ed_gate_add(&gate, &address);
+        connect(&address);
     }
     for (uint32_t i = CONNECTIONS; i < CONNECTIONS + 5000; i++) {
         eddy_address address = numbered(i);
@@ -377,7 +426,7 @@ static void has_room_for_every_connection(void **state)
     }
     for (uint32_t i = 0; i < CONNECTIONS; i++) {
         eddy_address address = numbered(i);
-        ed_gate_remove(&gate, &address);
+        ed_gate_remove(&gate, &address, false);
     }
     CHECK("valid", ed_gate_valid(&gate));
     close_gate();
@@ -412,6 +461,7 @@ static int setup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(half_open_ones_count_apart),
         cmocka_unit_test(counts_by_address),
         cmocka_unit_test(caps_connections),
         cmocka_unit_test(makes_forgers_wait),

@@ -174,16 +174,17 @@ static inline ed_route fake_route(void *context, const eddy_datagram *datagram)
     return (ed_route){.kind = ED_ROUTE_KNOWN_OR_NEW};
 }
 
-static inline ed_admission fake_admit(void *context, const eddy_datagram *datagram,
-                                      const ed_load *load, uint8_t *reply, size_t *reply_size,
-                                      uint64_t now_ns)
+static inline ed_admission fake_admit(void *context, const eddy_datagram *datagram, ed_load *load,
+                                      uint8_t *reply, size_t *reply_size, uint64_t now_ns)
 {
     ((struct fake *)context)->is_full = load->is_full;
     const struct fake_connection *existing = load->existing;
 
     (void)now_ns;
-    if (existing != NULL && existing->handshake == value_of(datagram))
+    if (existing != NULL && existing->handshake == value_of(datagram)) {
+        load->chosen = existing->handle;
         return ED_ADMIT_CONTINUE;
+    }
     if ((value_of(datagram) & WORD_MASK) != WORD_QUESTION)
         return ED_ADMIT_CREATE;
     memcpy(reply, datagram->data, datagram->size);

@@ -66,7 +66,7 @@ static ed_route route(void *context, const eddy_datagram *datagram)
     return (ed_route){.kind = ED_ROUTE_KNOWN_OR_NEW};
 }
 
-static ed_admission admit(void *context, const eddy_datagram *datagram, const ed_load *load,
+static ed_admission admit(void *context, const eddy_datagram *datagram, ed_load *load,
                           uint8_t *reply, size_t *reply_size, uint64_t now_ns)
 {
     (void)context;

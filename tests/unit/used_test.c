@@ -228,6 +228,36 @@ static void random_calls_agree_with_the_plainest_table(void **state)
     close_table();
 }
 
+/** A clock that leaps ahead makes room where notes are, and set back makes their tokens good again.
+ */
+static void a_clock_set_back_makes_no_token_fresh(void **state)
+{
+    enum { LEAP_S = EXPIRES_S + 3600, LATE_S = LEAP_S + 60 };
+    static const struct {
+        const char *name;
+        uint64_t first, expires_s;
+        ed_used_verdict want;
+    } rows[] = {
+        {"used before the leap", 0, EXPIRES_S, ED_USED_TAKEN},
+        {"never used, but as old", 2000, EXPIRES_S, ED_USED_TAKEN},
+        {"younger", 3000, EXPIRES_S + 1, ED_USED_FRESH},
+        {"used while the clock was wrong", 1000, LATE_S, ED_USED_TAKEN},
+    };
+
+    (void)state;
+    for (size_t row = 0; row < ED_COUNT(rows); row++) {
+        open_table(SMALL);
+        for (uint64_t i = 0; i < SMALL / 2; i++)
+            CHECK_EQ("before", take(i, 0, EXPIRES_S, NOW_S), ED_USED_FRESH);
+        for (uint64_t i = 0; i < SMALL / 2; i++)
+            CHECK_EQ("meanwhile", take(1000 + i, 0, LATE_S, LEAP_S), ED_USED_FRESH);
+        for (uint64_t i = 0; i < SMALL / 2 && i < used.capacity; i++)
+            CHECK_EQ(rows[row].name, take(rows[row].first + i, 1, rows[row].expires_s, NOW_S),
+                     rows[row].want);
+        close_table();
+    }
+}
+
 static void without_memory_there_is_no_table(void **state)
 {
     (void)state;
@@ -254,6 +284,7 @@ int main(void)
         cmocka_unit_test(a_full_table_refuses_and_forgets_nothing),
         cmocka_unit_test(one_place_is_enough),
         cmocka_unit_test(random_calls_agree_with_the_plainest_table),
+        cmocka_unit_test(a_clock_set_back_makes_no_token_fresh),
         cmocka_unit_test(without_memory_there_is_no_table),
     };
 
