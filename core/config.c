@@ -119,7 +119,7 @@ static const char *bad_budget(const eddy_config *whole)
     // A message that no budget has room for could be accepted by nobody, ever.
     if (c->send_budget < BUDGET_SIZE_MIN || c->send_budget / 2 < c->max_message_size)
         return "send_budget";
-    if (c->connection_send_budget < c->max_message_size + EDDY_MESSAGE_CHARGE)
+    if (c->connection_send_budget < ed_send_cost(c->max_message_size))
         return "connection_send_budget";
     if (c->receive_budget < BUDGET_SIZE_MIN ||
         c->receive_budget / RECEIVE_BUDGET_MESSAGES_MIN < c->max_message_size || !is_enough(c))

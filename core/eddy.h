@@ -364,7 +364,10 @@ enum {
 typedef struct eddy_stream_options {
     uint8_t priority; /* 1 first, 7 last, 0: EDDY_PRIORITY_DEFAULT; each waits for those before */
     uint8_t weight;   /* share among streams of one priority; 0: EDDY_WEIGHT_DEFAULT */
-    size_t budget;    /* bytes accepted and not acknowledged on these streams; 0: no own limit */
+    size_t budget;    /* of what is accepted and not acknowledged on these streams, reckoned as
+                         send_budget; 0: no limit of their own */
+    bool no_copies;   /* small reliable messages do not go along again before they are known to be
+                         lost, even where the path loses */
 } eddy_stream_options;
 
 /**

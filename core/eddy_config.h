@@ -119,9 +119,9 @@ typedef struct eddy_config {
     uint64_t rate_max;             /* bytes per second of a connection; 0: no cap; else >= 1,200 */
     size_t max_message_size;       /* bytes; both ways: larger ones are neither sent nor taken */
     size_t send_budget;            /* heap for what eddy_send accepted and is not acknowledged: a
-                                      message costs its size, at most 35 % of that, and 432 */
-    size_t connection_send_budget; /* of one connection, in bytes, each message with
-                                      EDDY_MESSAGE_CHARGE */
+                                      message costs its size, at most 35 % of that, and 464 */
+    size_t connection_send_budget; /* of one connection, reckoned alike; it has room for a message
+                                      of max_message_size */
     size_t receive_budget;         /* bytes received and not yet released by the program: enough are
                                       64 KiB, 4 x max_message_size and 25,000 for each connection
                                       that there may be. Who uses so many streams that there is no

@@ -180,7 +180,7 @@ typedef enum eddy_check {
     X(messages_sent, "messages accepted from the program")                                         \
     X(messages_resent, "copies of reliable messages sent again")                                   \
     X(messages_shed, "unreliable messages dropped at the sender, oldest first")                    \
-    X(queued_size, "bytes accepted and not settled, each message with EDDY_MESSAGE_CHARGE")        \
+    X(queued_size, "bytes of heap that is accepted and not settled, as for send_budget")           \
     X(queue_ns, "how long the message that waits longest to be sent has waited")                   \
     X(send_credit, "bytes of reliable messages that the peer has room for now")                    \
     /* receiving */                                                                                \
@@ -188,7 +188,8 @@ typedef enum eddy_check {
     X(received_bytes, "bytes in them")                                                             \
     X(messages_delivered, "messages given to the program")                                         \
     X(messages_duplicate, "reliable messages that arrived again")                                  \
-    X(unreleased_size, "bytes given to the program and not released, charged like queued_size")
+    X(unreleased_size,                                                                             \
+      "bytes given to the program and not released, messages with EDDY_MESSAGE_CHARGE")
 
 typedef struct eddy_connection_stats {
 #define X(name, text) uint64_t name;
@@ -200,7 +201,7 @@ typedef struct eddy_connection_stats {
 #define EDDY_STREAM_STATS_MAP(X)                                                                   \
     X(messages_sent, "messages of which at least a part has left")                                 \
     X(messages_resent, "copies sent again, of parts each")                                         \
-    X(queued_size, "bytes accepted and not settled, each message with EDDY_MESSAGE_CHARGE")        \
+    X(queued_size, "bytes of heap that is accepted and not settled, as for send_budget")           \
     X(messages_delivered, "messages given to the program")
 
 typedef struct eddy_stream_stats {

@@ -174,57 +174,61 @@ static void next_chunk(ed_fifo *fifo)
     give_back(fifo, drained);
 }
 
-/** How many of the oldest items lie in a row from the head on, `most` at most; 0: there are none.
- */
-static size_t first_run(ed_fifo *fifo, size_t most)
+/** How many items there are to pull, `most` at most. */
+static size_t available(ed_fifo *fifo, size_t most)
 {
     size_t pulled = atomic_load_explicit(&fifo->pulled, memory_order_relaxed);
 
-    if (fifo->pushed_seen == pulled)
+    if (fifo->pushed_seen - pulled < most)
         fifo->pushed_seen = atomic_load_explicit(&fifo->pushed, memory_order_acquire);
-    if (fifo->pushed_seen == pulled)
-        return 0;
-    if (fifo->head == ED_FIFO_CHUNK_ITEMS)
-        next_chunk(fifo);
-    return ed_min_size(ed_min_size(most, fifo->pushed_seen - pulled),
-                       ED_FIFO_CHUNK_ITEMS - fifo->head);
+    return ed_min_size(fifo->pushed_seen - pulled, most);
 }
 
-/** The oldest `count` items, all in one chunk, are gone. */
-static void advance(ed_fifo *fifo, size_t count)
+/** The oldest item that there is. */
+static uint8_t *oldest_item(ed_fifo *fifo)
+{
+    if (fifo->head == ED_FIFO_CHUNK_ITEMS)
+        next_chunk(fifo);
+    return item_at(fifo, fifo->oldest, fifo->head);
+}
+
+static void forget(ed_fifo *fifo, size_t count)
 {
     size_t pulled = atomic_load_explicit(&fifo->pulled, memory_order_relaxed);
 
-    ED_ASSERT(count <= ED_FIFO_CHUNK_ITEMS - fifo->head && count <= fifo->pushed_seen - pulled);
-    fifo->head += count;
+    ED_ASSERT(count <= fifo->pushed_seen - pulled);
     atomic_store_explicit(&fifo->pulled, pulled + count, memory_order_release);
 }
 
 size_t ed_fifo_pull(ed_fifo *fifo, void *items, size_t capacity)
 {
+    size_t count = available(fifo, capacity); // of one moment: what comes later is for later
     size_t size = fifo->item_size;
     uint8_t *to = items;
-    size_t taken = 0;
+    size_t left = count;
 
-    while (taken < capacity) {
-        size_t count = first_run(fifo, capacity - taken);
-        if (count == 0)
-            return taken;
-        memcpy(to + taken * size, item_at(fifo, fifo->oldest, fifo->head), count * size);
-        advance(fifo, count);
-        taken += count;
+    while (left > 0) {
+        const uint8_t *from = oldest_item(fifo);
+        size_t run = ed_min_size(left, ED_FIFO_CHUNK_ITEMS - fifo->head);
+        memcpy(to, from, run * size);
+        fifo->head += run;
+        to += run * size;
+        left -= run;
     }
-    return taken;
+    if (count > 0)
+        forget(fifo, count);
+    return count;
 }
 
 void *ed_fifo_oldest(ed_fifo *fifo)
 {
-    return first_run(fifo, 1) > 0 ? item_at(fifo, fifo->oldest, fifo->head) : NULL;
+    return available(fifo, 1) > 0 ? oldest_item(fifo) : NULL;
 }
 
 void ed_fifo_skip(ed_fifo *fifo)
 {
-    advance(fifo, 1);
+    fifo->head++;
+    forget(fifo, 1);
 }
 
 /* ---------------------------------------------------------------------------------- anybody -- */

@@ -87,8 +87,7 @@ static size_t at_least(size_t budget, size_t needed)
 void ed_large_allow(eddy_config *config, size_t size)
 {
     config->max_message_size = size;
-    config->connection_send_budget =
-        at_least(config->connection_send_budget, size + EDDY_MESSAGE_CHARGE);
+    config->connection_send_budget = at_least(config->connection_send_budget, 2 * size);
     config->send_budget = at_least(config->send_budget, 2 * size);
     config->receive_budget = at_least(config->receive_budget, RECEIVE_BUDGET_MESSAGES * size);
 }

@@ -1,7 +1,7 @@
 /**
- * What eddy_send goes by before it accepts a message: bytes of charge that a connection, and a
- * stream of it, have accepted and not settled. Any thread charges; the manager's refunds. Who was
- * refused asks for EDDY_WRITABLE, which needs no memory: there may be none.
+ * What eddy_send goes by before it accepts a message: the cost (ed_send_cost) of what a connection,
+ * and a stream of it, have accepted and not settled. Any thread charges; the manager's refunds. Who
+ * was refused asks for EDDY_WRITABLE, which needs no memory: there may be none.
  */
 #ifndef ED_ACCOUNT_H
 #define ED_ACCOUNT_H

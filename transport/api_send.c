@@ -35,7 +35,7 @@ static ed_account *account_of(eddy_manager *m, eddy_connection connection)
 /** There was no room: asks to be told when there is, unless that has been asked. */
 static eddy_status refuse(eddy_manager *m, eddy_connection connection, uint8_t stream, size_t size)
 {
-    ed_ask ask = {.connection = connection, .charge = (size_t)ed_charge_of(size), .stream = stream};
+    ed_ask ask = {.connection = connection, .charge = (size_t)ed_send_cost(size), .stream = stream};
     ed_shard *shard = ed_api_shard(m, connection);
 
     (void)atomic_fetch_add(&shard->sends_refused, 1);
@@ -98,7 +98,7 @@ static eddy_status send_local(eddy_manager *m, eddy_connection connection, eddy_
 static eddy_status try_block(eddy_manager *m, eddy_connection connection, eddy_guarantee guarantee,
                              uint8_t stream, ed_block *block, const eddy_send_options *options)
 {
-    size_t charge = (size_t)ed_charge_of(block->size);
+    size_t charge = (size_t)ed_send_cost(block->size);
     eddy_status status = check_connection(m, connection);
 
     if (status != EDDY_OK)
@@ -218,7 +218,8 @@ eddy_status eddy_set_stream(eddy_manager *m, eddy_connection connection, uint8_t
         .stream = stream,
         .budget = options->budget,
         .priority = options->priority,
-        .weight = options->weight};
+        .weight = options->weight,
+        .no_copies = options->no_copies};
 
     return ed_api_push(m, &command);
 }

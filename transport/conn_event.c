@@ -113,7 +113,7 @@ static bool is_writable(const ed_conn *conn)
 {
     const eddy_config *config = conn->shared->config;
     uint64_t queued = *conn->shared->queued_cost;
-    uint64_t needed = queued + ed_send_cost((size_t)conn->wanted);
+    uint64_t needed = queued + conn->wanted;
 
     return ed_outbox_is_half_free(&conn->outbox, config->connection_send_budget) &&
            ed_outbox_has_room(&conn->outbox, config->connection_send_budget, conn->wanted_stream,

@@ -21,7 +21,7 @@ static void refuse_message(ed_conn *conn, const ed_message *message, eddy_outcom
         ed_out_tell(outbox, &unsent, outcome);
     if (outbox->made_of.account != NULL)
         ed_account_refund(outbox->made_of.account, message->stream,
-                          (size_t)ed_charge_of(message->block->size));
+                          (size_t)ed_send_cost(message->block->size));
     ed_pool_give(message->block);
 }
 

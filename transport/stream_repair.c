@@ -1,4 +1,5 @@
 /** What became of the messages that were sent: acknowledged, lost, expired or overtaken. */
+#include "transport/redundancy.h"
 #include "transport/stream_send.h"
 
 enum {
@@ -76,17 +77,17 @@ void ed_part_forget(ed_outbox *outbox, ed_part *part)
 /** It is not queued any more: the accounts have room for another. */
 static void refund(ed_outbox *outbox, const ed_out *out)
 {
-    uint64_t charge = ed_charge_of(out->size);
+    uint64_t cost = ed_send_cost(out->size);
     ed_stream_out *own = outbox->streams == NULL ? NULL : &outbox->streams[out->lane->stream];
 
-    ED_ASSERT(outbox->queued_size >= charge);
-    outbox->queued_size -= charge;
-    out->lane->queued_size -= charge;
-    *outbox->made_of.queued_cost -= ed_send_cost(out->size);
+    ED_ASSERT(outbox->queued_size >= cost);
+    outbox->queued_size -= cost;
+    out->lane->queued_size -= cost;
+    *outbox->made_of.queued_cost -= cost;
     if (own != NULL) // what was accepted before the stream was counted is not taken off it
-        own->queued -= ed_min_u64(own->queued, charge);
+        own->queued -= ed_min_u64(own->queued, cost);
     if (outbox->made_of.account != NULL)
-        ed_account_refund(outbox->made_of.account, out->lane->stream, (size_t)charge);
+        ed_account_refund(outbox->made_of.account, out->lane->stream, (size_t)cost);
 }
 
 /** What only a message that has not been given up counts for. */
@@ -132,6 +133,19 @@ static ed_part *resolve(const ed_outbox *outbox, ed_sent_ref ref)
     ed_part *part = ed_records_at(&outbox->parts, ref.slot);
 
     return part->record.generation == ref.generation ? part : NULL;
+}
+
+ed_part *ed_outbox_to_copy(const ed_outbox *outbox, ed_sent_ref ref, uint64_t packet)
+{
+    ed_part *part = resolve(outbox, ref);
+
+    if (part == NULL || part->is_lost || part->first_packet != packet)
+        return NULL;
+    const ed_out *out = part->out;
+    bool is_wanted = ed_lane_is_reliable(out->lane) && !out->is_skip &&
+                     out->size <= ED_COPY_SIZE_MAX && !ed_out_is_superseded(out) &&
+                     (outbox->streams == NULL || !outbox->streams[out->lane->stream].no_copies);
+    return is_wanted ? part : NULL;
 }
 
 void ed_outbox_on_acked(ed_outbox *outbox, ed_sent_ref ref)

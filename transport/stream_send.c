@@ -128,6 +128,7 @@ eddy_status ed_outbox_set_stream(ed_outbox *outbox, uint8_t stream,
     own->priority = options->priority == 0 ? EDDY_PRIORITY_DEFAULT : options->priority;
     own->weight = options->weight == 0 ? EDDY_WEIGHT_DEFAULT : options->weight;
     own->budget = options->budget;
+    own->no_copies = options->no_copies;
     ED_ASSERT(own->priority < EDDY_PRIORITY_COUNT);
     for (unsigned g = 0; g < ED_WIRE_GUARANTEE_COUNT; g++) {
         ed_lane_out *lane = ed_lanes_find(&outbox->lanes, (uint8_t)g, stream);
@@ -172,17 +173,17 @@ bool ed_outbox_is_half_free(const ed_outbox *outbox, uint64_t budget)
 }
 
 /** As ed_account_charge reckons: an empty account takes a message of any size. */
-static bool fits(uint64_t used, uint64_t budget, uint64_t charge)
+static bool fits(uint64_t used, uint64_t budget, uint64_t cost)
 {
-    return used == 0 || (used <= budget && charge <= budget - used);
+    return used == 0 || (used <= budget && cost <= budget - used);
 }
 
-bool ed_outbox_has_room(const ed_outbox *outbox, uint64_t budget, uint8_t stream, uint64_t charge)
+bool ed_outbox_has_room(const ed_outbox *outbox, uint64_t budget, uint8_t stream, uint64_t cost)
 {
     const ed_stream_out *own = outbox->streams == NULL ? NULL : &outbox->streams[stream];
 
-    return fits(outbox->queued_size, budget, charge) &&
-           (own == NULL || own->budget == 0 || fits(own->queued, own->budget, charge));
+    return fits(outbox->queued_size, budget, cost) &&
+           (own == NULL || own->budget == 0 || fits(own->queued, own->budget, cost));
 }
 
 /* -------------------------------------------------------------------------------- accepting -- */
@@ -225,14 +226,14 @@ static bool reserve_deadline(ed_outbox *outbox, uint64_t expires_ns)
 
 static void count_in(ed_outbox *outbox, const ed_out *out)
 {
-    uint64_t charge = ed_charge_of(out->size);
+    uint64_t cost = ed_send_cost(out->size);
 
     outbox->fresh_count++;
-    outbox->queued_size += charge;
-    out->lane->queued_size += charge;
-    *outbox->made_of.queued_cost += ed_send_cost(out->size);
+    outbox->queued_size += cost;
+    out->lane->queued_size += cost;
+    *outbox->made_of.queued_cost += cost;
     if (outbox->streams != NULL)
-        outbox->streams[out->lane->stream].queued += charge;
+        outbox->streams[out->lane->stream].queued += cost;
     if (ed_lane_is_reliable(out->lane)) {
         outbox->reliable_count++;
     } else {

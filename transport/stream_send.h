@@ -6,6 +6,7 @@
 #ifndef ED_STREAM_SEND_H
 #define ED_STREAM_SEND_H
 
+#include "core/budget.h"
 #include "core/deadline.h"
 #include "core/pool.h"
 #include "transport/account.h"
@@ -13,19 +14,6 @@
 #include "transport/lane.h"
 #include "transport/records.h"
 #include "transport/sent.h"
-
-/*
- * What is kept of a message besides its block, while it is queued: itself, its part or the command
- * that brings it, its receipt, its place among the deadlines and in the log of what was sent.
- */
-#define ED_SEND_HOLDER 400
-#define ED_RECEIPT_CHARGE 64 /* of these, what its receipt takes */
-
-/** What a message of this size takes of send_budget. */
-static inline uint64_t ed_send_cost(size_t size)
-{
-    return ed_pool_charge(size) + ED_SEND_HOLDER + size / ED_POOL_HOLDER_SHARE;
-}
 
 /** A message that the program has sent. */
 typedef struct ed_message {
@@ -50,7 +38,7 @@ typedef struct ed_lane_out {
     uint8_t stream;
     uint8_t priority;
     uint8_t weight;
-    uint64_t queued_size; /* charge of what is accepted and not settled */
+    uint64_t queued_size; /* ed_send_cost of what is accepted and not settled */
     uint64_t sent;
     uint64_t resent;
 } ed_lane_out;
@@ -87,10 +75,11 @@ typedef struct ed_part {
 
 /** What the program has said of the streams of one number. */
 typedef struct ed_stream_out {
-    uint64_t queued; /* charge of what was accepted since, and is not settled */
+    uint64_t queued; /* ed_send_cost of what was accepted since, and is not settled */
     uint64_t budget; /* 0: none of its own */
     uint8_t priority;
     uint8_t weight;
+    bool no_copies;
 } ed_stream_out;
 
 /** What an outbox is made of; all of it outlives the outbox. */
@@ -117,7 +106,7 @@ typedef struct ed_outbox {
     ed_block *last_receipt;
     uint64_t credit_limit; /* the peer's grant, cumulative */
     uint64_t credit_used;
-    uint64_t queued_size;     /* charge of all that is accepted and not settled */
+    uint64_t queued_size;     /* ed_send_cost of all that is accepted and not settled */
     uint64_t reliable_count;  /* accepted, not acknowledged, and not given up */
     uint64_t skip_count;      /* given up, and the receiver may not know */
     uint64_t fresh_count;     /* of which not all has been sent, of all guarantees */
@@ -196,13 +185,19 @@ uint64_t ed_outbox_waiting_since_ns(const ed_outbox *outbox);
 /** Whether half of `budget`, and of every stream's own, is free. */
 bool ed_outbox_is_half_free(const ed_outbox *outbox, uint64_t budget);
 
-/** Whether a message of this charge would be accepted on the stream, as far as accounts go. */
-bool ed_outbox_has_room(const ed_outbox *outbox, uint64_t budget, uint8_t stream, uint64_t charge);
+/** Whether a message of this cost would be accepted on the stream, as far as accounts go. */
+bool ed_outbox_has_room(const ed_outbox *outbox, uint64_t budget, uint8_t stream, uint64_t cost);
 
 /* stream_repair.c */
 
 /** Whether a newer message of its reliable sequenced lane makes it useless. */
 bool ed_out_is_superseded(const ed_out *out);
+
+/**
+ * What `packet` carried first, if it is to go along again: small, reliable, in one piece, and
+ * neither settled nor known to be lost; else NULL.
+ */
+ed_part *ed_outbox_to_copy(const ed_outbox *outbox, ed_sent_ref ref, uint64_t packet);
 
 /** A packet that carried it was acknowledged. */
 void ed_outbox_on_acked(ed_outbox *outbox, ed_sent_ref ref);

@@ -1,4 +1,5 @@
 /** laminar's tests of its manager, 1 to 17: README.md says which is which. */
+#include "core/budget.h"
 #include "tests/laminar/bed.h"
 
 #include "sim/random.h"
@@ -186,7 +187,7 @@ static struct bed_node *open_with_room(void)
     eddy_config config = bed_client_config();
 
     config.max_message_size = EDDY_PIECE_SIZE_MAX;
-    config.connection_send_budget = ROOM * (EDDY_MESSAGE_CHARGE + SMALL);
+    config.connection_send_budget = ROOM * ed_send_cost(SMALL);
     bed_open(&the_bed, "room for a hundred", 1);
     const struct bed_node *server = bed_add(&the_bed, bed_server_config());
     struct bed_node *client = bed_add(&the_bed, config);

@@ -96,10 +96,8 @@ static void an_hour_unread_costs_the_budgets(void **state)
         set_link(10, 0, 10 * 1000);
         for (size_t n = 0; n < 2; n++) {
             ed_node *node = &cluster.nodes[n];
-            uint64_t messages = rows[i].budget / (rows[i].size + EDDY_MESSAGE_CHARGE);
             node->is_reading = false;
-            node->memory_max = node->memory.live_size + 2 * rows[i].budget + OVERHEAD_SIZE +
-                               messages * 512; // the records of what is queued
+            node->memory_max = node->memory.live_size + 2 * rows[i].budget + OVERHEAD_SIZE;
         }
         for (uint32_t tick = 0; tick < hour_s * 1000 / TICK_MS; tick++) {
             for (size_t n = 0; n < 2; n++)

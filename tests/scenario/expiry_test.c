@@ -1,5 +1,7 @@
 /** Messages that are given up: deadlines, now or never, overtaken ones; and what receipts say. */
 #include "tests/support/check.h"
+
+#include "core/budget.h"
 #include "tests/support/cluster.h"
 
 enum {
@@ -389,7 +391,7 @@ static void budgets_are_whole_again(void **state)
             cut(false);
             run_ms(500);
         }
-        CHECK_EQ(rows[i].name, whole, BUDGET_SIZE / (1000 + EDDY_MESSAGE_CHARGE));
+        CHECK_EQ(rows[i].name, whole, BUDGET_SIZE / ed_send_cost(1000));
         CHECK_EQ(rows[i].name, fill(endpoint), whole);
         finish();
     }

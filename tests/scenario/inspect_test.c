@@ -1,5 +1,7 @@
 /** Looking at connections: the list of them, their state, their peer, what they have done. */
 #include "tests/support/check.h"
+
+#include "core/budget.h"
 #include "tests/support/cluster.h"
 #include "tests/support/keys.h"
 #include "transport/packet.h"
@@ -334,6 +336,7 @@ static eddy_stream_stats stream_of(const ed_node *node, eddy_connection connecti
 static void streams_and_queues(void **state)
 {
     enum { SIZE = 100, WAIT_MS = 700, CHARGE = SIZE + EDDY_MESSAGE_CHARGE };
+    const uint64_t cost = ed_send_cost(SIZE);
     static const uint8_t data[SIZE];
     eddy_stream_stats none;
 
@@ -350,12 +353,12 @@ static void streams_and_queues(void **state)
     run_ms(WAIT_MS);
     run_ms(1); // figures are as of the last poll
     eddy_connection_stats got = stats_of(client, connection);
-    CHECK_EQ("queued", got.queued_size, 2 * CHARGE);
+    CHECK_EQ("queued", got.queued_size, 2 * cost);
     CHECK("waits", got.queue_ns > WAIT_MS / 2 * ED_NS_PER_MS);
     CHECK("waits", got.queue_ns <= (WAIT_MS + 2) * ED_NS_PER_MS);
     CHECK_EQ("no credit yet", got.send_credit, 0);
     eddy_stream_stats ordered = stream_of(client, connection, EDDY_RELIABLE_ORDERED, 3);
-    CHECK_EQ("of the stream", ordered.queued_size, CHARGE);
+    CHECK_EQ("of the stream", ordered.queued_size, cost);
     CHECK_EQ("not sent", ordered.messages_sent, 0);
 
     CHECK_EQ("mended", ed_world_block(cluster.world, NULL, NULL, false), EDDY_OK);

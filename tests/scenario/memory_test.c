@@ -12,6 +12,7 @@ enum {
     WARM_TICKS = 50,
     MESSAGES = 1000 * 1000,
     MESSAGES_SLOW = 40 * 1000,
+    SEND_BUDGET_LARGE = 32 << 20,
     BUDGET_SIZE = 64 * 1024, /* the smallest that a configuration allows */
     BLOCK_SIZE = 1280,       /* what a message of 1,000 bytes is charged */
     BUDGET_BLOCKS = BUDGET_SIZE / BLOCK_SIZE,
@@ -92,6 +93,7 @@ static void a_warm_connection_allocates_nothing(void **state)
         eddy_config client = ed_cluster_client_config();
         uint64_t calls[2];
 
+        server.connection_send_budget = client.connection_send_budget = SEND_BUDGET_LARGE;
         open_pair(rows[i].name, i, (ed_sizes){8, 64}, &server, &client);
         warm_up(rows[i].loss_ppm);
         for (size_t n = 0; n < 2; n++) {

@@ -240,7 +240,7 @@ static bool nothing_is_left(const void *context)
         memcpy(forgotten, keys->send.key.key, ED_KEY_SIZE);
     }
     for (int i = 0; i < 20; i++) {
-        (void)ed_siege_send(&siege, EDDY_UNRELIABLE);
+        (void)ed_siege_send(&siege, EDDY_UNRELIABLE, 1000, NULL);
         ed_rogue_say(&siege.rogue, "\x01\x00\x00", 3);
         ed_siege_run_for(&siege, 10 * ED_NS_PER_MS);
     }

@@ -61,11 +61,14 @@ void ed_siege_run_for(ed_siege *siege, uint64_t duration_ns)
     }
 }
 
-eddy_status ed_siege_send(ed_siege *siege, eddy_guarantee guarantee)
+eddy_status ed_siege_send(ed_siege *siege, eddy_guarantee guarantee, size_t size,
+                          const eddy_send_options *options)
 {
-    static const uint8_t zeros[1000];
-    eddy_status status =
-        eddy_send(siege->server->manager, siege->connection, guarantee, 0, zeros, sizeof(zeros));
+    static const uint8_t zeros[64 << 10];
+
+    ED_ASSERT(size <= sizeof(zeros));
+    eddy_status status = eddy_send_with(siege->server->manager, siege->connection, guarantee, 0,
+                                        zeros, size, options);
 
     ed_world_touch(siege->cluster.world, siege->server->host);
     return status;

@@ -25,8 +25,9 @@ void ed_siege_close(ed_siege *siege);
 
 void ed_siege_run_for(ed_siege *siege, uint64_t duration_ns);
 
-/** The server sends the rogue a message of 1,000 bytes. @return what eddy_send says. */
-eddy_status ed_siege_send(ed_siege *siege, eddy_guarantee guarantee);
+/** The server sends the rogue a message of so many zeros. @return what eddy_send_with says. */
+eddy_status ed_siege_send(ed_siege *siege, eddy_guarantee guarantee, size_t size,
+                          const eddy_send_options *options);
 
 /** Waits a moment. @return whether the server has ended the connection for breaking the protocol.
  */

@@ -1,5 +1,7 @@
 #include "tests/support/weather.h"
 
+#include "core/budget.h"
+
 enum {
     SIZE_MAX_LARGE = 64 * 1024,
     SIZE_MAX_SMALL = 4 * 1024, /* where the budgets are the smallest possible */
@@ -50,7 +52,7 @@ static void shrink_send(ed_rng *rng, eddy_config *config)
     size_t least = ed_max_u64(BUDGET_MIN, 2 * config->max_message_size);
 
     config->send_budget = least + (size_t)ed_rng_below(rng, least);
-    config->connection_send_budget = least / 2 + EDDY_MESSAGE_CHARGE;
+    config->connection_send_budget = least / 2 + ed_send_cost(config->max_message_size);
 }
 
 eddy_config ed_draw_node_config(ed_rng *rng, const ed_climate *climate, bool accept)
@@ -168,8 +170,7 @@ enum {
 
 uint64_t ed_memory_allowed(const eddy_config *config, size_t connections)
 {
-    uint64_t messages =
-        ed_min_u64(config->connection_send_budget / EDDY_MESSAGE_CHARGE, QUEUED_MAX);
+    uint64_t messages = ed_min_u64(config->connection_send_budget / ED_SEND_HOLDER, QUEUED_MAX);
 
     return config->send_budget + config->receive_budget + MANAGER_SIZE +
            connections * (CONNECTION_SIZE + LOG_SIZE + messages * MESSAGE_SIZE);

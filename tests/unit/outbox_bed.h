@@ -96,7 +96,7 @@ static inline void push_with(ed_message message, uint32_t mark, size_t size)
     message.block = make_block(mark, size);
     message.expires_ns = message.expires_ns == 0 ? ED_NEVER_NS : message.expires_ns;
     CHECK_EQ("charge",
-             ed_account_charge(&bed.account, SIZE_MAX, message.stream, (size_t)ed_charge_of(size)),
+             ed_account_charge(&bed.account, SIZE_MAX, message.stream, (size_t)ed_send_cost(size)),
              EDDY_OK);
     CHECK_EQ("push", ed_outbox_push(&bed.outbox, &message), EDDY_OK);
 }

@@ -145,7 +145,7 @@ static void push_message(void)
         return;
     }
     CHECK_EQ(pair.name,
-             ed_account_charge(&bed.account, SIZE_MAX, stream, (size_t)ed_charge_of(size)),
+             ed_account_charge(&bed.account, SIZE_MAX, stream, (size_t)ed_send_cost(size)),
              EDDY_OK);
     bed.counting.fail_after = rx.counting.fail_after = UINT64_MAX;
     if (lane->count == 0)

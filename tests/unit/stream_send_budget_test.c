@@ -109,29 +109,28 @@ static void now_or_never(void **state)
 
 static void half_of_every_budget_must_be_free(void **state)
 {
+    enum { SIZE = 1000, COST = 1280 + ED_SEND_HOLDER + SIZE / ED_POOL_HOLDER_SHARE };
     static const struct {
         const char *name;
-        size_t size[2]; /* on streams 0 and 1 */
+        size_t count[2]; /* of messages on streams 0 and 1 */
         uint64_t budget;
         size_t own; /* budget of stream 1 */
         bool want;
     } rows[] = {
-        {"nothing is queued", {0, 0}, 128, 0, true},
-        {"half of it", {136, 236}, 1000, 0, true},
-        {"a byte more", {137, 236}, 1000, 0, false},
-        {"half of the stream's", {136, 136}, 1000, 400, true},
-        {"a byte more of the stream's", {136, 137}, 1000, 400, false},
-        {"another stream is not asked", {300, 0}, 1000, 100, false},
+        {"nothing is queued", {0, 0}, 1, 0, true},
+        {"half of it", {1, 2}, 6 * COST, 0, true},
+        {"a byte more", {1, 2}, 6 * COST - 1, 0, false},
+        {"half of the stream's", {1, 1}, 6 * COST, 2 * COST, true},
+        {"a byte more of the stream's", {1, 1}, 6 * COST, 2 * COST - 1, false},
+        {"another stream is not asked", {1, 1}, 4 * COST, 2 * COST, true},
     };
 
     (void)state;
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
         set_stream(1, 0, 0, rows[i].own);
         for (uint8_t s = 0; s < 2; s++)
-            if (rows[i].size[s] > 0)
-                push(RO, s, 1, rows[i].size[s]);
-        if (rows[i].size[1] == 0 && rows[i].own > 0)
-            push(RO, 1, 1, 0);
+            for (size_t n = 0; n < rows[i].count[s]; n++)
+                push(RO, s, 1, SIZE);
         CHECK_EQ(rows[i].name, ed_outbox_is_half_free(&bed.outbox, rows[i].budget), rows[i].want);
         bed_restart();
     }
@@ -144,11 +143,11 @@ static void accounts_are_paid_when_it_is_settled(void **state)
     push(RO, 0, 1, 100);
     push(RO, 0, 2, 5000);
     push(U, 0, 3, 100);
-    uint64_t both = 164 + ed_charge_of(5000);
-    CHECK_EQ("queued", bed.outbox.queued_size, both + 164);
+    uint64_t both = ed_send_cost(100) + ed_send_cost(5000);
+    CHECK_EQ("queued", bed.outbox.queued_size, both + ed_send_cost(100));
     CHECK_EQ("of the manager", bed.queued_cost,
              ed_send_cost(100) + ed_send_cost(5000) + ed_send_cost(100));
-    CHECK_EQ("the callers'", bed.account.used, both + 164);
+    CHECK_EQ("the callers'", bed.account.used, both + ed_send_cost(100));
     struct sent sent[8];
     size_t count = 0;
     while (has_next())
@@ -172,7 +171,7 @@ static void out_of_memory_accepts_nothing(void **state)
                               .guarantee = RO,
                               .stream = (uint8_t)(n % 7),
                               .expires_ns = n % 3 == 0 ? 1000 : ED_NEVER_NS};
-        bed.account.used += (size_t)ed_charge_of(4);
+        bed.account.used += (size_t)ed_send_cost(4);
         for (uint64_t after = 0;; after++) {
             bed.counting.fail_after = after;
             eddy_status status = ed_outbox_push(&bed.outbox, &message);
