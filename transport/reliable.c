@@ -320,17 +320,14 @@ bool ed_reliable_stays(const ed_conn *conn)
     return ed_conn_is_moving(conn) || (ed_conn_is_half_open(conn) && !is_of_same_token(conn));
 }
 
-/**
- * Within one handshake the client's clock says which INITIATE is the newer one; between two,
- * perhaps of two clocks, the server's own in the cookies does.
- */
+/** The server's clock in the cookies says which INITIATE is the newer one. */
 static bool is_newer(const ed_conn *conn, const ed_initiate *initiate)
 {
-    if (!ed_equal_secret(initiate->nonce, conn->nonce, ED_NONCE_SIZE))
-        return !ed_cookie_is_older(initiate->cookie, conn->cookie);
-    // Its client makes one INITIATE of a cookie: another of the same is somebody else's.
-    return initiate->client_time_us >= conn->client_time_us &&
-           !ed_equal_secret(initiate->cookie, conn->cookie, ED_COOKIE_SIZE);
+    // A client makes one INITIATE of a cookie: another of the same is somebody else's.
+    if (ed_equal_secret(initiate->nonce, conn->nonce, ED_NONCE_SIZE) &&
+        ed_equal_secret(initiate->cookie, conn->cookie, ED_COOKIE_SIZE))
+        return false;
+    return !ed_cookie_is_older(initiate->cookie, conn->cookie);
 }
 
 /**
@@ -348,7 +345,7 @@ static bool supersedes(void *connection, const eddy_datagram *datagram, uint64_t
     if (!is_newer(conn, &initiate))
         return false;
     // One that is moving has left the address, and goes on beside the newcomer.
-    return ed_conn_is_moving(conn) || ed_conn_is_deserted(conn, now_ns);
+    return ed_conn_is_moving(conn) || ed_conn_is_deserted(conn, initiate.nonce, now_ns);
 }
 
 static void receive(void *connection, const eddy_datagram *datagram, uint64_t now_ns)

@@ -51,6 +51,8 @@ void ed_timers_on_request_sent(ed_timers *timers, uint64_t now_ns)
 {
     uint64_t interval_ns = ED_HANDSHAKE_RESEND_NS << timers->resends;
 
+    if (timers->at_ns[ED_TIMER_RESEND] != ED_NEVER_NS)
+        return; // it left together with others, or a little behind
     timers->at_ns[ED_TIMER_RESEND] = ed_add_sat_u64(now_ns, interval_ns);
     if (timers->resends < RESEND_DOUBLINGS_MAX)
         timers->resends++;
