@@ -200,6 +200,9 @@ static void requests_back_off(void **state)
         for (size_t i = 0; i < ED_COUNT(want_ms); i++) {
             ed_timers_on_request_sent(&timers, NOW);
             CHECK_EQ("resend", timers.at_ns[ED_TIMER_RESEND], NOW + MS(want_ms[i]));
+            ed_timers_on_request_sent(&timers, NOW + 1); // to another cookie: nothing new is due
+            CHECK_EQ("one timer", timers.at_ns[ED_TIMER_RESEND], NOW + MS(want_ms[i]));
+            timers.at_ns[ED_TIMER_RESEND] = NEVER; // it has come
         }
         ed_timers_on_retry(&timers);
         CHECK_EQ("no resend of what was answered", timers.at_ns[ED_TIMER_RESEND], NEVER);
