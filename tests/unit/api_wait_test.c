@@ -1,7 +1,7 @@
 /** eddy_wait: a program that polls itself sleeps until there is something to do. */
-#include <pthread.h>
-
 #include "tests/support/check.h"
+
+#include "core/thread.h"
 #include "tests/support/cluster.h"
 #include "tests/support/keys.h"
 
@@ -80,28 +80,27 @@ static void what_comes_wakes(void **state)
     eddy_close(both[1], 0);
 }
 
-static void *send_from_elsewhere(void *context)
+static void shut_down(void *context)
 {
     eddy_shutdown(context, 0);
-    return NULL;
 }
 
 static void another_thread_wakes(void **state)
 {
     eddy_manager *manager = open_at_loopback(false, false);
     eddy_event event;
-    pthread_t thread;
+    ed_thread thread;
 
     (void)state;
     (void)eddy_poll(manager, eddy_now_ns());
-    CHECK_EQ("thread", pthread_create(&thread, NULL, send_from_elsewhere, manager), 0);
+    CHECK_EQ("thread", ed_thread_start(&thread, "shuts down", shut_down, manager), EDDY_OK);
     uint64_t began_ns = eddy_now_ns();
     while (eddy_next(manager, &event, 0) != EDDY_ECLOSED) {
         CHECK_EQ("wait", eddy_wait(manager, LONG_MS), EDDY_OK);
         (void)eddy_poll(manager, eddy_now_ns());
     }
     CHECK("at once", eddy_now_ns() - began_ns < LONG_MS / 2 * ED_NS_PER_MS);
-    CHECK_EQ("join", pthread_join(thread, NULL), 0);
+    ed_thread_join(&thread);
     eddy_close(manager, 0);
 }
 
