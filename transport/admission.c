@@ -298,6 +298,9 @@ static ed_admission judge_newcomer(const struct visit *v, ed_gate_verdict verdic
     bool adds = v->load->existing == NULL || ed_reliable_stays(v->load->existing);
     if (adds && !SEC_CHECK(EDDY_CHECK_CAP, verdict != ED_GATE_CAP))
         return refuse(v, EDDY_REFUSED_LIMIT);
+    // Where there is no room for both, or the program would be asked, the newcomer asks again.
+    v->load->may_wait =
+        verdict == ED_GATE_OK && v->load->may_create && !reliable->shared.config->ask;
     bool is_crowd = adds && verdict == ED_GATE_CROWD && !ED_CHECK_IS_OFF(EDDY_CHECK_CROWD);
     return find_place(v, is_crowd, adds);
 }

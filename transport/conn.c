@@ -205,21 +205,6 @@ void ed_conn_free(ed_conn *conn)
     ed_wipe(conn->secrets, sizeof(*conn->secrets));
 }
 
-bool ed_conn_is_deserted(ed_conn *conn, uint64_t now_ns)
-{
-    if (!ed_conn_is_open(conn))
-        return true;
-    if (conn->contested_ns == 0) {
-        conn->contested_ns = ed_max_u64(now_ns, 1);
-        conn->ping_pending = true;
-        return false;
-    }
-    uint64_t pto_ns = ed_conn_pto_ns(conn);
-    uint64_t patience_ns =
-        ed_min_u64(ED_CONTEST_PTOS * pto_ns, ed_max_u64(pto_ns, ED_CONTEST_MS * ED_NS_PER_MS));
-    return now_ns >= ed_add_sat_u64(conn->contested_ns, patience_ns);
-}
-
 bool ed_conn_is_open(const ed_conn *conn)
 {
     return conn->state == ED_CONN_CONNECTED || conn->state == ED_CONN_FLUSHING;

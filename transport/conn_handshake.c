@@ -217,7 +217,8 @@ void ed_conn_receive_handshake(ed_conn *conn, const eddy_datagram *datagram, uin
     }
     if (!conn->is_client && form == ED_FORM_INITIATE) {
         // Admission has checked the cookie and the nonce: the client missed our ACCEPT.
-        conn->request_pending = conn->state == ED_CONN_HALF_OPEN || conn->state == ED_CONN_REFUSING;
+        conn->request_pending = (conn->state == ED_CONN_HALF_OPEN && conn->rival == 0) ||
+                                conn->state == ED_CONN_REFUSING;
         return;
     }
     conn->shared->stats->dropped_unknown++;

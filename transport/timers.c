@@ -1,7 +1,7 @@
 #include "transport/timers.h"
 
 enum {
-    RESEND_DOUBLINGS_MAX = 4, /* 0.25 s to 4 s */
+    RESEND_DOUBLINGS_MAX = 2, /* 0.25 s to 1 s */
 };
 
 #define DRAIN_MAX_NS (3 * ED_NS_PER_S)
@@ -66,6 +66,11 @@ void ed_timers_on_retry(ed_timers *timers)
 void ed_timers_on_half_open(ed_timers *timers, uint64_t now_ns)
 {
     timers->at_ns[ED_TIMER_GIVE_UP] = ed_add_sat_u64(now_ns, ED_HALF_OPEN_NS);
+}
+
+void ed_timers_on_contest(ed_timers *timers, uint64_t until_ns)
+{
+    timers->at_ns[ED_TIMER_CONTEST] = until_ns;
 }
 
 void ed_timers_on_connected(ed_timers *timers, uint64_t now_ns)

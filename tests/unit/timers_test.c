@@ -59,6 +59,11 @@ static void half_open(ed_timers *timers)
     ed_timers_on_half_open(timers, NOW);
 }
 
+static void contest(ed_timers *timers)
+{
+    ed_timers_on_contest(timers, NOW + MS(500));
+}
+
 static void connected(ed_timers *timers)
 {
     ed_timers_on_greeting(timers, MS(7000), NOW);
@@ -140,6 +145,7 @@ static void facts(void **state)
         {"greeting", greeting, {{ED_TIMER_GIVE_UP, MS(7000)}}, 1},
         {"greeting, no timeout", greeting_without_end, {{0}}, 0},
         {"half open", half_open, {{ED_TIMER_GIVE_UP, MS(5000)}}, 1},
+        {"contest", contest, {{ED_TIMER_CONTEST, MS(500)}}, 1},
         {"connected",
          connected,
          {{ED_TIMER_IDLE, MS(IDLE_MS)}, {ED_TIMER_KEEPALIVE, MS(KEEPALIVE_MS)}},
@@ -169,10 +175,10 @@ static void facts(void **state)
     }
 }
 
-/** PROTOCOL.md section 3: 0.25, 0.5, 1, 2, 4, 4 ... s; and from the beginning after RETRY. */
+/** PROTOCOL.md section 3: 0.25, 0.5, 1, 1 ... s; and from the beginning after RETRY. */
 static void requests_back_off(void **state)
 {
-    static const uint64_t want_ms[] = {250, 500, 1000, 2000, 4000, 4000, 4000};
+    static const uint64_t want_ms[] = {250, 500, 1000, 1000, 1000};
     ed_timers timers = fresh();
 
     (void)state;
