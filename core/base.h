@@ -68,16 +68,6 @@ static inline unsigned ed_highest_bit(uint64_t bits)
     return 63U - (unsigned)__builtin_clzll(bits);
 }
 
-/** Tells the processor that this thread only looks again and again. */
-static inline void ed_cpu_relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
 /** A run of bytes that somebody else owns. */
 typedef struct ed_span {
     const uint8_t *data;

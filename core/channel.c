@@ -8,7 +8,6 @@
 #include "core/thread.h"
 
 enum {
-    SPIN_LOOKS = 40, /* before a receiver sleeps: about a microsecond, less than a wake costs */
     SIDE_COUNT = 2,
 };
 
@@ -22,8 +21,7 @@ struct eddy_channel {
     /* Read by all, and rarely written. */
     ed_channel_drop drop;
     void *drop_context;
-    size_t capacity; /* 0: unbounded */
-    size_t spin_looks;
+    size_t capacity;      /* 0: unbounded */
     bool pushes_alone;    /* nobody else pushes */
     bool pulls_alone;     /* nobody else pulls, and nobody waits for room */
     _Atomic bool closed;  /* nothing more is accepted; set with the send mutex held */
@@ -75,7 +73,6 @@ ed_channel *ed_channel_open(const ed_channel_form *form)
     channel->capacity = form->capacity;
     channel->pushes_alone = form->one_sender;
     channel->pulls_alone = form->one_receiver && form->capacity == 0;
-    channel->spin_looks = ed_thread_cpu_count() > 1 ? SPIN_LOOKS : 0;
     channel->senders = 1;
     channel->receivers = 1;
     channel->sides = SIDE_COUNT;
@@ -205,7 +202,7 @@ static bool has_room(void *context)
            channel->capacity - ed_fifo_length(&channel->fifo) >= room->count;
 }
 
-static eddy_status append(ed_channel *channel, const void *items, size_t count)
+static inline eddy_status append(ed_channel *channel, const void *items, size_t count)
 {
     if (atomic_load_explicit(&channel->closed, memory_order_relaxed))
         return EDDY_ECLOSED;
@@ -238,7 +235,7 @@ static eddy_status push_shared(ed_channel *channel, const void *items, size_t co
 }
 
 /** Takes the mutex only where somebody may sleep. */
-static eddy_status push_alone(ed_channel *channel, const void *items, size_t count)
+static inline eddy_status push_alone(ed_channel *channel, const void *items, size_t count)
 {
     eddy_status status = append(channel, items, count);
 
@@ -278,7 +275,7 @@ static bool is_ready(const ed_channel *channel)
     return !ed_fifo_is_empty(&channel->fifo) || atomic_load(&channel->closed);
 }
 
-static size_t take(ed_channel *channel, void *items, size_t capacity)
+static inline size_t take(ed_channel *channel, void *items, size_t capacity)
 {
     if (channel->pulls_alone)
         return ed_fifo_pull(&channel->fifo, items, capacity);
@@ -293,7 +290,7 @@ static size_t take(ed_channel *channel, void *items, size_t capacity)
 }
 
 /** @return EDDY_OK with what there is, EDDY_EAGAIN, or EDDY_ECLOSED. */
-static eddy_status try_pull(ed_channel *channel, void *items, size_t capacity, size_t *count)
+static inline eddy_status try_pull(ed_channel *channel, void *items, size_t capacity, size_t *count)
 {
     *count = take(channel, items, capacity);
     if (*count > 0)
@@ -313,14 +310,10 @@ static bool look_again(void *context)
     return is_ready(channel);
 }
 
-/** Waits, first by looking, where another processor could change what is seen. */
+/** Sleeps at once: looking again for a while first cost more than it saved, on one processor or
+ * two. */
 static bool wait_for_items(ed_channel *channel, uint64_t deadline_ns)
 {
-    for (size_t i = 0; i < channel->spin_looks; i++) {
-        if (is_ready(channel))
-            return true;
-        ed_cpu_relax();
-    }
     return ed_sleepers_wait(&channel->receivers_asleep, &channel->send_mutex, look_again, channel,
                             deadline_ns);
 }

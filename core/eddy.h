@@ -361,6 +361,8 @@ typedef struct eddy_stream_options {
     uint8_t weight;   /* share among streams of one priority; 0: EDDY_WEIGHT_DEFAULT */
     size_t budget;    /* of what is accepted and not acknowledged on these streams, reckoned as
                          send_budget; 0: no limit of their own */
+    bool no_copies;   /* small reliable messages do not go along again before they are known to be
+                         lost, even where the path loses */
 } eddy_stream_options;
 
 /**

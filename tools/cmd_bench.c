@@ -12,6 +12,11 @@ enum {
     FILES_BESIDE = 64, /* descriptors beside the clients' */
     FILES_OF_CLIENT = 4,
     CLIENTS_OF_W4 = 1000,
+    LOSS_OF_L1_PPM = 5 * ED_PPM_PER_PERCENT,
+    LOSS_MAX_PPM = 500 * 1000,
+    RTT_OF_L1_US = 50 * ED_US_PER_MS,
+    RTT_MAX_US = 2000 * ED_US_PER_MS,
+    BURST_MAX = 100,
 };
 
 struct arguments {
@@ -24,6 +29,10 @@ struct arguments {
     bool per_packet;
     bool wait;
     bool in_turn;
+    uint64_t loss_ppm;
+    uint64_t burst;
+    uint64_t rtt_us;
+    bool both;
     bool json;
 };
 
@@ -50,6 +59,10 @@ static bool add_system(ed_rounds *rounds, const char *name)
 
     if (system == NULL) {
         fprintf(stderr, "eddy bench: no system is called %s\n", name);
+        return false;
+    }
+    if (rounds->work->is_virtual != (system == &ed_bench_bound) && system != &ed_bench_eddy) {
+        fprintf(stderr, "eddy bench: %s does not do %s\n", name, rounds->work->name);
         return false;
     }
     if (system->missing != NULL) {
@@ -148,8 +161,15 @@ static int measure(const struct arguments *a, const ed_bench_work *work)
                                   .measure_ms = (uint32_t)a->measure_ms,
                                   .per_packet = a->per_packet,
                                   .busy = !a->wait,
-                                  .in_turn = a->in_turn}};
-    if (!add_systems(&rounds, a->peers) || !raise_file_limit(a->clients) || !check_kernel_buffers())
+                                  .in_turn = a->in_turn,
+                                  .loss_ppm = (uint32_t)a->loss_ppm,
+                                  .burst = (uint32_t)a->burst,
+                                  .rtt_us = (uint32_t)a->rtt_us,
+                                  .both = a->both}};
+    const char *peers = a->peers;
+    if (peers == NULL)
+        peers = work->is_virtual ? "bound" : "enet,tcp,udp,udp-gso";
+    if (!add_systems(&rounds, peers) || !raise_file_limit(a->clients) || !check_kernel_buffers())
         return ED_EXIT_FAILED;
     const char *error = ed_rounds_run(&rounds, stderr);
     if (error != NULL) {
@@ -164,11 +184,12 @@ int cmd_bench(int argc, char **argv)
 {
     static char summary[2048];
     struct arguments a = {
-        .peers = "enet,tcp,udp,udp-gso",
         .repeat = 5,
         .warm_ms = 300,
         .measure_ms = 1000,
         .clients = CLIENTS_OF_W4,
+        .loss_ppm = LOSS_OF_L1_PPM,
+        .rtt_us = RTT_OF_L1_US,
     };
     const ed_option options[] = {
         ED_TEXT("peers", "LIST", &a.peers, "beside eddy"),
@@ -179,6 +200,12 @@ int cmd_bench(int argc, char **argv)
         ED_FLAG("per-packet", &a.per_packet, "W4: the server wakes for each datagram"),
         ED_FLAG("wait", &a.wait, "W5: both ends sleep until something comes"),
         ED_FLAG("in-turn", &a.in_turn, "W6: one after another, not all at once"),
+        ED_NUMBER("loss", "PERCENT", &a.loss_ppm, ED_PPM_PER_PERCENT, 0, LOSS_MAX_PPM,
+                  "L1: each way"),
+        ED_NUMBER("burst", "N", &a.burst, ED_PER_ONE, 0, BURST_MAX,
+                  "L1: lost in a row, on average"),
+        ED_NUMBER("rtt", "MS", &a.rtt_us, ED_US_PER_MS, 0, RTT_MAX_US, "L1: round trip"),
+        ED_FLAG("both", &a.both, "L1: the server sends, too"),
         ED_JSON_OPTION(&a.json),
     };
     const ed_usage usage = {.command = "eddy bench",

@@ -24,6 +24,12 @@ void ed_ack_on_packet(ed_ack *ack, uint64_t number, bool eliciting, uint64_t now
     ack->deadline_ns = ed_min_u64(ack->deadline_ns, deadline_ns);
 }
 
+void ed_ack_hasten(ed_ack *ack, uint64_t now_ns)
+{
+    if (ed_ack_wanted(ack))
+        ack->deadline_ns = now_ns;
+}
+
 bool ed_ack_wanted(const ed_ack *ack)
 {
     return ack->eliciting > 0 && ack->received.count > 0;

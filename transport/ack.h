@@ -22,6 +22,9 @@ void ed_ack_init(ed_ack *ack);
  */
 void ed_ack_on_packet(ed_ack *ack, uint64_t number, bool eliciting, uint64_t now_ns);
 
+/** What is owed is owed now: the peer does not know what has come, and says it again. */
+void ed_ack_hasten(ed_ack *ack, uint64_t now_ns);
+
 /** Whether there is something to acknowledge that has not been. */
 bool ed_ack_wanted(const ed_ack *ack);
 

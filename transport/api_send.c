@@ -211,7 +211,8 @@ eddy_status eddy_set_stream(eddy_manager *m, eddy_connection connection, uint8_t
         .stream = stream,
         .budget = options->budget,
         .priority = options->priority,
-        .weight = options->weight};
+        .weight = options->weight,
+        .no_copies = options->no_copies};
 
     return ed_api_push(m, &command);
 }

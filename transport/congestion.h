@@ -13,6 +13,9 @@ enum {
     ED_CONGESTION_INITIAL_DATAGRAMS = 10,
     ED_CONGESTION_INITIAL_SIZE = 14720, /* caps the above for large datagrams */
     ED_CONGESTION_MIN_DATAGRAMS = 2,
+    /* So many may be in flight whatever a controller says: a game's ticks on a path that loses, but
+       not for being full, must not wait for one another. BBR's least, too. */
+    ED_CONGESTION_FLOOR_DATAGRAMS = 4,
     ED_CONGESTION_WINDOW_MAX = 64 << 20,
     ED_CONGESTION_DATAGRAM_SIZE_MAX = 65536,
 };

@@ -89,6 +89,8 @@ static eddy_status init(ed_conn *conn, const ed_conn_shared *shared, eddy_connec
     ed_ack_init(&conn->ack);
     ed_sent_log_init(&conn->sent, shared->allocator);
     ed_loss_init(&conn->loss);
+    ed_redundancy_init(&conn->redundancy);
+    conn->credit_is_known = true; // the handshake tells the first
     ed_rtt_init(&conn->rtt);
     conn->congestion_ops = ed_congestion_ops_of(config->congestion);
     conn->congestion_ops->init(&conn->congestion, ED_DATAGRAM_SIZE);
@@ -179,7 +181,6 @@ eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, edd
         ed_cookie_stamp(conn->cookie, now_ns);
     else
         memcpy(conn->cookie, initiate->cookie, sizeof(conn->cookie));
-    conn->client_time_us = initiate->client_time_us;
     memcpy(conn->token_id, admitted->capsule.id, sizeof(conn->token_id));
     memcpy(conn->client_ephemeral, initiate->ephemeral, sizeof(conn->client_ephemeral));
     conn->message_max = initiate->message_max;

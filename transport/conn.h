@@ -12,6 +12,7 @@
 
 #include "core/log.h"
 #include "transport/ack.h"
+#include "transport/attempts.h"
 #include "transport/congestion.h"
 #include "transport/conn_state.h"
 #include "transport/event.h"
@@ -20,6 +21,7 @@
 #include "transport/pacer.h"
 #include "transport/path.h"
 #include "transport/race.h"
+#include "transport/redundancy.h"
 #include "transport/replay.h"
 #include "transport/returns.h"
 #include "transport/rtt.h"
@@ -67,6 +69,7 @@ typedef struct ed_dial {
     uint8_t mode;
     uint16_t payload_size;
     uint8_t server_key[ED_KEY_SIZE]; /* OPEN: zeros, and once connected what was told */
+    ed_attempts attempts;
     uint8_t capsule[ED_CAPSULE_SIZE];
     uint8_t payload[EDDY_CONNECT_PAYLOAD_MAX];
     ed_race race; /* of the addresses of a name, until one has answered */
@@ -118,7 +121,7 @@ typedef struct ed_conn {
     uint8_t suite;        /* ed_aead; server: chosen */
     uint8_t rejected;     /* client: eddy_refusal that a REJECT gave as a hint */
     uint8_t nonce[ED_NONCE_SIZE];
-    uint8_t cookie[ED_COOKIE_SIZE];
+    uint8_t cookie[ED_COOKIE_SIZE]; /* client: of the INITIATE that secrets->noise has written */
     uint8_t client_ephemeral[ED_EPHEMERAL_SIZE]; /* server: the public key in INITIATE */
     uint8_t reset_token[ED_RESET_TOKEN_SIZE];    /* client: what a server without state shows */
     uint8_t token_id[ED_XNONCE_SIZE];            /* server, mode TOKEN: what it has used up */
@@ -130,10 +133,9 @@ typedef struct ed_conn {
     eddy_connection rival;  /* server: not answered before it is known whether that lives; or 0 */
     eddy_address admitted_from; /* server: where INITIATE came from */
     uint64_t started_ns;
-    uint64_t client_time_us; /* server: when, by the client's clock, its INITIATE was made */
-    ed_block *dial;          /* client: ed_dial, until CONNECTED is told */
-    ed_block *newcomer;      /* server: ed_newcomer, until the first event is told; or NULL */
-    uint8_t *accept;         /* server: what it answered, until the client confirms; or NULL */
+    ed_block *dial;     /* client: ed_dial, until CONNECTED is told */
+    ed_block *newcomer; /* server: ed_newcomer, until the first event is told; or NULL */
+    uint8_t *accept;    /* server: what it answered, until the client confirms; or NULL */
     ed_secrets *secrets;
 
     /* where the peer is */
@@ -147,6 +149,9 @@ typedef struct ed_conn {
     ed_ack ack;
     ed_inbox inbox;
     uint64_t receiving_packet; /* the number of the one that is being taken apart */
+    uint64_t credit_packet;    /* the first that told the newest grant */
+    bool credit_is_known;      /* the peer has acknowledged that */
+    bool is_repeated; /* it holds a message that had come before: its sender does not know */
 
     /* sending */
     ed_outbox outbox;
@@ -154,6 +159,7 @@ typedef struct ed_conn {
     ed_loss loss;
     ed_rtt rtt;
     const ed_congestion_ops *congestion_ops;
+    ed_redundancy redundancy;
     ed_congestion congestion;
     ed_pacer pacer;
     uint64_t rate_max; /* bytes per second that the pacer may let go; 0: no cap */
@@ -338,6 +344,9 @@ void ed_conn_fail(ed_conn *conn, ed_close_cause cause, uint64_t now_ns);
 /** A client has an address to dial: it asks for a cookie, or goes on with a ticket. */
 void ed_conn_greet(ed_conn *conn, uint64_t now_ns);
 
+/** A client's handshake begins: with a ticket, or with HELLO if that is NULL. */
+void ed_conn_begin_attempts(ed_conn *conn, const uint8_t *ticket, uint64_t now_ns);
+
 /** HELLO or INITIATE is to leave once more. */
 void ed_conn_ask_again(ed_conn *conn);
 
@@ -361,10 +370,11 @@ void ed_conn_drop_accept(ed_conn *conn);
 size_t ed_conn_transmit_handshake(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns);
 
 /**
- * Server: somebody at the peer's address has begun anew, or says so. A peer that lives answers a
- * PING. @return whether it has had time for that, and has not.
+ * Server: somebody at the peer's address has begun anew, or says so, with that nonce. A peer that
+ * lives answers a PING; and one that has not confirmed yet, in the same handshake, its ACCEPT.
+ * @return whether it has had time for that, and has not.
  */
-bool ed_conn_is_deserted(ed_conn *conn, uint64_t now_ns);
+bool ed_conn_is_deserted(ed_conn *conn, const uint8_t nonce[ED_NONCE_SIZE], uint64_t now_ns);
 
 /** Until when the peer may answer that it lives; `contested_ns` is not 0. */
 uint64_t ed_conn_contest_ends_ns(const ed_conn *conn);

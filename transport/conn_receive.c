@@ -25,8 +25,12 @@ static void on_packet_acked(ed_conn *conn, const ed_sent *packet, uint64_t in_fl
                             uint64_t now_ns)
 {
     ed_keys_on_acked(&conn->secrets->keys, packet->number);
+    if ((packet->flags & ED_SENT_ACK_ELICITING) != 0)
+        ed_redundancy_on_acked(&conn->redundancy);
     for (size_t i = 0; i < packet->ref_count; i++)
         ed_outbox_on_acked(&conn->outbox, ed_sent_refs(&conn->sent, packet, i));
+    if ((packet->flags & ED_SENT_HAS_CREDIT) != 0 && packet->number >= conn->credit_packet)
+        conn->credit_is_known = true;
     if ((packet->flags & ED_SENT_HAS_ACK) != 0)
         ed_ack_on_acked(&conn->ack, packet->ack_largest);
     if ((packet->flags & ED_SENT_WAS_LOST) != 0) {
@@ -71,6 +75,8 @@ void ed_conn_on_packet_lost(ed_conn *conn, const ed_sent *packet)
 {
     conn->shared->stats->packets_lost++;
     conn->counts.packets_lost++;
+    if ((packet->flags & ED_SENT_ACK_ELICITING) != 0)
+        ed_redundancy_on_lost(&conn->redundancy, packet->number);
     for (size_t i = 0; i < packet->ref_count; i++)
         ed_outbox_on_lost(&conn->outbox, ed_sent_refs(&conn->sent, packet, i), packet->number);
     conn->inbox.credit.pending |= (packet->flags & ED_SENT_HAS_CREDIT) != 0;
@@ -167,6 +173,7 @@ static verdict judge(ed_conn *conn, eddy_status status, bool reliable)
     }
     if (status == EDDY_ELIMIT)
         return NO_ROOM;
+    conn->is_repeated |= status == EDDY_EEXIST;
     stats->messages_duplicate += status == EDDY_EEXIST ? 1 : 0;
     conn->counts.messages_duplicate += status == EDDY_EEXIST ? 1 : 0;
     return status == EDDY_OK || status == EDDY_EEXIST ? TAKEN : VIOLATION;
@@ -347,6 +354,7 @@ static void receive_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_
     ed_replay_commit(&conn->replay, number);
     conn->contested_ns = 0;
     conn->receiving_packet = number;
+    conn->is_repeated = false;
     ed_conn_apply(conn, ED_INPUT_PACKET, NULL, now_ns);
     ed_conn_on_arrival(conn, datagram, is_newest, now_ns);
     if (ed_conn_is_open(conn))
@@ -361,6 +369,8 @@ static void receive_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_
         show_life(conn, now_ns);
     if (got == TAKEN && ed_conn_is_open(conn))
         ed_ack_on_packet(&conn->ack, number, eliciting, now_ns);
+    if (conn->is_repeated)
+        ed_ack_hasten(&conn->ack, now_ns);
     if (!ed_conn_is_open(conn))
         return;
     ed_conn_update_credit(conn, now_ns);

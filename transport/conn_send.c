@@ -162,7 +162,10 @@ static void put_credit(struct draft *d, ed_conn *conn)
 {
     ed_frame_write_credit(&d->w, conn->inbox.credit.limit);
     draft_flag(d, ED_SENT_ACK_ELICITING | ED_SENT_HAS_CREDIT);
+    if (conn->inbox.credit.pending)
+        conn->credit_packet = d->packet.number;
     conn->inbox.credit.pending = false;
+    conn->credit_is_known = false;
     conn->shared->stats->credits_sent++;
 }
 
@@ -229,6 +232,50 @@ static void put_messages(struct draft *d, ed_conn *conn)
         put(d, conn, &next);
 }
 
+/* --------------------------------------------------------------------------------- copies -- */
+
+/** Whether the path has bytes to spare for copies. */
+static bool may_copy(ed_conn *conn, uint64_t now_ns)
+{
+    const ed_rtt *rtt = &conn->rtt;
+
+    return !ed_outbox_has_next(&conn->outbox) &&
+           rtt->smoothed_ns <= rtt->min_ns + ED_COPY_QUEUE_MS * ED_NS_PER_MS &&
+           ed_pacer_when_ns(&conn->pacer, 2 * ED_DATAGRAM_SIZE, now_ns) <= now_ns;
+}
+
+/** Puts in again what a packet carried first, as far as it fits. */
+static void put_copies_of(struct draft *d, ed_conn *conn, const ed_sent *packet)
+{
+    ed_outgoing next;
+
+    for (size_t i = 0; i < packet->ref_count && d->message_count < ED_FRAME_MESSAGES_MAX; i++) {
+        ed_part *part =
+            ed_outbox_to_copy(&conn->outbox, ed_sent_refs(&conn->sent, packet, i), packet->number);
+        if (part != NULL && ed_outbox_again(&conn->outbox, part, ed_writer_left(&d->w), &next))
+            put(d, conn, &next);
+    }
+}
+
+/** The newest messages go along again: what is lost is there before anybody misses it. */
+static void put_copies(struct draft *d, ed_conn *conn, uint64_t now_ns)
+{
+    uint32_t left = ed_redundancy_copies(&conn->redundancy);
+    uint64_t number = d->packet.number;
+
+    if (left == 0 || !may_copy(conn, now_ns))
+        return;
+    for (uint32_t i = 0; i < ED_COPY_LOOK_BACK && left > 0 && number > 0; i++) {
+        const ed_sent *packet = ed_sent_at(&conn->sent, --number);
+        if (packet == NULL)
+            return;
+        if (packet->ref_count == 0 || packet->sent_ns == now_ns)
+            continue; // what leaves at once is lost at once
+        put_copies_of(d, conn, packet);
+        left--;
+    }
+}
+
 /** An ACK-only packet is never acknowledged; now and then one must be, or its ranges pile up. */
 static bool wants_ack_ping(ed_conn *conn, uint64_t now_ns)
 {
@@ -257,9 +304,10 @@ static bool data_may_leave(ed_conn *conn, uint64_t now_ns)
 {
     uint64_t when_ns = ed_pacer_when_ns(&conn->pacer, ED_DATAGRAM_SIZE, now_ns);
     bool has_data = ed_outbox_has_next(&conn->outbox);
+    uint64_t window = ed_max_u64(conn->congestion_ops->window(&conn->congestion),
+                                 ED_CONGESTION_FLOOR_DATAGRAMS * ED_DATAGRAM_SIZE);
     bool has_window =
-        conn->loss.in_flight < conn->congestion_ops->window(&conn->congestion) &&
-        ed_sent_count(&conn->sent) + SENT_RESERVE < ED_SENT_MAX &&
+        conn->loss.in_flight < window && ed_sent_count(&conn->sent) + SENT_RESERVE < ED_SENT_MAX &&
         ed_sent_ref_count(&conn->sent) + SENT_RESERVE * ED_FRAME_MESSAGES_MAX < ED_SENT_REFS_MAX;
 
     conn->timers.at_ns[ED_TIMER_PACE] = ED_NEVER_NS;
@@ -293,12 +341,14 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
         put_ack(&d, conn, now_ns);
     if (plan->ping || (!plan->data && !plan->probe && wants_ack_ping(conn, now_ns)))
         put_ping(&d, conn);
-    if (plan->credit)
+    if (plan->credit || !conn->credit_is_known) // a grant that is lost would hold the peer up
         put_credit(&d, conn);
     if (plan->probe && !put_oldest(&d, conn) && !plan->data)
         put_ping(&d, conn);
     if (plan->data || plan->probe)
         put_messages(&d, conn);
+    if (plan->data)
+        put_copies(&d, conn, now_ns);
     bool elicits = (d.record.flags & ED_SENT_ACK_ELICITING) != 0;
     if (plan->probe && elicits) { // an ACK may have left no room for the message: then the next one
         draft_flag(&d, ED_SENT_PROBE);

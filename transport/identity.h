@@ -11,8 +11,8 @@
 
 /** What a connection has to keep from others. */
 typedef struct ed_secrets {
-    uint8_t shared[ED_KEY_SIZE];    /* client: the room's key, or the token's; else zeros */
-    uint8_t ephemeral[ED_KEY_SIZE]; /* client: of its INITIATE */
+    uint8_t shared[ED_KEY_SIZE]; /* client: the room's key, or the token's; else zeros */
+    uint8_t seed[ED_KEY_SIZE];   /* client: the ephemerals of its INITIATEs are made of it */
     union {
         ed_noise noise; /* while the handshake goes on */
         ed_keys keys;   /* once has_keys */

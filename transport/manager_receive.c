@@ -339,32 +339,29 @@ static void take_datagram(ed_manager *m, const eddy_datagram *datagram, uint64_t
 bool ed_manager_take_datagrams(ed_manager *m, uint64_t now_ns)
 {
     const eddy_socket *socket = m->parts.socket;
-    eddy_datagram batch[ED_MANAGER_BATCH];
     size_t count = 0;
 
     for (size_t taken = 0; taken < ED_MANAGER_RECEIVE_MAX; taken += count) {
-        count = socket->receive(socket->context, batch, ED_MANAGER_BATCH);
+        count = socket->receive(socket->context, m->in, ED_MANAGER_BATCH);
         if (count == 0)
             return false;
         for (size_t i = 0; i < count; i++)
-            take_datagram(m, &batch[i], now_ns);
+            take_datagram(m, &m->in[i], now_ns);
     }
     return true;
 }
 
 void ed_manager_take_extra(ed_manager *m, uint64_t now_ns)
 {
-    eddy_datagram batch[ED_MANAGER_BATCH];
-
     for (ed_list_node *node = ed_list_pop_front(&m->ready); node != NULL;
          node = ed_list_pop_front(&m->ready)) {
         ed_manager_slot *slot = ED_CONTAINER(node, ed_manager_slot, ready);
         const eddy_socket *socket = m->parts.type->extra_socket(slot->connection);
         size_t count = 1;
         for (size_t taken = 0; taken < ED_MANAGER_EXTRA_MAX && count > 0; taken += count) {
-            count = socket->receive(socket->context, batch, ED_MANAGER_BATCH);
+            count = socket->receive(socket->context, m->in, ED_MANAGER_BATCH);
             for (size_t i = 0; i < count; i++)
-                m->parts.type->receive_extra(slot->connection, &batch[i], now_ns);
+                m->parts.type->receive_extra(slot->connection, &m->in[i], now_ns);
         }
         ed_manager_add_work(m, slot);
     }

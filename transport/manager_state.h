@@ -64,6 +64,7 @@ struct ed_manager {
     size_t event_count;
     eddy_datagram out[ED_MANAGER_BATCH]; /* out_count of them not yet sent */
     uint8_t *out_data;
+    eddy_datagram in[ED_MANAGER_BATCH]; /* that are handled now */
     size_t out_count;
 };
 

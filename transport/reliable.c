@@ -337,17 +337,14 @@ bool ed_reliable_stays(const ed_conn *conn)
     return ed_conn_is_moving(conn) || (ed_conn_is_half_open(conn) && !is_of_same_token(conn));
 }
 
-/**
- * Within one handshake the client's clock says which INITIATE is the newer one; between two,
- * perhaps of two clocks, the server's own in the cookies does.
- */
+/** The server's clock in the cookies says which INITIATE is the newer one. */
 static bool is_newer(const ed_conn *conn, const ed_initiate *initiate)
 {
-    if (!ed_equal_secret(initiate->nonce, conn->nonce, ED_NONCE_SIZE))
-        return !ed_cookie_is_older(initiate->cookie, conn->cookie);
-    // Its client makes one INITIATE of a cookie: another of the same is somebody else's.
-    return initiate->client_time_us >= conn->client_time_us &&
-           !ed_equal_secret(initiate->cookie, conn->cookie, ED_COOKIE_SIZE);
+    // A client makes one INITIATE of a cookie: another of the same is somebody else's.
+    if (ed_equal_secret(initiate->nonce, conn->nonce, ED_NONCE_SIZE) &&
+        ed_equal_secret(initiate->cookie, conn->cookie, ED_COOKIE_SIZE))
+        return false;
+    return !ed_cookie_is_older(initiate->cookie, conn->cookie);
 }
 
 /**
@@ -365,8 +362,9 @@ static ed_succession supersedes(void *connection, const eddy_datagram *datagram,
     if (!is_newer(conn, &initiate))
         return ED_SUCCEEDS_NOT;
     // One that is moving has left the address, and goes on beside the newcomer.
-    return ed_conn_is_moving(conn) || ed_conn_is_deserted(conn, now_ns) ? ED_SUCCEEDS_NOW
-                                                                        : ED_SUCCEEDS_LATER;
+    if (ed_conn_is_moving(conn) || ed_conn_is_deserted(conn, initiate.nonce, now_ns))
+        return ED_SUCCEEDS_NOW;
+    return ed_conn_is_open(conn) ? ED_SUCCEEDS_LATER : ED_SUCCEEDS_NOT;
 }
 
 static void receive(void *connection, const eddy_datagram *datagram, uint64_t now_ns)
@@ -471,6 +469,7 @@ static void do_set_stream(ed_conn *conn, const ed_reliable_command *command, uin
 {
     eddy_stream_options options = {.priority = command->priority,
                                    .weight = command->weight,
+                                   .no_copies = command->no_copies,
                                    .budget = (size_t)command->budget};
 
     ed_conn_set_stream(conn, command->stream, &options, now_ns);
@@ -518,7 +517,7 @@ static void end_contest(ed_conn *conn, uint64_t now_ns)
     ed_conn *rival = ed_manager_connection(manager, conn->rival);
 
     if (rival != NULL && ed_conn_is_open(rival)) {
-        if (rival->contested_ns == 0 || !ed_conn_is_deserted(rival, now_ns)) {
+        if (rival->contested_ns == 0 || now_ns < ed_conn_contest_ends_ns(rival)) {
             conn->shared->stats->dropped_replayed++;
             ed_conn_abandon(conn, EDDY_END_REPLACED, now_ns);
             return;

@@ -42,6 +42,7 @@ typedef struct ed_reliable_command {
     bool now_or_never;
     uint8_t priority; /* SET_STREAM */
     uint8_t weight;
+    bool no_copies;
 } ed_reliable_command;
 
 /** The context of the type: what all connections of one manager share, and nobody else. */

@@ -1,4 +1,5 @@
 /** What became of the messages that were sent: acknowledged, lost, expired or overtaken. */
+#include "transport/redundancy.h"
 #include "transport/stream_send.h"
 
 enum {
@@ -132,6 +133,19 @@ static ed_part *resolve(const ed_outbox *outbox, ed_sent_ref ref)
     ed_part *part = ed_records_at(&outbox->parts, ref.slot);
 
     return part->record.generation == ref.generation ? part : NULL;
+}
+
+ed_part *ed_outbox_to_copy(const ed_outbox *outbox, ed_sent_ref ref, uint64_t packet)
+{
+    ed_part *part = resolve(outbox, ref);
+
+    if (part == NULL || part->is_lost || part->first_packet != packet)
+        return NULL;
+    const ed_out *out = part->out;
+    bool is_wanted = ed_lane_is_reliable(out->lane) && !out->is_skip &&
+                     out->size <= ED_COPY_SIZE_MAX && !ed_out_is_superseded(out) &&
+                     (outbox->streams == NULL || !outbox->streams[out->lane->stream].no_copies);
+    return is_wanted ? part : NULL;
 }
 
 void ed_outbox_on_acked(ed_outbox *outbox, ed_sent_ref ref)

@@ -128,6 +128,7 @@ eddy_status ed_outbox_set_stream(ed_outbox *outbox, uint8_t stream,
     own->priority = options->priority == 0 ? EDDY_PRIORITY_DEFAULT : options->priority;
     own->weight = options->weight == 0 ? EDDY_WEIGHT_DEFAULT : options->weight;
     own->budget = options->budget;
+    own->no_copies = options->no_copies;
     ED_ASSERT(own->priority < EDDY_PRIORITY_COUNT);
     for (unsigned g = 0; g < ED_WIRE_GUARANTEE_COUNT; g++) {
         ed_lane_out *lane = ed_lanes_find(&outbox->lanes, (uint8_t)g, stream);

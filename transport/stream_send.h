@@ -79,6 +79,7 @@ typedef struct ed_stream_out {
     uint64_t budget; /* 0: none of its own */
     uint8_t priority;
     uint8_t weight;
+    bool no_copies;
 } ed_stream_out;
 
 /** What an outbox is made of; all of it outlives the outbox. */
@@ -191,6 +192,12 @@ bool ed_outbox_has_room(const ed_outbox *outbox, uint64_t budget, uint8_t stream
 
 /** Whether a newer message of its reliable sequenced lane makes it useless. */
 bool ed_out_is_superseded(const ed_out *out);
+
+/**
+ * What `packet` carried first, if it is to go along again: small, reliable, in one piece, and
+ * neither settled nor known to be lost; else NULL.
+ */
+ed_part *ed_outbox_to_copy(const ed_outbox *outbox, ed_sent_ref ref, uint64_t packet);
 
 /** A packet that carried it was acknowledged. */
 void ed_outbox_on_acked(ed_outbox *outbox, ed_sent_ref ref);

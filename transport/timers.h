@@ -47,8 +47,12 @@ void ed_timers_on_greeting(ed_timers *timers, uint64_t timeout_ns, uint64_t now_
 /** HELLO goes to an address of a name. @param more others may be tried after it. */
 void ed_timers_on_race(ed_timers *timers, bool more, uint64_t now_ns);
 
-/** HELLO or INITIATE left. The interval until it leaves again doubles, up to a second. */
-void ed_timers_on_request_sent(ed_timers *timers, uint64_t now_ns);
+/**
+ * HELLO or INITIATE left. The interval until it leaves again doubles, up to a second: so a few that
+ * are lost cost little. While cookies are disputed it goes on to four seconds, longer than a round
+ * trip, as each HELLO brings more of them.
+ */
+void ed_timers_on_request_sent(ed_timers *timers, bool is_disputed, uint64_t now_ns);
 
 /** RETRY came: INITIATE starts with a short interval again. */
 void ed_timers_on_retry(ed_timers *timers);

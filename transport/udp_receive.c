@@ -17,6 +17,8 @@ void ed_udp_inbox_init(ed_udp_inbox *inbox)
                                                      .msg_iovlen = 1,
                                                      .msg_control = &inbox->controls[i]};
     }
+    inbox->count = ED_UDP_RECEIVE_BATCH; // as if a call had changed them all
+    inbox->at = inbox->count;
 }
 
 bool ed_udp_inbox_waiting(const ed_udp_inbox *inbox)
@@ -29,7 +31,7 @@ static int receive_messages(ed_udp *udp, ed_udp_queue queue)
 {
     ed_udp_inbox *inbox = &udp->inboxes[queue];
 
-    for (size_t i = 0; i < ED_UDP_RECEIVE_BATCH; i++) { // the last call has changed these
+    for (size_t i = 0; i < inbox->count; i++) { // the last call has changed these
         inbox->messages[i].msg_hdr.msg_namelen = sizeof inbox->remotes[i];
         inbox->messages[i].msg_hdr.msg_controllen = sizeof inbox->controls[i];
         inbox->messages[i].msg_hdr.msg_flags = 0;

@@ -24,7 +24,6 @@
 #define ed_condition_signal model_condition_signal
 #define ed_condition_broadcast model_condition_broadcast
 #define ed_condition_wait model_condition_wait
-#define ed_thread_cpu_count model_cpu_count
 #define ed_wake_init model_wake_init
 #define ed_wake_destroy model_wake_destroy
 #define ed_wake_set model_wake_set
@@ -213,11 +212,6 @@ void model_condition_broadcast(ed_condition *condition)
     for (size_t i = 0; i < count; i++)
         model.threads[threads[i]].need = NEED_MUTEX;
     model_step();
-}
-
-size_t model_cpu_count(void)
-{
-    return 1; // nobody spins: it would change nothing but the number of scripts
 }
 
 /** Only a thread whose time is up learns that time passes. */

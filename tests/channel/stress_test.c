@@ -232,7 +232,7 @@ static void many_items(void **state)
 }
 
 /** However much comes: a wake for who polls, and none before it looked and found nothing. */
-static void two_wakes_for_a_burst(void **state)
+static void one_wake_for_a_burst(void **state)
 {
     eddy_channel *channel = open_numbers(0);
     uint64_t items[BURST];
@@ -259,13 +259,32 @@ static void two_wakes_for_a_burst(void **state)
     leave_both(channel);
 }
 
+/** What one call sends wakes one that sleeps once, if it does sleep. */
+static void one_wake_for_a_call(void **state)
+{
+    static struct load load;
+    uint64_t items[BURST] = {0};
+    crew c = {.count = 0};
+
+    (void)state;
+    load = (struct load){.channel = open_numbers(0)};
+    crew_start(&c, run_unloader, &load);
+    for (uint64_t round = 1; round <= 50; round++) {
+        CHECK_EQ("send", eddy_channel_send(load.channel, items, BURST, 0), EDDY_OK);
+        CHECK("wakes", stats_of(load.channel).wakes <= round);
+        (void)poll(NULL, 0, round % 2); // it sleeps by then, or not: it holds for both
+    }
+    eddy_channel_leave(load.channel, EDDY_SENDERS);
+    crew_join(&c);
+    CHECK_EQ("all", load.got, 50 * BURST);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_checker_refuses),
-        cmocka_unit_test(linearizable),
-        cmocka_unit_test(many_items),
-        cmocka_unit_test(two_wakes_for_a_burst),
+        cmocka_unit_test(the_checker_refuses), cmocka_unit_test(linearizable),
+        cmocka_unit_test(many_items),          cmocka_unit_test(one_wake_for_a_burst),
+        cmocka_unit_test(one_wake_for_a_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,7 +22,7 @@ enum {
     WAIT_MS = 10 * 1000,
     IDLE_MS = 200,
     RSS_MAX = 8 * 1024,
-    HEAP_MAX = 6 * 1024,
+    HEAP_MAX = 6 * 1024 + 256,
 };
 
 /** What the server tells. */

@@ -20,6 +20,7 @@ static ed_endpoint *open_link(const char *name, uint32_t queue_size)
     eddy_config client = ed_cluster_client_config();
     ed_link_config link = ed_link_config_default();
 
+    client.connection_send_budget = client.send_budget; // for all that is kept of many small ones
     ed_cluster_open(&cluster, name, 1);
     ed_cluster_add_pair(&cluster, &server, &client);
     link.delay_ns = DELAY_MS * ED_NS_PER_MS;

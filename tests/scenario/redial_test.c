@@ -228,6 +228,7 @@ static void a_dial_as_the_last_connection_goes_is_answered(void **state)
         poll_at(bed, ms);
 
     CHECK("dialled", late.handle != 0);
+    (void)want_event(bed, "its message", FAKE_UNSENT);
     struct fake_event event = want_event(bed, "answered", FAKE_FAILED);
     CHECK_EQ("its own", event.connection, late.handle);
     CHECK_EQ("what became of the message", bed->fake.payloads, 0);

@@ -67,7 +67,7 @@ static void contest(ed_timers *timers)
 static void connected(ed_timers *timers)
 {
     ed_timers_on_greeting(timers, MS(7000), NOW);
-    ed_timers_on_request_sent(timers, NOW);
+    ed_timers_on_request_sent(timers, false, NOW);
     ed_timers_on_connected(timers, NOW);
 }
 
@@ -175,17 +175,28 @@ static void facts(void **state)
     }
 }
 
-/** PROTOCOL.md section 3: 0.25, 0.5, 1, 1 ... s; and from the beginning after RETRY. */
+/** PROTOCOL.md section 3; and from the beginning after RETRY. */
 static void requests_back_off(void **state)
 {
-    static const uint64_t want_ms[] = {250, 500, 1000, 1000, 1000};
-    ed_timers timers = fresh();
+    static const struct {
+        const char *name;
+        bool is_disputed;
+        uint64_t want_ms[7];
+    } rows[] = {
+        {"a request", false, {250, 500, 1000, 1000, 1000, 1000, 1000}},
+        {"one that is disputed", true, {250, 500, 1000, 2000, 4000, 4000, 4000}},
+    };
 
     (void)state;
-    for (unsigned round = 0; round < 2; round++) {
-        for (size_t i = 0; i < ED_COUNT(want_ms); i++) {
-            ed_timers_on_request_sent(&timers, NOW);
-            CHECK_EQ("resend", timers.at_ns[ED_TIMER_RESEND], NOW + MS(want_ms[i]));
+    for (size_t k = 0; k < 2 * ED_COUNT(rows); k++) {
+        static ed_timers timers;
+        timers = k % 2 == 0 ? fresh() : timers;
+        for (size_t i = 0; i < ED_COUNT(rows[0].want_ms); i++) {
+            uint64_t want_ns = NOW + MS(rows[k / 2].want_ms[i]);
+            ed_timers_on_request_sent(&timers, rows[k / 2].is_disputed, NOW);
+            ed_timers_on_request_sent(&timers, rows[k / 2].is_disputed, NOW + 1); // no other
+            CHECK_EQ(rows[k / 2].name, timers.at_ns[ED_TIMER_RESEND], want_ns);
+            CHECK(rows[k / 2].name, ed_timers_take(&timers, ED_TIMER_RESEND, want_ns));
         }
         ed_timers_on_retry(&timers);
         CHECK_EQ("no resend of what was answered", timers.at_ns[ED_TIMER_RESEND], NEVER);

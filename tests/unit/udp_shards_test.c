@@ -93,6 +93,8 @@ static void what_is_not_by_address(void **state)
         {"id of the last shard", {0x60, COUNT - 1}, SIZE, COUNT - 1},
         {"shortest with a shard", {0x60, 3}, 2, 3},
         {"id of no shard", {0x60, COUNT}, SIZE, 0},
+        {"nor the number of a queue of handshakes", {0x60, COUNT + 1}, SIZE, 0},
+        {"nor one past all queues", {0x60, 2 * COUNT}, SIZE, 0},
         {"the highest number", {0x60, 255}, SIZE, 0},
         {"packet without an id", {0x40, 3}, SIZE, 0},
         {"one byte", {0x60, 3}, 1, 0},

@@ -53,6 +53,7 @@ extern const ed_bench_system ed_bench_enet;
 extern const ed_bench_system ed_bench_tcp;
 extern const ed_bench_system ed_bench_udp;     /* datagrams of messages, nothing else: the limit */
 extern const ed_bench_system ed_bench_udp_gso; /* the same with GSO and GRO */
+extern const ed_bench_system ed_bench_bound;   /* of virtual works alone: what cannot be beaten */
 
 /** What one run is asked for. */
 typedef struct ed_bench_plan {
@@ -62,6 +63,11 @@ typedef struct ed_bench_plan {
     bool per_packet;     /* W4: the server wakes for each datagram, not for each tick */
     bool busy;           /* W5: both ends poll without waiting */
     bool in_turn;        /* W6: each connect waits for the one before */
+    uint32_t loss_ppm;   /* L1, and the rest: of the path */
+    uint32_t burst;      /* datagrams that are lost in a row, on average; 0: each by itself */
+    uint32_t rtt_us;
+    bool both;     /* both ends send */
+    uint64_t seed; /* of this round */
 } ed_bench_plan;
 
 /** What one run gave: a work's own figures, in the order of its names. */
@@ -84,6 +90,7 @@ typedef struct ed_bench_work {
     size_t message_size;
     uint32_t outstanding; /* at most so many messages are on their way */
     bool reliable;
+    bool is_virtual; /* in virtual time: the same on every machine, and eddy alone */
 } ed_bench_work;
 
 extern const ed_bench_work ed_bench_works[];
@@ -98,5 +105,7 @@ void ed_bench_run_scale(ed_bench_result *result, const ed_bench_work *work,
                         const ed_bench_system *system, const ed_bench_plan *plan);
 void ed_bench_run_connect(ed_bench_result *result, const ed_bench_work *work,
                           const ed_bench_system *system, const ed_bench_plan *plan);
+void ed_bench_run_lossy(ed_bench_result *result, const ed_bench_work *work,
+                        const ed_bench_system *system, const ed_bench_plan *plan);
 
 #endif

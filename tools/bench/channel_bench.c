@@ -31,9 +31,9 @@ enum {
     SENDERS_MAX = 4,
     BATCH_MAX = 32,
     RING_SIZE = 8192, /* of Concurrency Kit's: it is bounded */
-    REPEAT_DEFAULT = 51,
+    REPEAT_DEFAULT = 101,
     REPEAT_MAX = 1001,
-    ITEMS_DEFAULT = 20 * 1000,
+    ITEMS_DEFAULT = 4096,
     ITEMS_MAX = 100 * 1000 * 1000,
 };
 
@@ -209,7 +209,7 @@ static void kit_send(void *queue, const struct item *items, size_t count)
     for (size_t i = 0; i < count; i++) {
         struct item item = items[i];
         while (!ck_ring_enqueue_spsc_item(&kit->ring, kit->items, &item))
-            ed_cpu_relax();
+            (void)sched_yield();
     }
 }
 

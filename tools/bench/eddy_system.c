@@ -109,6 +109,15 @@ static void *dial_as(eddy_cipher cipher, bool pump, bool without_offload, uint16
     return NULL;
 }
 
+/** An event that was taken together with CONNECTED does not carry what was set in between. */
+static uint32_t number_of(struct host *host, const eddy_event *event)
+{
+    void *data = event->user_data != NULL ? event->user_data
+                                          : eddy_connection_data(host->manager, event->connection);
+
+    return (uint32_t)((uintptr_t)data - 1);
+}
+
 static void take(struct host *host, const eddy_event *event)
 {
     switch (event->type) {
@@ -121,10 +130,8 @@ static void take(struct host *host, const eddy_event *event)
         host->left++;
         break;
     case EDDY_MESSAGE:
-        // Messages that come in the same batch as CONNECTED carry what was set before they are
-        // taken.
-        host->sink->message(host->sink->context, (uint32_t)((uintptr_t)event->user_data - 1),
-                            event->message.data, event->message.size);
+        host->sink->message(host->sink->context, number_of(host, event), event->message.data,
+                            event->message.size);
         break;
     case EDDY_EVENT_NONE:
     case EDDY_WRITABLE:

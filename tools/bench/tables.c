@@ -1,8 +1,9 @@
 #include "tools/bench/bench.h"
 
 const ed_bench_system *const ed_bench_systems[] = {
-    &ed_bench_eddy, &ed_bench_eddy_chacha20, &ed_bench_eddy_plain, &ed_bench_eddy_pump,
-    &ed_bench_enet, &ed_bench_tcp,           &ed_bench_udp,        &ed_bench_udp_gso,
+    &ed_bench_eddy,      &ed_bench_eddy_chacha20, &ed_bench_eddy_plain,
+    &ed_bench_eddy_pump, &ed_bench_enet,          &ed_bench_tcp,
+    &ed_bench_udp,       &ed_bench_udp_gso,       &ed_bench_bound,
 };
 const size_t ed_bench_system_count = ED_COUNT(ed_bench_systems);
 
@@ -60,5 +61,15 @@ const ed_bench_work ed_bench_works[] = {
                  {"client's CPU", "us/connection"},
                  {"all connected after", "s"}},
      .run = ed_bench_run_connect},
+    {.name = "L1",
+     .help = "100-byte reliable ordered messages at 60 Hz over a lossy path",
+     .figures = {{"delay, 99 %", "ms"},
+                 {"delay, 99.9 %", "ms"},
+                 {"delay, median", "ms"},
+                 {"copies", "of a message"},
+                 {"bytes", "a message"},
+                 {"datagrams", "a message"}},
+     .run = ed_bench_run_lossy,
+     .is_virtual = true},
 };
 const size_t ed_bench_work_count = ED_COUNT(ed_bench_works);

@@ -1,0 +1,70 @@
+/** A game's small messages over a lossy path, in virtual time, against what cannot be beaten. */
+#include "tests/support/check.h"
+
+#include "tools/bench/bench.h"
+
+enum {
+    P99 = 0,
+    MEDIAN = 2,
+    COPIES = 3,
+    BYTES = 4,
+    SEEDS = 3,
+    TICK_MS = 17, /* rounded up: delays go in steps of a tick, and a step may fall either way */
+};
+
+static double worst(const ed_bench_result *results, size_t figure)
+{
+    double most = 0;
+
+    for (size_t i = 0; i < SEEDS; i++)
+        most = results[i].figures[figure] > most ? results[i].figures[figure] : most;
+    return most;
+}
+
+static void run(ed_bench_result *results, const ed_bench_system *system, ed_bench_plan plan)
+{
+    for (size_t i = 0; i < SEEDS; i++) {
+        plan.seed = i + 1;
+        ed_bench_run_lossy(&results[i], NULL, system, &plan);
+        CHECK_STR(system->name, results[i].error, "");
+    }
+}
+
+static void delays_are_near_the_bound(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        uint32_t loss_ppm, rtt_ms;
+        bool both;
+        uint32_t bytes_max; /* a message, both directions */
+    } rows[] = {
+        {"nothing lost", 0, 50, false, 165},
+        {"1 %", 10000, 50, false, 365},
+        {"5 %", 50000, 50, false, 380},
+        {"5 %, both ways", 50000, 50, true, 380},
+        {"5 %, off the beat", 50000, 58, false, 475},
+        {"10 %", 100000, 50, false, 400},
+        {"20 %", 200000, 50, false, 435},
+    };
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_bench_plan plan = {
+            .loss_ppm = rows[i].loss_ppm, .rtt_us = rows[i].rtt_ms * 1000, .both = rows[i].both};
+        ed_bench_result eddy[SEEDS], bound[SEEDS];
+        run(eddy, &ed_bench_eddy, plan);
+        run(bound, &ed_bench_bound, plan);
+        CHECK(rows[i].name, worst(eddy, MEDIAN) <= rows[i].rtt_ms / 2.0 + 1);
+        CHECK(rows[i].name, worst(eddy, P99) <= worst(bound, P99) + TICK_MS);
+        CHECK(rows[i].name, worst(eddy, BYTES) <= rows[i].bytes_max);
+        if (rows[i].loss_ppm > 0)
+            CHECK(rows[i].name, worst(eddy, COPIES) <= 1.25 * worst(bound, COPIES));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(delays_are_near_the_bound),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,36 @@
+/**
+ * How often a small reliable message goes along again in packets that leave anyway, before anybody
+ * knows whether it came. Decided by what the path loses, and whether it loses in runs: so many
+ * copies that hardly ever all of them are lost; none on a path that loses next to nothing.
+ */
+#ifndef ED_REDUNDANCY_H
+#define ED_REDUNDANCY_H
+
+#include "core/base.h"
+
+enum {
+    ED_COPIES_MAX = 12,          /* of a message, besides the first */
+    ED_COPY_SIZE_MAX = 300,      /* bytes of a message that is copied */
+    ED_COPY_LOOK_BACK = 64,      /* packets that are looked at for something to copy */
+    ED_COPY_QUEUE_MS = 10,       /* no copies while so much more waits on the path than its best */
+    ED_COPY_LOSS_MIN_PPM = 1000, /* a path that loses less needs none */
+    ED_COPY_RESIDUE_PPM = 20,    /* the share of messages of which all copies may be lost */
+};
+
+typedef struct ed_redundancy {
+    uint32_t loss_ppm;  /* share of packets lost, smoothed */
+    uint32_t run_ppm;   /* share of lost ones whose predecessor was lost, smoothed */
+    uint64_t last_lost; /* its number, and 1 */
+} ed_redundancy;
+
+/** Of a path that has lost nothing yet. */
+void ed_redundancy_init(ed_redundancy *redundancy);
+
+/** A packet that asked for an acknowledgement has got it, or was declared lost. */
+void ed_redundancy_on_acked(ed_redundancy *redundancy);
+void ed_redundancy_on_lost(ed_redundancy *redundancy, uint64_t number);
+
+/** How many packets behind the first are to carry a message, too: 0 to ED_COPIES_MAX. */
+uint32_t ed_redundancy_copies(const ed_redundancy *redundancy);
+
+#endif
