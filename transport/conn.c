@@ -279,10 +279,23 @@ void ed_conn_count_late(ed_conn *conn, uint64_t count)
     conn->shared->stats->messages_undelivered += ed_conn_is_reported(conn) ? count : 0;
 }
 
+/** A newcomer of whom the program will not hear, as it ends: he is told so. */
+static void turn_away(ed_conn *conn, uint64_t now_ns)
+{
+    conn->request_pending = false;
+    ed_conn_drop_accept(conn);
+    ed_conn_apply(conn, ED_INPUT_CLOSE_LOCAL, NULL, now_ns);
+    ed_conn_apply(conn, ED_INPUT_FLUSHED, NULL, now_ns);
+}
+
 static void on_connected(ed_conn *conn, uint64_t now_ns)
 {
+    if (conn->begins_unheard && !conn->is_client && !conn->is_asked) {
+        turn_away(conn, now_ns);
+        return;
+    }
     conn->is_opened = true;
-    conn->connected_pending = true;
+    conn->connected_pending = !conn->begins_unheard;
     conn->request_pending = false;
     ed_conn_drop_accept(conn);
     conn->shared->stats->connections_opened++;

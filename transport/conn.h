@@ -183,6 +183,8 @@ typedef struct ed_conn {
     bool close_pending;     /* a copy of it is to be sent */
     uint8_t close_copies;   /* sent */
     bool close_elsewhere;   /* one more is to be sent to the candidate for the path */
+    bool begins_unheard;    /* the manager ends: CONNECTED is not reported any more */
+    bool is_out_of_time;    /* the manager ends now: what is left to say leaves in this poll */
     uint64_t late_count;    /* reliable messages that came too late to be sent */
     bool is_asked;          /* CONNECT_REQUEST was or will be reported */
     bool is_opened;         /* CONNECTED was or will be reported */
@@ -250,6 +252,15 @@ void ed_conn_update_credit(ed_conn *conn, uint64_t now_ns);
 void ed_conn_close(ed_conn *conn, uint32_t code, const char *reason, uint64_t flush_ns,
                    uint64_t now_ns);
 
+/** Its program is told of no beginning any more, and a request is refused. */
+void ed_conn_stop_beginning(ed_conn *conn, uint64_t now_ns);
+
+/**
+ * Closes as ed_conn_close does, and is over by `until_ns`: what copies of CLOSE are left then leave
+ * at once. A second call only hurries.
+ */
+void ed_conn_shut_down(ed_conn *conn, uint64_t until_ns, uint64_t now_ns);
+
 /** An address of the name, or why that cannot be used. `more` others follow. */
 void ed_conn_resolved(ed_conn *conn, const eddy_address *remote, uint32_t more, eddy_status status,
                       uint64_t now_ns);
@@ -281,8 +292,9 @@ void ed_conn_expire(ed_conn *conn, uint64_t now_ns);
  */
 size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns);
 
-/** Nothing more leaves in this poll: what was to leave now or never is dropped. */
-void ed_conn_drop_hasty(ed_conn *conn, uint64_t now_ns);
+/** Nothing more leaves in this poll: what was to leave now or never is dropped, and one that has no
+ * time left is over. */
+void ed_conn_on_all_sent(ed_conn *conn, uint64_t now_ns);
 
 /** Takes the next event; its block is the caller's. False: none. */
 bool ed_conn_event(ed_conn *conn, ed_event_item *item);
@@ -395,6 +407,9 @@ void ed_conn_on_response(ed_conn *conn, uint64_t data, uint64_t now_ns);
 
 /** A candidate has not answered. */
 void ed_conn_expire_path(ed_conn *conn, uint64_t now_ns);
+
+/** Whether the manager's end has come. */
+void ed_conn_check_end(ed_conn *conn, uint64_t now_ns);
 
 /** It closes: nobody is asked any more, and CLOSE goes to the candidate, too. */
 void ed_conn_stop_moving(ed_conn *conn);

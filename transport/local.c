@@ -248,7 +248,7 @@ eddy_status ed_local_disconnect(ed_local *local, eddy_connection connection, uin
     return status;
 }
 
-void ed_local_shutdown(ed_local *local)
+bool ed_local_shutdown(ed_local *local)
 {
     const eddy_event_disconnected how = {.end = EDDY_END_CLOSED_LOCAL};
     eddy_status status = EDDY_OK;
@@ -260,6 +260,6 @@ void ed_local_shutdown(ed_local *local)
     for (uint32_t i = 0; status == EDDY_OK && i < ed_slots_count(local->slots); i++)
         if (local->ends[i].self != 0)
             status = end_locked(local, &local->ends[i], EDDY_END_CLOSED_LOCAL, &how);
-    // Without memory for the events there is none for going on: the end of all events says it, too.
     ed_mutex_unlock(&local->mutex);
+    return status != EDDY_ENOMEM;
 }

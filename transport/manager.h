@@ -11,6 +11,7 @@
 
 #include "core/channel.h"
 #include "core/eddy.h"
+#include "transport/ending.h"
 #include "transport/quota.h"
 #include "transport/returns.h"
 #include "transport/slots.h"
@@ -88,7 +89,6 @@ typedef struct ed_birth {
 typedef enum ed_command_kind {
     ED_COMMAND_CONNECT = 1,
     ED_COMMAND_TO_CONNECTION,
-    ED_COMMAND_SHUTDOWN,
     ED_COMMAND_RESOLVED, /* an address of a connection that was dialled without one */
 } ed_command_kind;
 
@@ -97,13 +97,10 @@ typedef struct ed_command {
     ed_command_kind kind;
     uint32_t more;              /* RESOLVED: how many other addresses follow */
     eddy_connection connection; /* CONNECT: taken by the caller with ed_slots_take_outgoing */
-    union {
-        /* CONNECT: without a family it is the key that no other connection has, until the
-           connection has found its peer at one of those that RESOLVED brings. RESOLVED: without a
-           family where there is none. */
-        eddy_address remote;
-        uint64_t flush_ns; /* SHUTDOWN */
-    };
+    /* CONNECT: without a family it is the key that no other connection has, until the connection
+       has found its peer at one of those that RESOLVED brings. RESOLVED: without a family where
+       there is none. */
+    eddy_address remote;
 } ed_command;
 
 /** A datagram that a connection transmits. */
@@ -147,7 +144,11 @@ typedef struct ed_connection_type {
     void (*receive_extra)(void *connection, const eddy_datagram *datagram, uint64_t now_ns);
     const eddy_socket *(*extra_socket)(void *connection);           /* NULL: it has none */
     void (*send)(void *connection, void *command, uint64_t now_ns); /* takes the payload over */
-    void (*shutdown)(void *connection, uint64_t flush_ns, uint64_t now_ns);
+    /** From now on the program hears of no beginning. NULL: nothing to do. */
+    void (*stop_admitting)(void *connection, uint64_t now_ns);
+    /** Ends it: it flushes, closes and is over by `until_ns`. Perhaps again, with an earlier one.
+     */
+    void (*shutdown)(void *connection, uint64_t until_ns, uint64_t now_ns);
     /** The peer began anew: ends this one, unless both go on. */
     void (*replace)(void *connection, uint64_t now_ns);
     void (*expire)(void *connection, uint64_t now_ns);
@@ -171,6 +172,8 @@ typedef struct ed_connection_type {
      * @return whether the connection may have something to give out.
      */
     bool (*returned)(void *context, void *connection, ed_block *block, uint64_t now_ns);
+    /** No connection is left. @return whether the events may end, too. NULL: they may. */
+    bool (*may_end)(void *context);
     /** Takes over what found no connection. @param failed of a dial that failed, or NULL. */
     void (*drop_command)(void *context, void *command, void *failed);
     void (*drop_event)(void *context, void *event); /* that nobody will take */
@@ -189,6 +192,7 @@ typedef struct ed_manager_parts {
     ed_channel *commands; /* the manager becomes a receiver of it */
     ed_channel *events;   /* the manager becomes a sender to it, until it is done */
     ed_returns *returns;  /* NULL: the program gives nothing back */
+    ed_ending *ending;    /* NULL: it ends when the senders leave `commands`, and not before */
     eddy_stats *stats;
     uint32_t half_open_max;
     ed_quota *half_open; /* what several managers take theirs from; NULL: this one has the maximum
@@ -210,7 +214,12 @@ uint64_t ed_manager_poll(ed_manager *manager, uint64_t now_ns);
 /** Whether datagrams wait for room in the socket. */
 bool ed_manager_wants_send(const ed_manager *manager);
 
-/** Whether it has shut down: no connection is left, and it sends no more events. */
+/**
+ * Whether it has shut down, as it was asked to by `ending`, or as nobody was left to send it
+ * commands, which is the same without time to flush. From the poll on that takes this no stranger
+ * is answered; the commands before it are done; each connection ends; then it sends no more events.
+ * All this by the time that was given, or as soon after as there is memory for the events.
+ */
 bool ed_manager_is_done(const ed_manager *manager);
 
 /** The connection may have something to give out: the poll that goes on, or the next, asks it. */

@@ -2,23 +2,6 @@
 #include "transport/check.h"
 #include "transport/manager_state.h"
 
-static void begin_shutdown(ed_manager *m, uint64_t flush_ns, uint64_t now_ns)
-{
-    uint64_t until_ns = ed_add_sat_u64(now_ns, flush_ns);
-
-    // A second shutdown can only bring the end nearer.
-    if (m->shutting_down && until_ns >= m->shutdown_until_ns)
-        return;
-    m->shutting_down = true;
-    m->shutdown_until_ns = until_ns;
-    for (uint32_t i = 0; i < m->slot_count; i++) {
-        if (m->slots[i].connection == NULL)
-            continue;
-        m->parts.type->shutdown(m->slots[i].connection, flush_ns, now_ns);
-        ed_manager_add_work(m, &m->slots[i]);
-    }
-}
-
 /** Whether a connection to that address is in the way. One that is over for the program is not. */
 static bool is_dialled(ed_manager *m, const eddy_address *remote, uint64_t now_ns)
 {
@@ -128,9 +111,6 @@ static void handle_command(ed_manager *m, ed_command *command, uint64_t now_ns)
     ed_manager_slot *slot = NULL;
 
     switch (command->kind) {
-    case ED_COMMAND_SHUTDOWN:
-        begin_shutdown(m, command->flush_ns, now_ns);
-        return;
     case ED_COMMAND_CONNECT:
         connect_out(m, command, now_ns);
         return;
@@ -161,7 +141,7 @@ bool ed_manager_take_commands(ed_manager *m, uint64_t now_ns)
             ed_channel_pull(m->parts.commands, m->commands, ED_MANAGER_BATCH, &count, 0);
         m->commands_ended |= status == EDDY_ECLOSED;
         if (status == EDDY_ECLOSED && !m->shutting_down)
-            begin_shutdown(m, 0, now_ns); // nobody is left to say anything
+            ed_manager_shut_down(m, now_ns, now_ns); // nobody is left to say anything
         if (status != EDDY_OK)
             return false;
         for (size_t i = 0; i < count; i++)
@@ -281,7 +261,7 @@ static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
     bool has_room = ed_quota_left(m->half_open) > 0;
     ed_load load = {.may_create = !is_full && has_room,
                     .is_full = is_full,
-                    .shutting_down = m->shutting_down,
+                    .shutting_down = m->is_ending || m->shutting_down,
                     .existing = slot == NULL ? NULL : slot->connection};
 
     if (m->out_count == ED_MANAGER_BATCH && !ed_manager_flush_out(m)) {

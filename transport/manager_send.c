@@ -116,7 +116,7 @@ static bool serve(ed_manager *m, ed_manager_slot *slot, uint64_t now_ns)
     }
     uint64_t next_ns = m->parts.type->next_ns(slot->connection);
     if (!sent || !told) // it stays at work; its time goes on all the same
-        next_ns = ed_max_u64(next_ns, ed_add_sat_u64(now_ns, ED_MANAGER_RETRY_NS));
+        next_ns = ed_max_u64(next_ns, ed_manager_retry_ns(m, now_ns));
     else
         ed_list_remove(&slot->work);
     ed_deadlines_set(m->deadlines, ed_slot_of(slot->handle), next_ns);

@@ -493,13 +493,23 @@ static void send_command(void *connection, void *item, uint64_t now_ns)
     settle(connection);
 }
 
-static void shut_down(void *connection, uint64_t flush_ns, uint64_t now_ns)
+static void stop_admitting(void *connection, uint64_t now_ns)
 {
-    // Nobody is admitted any more, so a newcomer that does not hear of its refusal asks in vain.
-    if (ed_conn_is_request(connection))
-        ed_conn_refuse(connection, 0, NULL, 0, now_ns);
-    else
-        ed_conn_close(connection, 0, NULL, flush_ns, now_ns);
+    ed_conn_stop_beginning(connection, now_ns);
+}
+
+static void shut_down(void *connection, uint64_t until_ns, uint64_t now_ns)
+{
+    ed_conn_shut_down(connection, until_ns, now_ns);
+    look_for_room(reliable_of(connection));
+}
+
+/** Pairs end without the manager; but their last events come before the end of all. */
+static bool may_end(void *context)
+{
+    const ed_reliable *reliable = context;
+
+    return reliable->pairs == NULL || ed_local_shutdown(reliable->pairs);
 }
 
 static void replace(void *connection, uint64_t now_ns)
@@ -554,7 +564,7 @@ static bool transmit(void *connection, ed_output *output, uint64_t now_ns)
 
 static void held_back(void *connection, uint64_t now_ns)
 {
-    ed_conn_drop_hasty(connection, now_ns);
+    ed_conn_on_all_sent(connection, now_ns);
     look_for_room(reliable_of(connection));
 }
 
@@ -565,7 +575,14 @@ static eddy_address remote_of(const void *connection)
 
 static bool next_event(void *connection, void *event)
 {
-    return ed_conn_event(connection, event);
+    const ed_conn *conn = connection;
+    const ed_event_item *item = event;
+
+    if (!ed_conn_event(connection, event))
+        return false;
+    if (item->type == EDDY_DISCONNECTED) // or what is sent from now on would be counted nowhere
+        ed_slots_mute(conn->shared->slots, conn->handle);
+    return true;
 }
 
 static uint64_t next_ns(const void *connection)
@@ -606,7 +623,9 @@ const ed_connection_type ed_reliable_type = {
     .supersedes = supersedes,
     .receive = receive,
     .send = send_command,
+    .stop_admitting = stop_admitting,
     .shutdown = shut_down,
+    .may_end = may_end,
     .replace = replace,
     .expire = expire,
     .transmit = transmit,

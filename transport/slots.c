@@ -14,11 +14,12 @@ struct queue {
     uint32_t count;
 };
 
-/** What is still to come before a slot is free: both. */
+/** What has come of a connection. */
 enum {
     ENDED = 1,
     FORGOTTEN = 2,
-    FREE = ENDED | FORGOTTEN,
+    FREE = ENDED | FORGOTTEN, /* then its slot is */
+    MUTE = 4,
 };
 
 struct ed_slots {
@@ -31,7 +32,7 @@ struct ed_slots {
     uint8_t shard;
     ed_quota *quota;         /* of incoming ones; NULL: as many as there are slots */
     atomic_uint *generation; /* odd: taken */
-    atomic_uchar *done;      /* ENDED, FORGOTTEN */
+    atomic_uchar *done;      /* ENDED, FORGOTTEN, MUTE */
     /* The handle whose request waits for an answer; 0: none. A handle never comes again, so one
        that was left behind by the slot's last user does no harm. */
     _Atomic eddy_connection *asked;
@@ -179,7 +180,7 @@ static void add_done(ed_slots *slots, eddy_connection handle, unsigned done)
     ED_ASSERT(is_taken(slots, handle));
     unsigned before = atomic_fetch_or(&slots->done[slot], (unsigned char)done);
     ED_ASSERT((before & done) == 0);
-    if ((before | done) == FREE)
+    if (((before | done) & FREE) == FREE && (done & FREE) != 0)
         free_slot(slots, slot);
     ed_mutex_unlock(&slots->mutex);
 }
@@ -202,6 +203,17 @@ void ed_slots_forget(ed_slots *slots, eddy_connection handle)
 bool ed_slots_live(const ed_slots *slots, eddy_connection handle)
 {
     return is_taken(slots, handle) && (atomic_load(&slots->done[ed_slot_of(handle)]) & ENDED) == 0;
+}
+
+void ed_slots_mute(ed_slots *slots, eddy_connection handle)
+{
+    add_done(slots, handle, MUTE);
+}
+
+bool ed_slots_takes(const ed_slots *slots, eddy_connection handle)
+{
+    return is_taken(slots, handle) &&
+           (atomic_load(&slots->done[ed_slot_of(handle)]) & (ENDED | MUTE)) == 0;
 }
 
 /* ------------------------------------------------------------------------- what is noted of one --

@@ -56,6 +56,12 @@ void ed_slots_forget(ed_slots *slots, eddy_connection handle);
 /** Whether the handle is that of a slot taken, with a connection that is not over. Any thread. */
 bool ed_slots_live(const ed_slots *slots, eddy_connection handle);
 
+/** The connection's last event is made: what is sent from now on would come too late for it. */
+void ed_slots_mute(ed_slots *slots, eddy_connection handle);
+
+/** Whether the handle is live, and its connection may still be given messages. Any thread. */
+bool ed_slots_takes(const ed_slots *slots, eddy_connection handle);
+
 /** Notes that the program is asked about this connection. */
 void ed_slots_ask(ed_slots *slots, eddy_connection handle);
 

@@ -7,10 +7,17 @@ enum {
 
 #define DRAIN_MAX_NS (3 * ED_NS_PER_S)
 
+/** But for the manager's end. */
+static void stop_own(ed_timers *timers)
+{
+    for (size_t i = 0; i < ED_TIMER_END; i++)
+        timers->at_ns[i] = ED_NEVER_NS;
+}
+
 static void stop_all(ed_timers *timers)
 {
-    for (size_t i = 0; i < ED_TIMER_COUNT; i++)
-        timers->at_ns[i] = ED_NEVER_NS;
+    stop_own(timers);
+    timers->at_ns[ED_TIMER_END] = ED_NEVER_NS;
 }
 
 void ed_timers_init(ed_timers *timers, uint32_t idle_timeout_ms, uint32_t keepalive_ms)
@@ -100,7 +107,7 @@ void ed_timers_on_flushing(ed_timers *timers, uint64_t flush_ns, uint64_t now_ns
 
 void ed_timers_on_closing(ed_timers *timers, uint64_t pto_ns, uint64_t now_ns)
 {
-    stop_all(timers);
+    stop_own(timers);
     timers->at_ns[ED_TIMER_CLOSE] = now_ns;
     timers->at_ns[ED_TIMER_DRAINED] =
         ed_add_sat_u64(now_ns, ed_min_u64(ED_CLOSE_COPIES * pto_ns, DRAIN_MAX_NS));
@@ -108,7 +115,7 @@ void ed_timers_on_closing(ed_timers *timers, uint64_t pto_ns, uint64_t now_ns)
 
 void ed_timers_on_draining(ed_timers *timers, uint64_t pto_ns, uint64_t now_ns)
 {
-    stop_all(timers);
+    stop_own(timers);
     timers->at_ns[ED_TIMER_DRAINED] =
         ed_add_sat_u64(now_ns, ed_min_u64(ED_CLOSE_COPIES * pto_ns, DRAIN_MAX_NS));
 }
@@ -118,8 +125,13 @@ void ed_timers_on_refusing(ed_timers *timers, uint64_t linger_ns, uint64_t now_n
     uint64_t until_ns =
         ed_min_u64(timers->at_ns[ED_TIMER_DRAINED], ed_add_sat_u64(now_ns, linger_ns));
 
-    stop_all(timers);
+    stop_own(timers);
     timers->at_ns[ED_TIMER_DRAINED] = until_ns;
+}
+
+void ed_timers_on_shutdown(ed_timers *timers, uint64_t until_ns)
+{
+    timers->at_ns[ED_TIMER_END] = ed_min_u64(timers->at_ns[ED_TIMER_END], until_ns);
 }
 
 void ed_timers_on_closed(ed_timers *timers)

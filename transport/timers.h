@@ -21,6 +21,7 @@ typedef enum ed_timer {
     ED_TIMER_FLUSH,     /* no more time to flush */
     ED_TIMER_CLOSE,     /* the next copy of CLOSE */
     ED_TIMER_DRAINED,   /* the closing, draining or refusing period is over */
+    ED_TIMER_END,       /* the manager ends, and waits no longer; nothing but the end stops it */
     ED_TIMER_COUNT
 } ed_timer;
 
@@ -80,6 +81,9 @@ void ed_timers_on_draining(ed_timers *timers, uint64_t pto_ns, uint64_t now_ns);
 
 /** We refused a newcomer, and say so again for `linger_ns` at most. A second call only hurries. */
 void ed_timers_on_refusing(ed_timers *timers, uint64_t linger_ns, uint64_t now_ns);
+
+/** The manager ends by `until_ns`. A second call only hurries. */
+void ed_timers_on_shutdown(ed_timers *timers, uint64_t until_ns);
 
 /** The connection is over. */
 void ed_timers_on_closed(ed_timers *timers);

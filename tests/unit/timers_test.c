@@ -100,9 +100,10 @@ static void flushing_later(ed_timers *timers)
     ed_timers_on_flushing(timers, UINT64_MAX, NOW);
 }
 
+/** All that are the connection's own. */
 static void set_all(ed_timers *timers)
 {
-    for (size_t i = 0; i < ED_TIMER_COUNT; i++)
+    for (size_t i = 0; i < ED_TIMER_END; i++)
         timers->at_ns[i] = NOW + 1;
 }
 
@@ -124,9 +125,23 @@ static void draining(ed_timers *timers)
     ed_timers_on_draining(timers, MS(100), NOW);
 }
 
+static void shut_down(ed_timers *timers)
+{
+    ed_timers_on_shutdown(timers, NOW + MS(70));
+    ed_timers_on_shutdown(timers, NOW + MS(60));
+    ed_timers_on_shutdown(timers, NOW + MS(80));
+}
+
+static void closing_by_the_end(ed_timers *timers)
+{
+    shut_down(timers);
+    ed_timers_on_closing(timers, MS(100), NOW);
+}
+
 static void closed(ed_timers *timers)
 {
     set_all(timers);
+    ed_timers_on_shutdown(timers, NOW + 1);
     ed_timers_on_closed(timers);
 }
 
@@ -139,7 +154,7 @@ static void facts(void **state)
         struct {
             ed_timer timer;
             uint64_t after_ns;
-        } want[2];
+        } want[3];
         size_t want_count;
     } rows[] = {
         {"greeting", greeting, {{ED_TIMER_GIVE_UP, MS(7000)}}, 1},
@@ -161,6 +176,11 @@ static void facts(void **state)
          {{ED_TIMER_CLOSE, 0}, {ED_TIMER_DRAINED, MS(3000)}},
          2},
         {"draining", draining, {{ED_TIMER_DRAINED, MS(300)}}, 1},
+        {"shut down, sooner, later", shut_down, {{ED_TIMER_END, MS(60)}}, 1},
+        {"closing by the manager's end",
+         closing_by_the_end,
+         {{ED_TIMER_CLOSE, 0}, {ED_TIMER_DRAINED, MS(300)}, {ED_TIMER_END, MS(60)}},
+         3},
         {"closed", closed, {{0}}, 0},
     };
 
