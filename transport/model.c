@@ -248,10 +248,13 @@ static uint64_t model_window(const ed_congestion *state)
 static uint64_t model_pacing_rate(const ed_congestion *state, const ed_rtt *rtt)
 {
     const ed_model *m = &state->model;
+    uint64_t rate = ed_max_u64(rate_known(m) * gain_of(m) / PERCENT, 1);
 
-    if (rate_known(m) == 0)
-        return ed_congestion_window_rate(ed_congestion_initial_window(m->datagram_size), rtt);
-    return ed_max_u64(rate_known(m) * gain_of(m) / PERCENT, 1);
+    // What a program sent so far may have been little, and says nothing of the path.
+    if (m->mode == ED_MODEL_STARTUP)
+        rate = ed_max_u64(
+            rate, ed_congestion_window_rate(ed_congestion_initial_window(m->datagram_size), rtt));
+    return rate;
 }
 
 const ed_congestion_ops ed_model_ops = {
