@@ -185,14 +185,13 @@ static ed_admission renew_cookie(const struct visit *v, const ed_initiate *initi
 }
 
 /** The connection that this very INITIATE has made; 0: none. */
-static eddy_connection made_by(const struct visit *v, const ed_initiate *initiate)
+static eddy_connection made_by(const struct visit *v)
 {
     const ed_reliable *reliable = v->reliable;
     const ed_conn *existing = v->load->existing;
-    uint8_t origin[ED_MAC_SIZE];
+    const uint8_t *origin = reliable->admitted->origin;
     uint32_t slot = 0;
 
-    ed_reliable_origin(reliable, origin, initiate, &v->datagram->remote);
     if (existing != NULL && ed_equal_secret(existing->origin, origin, ED_MAC_SIZE))
         return existing->handle;
     return ed_map_get(reliable->begun, origin, &slot)
@@ -211,7 +210,7 @@ static bool has_good_ticket(const struct visit *v, const ed_initiate *initiate)
                              .protocol_id = initiate->protocol_id};
 
     if (v->load->existing != NULL)
-        return made_by(v, initiate) != 0;
+        return made_by(v) != 0;
     return SEC_CHECK(EDDY_CHECK_TICKET, ed_ticket_check(initiate->cookie, &claim, v->now_ns)) &&
            SEC_CHECK(EDDY_CHECK_TICKET_USED,
                      !ed_door_tickets_has(v->reliable->door, initiate->cookie));
@@ -402,9 +401,10 @@ static ed_admission judge_initiate(const struct visit *v)
         !accepts_mode(reliable, initiate->mode, &v->datagram->remote) ||
         !SEC_CHECK(EDDY_CHECK_SUITE, ed_suite_choose(config, initiate->suites) != 0))
         return drop(&stats->dropped_unknown);
+    ed_reliable_origin(reliable, reliable->admitted->origin, initiate, &v->datagram->remote);
     if (!proves_address(v, initiate))
         return renew_cookie(v, initiate);
-    v->load->chosen = made_by(v, initiate);
+    v->load->chosen = made_by(v);
     if (v->load->chosen != 0)
         return ED_ADMIT_CONTINUE; // it missed our answer, which costs nothing to repeat
     return judge_sealed(v);

@@ -182,7 +182,6 @@ eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, edd
     else
         memcpy(conn->cookie, initiate->cookie, sizeof(conn->cookie));
     memcpy(conn->token_id, admitted->capsule.id, sizeof(conn->token_id));
-    memcpy(conn->client_ephemeral, initiate->ephemeral, sizeof(conn->client_ephemeral));
     conn->message_max = initiate->message_max;
     ed_outbox_on_credit(&conn->outbox, initiate->credit);
     ed_timers_on_half_open(&conn->timers, now_ns);

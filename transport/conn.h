@@ -122,10 +122,9 @@ typedef struct ed_conn {
     uint8_t rejected;     /* client: eddy_refusal that a REJECT gave as a hint */
     uint8_t nonce[ED_NONCE_SIZE];
     uint8_t cookie[ED_COOKIE_SIZE]; /* client: of the INITIATE that secrets->noise has written */
-    uint8_t client_ephemeral[ED_EPHEMERAL_SIZE]; /* server: the public key in INITIATE */
-    uint8_t reset_token[ED_RESET_TOKEN_SIZE];    /* client: what a server without state shows */
-    uint8_t token_id[ED_XNONCE_SIZE];            /* server, mode TOKEN: what it has used up */
-    uint8_t origin[ED_MAC_SIZE];                 /* server: of its INITIATE, in ed_reliable.begun */
+    uint8_t reset_token[ED_RESET_TOKEN_SIZE]; /* client: what a server without state shows */
+    uint8_t token_id[ED_XNONCE_SIZE];         /* server, mode TOKEN: what it has used up */
+    uint8_t origin[ED_MAC_SIZE];              /* server: of its INITIATE, in ed_reliable.begun */
     ed_list_node half_open; /* server: in ed_reliable.half_open until it has confirmed, if nobody
                                was asked */
     bool is_unconfirmed;    /* server: the gate counts it as half open */

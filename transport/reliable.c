@@ -175,7 +175,7 @@ static eddy_status use_token(ed_reliable *reliable, const ed_used_token *token)
 {
     ed_used_verdict verdict = ed_door_used_take(reliable->door, token, reliable->now_s);
 
-    return verdict == ED_USED_FRESH || verdict == ED_USED_SAME ? EDDY_OK : EDDY_ELIMIT;
+    return verdict == ED_USED_FRESH ? EDDY_OK : EDDY_ELIMIT;
 }
 
 /**
@@ -192,10 +192,9 @@ static const ed_conn *rival_of(const ed_reliable *reliable, const ed_conn *exist
 }
 
 /** The connection counts from here on, as one that its client has not confirmed. */
-static eddy_status note_begun(ed_reliable *reliable, ed_conn *conn, const ed_initiate *initiate,
-                              const ed_conn *existing)
+static eddy_status note_begun(ed_reliable *reliable, ed_conn *conn, const ed_conn *existing)
 {
-    ed_reliable_origin(reliable, conn->origin, initiate, &conn->admitted_from);
+    memcpy(conn->origin, reliable->admitted->origin, ED_MAC_SIZE);
     eddy_status status = ed_map_put(reliable->begun, conn->origin, ed_slot_of(conn->handle));
     if (status != EDDY_OK) {
         ed_conn_free(conn);
@@ -251,7 +250,7 @@ static eddy_status create_incoming(ed_reliable *reliable, ed_conn *conn, const e
             status = ed_conn_init_server(conn, &reliable->shared, birth->handle, birth->wire_id,
                                          birth->datagram, admitted, now_ns);
         if (status == EDDY_OK)
-            status = note_begun(reliable, conn, &admitted->initiate, birth->existing);
+            status = note_begun(reliable, conn, birth->existing);
         if (status != EDDY_OK && has_token)
             ed_door_used_forget(reliable->door, &token, reliable->now_s);
     }
@@ -292,7 +291,7 @@ static void resolved(void *connection, const eddy_address *remote, uint32_t more
 static void give_token_back(const ed_conn *conn)
 {
     ed_reliable *reliable = reliable_of(conn);
-    ed_used_token token = {.id = conn->token_id, .ephemeral = conn->client_ephemeral};
+    ed_used_token token = {.id = conn->token_id, .holder = conn->origin};
 
     if (!conn->is_client && conn->mode == ED_MODE_TOKEN && !conn->is_opened &&
         conn->state != ED_CONN_REFUSING)
