@@ -297,6 +297,7 @@ static void handshakes_come_in_turns(void **state)
     CHECK_EQ("the rest", receive_call("rest", &t, BATCH, &handshakes), 2);
     for (uint32_t n = 1; n <= ED_UDP_TURN; n++)
         send_one(PACKET, n, SIZE, 0);
+    server.wait(server.context, -1, false, ED_NEVER_NS);
     while (receive_call("packets", &t, BATCH, &handshakes) > 0)
         continue;
     CHECK_EQ("packets have no turns", t.next[0], 1 + ED_UDP_TURN);
