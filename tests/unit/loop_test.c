@@ -255,6 +255,27 @@ static void a_stop_ends_it_though_more_could_come(void **state)
     eddy_stop_disown(stop);
 }
 
+static void leave_stop(void *context)
+{
+    count_call(NULL);
+    CHECK_EQ("it is told as long as it runs", eddy_stop_subscribers(context), 1);
+    CHECK_EQ("disown", eddy_stop_disown(context), EDDY_OK);
+}
+
+/** Whose last owner leaves while the loop runs: that is a stop, too, and the loop still reads it.
+ */
+static void a_stop_outlives_the_loop_that_it_ends(void **state)
+{
+    eddy_stop *stop = create_stop();
+
+    (void)state;
+    eddy_loop_ref(loop); // so that nothing else ends it
+    CHECK_EQ("post", eddy_loop_post(loop, leave_stop, stop), EDDY_OK);
+    CHECK_EQ("run", eddy_loop_run(loop, stop), EDDY_OK);
+    CHECK_EQ("ran", calls, 1);
+    CHECK_EQ("unref", eddy_loop_unref(loop), EDDY_OK);
+}
+
 static void what_came_before_the_stop_is_not_lost(void **state)
 {
     eddy_stop *stop = create_stop();
@@ -350,6 +371,7 @@ int main(void)
         WITH_LOOP(posts_run_in_order_and_then_it_ends),
         WITH_LOOP(a_timer_keeps_it_asleep_until_its_time),
         WITH_LOOP(a_stop_ends_it_though_more_could_come),
+        WITH_LOOP(a_stop_outlives_the_loop_that_it_ends),
         WITH_LOOP(what_came_before_the_stop_is_not_lost),
         WITH_LOOP(the_grace_bounds_what_follows_a_stop),
         WITH_LOOP(a_stop_that_is_not_requested_changes_nothing),

@@ -418,9 +418,21 @@ static void closing_runs_what_waits_and_takes_no_more(void **state)
 
 /* ----------------------------------------------------------------------------------- the seed's */
 
+/** Ends once as many as there are workers are inside of it: the seed's would stand in a queue. */
+static void *meet(void *context)
+{
+    ed_mutex_lock(&gate_mutex);
+    done++;
+    ed_condition_broadcast(&gate_changed);
+    while (done < WORKERS)
+        ed_condition_wait(&gate_changed, &gate_mutex, ED_NEVER_NS);
+    ed_mutex_unlock(&gate_mutex);
+    return context;
+}
+
 static void *note_name(void *context)
 {
-    char *names = context;
+    _Atomic unsigned *names = context;
     char name[ED_THREAD_NAME_SIZE] = {0};
 
     CHECK_EQ("name", prctl(PR_GET_NAME, name), 0);
@@ -431,22 +443,21 @@ static void *note_name(void *context)
 
 static void ten_jobs_on_four_named_threads(void **state)
 {
-    eddy_workers *workers = open_workers(4);
-    char names[10] = {0};
-    eddy_task *blocked[4];
-    int sum = 0;
+    eddy_workers *workers = open_workers(WORKERS);
+    _Atomic unsigned names[10] = {0};
+    eddy_task *together[WORKERS];
+    unsigned sum = 0;
 
     (void)state;
     for (int i = 0; i < 10; i++)
         CHECK_EQ("run", eddy_workers_run(workers, note_name, names, NULL), EDDY_OK);
-    for (size_t i = 0; i < 4; i++) // four at once, or the gate would never be reached
-        blocked[i] = start(workers, wait_for_gate, NULL);
-    open_gate();
-    CHECK_EQ("four", eddy_task_join_all(blocked, 4, EDDY_FOREVER, NULL), EDDY_OK);
+    for (size_t i = 0; i < WORKERS; i++)
+        together[i] = start(workers, meet, NULL);
+    CHECK_EQ("four at once", eddy_task_join_all(together, WORKERS, LIMIT_MS, NULL), EDDY_OK);
     close_workers(workers);
     for (size_t i = 0; i < ED_COUNT(names); i++)
         sum += names[i];
-    CHECK_EQ("ten, on 0 to 3", sum, 10);
+    CHECK_EQ("ten", sum, 10);
     CHECK_EQ("ten, on 0 to 3", names[0] + names[1] + names[2] + names[3], 10);
 }
 
