@@ -179,6 +179,7 @@ EDDY_API eddy_status eddy_loop_destroy(eddy_loop *loop);
  * Runs until nothing refers to the loop any more: no watch, started timer, wake, post that waits or
  * eddy_loop_ref; or until the stop is requested. Then it goes on as long as something is ready at
  * once, until the grace is over, but one round at least: what came before the stop is not lost.
+ * (With EDDY_FOREVER a peer that sends without a pause keeps it going.)
  * @param stop NULL: none. The loop is one of its subscribers as long as it runs.
  * @return EDDY_OK; EDDY_ESTATE (it runs already); EDDY_EEXIST (a watch has the stop's descriptor);
  * EDDY_ENOMEM; EDDY_ESYSTEM.
@@ -266,9 +267,9 @@ EDDY_API eddy_status eddy_wake_destroy(eddy_wake *wake);
 /* ---------------------------------------------------------------------------------- its timers */
 
 /**
- * A timer in a loop: never early, and late by 66 us if the loop is idle. Of those that are due, the
- * earliest comes first, then the one that was started first. Starting and cancelling take constant
- * time, however many there are.
+ * A timer in a loop: never early, and at most 66 us late while its loop is idle. Of those that are
+ * due, the earliest comes first, then the one that was started first. Starting and cancelling take
+ * constant time, however many there are.
  */
 typedef struct eddy_timer eddy_timer;
 
