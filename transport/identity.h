@@ -24,7 +24,8 @@ typedef struct ed_secrets {
 typedef struct ed_admitted {
     ed_initiate initiate;
     ed_noise noise;
-    ed_capsule capsule; /* mode TOKEN; otherwise zeros */
+    ed_capsule capsule;          /* mode TOKEN; otherwise zeros */
+    uint8_t origin[ED_MAC_SIZE]; /* ed_reliable_origin() */
 } ed_admitted;
 
 typedef struct ed_identity {

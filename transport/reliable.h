@@ -70,7 +70,7 @@ typedef struct ed_reliable {
 static inline ed_used_token ed_admitted_token(const ed_admitted *admitted)
 {
     return (ed_used_token){.id = admitted->capsule.id,
-                           .ephemeral = admitted->initiate.ephemeral,
+                           .holder = admitted->origin,
                            .expires_s = admitted->capsule.expires_s};
 }
 
