@@ -216,7 +216,7 @@ enum {
     EDDY_FD_WRITABLE = 2,
 };
 
-/** A descriptor in a loop. It stays the program's own. */
+/** A descriptor in a loop. It stays the program's own, and open until its watch is destroyed. */
 typedef struct eddy_watch eddy_watch;
 
 /**
@@ -241,7 +241,7 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_watch_create(eddy_loop *loop, int fd, 
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_watch_set(eddy_watch *watch, unsigned interest);
 
 /**
- * Frees it, before its descriptor is closed; its callback is not called any more. NULL is fine.
+ * Frees it; its callback is not called any more. Only then close its descriptor. NULL is fine.
  * @return EDDY_OK or EDDY_ESTATE.
  */
 EDDY_API eddy_status eddy_watch_destroy(eddy_watch *watch);

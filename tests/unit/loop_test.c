@@ -289,10 +289,14 @@ static void what_came_before_the_stop_is_not_lost(void **state)
     eddy_stop_disown(stop);
 }
 
+/** Posts itself as often as the number says. */
 static void post_itself(void *context)
 {
-    count_call(context);
-    CHECK_EQ("post", eddy_loop_post(loop, post_itself, NULL), EDDY_OK);
+    unsigned *left = context;
+
+    calls++;
+    if (--*left > 0)
+        CHECK_EQ("post", eddy_loop_post(loop, post_itself, left), EDDY_OK);
 }
 
 /** Without a grace one round, and no more, is run of what would go on for ever. */
@@ -301,20 +305,26 @@ static void the_grace_bounds_what_follows_a_stop(void **state)
     static const struct {
         const char *name;
         uint32_t grace_ms;
+        unsigned posts;
         unsigned least, most; /* calls */
     } rows[] = {
-        {"none", 0, 1, 1},
-        {"2 ms", 2, 2, UINT32_MAX},
+        {"no limit", EDDY_FOREVER, 5, 5, 5},
+        {"an hour", 3600 * 1000, 5, 5, 5},
+        {"2 ms", 2, UINT32_MAX, 1, UINT32_MAX - 1},
+        {"none", 0, UINT32_MAX, 1, 1},
     };
 
     (void)state;
-    CHECK_EQ("post", eddy_loop_post(loop, post_itself, NULL), EDDY_OK);
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
         eddy_stop *stop = create_stop();
+        unsigned left = rows[i].posts;
+        CHECK_EQ(rows[i].name, eddy_loop_post(loop, post_itself, &left), EDDY_OK);
         calls = 0;
         (void)eddy_stop_request(stop, 0, rows[i].grace_ms);
         CHECK_EQ(rows[i].name, eddy_loop_run(loop, stop), EDDY_OK);
         CHECK(rows[i].name, calls >= rows[i].least && calls <= rows[i].most);
+        left = 1; // the last
+        (void)eddy_loop_poll(loop, 0);
         eddy_stop_disown(stop);
     }
 }

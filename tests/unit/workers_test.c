@@ -8,7 +8,7 @@
 
 enum {
     CHAIN = 1000,
-    ROOM_SIZE = 100 << 20, /* address space for the stacks of some threads, not of all */
+    ROOM_SIZE = 10 << 20, /* address space for the stacks of some threads, not of all */
 };
 
 /* -------------------------------------------------------------------------------------- opening */
