@@ -185,7 +185,7 @@ static void make_place(ed_manager *m)
     ed_manager_destroy_connection(m, ED_CONTAINER(oldest, ed_manager_slot, ended));
 }
 
-static bool create_incoming(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
+static void create_incoming(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
 {
     make_place(m);
     eddy_connection handle = ed_slots_take_incoming(m->parts.slots);
@@ -197,13 +197,12 @@ static bool create_incoming(ed_manager *m, const eddy_datagram *datagram, uint64
 
     if (handle == 0) { // another shard took the last place since the load said that there is one
         m->parts.stats->dropped_limit++;
-        return false;
+        return;
     }
     if (ed_manager_create_connection(m, &birth, now_ns) == EDDY_OK)
-        return true;
+        return;
     m->parts.stats->dropped_memory++;
     ed_slots_give(m->parts.slots, handle);
-    return false;
 }
 
 /** The network may hold a datagram back until its sender has begun anew: then it ends nothing. */
@@ -213,14 +212,6 @@ static bool is_overtaken(ed_manager *m, ed_manager_slot *slot, const eddy_datagr
     ed_manager_add_work(m, slot); // it may have something to say about it
     return m->parts.type->supersedes != NULL &&
            !m->parts.type->supersedes(slot->connection, datagram, now_ns);
-}
-
-/** Takes room for another half-open one; with the check off there is always some. */
-static bool take_half_open(ed_manager *m)
-{
-    if (ED_CHECK_IS_OFF(EDDY_CHECK_HALF_OPEN) && ed_quota_left(m->half_open) == 0)
-        ed_quota_give(m->half_open);
-    return ed_quota_take(m->half_open);
 }
 
 /** A newcomer that proved itself. Its address may be that of a connection which is still here. */
@@ -235,20 +226,19 @@ static void admit_created(ed_manager *m, const eddy_datagram *datagram, bool may
     }
     if (slot != NULL)
         m->parts.type->replace(slot->connection, now_ns);
-    bool fits = may_create || chosen != 0;
-    if (fits)
-        take_place(m, chosen);
-    if (!fits || !take_half_open(m))
+    if (!may_create && chosen == 0) {
         m->parts.stats->dropped_limit++;
-    else if (!create_incoming(m, datagram, now_ns))
-        ed_quota_give(m->half_open);
+        return;
+    }
+    take_place(m, chosen);
+    create_incoming(m, datagram, now_ns);
 }
 
 static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
 {
     ed_manager_slot *slot = ed_manager_find_address(m, &datagram->remote, ED_SIDE_INCOMING);
     bool is_full = ed_slots_left_incoming(m->parts.slots) == 0 && ed_list_first(&m->ended) == NULL;
-    bool has_room = ed_quota_left(m->half_open) > 0;
+    bool has_room = m->half_open_count < m->parts.half_open_max;
     ed_load load = {.may_create = !is_full && has_room,
                     .is_full = is_full,
                     .shutting_down = m->is_ending || m->shutting_down,

@@ -151,8 +151,7 @@ eddy_status ed_shard_begin(ed_shard *s, uint32_t secrets_at)
                               .returns = &s->returns,
                               .ending = &s->ending,
                               .stats = &s->live,
-                              .half_open_max = s->config.max_half_open,
-                              .half_open = &s->common->half_open};
+                              .half_open_max = s->config.max_half_open};
 
     if (ed_reliable_init(&s->reliable, &shared, &s->common->door) != EDDY_OK)
         return EDDY_ENOMEM;
