@@ -297,6 +297,9 @@ static ed_admission judge_newcomer(const struct visit *v, ed_gate_verdict verdic
     bool adds = v->load->existing == NULL || ed_reliable_stays(v->load->existing);
     if (adds && !SEC_CHECK(EDDY_CHECK_CAP, verdict != ED_GATE_CAP))
         return refuse(v, EDDY_REFUSED_LIMIT);
+    // Where there is no room for both, or the program would be asked, the newcomer asks again.
+    v->load->may_wait =
+        verdict == ED_GATE_OK && v->load->may_create && !reliable->shared.config->ask;
     bool is_crowd = adds && verdict == ED_GATE_CROWD && !ED_CHECK_IS_OFF(EDDY_CHECK_CROWD);
     return find_place(v, is_crowd, adds);
 }
@@ -431,19 +434,22 @@ static ed_admission reset(const struct visit *v)
     const eddy_entropy *entropy = reliable->shared.entropy;
     bool from_client = false;
     uint32_t id = 0;
+    const eddy_address *remote = &v->datagram->remote;
     uint8_t *reply = v->reply;
     size_t size = ed_min_size(v->datagram->size - 1, ED_RESET_SIZE_MAX);
 
     reliable->shared.stats->dropped_unknown++;
     if (!reliable->accepts || size < ED_RESET_SIZE_MIN ||
         ed_packet_peek_id(v->datagram->data, v->datagram->size, &from_client, &id) != EDDY_OK ||
-        !SEC_CHECK(EDDY_CHECK_PORT, !ed_port_is_blocked(v->datagram->remote.port)) ||
+        !SEC_CHECK(EDDY_CHECK_PORT, !ed_port_is_blocked(remote->port)) ||
+        !SEC_CHECK(EDDY_CHECK_RESETS_EACH,
+                   ed_door_gate_takes_reset(reliable->door, remote, v->now_ns)) ||
         !SEC_CHECK(EDDY_CHECK_RESETS, ed_door_take(reliable->door, ED_DOOR_RESETS, v->now_ns)))
         return ED_ADMIT_NO;
     entropy->fill(entropy->context, reply, size - ED_RESET_TOKEN_SIZE);
     ed_packet_disguise(reply);
     ed_identity_reset_token(reliable->shared.identity, reply + size - ED_RESET_TOKEN_SIZE, id,
-                            &v->datagram->remote);
+                            remote);
     *v->reply_size = size;
     reliable->shared.stats->resets_sent++;
     return ED_ADMIT_REPLY;

@@ -205,30 +205,6 @@ void ed_conn_free(ed_conn *conn)
     ed_wipe(conn->secrets, sizeof(*conn->secrets));
 }
 
-/** How long a peer whose place somebody wants has to answer. */
-static uint64_t patience_ns(const ed_conn *conn)
-{
-    uint64_t pto_ns = ed_conn_pto_ns(conn);
-
-    if (!ed_conn_is_open(conn))
-        return ED_ANSWERED_NS;
-    return ed_min_u64(ED_CONTEST_PTOS * pto_ns, ed_max_u64(pto_ns, ED_CONTEST_MS * ED_NS_PER_MS));
-}
-
-bool ed_conn_is_deserted(ed_conn *conn, const uint8_t nonce[ED_NONCE_SIZE], uint64_t now_ns)
-{
-    bool begins = conn->state == ED_CONN_HALF_OPEN || conn->state == ED_CONN_ASKING;
-    bool is_first = conn->contested_ns == 0;
-
-    if (!ed_conn_is_open(conn) && !(begins && ed_equal_secret(nonce, conn->nonce, ED_NONCE_SIZE)))
-        return true;
-    if (is_first)
-        conn->contested_ns = ed_max_u64(now_ns, 1);
-    conn->ping_pending |= is_first && ed_conn_is_open(conn);
-    conn->request_pending |= conn->state == ED_CONN_HALF_OPEN;
-    return !is_first && now_ns >= ed_add_sat_u64(conn->contested_ns, patience_ns(conn));
-}
-
 bool ed_conn_is_open(const ed_conn *conn)
 {
     return conn->state == ED_CONN_CONNECTED || conn->state == ED_CONN_FLUSHING;

@@ -129,6 +129,7 @@ typedef struct ed_conn {
                                was asked */
     bool is_unconfirmed;    /* server: the gate counts it as half open */
     uint64_t contested_ns;  /* server: somebody at its address began anew, and it was asked; or 0 */
+    eddy_connection rival;  /* server: not answered before it is known whether that lives; or 0 */
     eddy_address admitted_from; /* server: where INITIATE came from */
     uint64_t started_ns;
     ed_block *dial;     /* client: ed_dial, until CONNECTED is told */
@@ -385,6 +386,15 @@ size_t ed_conn_transmit_handshake(ed_conn *conn, ed_path *path, uint8_t *data, u
  * @return whether it has had time for that, and has not.
  */
 bool ed_conn_is_deserted(ed_conn *conn, const uint8_t nonce[ED_NONCE_SIZE], uint64_t now_ns);
+
+/** Until when the peer may answer that it lives; `contested_ns` is not 0. */
+uint64_t ed_conn_contest_ends_ns(const ed_conn *conn);
+
+/** Server: it is answered once the contest of the rival has ended. */
+void ed_conn_wait_for(ed_conn *conn, const ed_conn *rival);
+
+/** Server: its rival is gone: the client, which may have waited long, is answered. */
+void ed_conn_outlast(ed_conn *conn, uint64_t now_ns);
 
 /** An authentic packet came. @param is_newest none of a higher number came before. */
 void ed_conn_on_arrival(ed_conn *conn, const eddy_datagram *datagram, bool is_newest,

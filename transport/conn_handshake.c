@@ -315,7 +315,8 @@ void ed_conn_receive_handshake(ed_conn *conn, const eddy_datagram *datagram, uin
     }
     if (!conn->is_client && form == ED_FORM_INITIATE) {
         // Admission has checked the cookie and the nonce: the client missed our ACCEPT.
-        conn->request_pending = conn->state == ED_CONN_HALF_OPEN || conn->state == ED_CONN_REFUSING;
+        conn->request_pending = (conn->state == ED_CONN_HALF_OPEN && conn->rival == 0) ||
+                                conn->state == ED_CONN_REFUSING;
         return;
     }
     conn->shared->stats->dropped_unknown++;
@@ -398,7 +399,7 @@ static size_t write_request(ed_conn *conn, uint8_t *data, uint64_t now_ns)
         conn->request_pending = false;
         return 0;
     }
-    ed_timers_on_request_sent(&conn->timers, now_ns);
+    ed_timers_on_request_sent(&conn->timers, attempts->is_disputed, now_ns);
     return says_hello ? write_hello(conn, data) : write_initiate(conn, cookie, data);
 }
 
@@ -406,7 +407,7 @@ static size_t write_request(ed_conn *conn, uint8_t *data, uint64_t now_ns)
 static size_t transmit_race(ed_conn *conn, ed_race *race, ed_path *path, uint8_t *data,
                             uint64_t now_ns)
 {
-    ed_timers_on_request_sent(&conn->timers, now_ns);
+    ed_timers_on_request_sent(&conn->timers, false, now_ns);
     (void)ed_attempts_take_hello(&dial_of(conn)->attempts);
     bool is_due = ed_race_take(race, &path->remote);
     ED_ASSERT(is_due); // that is what `request_pending` says

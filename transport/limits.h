@@ -104,9 +104,10 @@ enum {
 #define ED_HANDSHAKE_RESEND_NS (250 * ED_NS_PER_MS) /* doubles from here */
 #define ED_RACE_NEXT_NS (250 * ED_NS_PER_MS)        /* after one, if it has not answered */
 #define ED_HALF_OPEN_NS (5 * ED_NS_PER_S)
-#define ED_ANSWERED_NS (2 * ED_NS_PER_S) /* one with a token answers its whole handshake so long   \
-                                          */
-#define ED_HALF_OPEN_MIN_NS ED_NS_PER_S  /* then it gives way to who has no other, */
+#define ED_ANSWERED_NS                                                                             \
+    (2 * ED_NS_PER_S)                   /* one with a token answers its whole handshake so long    \
+                                         */
+#define ED_HALF_OPEN_MIN_NS ED_NS_PER_S /* then it gives way to who has no other, */
 #define ED_HALF_OPEN_MORE_NS                                                                       \
     (3 * ED_NS_PER_S)                    /* and then to who has: nobody can keep all places young */
 #define ED_REFUSING_NS (5 * ED_NS_PER_S) /* longer than a client waits between two INITIATEs */

@@ -62,10 +62,18 @@ typedef struct ed_load {
     bool is_full;         /* no slot for an incoming connection is free */
     bool shutting_down;   /* nobody is admitted */
     const void *existing; /* the incoming connection of this address, or NULL */
+    bool may_wait;        /* CREATE: beside `existing`, while it is not known whether that lives */
     /* CONTINUE: whose the datagram is. CREATE: who gives way, of whom the program has not heard; 0:
        nobody. */
     eddy_connection chosen;
 } ed_load;
+
+/** What an admitted newcomer is to the connection which its address has. */
+typedef enum ed_succession {
+    ED_SUCCEEDS_NOT = 0, /* its handshake began sooner */
+    ED_SUCCEEDS_LATER,   /* if it turns out that nobody is there any more: that was asked */
+    ED_SUCCEEDS_NOW,
+} ed_succession;
 
 typedef struct ed_birth {
     eddy_connection handle;
@@ -73,7 +81,8 @@ typedef struct ed_birth {
     ed_side side;
     eddy_address remote;
     const eddy_datagram *datagram; /* the one that was admitted; NULL on the outgoing side */
-    void *command;                 /* the CONNECT; NULL on the incoming side */
+    const void *existing; /* the incoming connection of its address, or NULL: see ed_succession */
+    void *command;        /* the CONNECT; NULL on the incoming side */
 } ed_birth;
 
 typedef enum ed_command_kind {
@@ -127,9 +136,8 @@ typedef struct ed_connection_type {
     void (*resolved)(void *connection, const eddy_address *remote, uint32_t more,
                      eddy_status status, uint64_t now_ns);
     void (*destroy)(void *connection);
-    /** Whether the handshake of an admitted datagram began no sooner than that of the connection
-     * which its address has. NULL: always. */
-    bool (*supersedes)(void *connection, const eddy_datagram *datagram, uint64_t now_ns);
+    /** Judges an admitted datagram. NULL: it succeeds at once. */
+    ed_succession (*supersedes)(void *connection, const eddy_datagram *datagram, uint64_t now_ns);
     void (*receive)(void *connection, const eddy_datagram *datagram, uint64_t now_ns);
     /** The same for a datagram of the connection's own socket. NULL: it has none. */
     void (*receive_extra)(void *connection, const eddy_datagram *datagram, uint64_t now_ns);

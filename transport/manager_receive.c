@@ -185,7 +185,8 @@ static void make_place(ed_manager *m)
     ed_manager_destroy_connection(m, ED_CONTAINER(oldest, ed_manager_slot, ended));
 }
 
-static void create_incoming(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
+static void create_incoming(ed_manager *m, const eddy_datagram *datagram, const void *existing,
+                            uint64_t now_ns)
 {
     make_place(m);
     eddy_connection handle = ed_slots_take_incoming(m->parts.slots);
@@ -193,7 +194,8 @@ static void create_incoming(ed_manager *m, const eddy_datagram *datagram, uint64
                       .wire_id = ed_wire_id_of(handle),
                       .side = ED_SIDE_INCOMING,
                       .remote = datagram->remote,
-                      .datagram = datagram};
+                      .datagram = datagram,
+                      .existing = existing};
 
     if (handle == 0) { // another shard took the last place since the load said that there is one
         m->parts.stats->dropped_limit++;
@@ -205,33 +207,41 @@ static void create_incoming(ed_manager *m, const eddy_datagram *datagram, uint64
     ed_slots_give(m->parts.slots, handle);
 }
 
-/** The network may hold a datagram back until its sender has begun anew: then it ends nothing. */
-static bool is_overtaken(ed_manager *m, ed_manager_slot *slot, const eddy_datagram *datagram,
-                         uint64_t now_ns)
+/**
+ * The network may hold a datagram back until its sender has begun anew: then it ends nothing.
+ * @return whether there is a connection to make: instead of the one that is there, or beside it.
+ */
+static bool make_way(ed_manager *m, ed_manager_slot *slot, const eddy_datagram *datagram,
+                     bool may_wait, uint64_t now_ns)
 {
+    const ed_connection_type *type = m->parts.type;
+    ed_succession succession = type->supersedes == NULL
+                                   ? ED_SUCCEEDS_NOW
+                                   : type->supersedes(slot->connection, datagram, now_ns);
+
     ed_manager_add_work(m, slot); // it may have something to say about it
-    return m->parts.type->supersedes != NULL &&
-           !m->parts.type->supersedes(slot->connection, datagram, now_ns);
+    if (succession == ED_SUCCEEDS_NOW)
+        type->replace(slot->connection, now_ns);
+    return succession == ED_SUCCEEDS_NOW || (succession == ED_SUCCEEDS_LATER && may_wait);
 }
 
 /** A newcomer that proved itself. Its address may be that of a connection which is still here. */
 static void admit_created(ed_manager *m, const eddy_datagram *datagram, bool may_create,
-                          eddy_connection chosen, uint64_t now_ns)
+                          const ed_load *load, uint64_t now_ns)
 {
     ed_manager_slot *slot = ed_manager_find_address(m, &datagram->remote, ED_SIDE_INCOMING);
 
-    if (slot != NULL && is_overtaken(m, slot, datagram, now_ns)) {
+    if (slot != NULL && !make_way(m, slot, datagram, load->may_wait, now_ns)) {
         m->parts.stats->dropped_replayed++;
         return;
     }
-    if (slot != NULL)
-        m->parts.type->replace(slot->connection, now_ns);
-    if (!may_create && chosen == 0) {
+    if (!may_create && load->chosen == 0) {
         m->parts.stats->dropped_limit++;
         return;
     }
-    take_place(m, chosen);
-    create_incoming(m, datagram, now_ns);
+    take_place(m, load->chosen);
+    slot = ed_manager_find_address(m, &datagram->remote, ED_SIDE_INCOMING); // it may have been that
+    create_incoming(m, datagram, slot == NULL ? NULL : slot->connection, now_ns);
 }
 
 static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
@@ -267,7 +277,7 @@ static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
     case ED_ADMIT_CREATE:
         admit_created(m, datagram,
                       !is_full && SEC_CHECK(EDDY_CHECK_HALF_OPEN, has_room) && !load.shutting_down,
-                      load.chosen, now_ns);
+                      &load, now_ns);
         return;
     }
 }

@@ -178,8 +178,21 @@ static eddy_status use_token(ed_reliable *reliable, const ed_used_token *token)
     return verdict == ED_USED_FRESH ? EDDY_OK : EDDY_ELIMIT;
 }
 
+/**
+ * Whose contest a newcomer has to wait for: that of the connection at its address, or the one that
+ * a newcomer waits for who is there already. NULL: nobody's.
+ */
+static const ed_conn *rival_of(const ed_reliable *reliable, const ed_conn *existing)
+{
+    const ed_conn *rival = existing;
+
+    if (existing != NULL && existing->rival != 0)
+        rival = ed_manager_connection(reliable->manager, existing->rival);
+    return rival != NULL && ed_conn_is_open(rival) && rival->contested_ns != 0 ? rival : NULL;
+}
+
 /** The connection counts from here on, as one that its client has not confirmed. */
-static eddy_status note_begun(ed_reliable *reliable, ed_conn *conn)
+static eddy_status note_begun(ed_reliable *reliable, ed_conn *conn, const ed_conn *existing)
 {
     memcpy(conn->origin, reliable->admitted->origin, ED_MAC_SIZE);
     eddy_status status = ed_map_put(reliable->begun, conn->origin, ed_slot_of(conn->handle));
@@ -191,6 +204,9 @@ static eddy_status note_begun(ed_reliable *reliable, ed_conn *conn)
     conn->is_unconfirmed = true;
     if (!conn->is_asked)
         ed_list_push_back(&reliable->half_open, &conn->half_open);
+    const ed_conn *rival = rival_of(reliable, existing);
+    if (rival != NULL)
+        ed_conn_wait_for(conn, rival);
     return EDDY_OK;
 }
 
@@ -234,7 +250,7 @@ static eddy_status create_incoming(ed_reliable *reliable, ed_conn *conn, const e
             status = ed_conn_init_server(conn, &reliable->shared, birth->handle, birth->wire_id,
                                          birth->datagram, admitted, now_ns);
         if (status == EDDY_OK)
-            status = note_begun(reliable, conn);
+            status = note_begun(reliable, conn, birth->existing);
         if (status != EDDY_OK && has_token)
             ed_door_used_forget(reliable->door, &token, reliable->now_s);
     }
@@ -334,18 +350,20 @@ static bool is_newer(const ed_conn *conn, const ed_initiate *initiate)
  * Who sees a client's packets and can send in its name has a cookie for its address, too. So who
  * lives is not given up for a newcomer.
  */
-static bool supersedes(void *connection, const eddy_datagram *datagram, uint64_t now_ns)
+static ed_succession supersedes(void *connection, const eddy_datagram *datagram, uint64_t now_ns)
 {
     ed_conn *conn = connection;
     ed_initiate initiate;
 
     ed_initiate_read_opened(&initiate, datagram->data);
     if (ed_conn_is_half_open(conn) && !is_of_same_token(conn))
-        return true;
+        return ED_SUCCEEDS_NOW;
     if (!is_newer(conn, &initiate))
-        return false;
+        return ED_SUCCEEDS_NOT;
     // One that is moving has left the address, and goes on beside the newcomer.
-    return ed_conn_is_moving(conn) || ed_conn_is_deserted(conn, initiate.nonce, now_ns);
+    if (ed_conn_is_moving(conn) || ed_conn_is_deserted(conn, initiate.nonce, now_ns))
+        return ED_SUCCEEDS_NOW;
+    return ed_conn_is_open(conn) ? ED_SUCCEEDS_LATER : ED_SUCCEEDS_NOT;
 }
 
 static void receive(void *connection, const eddy_datagram *datagram, uint64_t now_ns)
@@ -502,8 +520,30 @@ static void replace(void *connection, uint64_t now_ns)
     ed_list_remove(&((ed_conn *)connection)->half_open); // it has no place left to give up
 }
 
+/** Whom it waited for has answered, and then it is given up; or it takes that one's place. */
+static void end_contest(ed_conn *conn, uint64_t now_ns)
+{
+    ed_manager *manager = reliable_of(conn)->manager;
+    ed_conn *rival = ed_manager_connection(manager, conn->rival);
+
+    if (rival != NULL && ed_conn_is_open(rival)) {
+        if (rival->contested_ns == 0 || now_ns < ed_conn_contest_ends_ns(rival)) {
+            conn->shared->stats->dropped_replayed++;
+            ed_conn_abandon(conn, EDDY_END_REPLACED, now_ns);
+            return;
+        }
+        replace(rival, now_ns);
+        ed_manager_touch(manager, rival->handle);
+    }
+    ed_conn_outlast(conn, now_ns);
+}
+
 static void expire(void *connection, uint64_t now_ns)
 {
+    ed_conn *conn = connection;
+
+    if (ed_timers_take(&conn->timers, ED_TIMER_CONTEST, now_ns))
+        end_contest(conn, now_ns);
     ed_conn_expire(connection, now_ns);
     settle(connection);
 }

@@ -276,11 +276,13 @@ static inline void fake_destroy(void *connection)
     ((struct fake_connection *)connection)->fake->calls.destroy++;
 }
 
-static inline bool fake_supersedes(void *connection, const eddy_datagram *datagram, uint64_t now_ns)
+static inline ed_succession fake_supersedes(void *connection, const eddy_datagram *datagram,
+                                            uint64_t now_ns)
 {
     (void)now_ns;
     const struct fake_connection *c = connection;
-    return !c->fake->rejects_older || value_of(datagram) > c->handshake;
+    return !c->fake->rejects_older || value_of(datagram) > c->handshake ? ED_SUCCEEDS_NOW
+                                                                        : ED_SUCCEEDS_NOT;
 }
 
 static inline void fake_send(void *connection, void *command, uint64_t now_ns)

@@ -59,10 +59,15 @@ static void half_open(ed_timers *timers)
     ed_timers_on_half_open(timers, NOW);
 }
 
+static void contest(ed_timers *timers)
+{
+    ed_timers_on_contest(timers, NOW + MS(500));
+}
+
 static void connected(ed_timers *timers)
 {
     ed_timers_on_greeting(timers, MS(7000), NOW);
-    ed_timers_on_request_sent(timers, NOW);
+    ed_timers_on_request_sent(timers, false, NOW);
     ed_timers_on_connected(timers, NOW);
 }
 
@@ -155,6 +160,7 @@ static void facts(void **state)
         {"greeting", greeting, {{ED_TIMER_GIVE_UP, MS(7000)}}, 1},
         {"greeting, no timeout", greeting_without_end, {{0}}, 0},
         {"half open", half_open, {{ED_TIMER_GIVE_UP, MS(5000)}}, 1},
+        {"contest", contest, {{ED_TIMER_CONTEST, MS(500)}}, 1},
         {"connected",
          connected,
          {{ED_TIMER_IDLE, MS(IDLE_MS)}, {ED_TIMER_KEEPALIVE, MS(KEEPALIVE_MS)}},
@@ -189,23 +195,39 @@ static void facts(void **state)
     }
 }
 
-/** PROTOCOL.md section 3: 0.25, 0.5, 1, 2, 4, 4 ... s; and from the beginning after RETRY. */
+static void check_back_off(const char *name, ed_timers *timers, bool is_disputed,
+                           const uint64_t want_ms[], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint64_t want_ns = NOW + MS(want_ms[i]);
+        ed_timers_on_request_sent(timers, is_disputed, NOW);
+        CHECK_EQ(name, timers->at_ns[ED_TIMER_RESEND], want_ns);
+        ed_timers_on_request_sent(timers, is_disputed, NOW + 1); // to another cookie
+        CHECK_EQ("nothing new is due", timers->at_ns[ED_TIMER_RESEND], want_ns);
+        CHECK("it comes", ed_timers_take(timers, ED_TIMER_RESEND, want_ns));
+    }
+    ed_timers_on_retry(timers);
+    CHECK_EQ("no resend of what was answered", timers->at_ns[ED_TIMER_RESEND], NEVER);
+}
+
+/** PROTOCOL.md section 3; and from the beginning after RETRY. */
 static void requests_back_off(void **state)
 {
-    static const uint64_t want_ms[] = {250, 500, 1000, 2000, 4000, 4000, 4000};
-    ed_timers timers = fresh();
+    static const struct {
+        const char *name;
+        bool is_disputed;
+        uint64_t want_ms[7];
+    } rows[] = {
+        {"a request", false, {250, 500, 1000, 1000, 1000, 1000, 1000}},
+        {"one that is disputed", true, {250, 500, 1000, 2000, 4000, 4000, 4000}},
+    };
 
     (void)state;
-    for (unsigned round = 0; round < 2; round++) {
-        for (size_t i = 0; i < ED_COUNT(want_ms); i++) {
-            ed_timers_on_request_sent(&timers, NOW);
-            CHECK_EQ("resend", timers.at_ns[ED_TIMER_RESEND], NOW + MS(want_ms[i]));
-            ed_timers_on_request_sent(&timers, NOW + 1); // to another cookie: nothing new is due
-            CHECK_EQ("one timer", timers.at_ns[ED_TIMER_RESEND], NOW + MS(want_ms[i]));
-            timers.at_ns[ED_TIMER_RESEND] = NEVER; // it has come
-        }
-        ed_timers_on_retry(&timers);
-        CHECK_EQ("no resend of what was answered", timers.at_ns[ED_TIMER_RESEND], NEVER);
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_timers timers = fresh();
+        for (int round = 0; round < 2; round++)
+            check_back_off(rows[i].name, &timers, rows[i].is_disputed, rows[i].want_ms,
+                           ED_COUNT(rows[i].want_ms));
     }
 }
 
