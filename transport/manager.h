@@ -126,6 +126,8 @@ typedef struct ed_connection_type {
      * takes what else was said to it, by drop_command, and then tells its end.
      */
     void *(*fail_connect)(void *context, void *command, eddy_status why);
+    /** Whether all that was said to it has come. NULL: it has. */
+    bool (*may_tell_failed)(void *context, eddy_connection handle);
     /** Takes the next event of what is left. @return whether that was the last: nothing is left. */
     bool (*failed_event)(void *failed, void *event);
     /**
@@ -155,6 +157,8 @@ typedef struct ed_connection_type {
     /** The socket has no room for what it may have to transmit in this poll. NULL: so be it. */
     void (*held_back)(void *connection, uint64_t now_ns);
     bool (*event)(void *connection, void *event);
+    /** Its last event waits for what other threads are saying: it stays at work. NULL: never. */
+    bool (*awaits_senders)(const void *connection);
     uint64_t (*next_ns)(const void *connection);
     ed_phase (*phase)(const void *connection);
     /**

@@ -25,6 +25,7 @@ static void connect_out(ed_manager *m, ed_command *command, uint64_t now_ns)
                       .remote = command->remote,
                       .command = command};
     bool exists = is_dialled(m, &command->remote, now_ns);
+    ed_slots_show(m->parts.slots, command->connection); // before any event can name it
     eddy_status status = m->shutting_down ? EDDY_ECLOSED
                          : exists         ? EDDY_EEXIST
                                           : ed_manager_create_connection(m, &birth, now_ns);
