@@ -169,7 +169,7 @@ static const char *bad_gate(const eddy_config *c)
 
 static const char *bad_choice(const eddy_config *c)
 {
-    if (c->congestion != EDDY_CONGESTION_NEW_RENO)
+    if (c->congestion != EDDY_CONGESTION_NEW_RENO && c->congestion != EDDY_CONGESTION_MODEL)
         return "congestion";
     if (c->log_level < EDDY_LOG_ERROR || c->log_level > EDDY_LOG_DEBUG)
         return "log_level";

@@ -223,18 +223,23 @@ typedef struct eddy_event {
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_open(eddy_manager **manager, const eddy_config *config);
 
 /**
- * Shuts down, waits until it is done, and frees the manager and all that belongs to it; events not
- * taken are gone, those taken are to be released before. Blocks for at most `flush_ms` and a
- * moment. Without a pump nothing is flushed here: call eddy_shutdown and poll until eddy_next
+ * Calls eddy_shutdown, waits until it is done, and frees the manager and all that belongs to it;
+ * events not taken are gone, those taken are to be released before. Blocks for at most `flush_ms`
+ * and a moment. Without a pump nothing is flushed here: call eddy_shutdown and poll until eddy_next
  * returns EDDY_ECLOSED before. No other thread may be inside a call on this manager. NULL is fine.
  * @return EDDY_OK; EDDY_EAGAIN if messages accepted for sending may not have arrived.
  */
 EDDY_API eddy_status eddy_close(eddy_manager *manager, uint32_t flush_ms);
 
 /**
- * Begins to end: nobody new is admitted and nothing more may be sent; every connection sends what
- * was accepted, for at most `flush_ms`, then closes with `code` 0. The events go on until the last
- * connection's EDDY_DISCONNECTED; after it eddy_next returns EDDY_ECLOSED. Calling twice is fine.
+ * Ends, by itself from here on, in `flush_ms` at most (EDDY_FOREVER: as long as it takes). From the
+ * return on no stranger is answered, no EDDY_CONNECTED and no EDDY_CONNECT_REQUEST is made, and
+ * sends and connects say EDDY_ECLOSED. Every connection sends what was accepted before, closes with
+ * `code` 0, and ends in one EDDY_DISCONNECTED, whose `undelivered` counts what its peer has not
+ * acknowledged. After the last of them eddy_next says EDDY_ECLOSED. With time to flush the peers
+ * that answer are told by one copy of the end or by up to three; at the deadline what is left of
+ * the three leaves at once. Only where there is no memory for events it takes longer: until there
+ * is. Calling again can only bring the end nearer. May wait for the end of a poll.
  */
 EDDY_API void eddy_shutdown(eddy_manager *manager, uint32_t flush_ms);
 

@@ -81,7 +81,10 @@ typedef void (*eddy_log_function)(void *context, eddy_log_level level, eddy_log_
 
 /** How congestion is controlled. */
 typedef enum eddy_congestion {
-    EDDY_CONGESTION_NEW_RENO = 0, /* RFC 9002 section 7 */
+    EDDY_CONGESTION_NEW_RENO = 0, /* RFC 9002 section 7: gives way to every loss. The default */
+    EDDY_CONGESTION_MODEL = 1,    /* by the path's rate and least round trip: keeps queues short,
+                                     and bears loss that is not for want of room. New: a path
+                                     that becomes longer is slow for 10 s */
 } eddy_congestion;
 
 /** How the two ends prove who they are. All is encrypted, with fresh keys, in each of them. */
@@ -108,7 +111,8 @@ typedef struct eddy_config {
     bool pump;            /* whether eddy runs a thread of its own; otherwise call eddy_poll */
     uint32_t shards;      /* threads, each with a socket of its own for a part of the connections:
                              2-EDDY_SHARDS_MAX of a server with a pump and without `socket`; 0, 1:
-                             one. Each has an equal part of send_budget and receive_budget */
+                             one. Each has an equal part of send_budget, receive_budget and
+                             max_half_open */
     uint64_t protocol_id; /* names the game and its version; both ends must agree */
     uint32_t max_connections;      /* incoming connections, 0-65,000 */
     uint32_t max_outgoing;         /* outgoing connections, 0-65,000; 65,000 for both together */
@@ -156,11 +160,12 @@ typedef struct eddy_config {
                                        places taken, too, the oldest gives way to a newcomer: at 1 s
                                        of age, at 3 s where the newcomer's address has others. Not
                                        one that the program was asked about */
-    const eddy_prefix *trusted;     /* networks without these four limits: proxies, cafes. Copied;
-                                       the loopback addresses need not be in it */
-    size_t trusted_count;           /* at most 1,024 */
-    uint32_t reply_rate;            /* replies to strangers a second, of all; 0: no limit */
-    uint32_t handshake_rate;        /* handshakes a second that are reckoned through; 0: no limit */
+    const eddy_prefix *trusted; /* networks without these four limits, and without one of resets:
+                                   proxies, cafes. Copied;
+                                   the loopback addresses need not be in it */
+    size_t trusted_count;       /* at most 1,024 */
+    uint32_t reply_rate;        /* replies to strangers a second, of all; 0: no limit */
+    uint32_t handshake_rate;    /* handshakes a second that are reckoned through; 0: no limit */
     eddy_congestion congestion;
     eddy_log_level log_level;
     uint32_t log_topics;   /* eddy_log_topic bits */

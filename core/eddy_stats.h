@@ -126,6 +126,7 @@ typedef struct eddy_stats {
     X(EDDY_CHECK_PACKET_SEAL, 32, "the packet is authentic")                                       \
     X(EDDY_CHECK_RESET, 33, "a stateless reset has the token")                                     \
     X(EDDY_CHECK_RESETS, 34, "there is time for another reset")                                    \
+    X(EDDY_CHECK_RESETS_EACH, 81, "a network does not have too many resets sent to it")            \
     X(EDDY_CHECK_STRAY, 35, "a server's packet is for a client of that server; not counted")       \
     /* frames: what breaks these ends the connection */                                            \
     X(EDDY_CHECK_FRAME_TYPE, 40, "the frame is of a known type")                                   \

@@ -189,6 +189,11 @@ void ed_link_block(ed_link *link, bool blocked)
     link->blocked = blocked;
 }
 
+uint64_t ed_link_queue_ns(const ed_link *link, uint64_t now_ns)
+{
+    return link->queue.free_ns - ed_min_u64(link->queue.free_ns, now_ns);
+}
+
 size_t ed_link_in_flight(const ed_link *link)
 {
     return ed_flight_count(link->flight);

@@ -108,6 +108,9 @@ const ed_link_config *ed_link_get_config(const ed_link *link);
 /** Cuts or mends the link, windows aside. */
 void ed_link_block(ed_link *link, bool blocked);
 
+/** How long a datagram pushed now would wait before the bottleneck. */
+uint64_t ed_link_queue_ns(const ed_link *link, uint64_t now_ns);
+
 /** Datagrams in flight. */
 size_t ed_link_in_flight(const ed_link *link);
 ed_link_stats ed_link_get_stats(const ed_link *link);

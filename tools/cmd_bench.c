@@ -61,7 +61,8 @@ static bool add_system(ed_rounds *rounds, const char *name)
         fprintf(stderr, "eddy bench: no system is called %s\n", name);
         return false;
     }
-    if (rounds->work->is_virtual != (system == &ed_bench_bound) && system != &ed_bench_eddy) {
+    if (system != &ed_bench_eddy && system != rounds->work->beside &&
+        (rounds->work->beside != NULL || system->listen == NULL)) {
         fprintf(stderr, "eddy bench: %s does not do %s\n", name, rounds->work->name);
         return false;
     }
@@ -168,7 +169,7 @@ static int measure(const struct arguments *a, const ed_bench_work *work)
                                   .both = a->both}};
     const char *peers = a->peers;
     if (peers == NULL)
-        peers = work->is_virtual ? "bound" : "enet,tcp,udp,udp-gso";
+        peers = work->beside != NULL ? work->beside->name : "enet,tcp,udp,udp-gso";
     if (!add_systems(&rounds, peers) || !raise_file_limit(a->clients) || !check_kernel_buffers())
         return ED_EXIT_FAILED;
     const char *error = ed_rounds_run(&rounds, stderr);
@@ -201,10 +202,10 @@ int cmd_bench(int argc, char **argv)
         ED_FLAG("wait", &a.wait, "W5: both ends sleep until something comes"),
         ED_FLAG("in-turn", &a.in_turn, "W6: one after another, not all at once"),
         ED_NUMBER("loss", "PERCENT", &a.loss_ppm, ED_PPM_PER_PERCENT, 0, LOSS_MAX_PPM,
-                  "L1: each way"),
+                  "L1, L3: each way"),
         ED_NUMBER("burst", "N", &a.burst, ED_PER_ONE, 0, BURST_MAX,
                   "L1: lost in a row, on average"),
-        ED_NUMBER("rtt", "MS", &a.rtt_us, ED_US_PER_MS, 0, RTT_MAX_US, "L1: round trip"),
+        ED_NUMBER("rtt", "MS", &a.rtt_us, ED_US_PER_MS, 0, RTT_MAX_US, "L1, L3: round trip"),
         ED_FLAG("both", &a.both, "L1: the server sends, too"),
         ED_JSON_OPTION(&a.json),
     };

@@ -31,6 +31,7 @@ bool ed_command_asks_for_help(const char *word);
 
 /** Each takes the program's own arguments: argv[1] is its name. @return an exit code. */
 int cmd_bench(int argc, char **argv);
+int cmd_chat(int argc, char **argv);
 int cmd_connect(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_keygen(int argc, char **argv);
@@ -39,7 +40,9 @@ int cmd_status(int argc, char **argv);
 int cmd_token(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
-/** Those of `eddy token`: argv[0] and argv[1] are the two words, as if they were one. */
+/** Those of `eddy chat` and `eddy token`: argv[0] and argv[1] are the two words, as if one. */
+int cmd_chat_connect(int argc, char **argv);
+int cmd_chat_serve(int argc, char **argv);
 int cmd_token_inspect(int argc, char **argv);
 int cmd_token_issue(int argc, char **argv);
 int cmd_token_verify(int argc, char **argv);

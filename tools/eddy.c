@@ -10,6 +10,7 @@ static const ed_command commands[] = {
     {"serve", cmd_serve, "a server that sends every message back"},
     {"connect", cmd_connect, "a client that measures how its messages come back"},
     {"bench", cmd_bench, "measure eddy beside ENet, TCP and bare UDP"},
+    {"chat", cmd_chat, "people who talk through a server"},
     {"keygen", cmd_keygen, "make a key, or show the public key of one"},
     {"token", cmd_token, "issue connect tokens, and look into them"},
     {"status", cmd_status, "list every status the library can return"},

@@ -28,7 +28,7 @@ RULES = [
      'threads are core/thread.h\'s alone'),
     ('crypto', AREAS, r'core/crypto\.c', r'<sodium(\.h|/)', 'libsodium is core/crypto.c\'s alone'),
     ('mimalloc', AREAS, r'core/alloc\.c', r'<mimalloc', 'mimalloc is core/alloc.c\'s alone'),
-    ('malloc', PRODUCT, r'core/alloc\.c',
+    ('malloc', PRODUCT, r'core/alloc\.c|tools/chat_input\.c',
      r'(?<![\w.>])(malloc|calloc|realloc|aligned_alloc|strdup|free)\s*\(',
      'memory comes from an eddy_allocator (core/alloc.h)'),
     ('socket', PRODUCT, r'transport/(udp_\w+|resolve)\.[ch]|tools/bench/.*',

@@ -185,14 +185,13 @@ static ed_admission renew_cookie(const struct visit *v, const ed_initiate *initi
 }
 
 /** The connection that this very INITIATE has made; 0: none. */
-static eddy_connection made_by(const struct visit *v, const ed_initiate *initiate)
+static eddy_connection made_by(const struct visit *v)
 {
     const ed_reliable *reliable = v->reliable;
     const ed_conn *existing = v->load->existing;
-    uint8_t origin[ED_MAC_SIZE];
+    const uint8_t *origin = reliable->admitted->origin;
     uint32_t slot = 0;
 
-    ed_reliable_origin(reliable, origin, initiate, &v->datagram->remote);
     if (existing != NULL && ed_equal_secret(existing->origin, origin, ED_MAC_SIZE))
         return existing->handle;
     return ed_map_get(reliable->begun, origin, &slot)
@@ -211,7 +210,7 @@ static bool has_good_ticket(const struct visit *v, const ed_initiate *initiate)
                              .protocol_id = initiate->protocol_id};
 
     if (v->load->existing != NULL)
-        return made_by(v, initiate) != 0;
+        return made_by(v) != 0;
     return SEC_CHECK(EDDY_CHECK_TICKET, ed_ticket_check(initiate->cookie, &claim, v->now_ns)) &&
            SEC_CHECK(EDDY_CHECK_TICKET_USED,
                      !ed_door_tickets_has(v->reliable->door, initiate->cookie));
@@ -298,6 +297,9 @@ static ed_admission judge_newcomer(const struct visit *v, ed_gate_verdict verdic
     bool adds = v->load->existing == NULL || ed_reliable_stays(v->load->existing);
     if (adds && !SEC_CHECK(EDDY_CHECK_CAP, verdict != ED_GATE_CAP))
         return refuse(v, EDDY_REFUSED_LIMIT);
+    // Where there is no room for both, or the program would be asked, the newcomer asks again.
+    v->load->may_wait =
+        verdict == ED_GATE_OK && v->load->may_create && !reliable->shared.config->ask;
     bool is_crowd = adds && verdict == ED_GATE_CROWD && !ED_CHECK_IS_OFF(EDDY_CHECK_CROWD);
     return find_place(v, is_crowd, adds);
 }
@@ -399,9 +401,10 @@ static ed_admission judge_initiate(const struct visit *v)
         !accepts_mode(reliable, initiate->mode, &v->datagram->remote) ||
         !SEC_CHECK(EDDY_CHECK_SUITE, ed_suite_choose(config, initiate->suites) != 0))
         return drop(&stats->dropped_unknown);
+    ed_reliable_origin(reliable, reliable->admitted->origin, initiate, &v->datagram->remote);
     if (!proves_address(v, initiate))
         return renew_cookie(v, initiate);
-    v->load->chosen = made_by(v, initiate);
+    v->load->chosen = made_by(v);
     if (v->load->chosen != 0)
         return ED_ADMIT_CONTINUE; // it missed our answer, which costs nothing to repeat
     return judge_sealed(v);
@@ -431,19 +434,22 @@ static ed_admission reset(const struct visit *v)
     const eddy_entropy *entropy = reliable->shared.entropy;
     bool from_client = false;
     uint32_t id = 0;
+    const eddy_address *remote = &v->datagram->remote;
     uint8_t *reply = v->reply;
     size_t size = ed_min_size(v->datagram->size - 1, ED_RESET_SIZE_MAX);
 
     reliable->shared.stats->dropped_unknown++;
     if (!reliable->accepts || size < ED_RESET_SIZE_MIN ||
         ed_packet_peek_id(v->datagram->data, v->datagram->size, &from_client, &id) != EDDY_OK ||
-        !SEC_CHECK(EDDY_CHECK_PORT, !ed_port_is_blocked(v->datagram->remote.port)) ||
+        !SEC_CHECK(EDDY_CHECK_PORT, !ed_port_is_blocked(remote->port)) ||
+        !SEC_CHECK(EDDY_CHECK_RESETS_EACH,
+                   ed_door_gate_takes_reset(reliable->door, remote, v->now_ns)) ||
         !SEC_CHECK(EDDY_CHECK_RESETS, ed_door_take(reliable->door, ED_DOOR_RESETS, v->now_ns)))
         return ED_ADMIT_NO;
     entropy->fill(entropy->context, reply, size - ED_RESET_TOKEN_SIZE);
     ed_packet_disguise(reply);
     ed_identity_reset_token(reliable->shared.identity, reply + size - ED_RESET_TOKEN_SIZE, id,
-                            &v->datagram->remote);
+                            remote);
     *v->reply_size = size;
     reliable->shared.stats->resets_sent++;
     return ED_ADMIT_REPLY;

@@ -113,7 +113,6 @@ static eddy_status create_common(eddy_manager *m, const eddy_config *config)
     for (uint32_t i = 0; i < m->shard_count; i++)
         slot_count += ed_shard_slot_count(&m->config, i);
     ed_quota_init(&m->common.incoming, m->config.accept ? m->config.max_connections : 0);
-    ed_quota_init(&m->common.half_open, m->config.max_half_open);
     m->events = ed_shard_events_create(&m->allocator);
     m->common.events = m->events;
     m->holds_sender = true;
@@ -146,6 +145,7 @@ static eddy_status create_shards(eddy_manager *m)
         return status;
     const ed_shard *dialler = ed_api_dialler(m);
     m->pairs = ed_local_create(&m->allocator, dialler->slots, dialler->event_pool, m->events);
+    m->shards[0]->reliable.pairs = m->pairs;
     ed_channel_leave_sender(m->events); // the shards send now, and we only receive
     m->holds_sender = false;
     return m->pairs != NULL ? EDDY_OK : EDDY_ENOMEM;
@@ -212,20 +212,14 @@ eddy_status eddy_open(eddy_manager **manager, const eddy_config *config)
 
 void eddy_shutdown(eddy_manager *m, uint32_t flush_ms)
 {
-    ed_reliable_command command = {
-        .head = {.kind = ED_COMMAND_SHUTDOWN, .flush_ns = flush_ms * ED_NS_PER_MS}};
-
-    if (flush_ms == EDDY_FOREVER)
-        command.head.flush_ns = UINT64_MAX;
     if (ed_api_is_forked(m))
         return;
     atomic_store(&m->shutting_down, true);
-    ed_local_shutdown(m->pairs);
-    // Without memory for the command there is none for going on either: closing the channel says
-    // the same, without time to flush.
+    (void)ed_local_shutdown(m->pairs); // without memory the core does it, when there is
     for (uint32_t i = 0; i < m->shard_count; i++)
-        if (ed_channel_push(m->shards[i]->commands, &command, 1) == EDDY_ENOMEM)
-            ed_channel_close(m->shards[i]->commands);
+        ed_shard_ask_end(m->shards[i], flush_ms);
+    for (uint32_t i = 0; i < m->shard_count; i++)
+        ed_shard_await_poll(m->shards[i]);
 }
 
 static bool has_ended(const eddy_manager *m)
@@ -265,10 +259,10 @@ eddy_status eddy_close(eddy_manager *m, uint32_t flush_ms)
 
 eddy_status ed_api_push(eddy_manager *m, const ed_reliable_command *command)
 {
-    if (ed_api_is_forked(m))
-        return EDDY_EFORKED;
-    if (atomic_load(&m->shutting_down))
-        return EDDY_ECLOSED;
+    eddy_status status = ed_api_check_open(m);
+
+    if (status != EDDY_OK)
+        return status;
     return ed_channel_push(ed_api_shard(m, command->head.connection)->commands, command, 1);
 }
 

@@ -96,10 +96,10 @@ static eddy_status dial_block(eddy_manager *m, const eddy_connect_options *optio
     eddy_status status = options == NULL ? EDDY_EINVAL : check_options(options);
 
     *block = NULL;
+    if (status == EDDY_OK)
+        status = ed_api_check_open(m);
     if (status != EDDY_OK)
         return status;
-    if (ed_api_is_forked(m))
-        return EDDY_EFORKED;
     *block = ed_pool_take(ed_api_dialler(m)->control_pool, sizeof(ed_dial));
     if (*block == NULL)
         return EDDY_ENOMEM;
@@ -158,6 +158,7 @@ static eddy_status take_slot_and_dial(eddy_manager *m, const eddy_address *remot
         ed_slots_give(slots, handle);
         return status;
     }
+    ed_slots_show(slots, handle);
     *connection = handle;
     return EDDY_OK;
 }

@@ -5,6 +5,14 @@
 
 static const eddy_send_options plain_options;
 
+/** Whether messages are taken for it. */
+static eddy_status check_connection(const eddy_manager *m, eddy_connection connection)
+{
+    if (!ed_slots_takes(ed_api_shard(m, connection)->slots, connection))
+        return EDDY_ECONNECTION;
+    return atomic_load(&m->shutting_down) ? EDDY_ECLOSED : EDDY_OK;
+}
+
 /** What is the same for all connections that a message goes to. */
 static eddy_status check(const eddy_manager *m, eddy_guarantee guarantee, const void *data,
                          size_t size, const eddy_send_options *options)
@@ -91,15 +99,18 @@ static eddy_status try_block(eddy_manager *m, eddy_connection connection, eddy_g
                              uint8_t stream, ed_block *block, const eddy_send_options *options)
 {
     size_t charge = (size_t)ed_send_cost(block->size);
+    eddy_status status = check_connection(m, connection);
 
+    if (status != EDDY_OK)
+        return status;
     if (ed_local_owns(m->pairs, connection))
         return send_local(m, connection, guarantee, stream, block, options);
-    if (!ed_api_is_live(m, connection))
-        return EDDY_ECONNECTION;
     ed_account *account = account_of(m, connection);
     if (ed_account_charge(account, m->config.connection_send_budget, stream, charge) != EDDY_OK)
         return refuse(m, connection, stream, block->size);
-    eddy_status status = push(m, connection, guarantee, stream, block, options);
+    status = check_connection(m, connection); // the last event waits for what is charged by now
+    if (status == EDDY_OK)
+        status = push(m, connection, guarantee, stream, block, options);
     if (status == EDDY_OK)
         return EDDY_OK;
     ed_account_refund(account, stream, charge);
@@ -130,9 +141,9 @@ static ed_block *make_block(const ed_shard *shard, const void *data, size_t size
 static eddy_status refuse_if_live(eddy_manager *m, eddy_connection connection, uint8_t stream,
                                   size_t size)
 {
-    if (!ed_api_is_live(m, connection))
-        return EDDY_ECONNECTION;
-    return atomic_load(&m->shutting_down) ? EDDY_ECLOSED : refuse(m, connection, stream, size);
+    eddy_status status = check_connection(m, connection);
+
+    return status != EDDY_OK ? status : refuse(m, connection, stream, size);
 }
 
 eddy_status eddy_send_with(eddy_manager *m, eddy_connection connection, eddy_guarantee guarantee,
@@ -142,12 +153,10 @@ eddy_status eddy_send_with(eddy_manager *m, eddy_connection connection, eddy_gua
     if (options == NULL)
         options = &plain_options;
     eddy_status status = check(m, guarantee, data, size, options);
+    if (status == EDDY_OK)
+        status = check_connection(m, connection);
     if (status != EDDY_OK)
         return status;
-    if (!ed_api_is_live(m, connection))
-        return EDDY_ECONNECTION;
-    if (atomic_load(&m->shutting_down))
-        return EDDY_ECLOSED;
     ed_block *block = make_block(ed_api_shard(m, connection), data, size);
     if (block == NULL)
         return refuse(m, connection, stream, size);

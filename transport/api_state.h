@@ -64,6 +64,15 @@ static inline bool ed_api_is_forked(const eddy_manager *m)
     return m->identity->presence == 0;
 }
 
+/** Whether the program may still ask for anything. @return EDDY_OK, EDDY_ECLOSED or EDDY_EFORKED.
+ */
+static inline eddy_status ed_api_check_open(const eddy_manager *m)
+{
+    if (ed_api_is_forked(m))
+        return EDDY_EFORKED;
+    return atomic_load(&m->shutting_down) ? EDDY_ECLOSED : EDDY_OK;
+}
+
 /** Hands a command to its connection's shard. @return EDDY_OK, EDDY_ECLOSED, EDDY_EFORKED or
  * EDDY_ENOMEM. Any thread. */
 EDDY_MUST_CHECK eddy_status ed_api_push(eddy_manager *m, const ed_reliable_command *command);

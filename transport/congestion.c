@@ -13,6 +13,7 @@ static_assert(UINT64_MAX / (1000 * 1000 * 1000) / PACING_GAIN_NUMERATOR > ED_CON
 
 static const ed_congestion_ops *const controllers[] = {
     [EDDY_CONGESTION_NEW_RENO] = &ed_new_reno_ops,
+    [EDDY_CONGESTION_MODEL] = &ed_model_ops,
 };
 
 const ed_congestion_ops *ed_congestion_ops_of(eddy_congestion kind)

@@ -35,9 +35,39 @@ typedef struct ed_new_reno {
     uint32_t datagram_size;
 } ed_new_reno;
 
+/** What the model of a path goes through. */
+typedef enum ed_model_mode {
+    ED_MODEL_STARTUP = 0, /* looks for the rate, doubling it each round trip */
+    ED_MODEL_DRAIN = 1,   /* lets the queue go that this made */
+    ED_MODEL_CRUISE = 2,
+} ed_model_mode;
+
+/** The state of the model-based controller: model.c. Rates in bytes per second. */
+typedef struct ed_model {
+    uint64_t rates[2];      /* the best of the newest rounds, and of those before */
+    uint64_t full_rate;     /* in STARTUP: what would have to be exceeded by a quarter */
+    uint64_t rtt_min_ns;    /* ED_NEVER_NS: nothing is known */
+    uint64_t rtt_min_at_ns; /* when it was seen */
+    uint64_t round_ns;      /* since when the round runs */
+    uint64_t round_acked;   /* bytes */
+    uint64_t round_lost;
+    uint64_t round_rtt_ns; /* the least of the round; ED_NEVER_NS: none */
+    uint32_t datagram_size;
+    uint8_t mode;         /* ed_model_mode */
+    uint8_t phase;        /* of the cycle in CRUISE */
+    uint8_t rate_rounds;  /* in rates[0] */
+    uint8_t full_rounds;  /* without growth */
+    uint8_t queue_rounds; /* with too much of it */
+    uint8_t late_acks;    /* in a row, of packets that had waited */
+    bool round_is_full;   /* nothing but window and pacing held us back */
+    bool yields;          /* less is sent than the path takes */
+    bool rtt_is_due;      /* to be seen again */
+} ed_model;
+
 typedef struct ed_congestion {
     union {
         ed_new_reno new_reno;
+        ed_model model;
     };
 } ed_congestion;
 
@@ -83,5 +113,6 @@ uint64_t ed_congestion_initial_window(uint32_t datagram_size);
 uint64_t ed_congestion_window_rate(uint64_t window, const ed_rtt *rtt);
 
 extern const ed_congestion_ops ed_new_reno_ops;
+extern const ed_congestion_ops ed_model_ops;
 
 #endif

@@ -181,9 +181,7 @@ eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, edd
         ed_cookie_stamp(conn->cookie, now_ns);
     else
         memcpy(conn->cookie, initiate->cookie, sizeof(conn->cookie));
-    conn->client_time_us = initiate->client_time_us;
     memcpy(conn->token_id, admitted->capsule.id, sizeof(conn->token_id));
-    memcpy(conn->client_ephemeral, initiate->ephemeral, sizeof(conn->client_ephemeral));
     conn->message_max = initiate->message_max;
     ed_outbox_on_credit(&conn->outbox, initiate->credit);
     ed_timers_on_half_open(&conn->timers, now_ns);
@@ -205,21 +203,6 @@ void ed_conn_free(ed_conn *conn)
     ed_conn_drop_accept(conn);
     give_reserved(conn);
     ed_wipe(conn->secrets, sizeof(*conn->secrets));
-}
-
-bool ed_conn_is_deserted(ed_conn *conn, uint64_t now_ns)
-{
-    if (!ed_conn_is_open(conn))
-        return true;
-    if (conn->contested_ns == 0) {
-        conn->contested_ns = ed_max_u64(now_ns, 1);
-        conn->ping_pending = true;
-        return false;
-    }
-    uint64_t pto_ns = ed_conn_pto_ns(conn);
-    uint64_t patience_ns =
-        ed_min_u64(ED_CONTEST_PTOS * pto_ns, ed_max_u64(pto_ns, ED_CONTEST_MS * ED_NS_PER_MS));
-    return now_ns >= ed_add_sat_u64(conn->contested_ns, patience_ns);
 }
 
 bool ed_conn_is_open(const ed_conn *conn)
@@ -295,10 +278,23 @@ void ed_conn_count_late(ed_conn *conn, uint64_t count)
     conn->shared->stats->messages_undelivered += ed_conn_is_reported(conn) ? count : 0;
 }
 
+/** A newcomer of whom the program will not hear, as it ends: he is told so. */
+static void turn_away(ed_conn *conn, uint64_t now_ns)
+{
+    conn->request_pending = false;
+    ed_conn_drop_accept(conn);
+    ed_conn_apply(conn, ED_INPUT_CLOSE_LOCAL, NULL, now_ns);
+    ed_conn_apply(conn, ED_INPUT_FLUSHED, NULL, now_ns);
+}
+
 static void on_connected(ed_conn *conn, uint64_t now_ns)
 {
+    if (conn->begins_unheard && !conn->is_client && !conn->is_asked) {
+        turn_away(conn, now_ns);
+        return;
+    }
     conn->is_opened = true;
-    conn->connected_pending = true;
+    conn->connected_pending = !conn->begins_unheard;
     conn->request_pending = false;
     ed_conn_drop_accept(conn);
     conn->shared->stats->connections_opened++;

@@ -12,6 +12,7 @@
 
 #include "core/log.h"
 #include "transport/ack.h"
+#include "transport/attempts.h"
 #include "transport/congestion.h"
 #include "transport/conn_state.h"
 #include "transport/event.h"
@@ -68,6 +69,7 @@ typedef struct ed_dial {
     uint8_t mode;
     uint16_t payload_size;
     uint8_t server_key[ED_KEY_SIZE]; /* OPEN: zeros, and once connected what was told */
+    ed_attempts attempts;
     uint8_t capsule[ED_CAPSULE_SIZE];
     uint8_t payload[EDDY_CONNECT_PAYLOAD_MAX];
     ed_race race; /* of the addresses of a name, until one has answered */
@@ -119,21 +121,20 @@ typedef struct ed_conn {
     uint8_t suite;        /* ed_aead; server: chosen */
     uint8_t rejected;     /* client: eddy_refusal that a REJECT gave as a hint */
     uint8_t nonce[ED_NONCE_SIZE];
-    uint8_t cookie[ED_COOKIE_SIZE];
-    uint8_t client_ephemeral[ED_EPHEMERAL_SIZE]; /* server: the public key in INITIATE */
-    uint8_t reset_token[ED_RESET_TOKEN_SIZE];    /* client: what a server without state shows */
-    uint8_t token_id[ED_XNONCE_SIZE];            /* server, mode TOKEN: what it has used up */
-    uint8_t origin[ED_MAC_SIZE];                 /* server: of its INITIATE, in ed_reliable.begun */
+    uint8_t cookie[ED_COOKIE_SIZE]; /* client: of the INITIATE that secrets->noise has written */
+    uint8_t reset_token[ED_RESET_TOKEN_SIZE]; /* client: what a server without state shows */
+    uint8_t token_id[ED_XNONCE_SIZE];         /* server, mode TOKEN: what it has used up */
+    uint8_t origin[ED_MAC_SIZE];              /* server: of its INITIATE, in ed_reliable.begun */
     ed_list_node half_open; /* server: in ed_reliable.half_open until it has confirmed, if nobody
                                was asked */
     bool is_unconfirmed;    /* server: the gate counts it as half open */
     uint64_t contested_ns;  /* server: somebody at its address began anew, and it was asked; or 0 */
+    eddy_connection rival;  /* server: not answered before it is known whether that lives; or 0 */
     eddy_address admitted_from; /* server: where INITIATE came from */
     uint64_t started_ns;
-    uint64_t client_time_us; /* server: when, by the client's clock, its INITIATE was made */
-    ed_block *dial;          /* client: ed_dial, until CONNECTED is told */
-    ed_block *newcomer;      /* server: ed_newcomer, until the first event is told; or NULL */
-    uint8_t *accept;         /* server: what it answered, until the client confirms; or NULL */
+    ed_block *dial;     /* client: ed_dial, until CONNECTED is told */
+    ed_block *newcomer; /* server: ed_newcomer, until the first event is told; or NULL */
+    uint8_t *accept;    /* server: what it answered, until the client confirms; or NULL */
     ed_secrets *secrets;
 
     /* where the peer is */
@@ -181,6 +182,8 @@ typedef struct ed_conn {
     bool close_pending;     /* a copy of it is to be sent */
     uint8_t close_copies;   /* sent */
     bool close_elsewhere;   /* one more is to be sent to the candidate for the path */
+    bool begins_unheard;    /* the manager ends: CONNECTED is not reported any more */
+    bool is_out_of_time;    /* the manager ends now: what is left to say leaves in this poll */
     uint64_t late_count;    /* reliable messages that came too late to be sent */
     bool is_asked;          /* CONNECT_REQUEST was or will be reported */
     bool is_opened;         /* CONNECTED was or will be reported */
@@ -188,6 +191,7 @@ typedef struct ed_conn {
     bool connected_pending;
     bool moved_pending;
     bool disconnected_pending;
+    bool is_muted; /* no message is taken any more, but some may still be on their way */
     ed_conn_end end;
 
     /* reserved, so that these events are never lost; NULL once they are told */
@@ -248,6 +252,15 @@ void ed_conn_update_credit(ed_conn *conn, uint64_t now_ns);
 void ed_conn_close(ed_conn *conn, uint32_t code, const char *reason, uint64_t flush_ns,
                    uint64_t now_ns);
 
+/** Its program is told of no beginning any more, and a request is refused. */
+void ed_conn_stop_beginning(ed_conn *conn, uint64_t now_ns);
+
+/**
+ * Closes as ed_conn_close does, and is over by `until_ns`: what copies of CLOSE are left then leave
+ * at once. A second call only hurries.
+ */
+void ed_conn_shut_down(ed_conn *conn, uint64_t until_ns, uint64_t now_ns);
+
 /** An address of the name, or why that cannot be used. `more` others follow. */
 void ed_conn_resolved(ed_conn *conn, const eddy_address *remote, uint32_t more, eddy_status status,
                       uint64_t now_ns);
@@ -279,8 +292,9 @@ void ed_conn_expire(ed_conn *conn, uint64_t now_ns);
  */
 size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns);
 
-/** Nothing more leaves in this poll: what was to leave now or never is dropped. */
-void ed_conn_drop_hasty(ed_conn *conn, uint64_t now_ns);
+/** Nothing more leaves in this poll: what was to leave now or never is dropped, and one that has no
+ * time left is over. */
+void ed_conn_on_all_sent(ed_conn *conn, uint64_t now_ns);
 
 /** Takes the next event; its block is the caller's. False: none. */
 bool ed_conn_event(ed_conn *conn, ed_event_item *item);
@@ -299,6 +313,9 @@ bool ed_conn_is_over(const ed_conn *conn);
 
 /** Whether it is over for the program, and only answers what still comes from the peer. */
 bool ed_conn_is_ended(const ed_conn *conn);
+
+/** Whether its last event waits for what other threads are sending at this very moment. */
+bool ed_conn_awaits_senders(const ed_conn *conn);
 
 /** Everything that can be said about it. */
 void ed_conn_get_stats(const ed_conn *conn, eddy_connection_stats *stats, uint64_t now_ns);
@@ -342,6 +359,9 @@ void ed_conn_fail(ed_conn *conn, ed_close_cause cause, uint64_t now_ns);
 /** A client has an address to dial: it asks for a cookie, or goes on with a ticket. */
 void ed_conn_greet(ed_conn *conn, uint64_t now_ns);
 
+/** A client's handshake begins: with a ticket, or with HELLO if that is NULL. */
+void ed_conn_begin_attempts(ed_conn *conn, const uint8_t *ticket, uint64_t now_ns);
+
 /** HELLO or INITIATE is to leave once more. */
 void ed_conn_ask_again(ed_conn *conn);
 
@@ -365,10 +385,20 @@ void ed_conn_drop_accept(ed_conn *conn);
 size_t ed_conn_transmit_handshake(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns);
 
 /**
- * Server: somebody at the peer's address has begun anew, or says so. A peer that lives answers a
- * PING. @return whether it has had time for that, and has not.
+ * Server: somebody at the peer's address has begun anew, or says so, with that nonce. A peer that
+ * lives answers a PING; and one that has not confirmed yet, in the same handshake, its ACCEPT.
+ * @return whether it has had time for that, and has not.
  */
-bool ed_conn_is_deserted(ed_conn *conn, uint64_t now_ns);
+bool ed_conn_is_deserted(ed_conn *conn, const uint8_t nonce[ED_NONCE_SIZE], uint64_t now_ns);
+
+/** Until when the peer may answer that it lives; `contested_ns` is not 0. */
+uint64_t ed_conn_contest_ends_ns(const ed_conn *conn);
+
+/** Server: it is answered once the contest of the rival has ended. */
+void ed_conn_wait_for(ed_conn *conn, const ed_conn *rival);
+
+/** Server: its rival is gone: the client, which may have waited long, is answered. */
+void ed_conn_outlast(ed_conn *conn, uint64_t now_ns);
 
 /** An authentic packet came. @param is_newest none of a higher number came before. */
 void ed_conn_on_arrival(ed_conn *conn, const eddy_datagram *datagram, bool is_newest,
@@ -380,6 +410,9 @@ void ed_conn_on_response(ed_conn *conn, uint64_t data, uint64_t now_ns);
 
 /** A candidate has not answered. */
 void ed_conn_expire_path(ed_conn *conn, uint64_t now_ns);
+
+/** Whether the manager's end has come. */
+void ed_conn_check_end(ed_conn *conn, uint64_t now_ns);
 
 /** It closes: nobody is asked any more, and CLOSE goes to the candidate, too. */
 void ed_conn_stop_moving(ed_conn *conn);

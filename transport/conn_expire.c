@@ -74,6 +74,16 @@ static void expire_messages(ed_conn *conn, uint64_t now_ns)
     ed_conn_check_flushed(conn, now_ns);
 }
 
+/** The manager waits no longer. What was begun to close has said its word, or says it now. */
+void ed_conn_check_end(ed_conn *conn, uint64_t now_ns)
+{
+    if (!ed_timers_take(&conn->timers, ED_TIMER_END, now_ns))
+        return;
+    ed_conn_close(conn, 0, NULL, 0, now_ns);
+    conn->is_out_of_time = true;
+    conn->close_pending |= conn->state == ED_CONN_CLOSING && conn->close_copies < ED_CLOSE_COPIES;
+}
+
 static void expire_ending(ed_conn *conn, uint64_t now_ns)
 {
     if (ed_timers_take(&conn->timers, ED_TIMER_FLUSH, now_ns))
@@ -99,6 +109,7 @@ void ed_conn_expire(ed_conn *conn, uint64_t now_ns)
     if (ed_timers_take(&conn->timers, ED_TIMER_EXPIRE, now_ns))
         expire_messages(conn, now_ns);
     expire_ending(conn, now_ns);
+    ed_conn_check_end(conn, now_ns);
     // ACK and PACE ask for a transmit, which follows every expire.
     (void)ed_timers_take(&conn->timers, ED_TIMER_PACE, now_ns);
 }

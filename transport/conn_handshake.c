@@ -35,17 +35,23 @@ static void count_drop(ed_conn *conn, eddy_status status)
         conn->shared->stats->dropped_malformed++;
 }
 
-/** One ephemeral, one INITIATE: a new cookie asks for a new ephemeral. */
-static void take_cookie(ed_conn *conn, const uint8_t cookie[ED_COOKIE_SIZE], uint64_t now_ns)
+/** The INITIATE of the first cookie, or ticket, is to be sent. */
+static void begin_initiating(ed_conn *conn, uint64_t now_ns)
 {
-    const eddy_entropy *entropy = conn->shared->entropy;
-
-    memcpy(conn->cookie, cookie, ED_COOKIE_SIZE);
-    entropy->fill(entropy->context, conn->secrets->ephemeral, ED_KEY_SIZE);
-    conn->started_ns = now_ns;
     conn->request_pending = true;
     ed_timers_on_retry(&conn->timers);
     ed_conn_apply(conn, ED_INPUT_RETRY, NULL, now_ns);
+}
+
+void ed_conn_begin_attempts(ed_conn *conn, const uint8_t *ticket, uint64_t now_ns)
+{
+    const eddy_entropy *entropy = conn->shared->entropy;
+
+    conn->started_ns = now_ns;
+    entropy->fill(entropy->context, conn->secrets->seed, ED_KEY_SIZE);
+    ed_attempts_init(&dial_of(conn)->attempts, ticket);
+    ed_timers_on_greeting(&conn->timers, conn->shared->config->handshake_timeout_ms * ED_NS_PER_MS,
+                          now_ns);
 }
 
 void ed_conn_greet(ed_conn *conn, uint64_t now_ns)
@@ -54,11 +60,22 @@ void ed_conn_greet(ed_conn *conn, uint64_t now_ns)
     uint8_t ticket[ED_COOKIE_SIZE];
 
     ED_ASSERT(conn->state == ED_CONN_GREETING);
+    bool has_ticket = purse != NULL && ed_purse_take(purse, &ed_conn_path(conn)->remote, ticket);
+    ed_conn_begin_attempts(conn, has_ticket ? ticket : NULL, now_ns);
     conn->request_pending = true;
-    ed_timers_on_greeting(&conn->timers, conn->shared->config->handshake_timeout_ms * ED_NS_PER_MS,
-                          now_ns);
-    if (purse != NULL && ed_purse_take(purse, &ed_conn_path(conn)->remote, ticket))
-        take_cookie(conn, ticket, now_ns);
+    if (has_ticket)
+        begin_initiating(conn, now_ns);
+}
+
+void ed_conn_ask_again(ed_conn *conn)
+{
+    ed_race *race = ed_conn_race(conn);
+
+    if (race != NULL)
+        ed_race_ask_again(race);
+    else
+        ed_attempts_repeat(&dial_of(conn)->attempts);
+    conn->request_pending = true;
 }
 
 static void receive_retry(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns)
@@ -70,22 +87,24 @@ static void receive_retry(ed_conn *conn, const eddy_datagram *datagram, uint64_t
         return;
     }
     ed_greeting_key key = greeting_of(conn);
-    bool has_asked = conn->state == ED_CONN_INITIATING;
+    ed_attempts *attempts = &dial_of(conn)->attempts;
     eddy_status status = ed_retry_parse(&retry, datagram->data, datagram->size, conn->nonce, &key,
-                                        has_asked ? conn->cookie : NULL);
+                                        attempts->cookies[0], attempts->count);
     if (status == EDDY_OK && retry.version != ED_PROTOCOL_VERSION)
         status = EDDY_EPROTO;
     if (status != EDDY_OK) {
         count_drop(conn, status);
         return;
     }
-    if (has_asked && retry.is_to_hello)
-        return; // one of them was answered
-    if (has_asked && ed_equal_secret(retry.cookie, conn->cookie, ED_COOKIE_SIZE))
-        return; // of the same moment: there is nothing new to say
+    if (retry.is_to_hello)
+        ed_attempts_add(attempts, retry.cookie);
+    else
+        ed_attempts_refuse(attempts, retry.refused, retry.cookie);
+    conn->request_pending = true;
     if (ed_conn_race(conn) != NULL)
         ed_conn_end_race(conn, &datagram->remote);
-    take_cookie(conn, retry.cookie, now_ns);
+    if (conn->state == ED_CONN_GREETING)
+        begin_initiating(conn, now_ns);
 }
 
 static eddy_status read_reject(ed_conn *conn, const eddy_datagram *datagram)
@@ -139,6 +158,54 @@ static void receive_hint(ed_conn *conn, const eddy_datagram *datagram, ed_form f
         ed_conn_try_next(conn, now_ns);
 }
 
+static size_t write_hello(const ed_conn *conn, uint8_t *data)
+{
+    ed_greeting_key key = greeting_of(conn);
+    ed_hello hello = {.version = ED_PROTOCOL_VERSION,
+                      .mode = conn->mode,
+                      .version_count = 1,
+                      .versions = {ED_PROTOCOL_VERSION},
+                      .protocol_id = conn->shared->config->protocol_id};
+
+    memcpy(hello.nonce, conn->nonce, ED_NONCE_SIZE);
+    ed_hello_write(data, &hello, &key);
+    return ED_HELLO_SIZE;
+}
+
+/** One ephemeral, one INITIATE: a cookie has its own, and so always the same bytes around it. */
+static void make_ephemeral(const ed_conn *conn, uint8_t ephemeral[ED_KEY_SIZE])
+{
+    ed_blake2b(ephemeral, ED_KEY_SIZE, conn->cookie, ED_COOKIE_SIZE, conn->secrets->seed,
+               ED_KEY_SIZE);
+}
+
+/** And leaves the handshake which that begins in conn->secrets->noise. */
+static size_t write_initiate(ed_conn *conn, const uint8_t cookie[ED_COOKIE_SIZE], uint8_t *data)
+{
+    uint8_t ephemeral[ED_KEY_SIZE];
+    const ed_dial *dial = dial_of(conn);
+    ed_noise_keys keys = client_keys(conn);
+    ed_initiate initiate = {.version = ED_PROTOCOL_VERSION,
+                            .mode = conn->mode,
+                            .suites = ed_suites_offered(conn->shared->config),
+                            .protocol_id = conn->shared->config->protocol_id,
+                            .capsule = conn->mode == ED_MODE_TOKEN ? dial->capsule : NULL,
+                            .datagram_size = ED_DATAGRAM_SIZE,
+                            .credit = (uint32_t)conn->inbox.credit.limit,
+                            .message_max = (uint32_t)conn->inbox.parts.max_message_size,
+                            .client_time_us = conn->started_ns / ED_NS_PER_US,
+                            .payload = {.data = dial->payload, .size = dial->payload_size}};
+
+    memcpy(initiate.nonce, conn->nonce, ED_NONCE_SIZE);
+    memcpy(initiate.cookie, cookie, ED_COOKIE_SIZE);
+    memcpy(conn->cookie, cookie, ED_COOKIE_SIZE);
+    make_ephemeral(conn, ephemeral);
+    bool ok = ed_initiate_write(data, &initiate, &conn->secrets->noise, ephemeral, &keys);
+    ed_wipe(ephemeral, sizeof(ephemeral));
+    ED_ASSERT(ok); // the server's key was tried before the connection was made
+    return ED_INITIATE_SIZE;
+}
+
 /** Both ends: the handshake is through. */
 static void take_keys(ed_conn *conn, ed_noise *noise, uint8_t suite, uint64_t now_ns)
 {
@@ -150,13 +217,14 @@ static void take_keys(ed_conn *conn, ed_noise *noise, uint8_t suite, uint64_t no
     ed_keylog_start(&conn->secrets->keys, conn->is_client, conn->nonce, secrets[0], secrets[1]);
     conn->secrets->has_keys = true;
     ed_wipe(secrets, sizeof(secrets));
-    ed_wipe(conn->secrets->ephemeral, ED_KEY_SIZE);
+    ed_wipe(conn->secrets->seed, ED_KEY_SIZE);
     ed_wipe(conn->secrets->shared, ED_KEY_SIZE);
 }
 
 static void accepted(ed_conn *conn, const ed_accept *accept, ed_noise *noise, uint64_t now_ns)
 {
     conn->id = accept->id;
+    conn->request_pending = false; // whatever was to be repeated
     conn->message_max = accept->message_max;
     memcpy(conn->reset_token, accept->reset_token, ED_RESET_TOKEN_SIZE);
     memcpy(dial_of(conn)->server_key, noise->peer, ED_KEY_SIZE);
@@ -176,17 +244,47 @@ static void refused(ed_conn *conn, const ed_accept *accept, uint64_t now_ns)
     ed_conn_apply(conn, ED_INPUT_REFUSED, &end, now_ns);
 }
 
+/** With the handshake that conn->secrets->noise has begun. What is not authentic changes nothing.
+ */
+static eddy_status open_with_this(const ed_conn *conn, const eddy_datagram *datagram,
+                                  ed_accept *accept, ed_noise *noise)
+{
+    uint8_t data[ED_ACCEPT_SIZE_MAX];
+
+    memcpy(data, datagram->data, ed_min_size(datagram->size, sizeof(data)));
+    *noise = conn->secrets->noise;
+    return ed_accept_open(accept, noise, (ed_mode)conn->mode, conn->nonce, data, datagram->size);
+}
+
+/** It may be the answer to any of our INITIATEs. The handshake of another is begun once more. */
+static eddy_status open_accept(ed_conn *conn, const eddy_datagram *datagram, ed_accept *accept,
+                               ed_noise *noise)
+{
+    const ed_attempts *attempts = &dial_of(conn)->attempts;
+    eddy_status status = open_with_this(conn, datagram, accept, noise);
+    uint8_t initiate[ED_INITIATE_SIZE], last[ED_COOKIE_SIZE];
+
+    memcpy(last, conn->cookie, sizeof(last));
+    for (size_t i = attempts->count; status == EDDY_EAUTH && i-- > 0;) {
+        const uint8_t *cookie = attempts->cookies[i];
+        if (!attempts->is_tried[i] || memcmp(cookie, last, sizeof(last)) == 0)
+            continue;
+        (void)write_initiate(conn, cookie, initiate);
+        status = open_with_this(conn, datagram, accept, noise);
+    }
+    return status;
+}
+
 static void receive_accept(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns)
 {
     ed_accept accept;
+    ed_noise noise;
 
     // An answer to an INITIATE that has not left yet is none: there is no handshake to open it
     // with.
     if (conn->state != ED_CONN_INITIATING || conn->secrets->noise.message != 1)
         return;
-    ed_noise noise = conn->secrets->noise; // what is not authentic must not change it
-    eddy_status status = ed_accept_open(&accept, &noise, (ed_mode)conn->mode, conn->nonce,
-                                        datagram->data, datagram->size);
+    eddy_status status = open_accept(conn, datagram, &accept, &noise);
     if (status == EDDY_OK && accept.refusal == 0 &&
         !SEC_CHECK(EDDY_CHECK_SUITE, ed_suite_is_offered(conn->shared->config, accept.suite)))
         status = EDDY_EPROTO;
@@ -217,47 +315,11 @@ void ed_conn_receive_handshake(ed_conn *conn, const eddy_datagram *datagram, uin
     }
     if (!conn->is_client && form == ED_FORM_INITIATE) {
         // Admission has checked the cookie and the nonce: the client missed our ACCEPT.
-        conn->request_pending = conn->state == ED_CONN_HALF_OPEN || conn->state == ED_CONN_REFUSING;
+        conn->request_pending = (conn->state == ED_CONN_HALF_OPEN && conn->rival == 0) ||
+                                conn->state == ED_CONN_REFUSING;
         return;
     }
     conn->shared->stats->dropped_unknown++;
-}
-
-static size_t write_hello(const ed_conn *conn, uint8_t *data)
-{
-    ed_greeting_key key = greeting_of(conn);
-    ed_hello hello = {.version = ED_PROTOCOL_VERSION,
-                      .mode = conn->mode,
-                      .version_count = 1,
-                      .versions = {ED_PROTOCOL_VERSION},
-                      .protocol_id = conn->shared->config->protocol_id};
-
-    memcpy(hello.nonce, conn->nonce, ED_NONCE_SIZE);
-    ed_hello_write(data, &hello, &key);
-    return ED_HELLO_SIZE;
-}
-
-static size_t write_initiate(ed_conn *conn, uint8_t *data)
-{
-    const ed_dial *dial = dial_of(conn);
-    ed_noise_keys keys = client_keys(conn);
-    ed_initiate initiate = {.version = ED_PROTOCOL_VERSION,
-                            .mode = conn->mode,
-                            .suites = ed_suites_offered(conn->shared->config),
-                            .protocol_id = conn->shared->config->protocol_id,
-                            .capsule = conn->mode == ED_MODE_TOKEN ? dial->capsule : NULL,
-                            .datagram_size = ED_DATAGRAM_SIZE,
-                            .credit = (uint32_t)conn->inbox.credit.limit,
-                            .message_max = (uint32_t)conn->inbox.parts.max_message_size,
-                            .client_time_us = conn->started_ns / ED_NS_PER_US,
-                            .payload = {.data = dial->payload, .size = dial->payload_size}};
-
-    memcpy(initiate.nonce, conn->nonce, ED_NONCE_SIZE);
-    memcpy(initiate.cookie, conn->cookie, ED_COOKIE_SIZE);
-    bool ok =
-        ed_initiate_write(data, &initiate, &conn->secrets->noise, conn->secrets->ephemeral, &keys);
-    ED_ASSERT(ok); // the server's key was tried before the connection was made
-    return ED_INITIATE_SIZE;
 }
 
 static ed_accept make_accept(const ed_conn *conn)
@@ -326,12 +388,27 @@ static size_t write_accept(ed_conn *conn, uint8_t *data, uint64_t now_ns)
     return size;
 }
 
+/** The next of what is pending. */
+static size_t write_request(ed_conn *conn, uint8_t *data, uint64_t now_ns)
+{
+    ed_attempts *attempts = &dial_of(conn)->attempts;
+    bool says_hello = ed_attempts_take_hello(attempts);
+    const uint8_t *cookie = says_hello ? NULL : ed_attempts_take(attempts);
+
+    if (!says_hello && cookie == NULL) {
+        conn->request_pending = false;
+        return 0;
+    }
+    ed_timers_on_request_sent(&conn->timers, attempts->is_disputed, now_ns);
+    return says_hello ? write_hello(conn, data) : write_initiate(conn, cookie, data);
+}
+
 /** HELLO to each address that is due. Only the first round begins the time until it is repeated. */
 static size_t transmit_race(ed_conn *conn, ed_race *race, ed_path *path, uint8_t *data,
                             uint64_t now_ns)
 {
-    if (conn->timers.at_ns[ED_TIMER_RESEND] == ED_NEVER_NS)
-        ed_timers_on_request_sent(&conn->timers, now_ns);
+    ed_timers_on_request_sent(&conn->timers, false, now_ns);
+    (void)ed_attempts_take_hello(&dial_of(conn)->attempts);
     bool is_due = ed_race_take(race, &path->remote);
     ED_ASSERT(is_due); // that is what `request_pending` says
     conn->request_pending = race->due != 0;
@@ -346,9 +423,8 @@ size_t ed_conn_transmit_handshake(ed_conn *conn, ed_path *path, uint8_t *data, u
         return 0;
     if (race != NULL)
         return transmit_race(conn, race, path, data, now_ns);
+    if (conn->is_client)
+        return write_request(conn, data, now_ns);
     conn->request_pending = false;
-    if (!conn->is_client)
-        return write_accept(conn, data, now_ns);
-    ed_timers_on_request_sent(&conn->timers, now_ns);
-    return conn->state == ED_CONN_GREETING ? write_hello(conn, data) : write_initiate(conn, data);
+    return write_accept(conn, data, now_ns);
 }

@@ -17,8 +17,7 @@ ed_race *ed_conn_race(const ed_conn *conn)
 
 static void begin_race(ed_conn *conn, uint64_t now_ns)
 {
-    ed_timers_on_greeting(&conn->timers, conn->shared->config->handshake_timeout_ms * ED_NS_PER_MS,
-                          now_ns);
+    ed_conn_begin_attempts(conn, NULL, now_ns);
     ed_conn_try_next(conn, now_ns);
 }
 
@@ -55,15 +54,6 @@ void ed_conn_resolved(ed_conn *conn, const eddy_address *remote, uint32_t more, 
     }
     ed_paths_init(&conn->paths, &(ed_path){.remote = race->remotes[0]});
     ed_conn_greet(conn, now_ns);
-}
-
-void ed_conn_ask_again(ed_conn *conn)
-{
-    ed_race *race = ed_conn_race(conn);
-
-    if (race != NULL)
-        ed_race_ask_again(race);
-    conn->request_pending = true;
 }
 
 void ed_conn_try_next(ed_conn *conn, uint64_t now_ns)

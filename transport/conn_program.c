@@ -151,6 +151,24 @@ void ed_conn_close(ed_conn *conn, uint32_t code, const char *reason, uint64_t fl
         ed_conn_apply(conn, ED_INPUT_FLUSHED, NULL, now_ns);
 }
 
+void ed_conn_stop_beginning(ed_conn *conn, uint64_t now_ns)
+{
+    conn->begins_unheard = true;
+    // A newcomer that does not hear of its refusal asks in vain: nobody is admitted any more.
+    if (ed_conn_is_request(conn))
+        ed_conn_refuse(conn, 0, NULL, 0, now_ns);
+}
+
+void ed_conn_shut_down(ed_conn *conn, uint64_t until_ns, uint64_t now_ns)
+{
+    ed_conn_stop_beginning(conn, now_ns);
+    if (ed_conn_is_request(conn) || conn->state == ED_CONN_CLOSED)
+        return;
+    ed_timers_on_shutdown(&conn->timers, until_ns);
+    ed_conn_close(conn, 0, NULL, until_ns > now_ns ? until_ns - now_ns : 0, now_ns);
+    ed_conn_check_end(conn, now_ns);
+}
+
 void ed_conn_abandon(ed_conn *conn, eddy_end why, uint64_t now_ns)
 {
     ed_conn_end end = {.end = why};

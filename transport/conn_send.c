@@ -377,8 +377,9 @@ static size_t transmit_close(ed_conn *conn, uint8_t *data, uint64_t now_ns)
 {
     struct draft d;
 
-    conn->close_pending = false;
     conn->close_copies++;
+    conn->close_pending = conn->is_out_of_time && conn->state == ED_CONN_CLOSING &&
+                          conn->close_copies < ED_CLOSE_COPIES;
     draft_begin(&d, conn, data, now_ns);
     put_close(&d, conn, now_ns);
     return draft_finish(&d, conn, now_ns);
@@ -516,12 +517,19 @@ static void ask_if_starved(ed_conn *conn)
         ed_min_u64(*ask_ns, ed_add_sat_u64(conn->loss.last_ack_eliciting_sent_ns, interval_ns));
 }
 
-void ed_conn_drop_hasty(ed_conn *conn, uint64_t now_ns)
+static void drop_hasty(ed_conn *conn, uint64_t now_ns)
 {
     if (conn->outbox.hasty_count == 0)
         return;
     ed_outbox_drop_hasty(&conn->outbox);
     ed_conn_check_flushed(conn, now_ns); // it may have waited for that alone
+}
+
+void ed_conn_on_all_sent(ed_conn *conn, uint64_t now_ns)
+{
+    drop_hasty(conn, now_ns);
+    if (conn->is_out_of_time && conn->state != ED_CONN_CLOSED)
+        ed_conn_apply(conn, ED_INPUT_DRAINED, NULL, now_ns);
 }
 
 size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns)
@@ -534,7 +542,7 @@ size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t no
         return size;
     size = transmit_any(conn, data, now_ns);
     if (size == 0)
-        ed_conn_drop_hasty(conn, now_ns);
+        ed_conn_on_all_sent(conn, now_ns);
     if (ed_conn_is_open(conn))
         conn->timers.at_ns[ED_TIMER_ACK] = conn->ack.deadline_ns;
     if (size == 0 && ed_conn_is_open(conn))

@@ -118,6 +118,14 @@ ed_gate_verdict ed_door_gate_admits(ed_door *door, const eddy_address *address, 
     return verdict;
 }
 
+bool ed_door_gate_takes_reset(ed_door *door, const eddy_address *address, uint64_t now_ns)
+{
+    ed_mutex_lock(&door->mutex);
+    bool takes = ed_gate_takes_reset(&door->gate, address, now_ns);
+    ed_mutex_unlock(&door->mutex);
+    return takes;
+}
+
 void ed_door_gate_blame(ed_door *door, const eddy_address *address, uint64_t now_ns)
 {
     ed_mutex_lock(&door->mutex);

@@ -53,6 +53,8 @@ EDDY_MUST_CHECK bool ed_door_cookie_check(ed_door *door, const ed_initiate *init
                                           const eddy_address *remote, uint64_t now_ns);
 
 ed_gate_verdict ed_door_gate_admits(ed_door *door, const eddy_address *address, uint64_t now_ns);
+EDDY_MUST_CHECK bool ed_door_gate_takes_reset(ed_door *door, const eddy_address *address,
+                                              uint64_t now_ns);
 void ed_door_gate_blame(ed_door *door, const eddy_address *address, uint64_t now_ns);
 void ed_door_gate_add(ed_door *door, const eddy_address *address);
 void ed_door_gate_confirm(ed_door *door, const eddy_address *address);

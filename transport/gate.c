@@ -57,6 +57,11 @@ static uint16_t *chain_of(const ed_gate *gate, const uint8_t net[NET_SIZE])
     return &gate->entries[ed_hash64(gate->key, net, NET_SIZE) % gate->capacity].first;
 }
 
+static uint64_t *reset_bucket_of(const ed_gate *gate, const uint8_t net[NET_SIZE])
+{
+    return &gate->resets_full_ns[ed_hash64(gate->key, net, NET_SIZE) % ED_GATE_RESET_BUCKETS];
+}
+
 static entry *find(const ed_gate *gate, const uint8_t net[NET_SIZE])
 {
     for (uint16_t link = *chain_of(gate, net); link != 0; link = gate->entries[link - 1].next)
@@ -134,10 +139,13 @@ eddy_status ed_gate_init(ed_gate *gate, const eddy_allocator *allocator,
         .capacity = limits->capacity,
         .trusted_count = limits->trusted_count,
         .entries = ed_alloc_array(allocator, limits->capacity, sizeof(entry)),
+        .reset_rate = ed_rate_of(ED_GATE_RESETS_PER_S, ED_GATE_RESETS_PER_S),
+        .resets_full_ns = ed_alloc_array(allocator, ED_GATE_RESET_BUCKETS, sizeof(uint64_t)),
     };
     if (gate->trusted_count > 0)
         gate->trusted = ed_alloc_array(allocator, gate->trusted_count, sizeof(eddy_prefix));
-    if (gate->entries == NULL || (gate->trusted == NULL && gate->trusted_count > 0)) {
+    if (gate->entries == NULL || gate->resets_full_ns == NULL ||
+        (gate->trusted == NULL && gate->trusted_count > 0)) {
         ed_gate_free(gate);
         return EDDY_ENOMEM;
     }
@@ -153,6 +161,8 @@ void ed_gate_free(ed_gate *gate)
 {
     if (gate->allocator != NULL) {
         ed_alloc_free(gate->allocator, gate->entries, gate->capacity * sizeof(entry));
+        ed_alloc_free(gate->allocator, gate->resets_full_ns,
+                      ED_GATE_RESET_BUCKETS * sizeof(uint64_t));
         ed_alloc_free(gate->allocator, gate->trusted, gate->trusted_count * sizeof(eddy_prefix));
     }
     ed_wipe(gate, sizeof(*gate));
@@ -186,6 +196,17 @@ void ed_gate_blame(ed_gate *gate, const eddy_address *address, uint64_t now_ns)
     entry *e = find(gate, net);
     if (e != NULL)
         e->full_ns = ed_add_sat_u64(ed_max_u64(e->full_ns, now_ns), gate->rate.burst_ns);
+}
+
+bool ed_gate_takes_reset(ed_gate *gate, const eddy_address *address, uint64_t now_ns)
+{
+    uint8_t net[NET_SIZE];
+
+    ED_ASSERT(gate->resets_full_ns != NULL);
+    if (is_trusted(gate, address))
+        return true;
+    net_of(net, address);
+    return ed_rate_take(&gate->reset_rate, reset_bucket_of(gate, net), now_ns);
 }
 
 void ed_gate_add(ed_gate *gate, const eddy_address *address)

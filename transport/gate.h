@@ -1,7 +1,8 @@
 /**
- * Limits by address, for those who have proved theirs: how many handshakes one may begin, and how
- * many connections it may have. An IPv4 address counts by itself, IPv6 by /64, which is what one
- * household has. All memory is taken at the start, and whatever comes, no more.
+ * Limits by address: of those who have proved theirs, how many handshakes one may begin, and how
+ * many connections it may have; of all others, how many resets leave to one. An IPv4 address counts
+ * by itself, IPv6 by /64, which is what one household has. All memory is taken at the start, and
+ * whatever comes, no more.
  */
 #ifndef ED_GATE_H
 #define ED_GATE_H
@@ -13,6 +14,9 @@
 enum {
     ED_GATE_CAPACITY_MAX = 65535, /* addresses; 24 bytes each */
     ED_GATE_SAMPLE = 32,          /* strangers of which one makes room for a newcomer */
+    ED_GATE_RESETS_PER_S = 10,    /* to one address, and so many at once, */
+    ED_GATE_RESET_BUCKETS = 1024, /* of which those share a bucket whose hashes are alike: all
+                                     together have ten times the budget of resets */
 };
 
 typedef struct ed_gate_limits {
@@ -46,6 +50,8 @@ typedef struct ed_gate {
     eddy_prefix *trusted;
     size_t trusted_count;
     struct ed_gate_entry *entries; /* capacity */
+    ed_rate reset_rate;
+    uint64_t *resets_full_ns; /* ED_GATE_RESET_BUCKETS */
     uint8_t key[ED_MAC_KEY_SIZE];
 } ed_gate;
 
@@ -65,6 +71,13 @@ ed_gate_verdict ed_gate_admits(ed_gate *gate, const eddy_address *address, uint6
  * many tokens as there are in a full bucket, also such as it has not yet.
  */
 void ed_gate_blame(ed_gate *gate, const eddy_address *address, uint64_t now_ns);
+
+/**
+ * Takes a reset of an address, which may be forged: nothing is kept of it, but that of those with
+ * its hash one more was sent. @return false: too many were.
+ */
+EDDY_MUST_CHECK bool ed_gate_takes_reset(ed_gate *gate, const eddy_address *address,
+                                         uint64_t now_ns);
 
 /**
  * A connection begins, half open; confirms; or ends: each is counted once, and given back under the

@@ -175,7 +175,7 @@ static bool has_tag(const uint8_t *data, const uint8_t nonce[ED_NONCE_SIZE],
 
 eddy_status ed_retry_parse(ed_retry *retry, const void *data, size_t size,
                            const uint8_t nonce[ED_NONCE_SIZE], const ed_greeting_key *key,
-                           const uint8_t *shown)
+                           const uint8_t *shown, size_t shown_count)
 {
     ed_retry parsed = {.version = 0};
     uint8_t refusal = 0;
@@ -184,7 +184,11 @@ eddy_status ed_retry_parse(ed_retry *retry, const void *data, size_t size,
     if (status != EDDY_OK || refusal != 0)
         return status != EDDY_OK ? status : EDDY_EPROTO;
     parsed.is_to_hello = has_tag(data, nonce, key, NULL);
-    bool is_ours = parsed.is_to_hello || (shown != NULL && has_tag(data, nonce, key, shown));
+    bool is_ours = parsed.is_to_hello;
+    for (size_t i = 0; i < shown_count && !is_ours; i++) {
+        is_ours = has_tag(data, nonce, key, shown + i * ED_COOKIE_SIZE);
+        parsed.refused = i;
+    }
     if (!SEC_CHECK(EDDY_CHECK_ANSWER_MAC, is_ours))
         return EDDY_EAUTH;
     memcpy(parsed.cookie, (const uint8_t *)data + ANSWER_BODY_AT, ED_COOKIE_SIZE);

@@ -56,18 +56,21 @@ void ed_hello_write(uint8_t *data, const ed_hello *hello, const ed_greeting_key 
 typedef struct ed_retry {
     uint32_t version;
     uint8_t cookie[ED_COOKIE_SIZE];
-    bool is_to_hello; /* not to an INITIATE */
+    bool is_to_hello; /* not to an INITIATE, */
+    size_t refused;   /* of which this is the cookie, of those that were shown */
 } ed_retry;
 
 /**
  * @param nonce the client's own: the tag is over it.
- * @param shown the cookie in the client's INITIATE, which a RETRY to that is bound to; or NULL.
+ * @param shown the cookies in the client's INITIATEs, one behind the other: a RETRY to one of them
+ * is bound to its cookie.
  * @return EDDY_ETRUNCATED, EDDY_EPROTO, or EDDY_EAUTH if it is not an answer to that client by who
  * has the key.
  */
 EDDY_MUST_CHECK eddy_status ed_retry_parse(ed_retry *retry, const void *data, size_t size,
                                            const uint8_t nonce[ED_NONCE_SIZE],
-                                           const ed_greeting_key *key, const uint8_t *shown);
+                                           const ed_greeting_key *key, const uint8_t *shown,
+                                           size_t shown_count);
 /** Exactly ED_RETRY_SIZE bytes. @param shown the cookie that is refused; NULL: it is to HELLO. */
 void ed_retry_write(uint8_t *data, const ed_retry *retry, const uint8_t nonce[ED_NONCE_SIZE],
                     const ed_greeting_key *key, const uint8_t *shown);

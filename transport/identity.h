@@ -11,8 +11,8 @@
 
 /** What a connection has to keep from others. */
 typedef struct ed_secrets {
-    uint8_t shared[ED_KEY_SIZE];    /* client: the room's key, or the token's; else zeros */
-    uint8_t ephemeral[ED_KEY_SIZE]; /* client: of its INITIATE */
+    uint8_t shared[ED_KEY_SIZE]; /* client: the room's key, or the token's; else zeros */
+    uint8_t seed[ED_KEY_SIZE];   /* client: the ephemerals of its INITIATEs are made of it */
     union {
         ed_noise noise; /* while the handshake goes on */
         ed_keys keys;   /* once has_keys */
@@ -24,7 +24,8 @@ typedef struct ed_secrets {
 typedef struct ed_admitted {
     ed_initiate initiate;
     ed_noise noise;
-    ed_capsule capsule; /* mode TOKEN; otherwise zeros */
+    ed_capsule capsule;          /* mode TOKEN; otherwise zeros */
+    uint8_t origin[ED_MAC_SIZE]; /* ed_reliable_origin() */
 } ed_admitted;
 
 typedef struct ed_identity {

@@ -38,6 +38,7 @@ enum {
     ED_RESET_TOKEN_SIZE = 16,
     ED_VERSIONS_MAX = 8,      /* that a client lists, */
     ED_VERSIONS_TOLD_MAX = 6, /* and a server */
+    ED_ATTEMPTS_MAX = 8,      /* cookies that a client tries at the same time */
     ED_COOKIE_TICKS_PER_S = 16,
     ED_COOKIE_AGE_MAX_S = 10,
     ED_COOKIE_SECRET_LIFE_S = 64,
@@ -103,6 +104,9 @@ enum {
 #define ED_HANDSHAKE_RESEND_NS (250 * ED_NS_PER_MS) /* doubles from here */
 #define ED_RACE_NEXT_NS (250 * ED_NS_PER_MS)        /* after one, if it has not answered */
 #define ED_HALF_OPEN_NS (5 * ED_NS_PER_S)
+#define ED_ANSWERED_NS                                                                             \
+    (2 * ED_NS_PER_S)                   /* one with a token answers its whole handshake so long    \
+                                         */
 #define ED_HALF_OPEN_MIN_NS ED_NS_PER_S /* then it gives way to who has no other, */
 #define ED_HALF_OPEN_MORE_NS                                                                       \
     (3 * ED_NS_PER_S)                    /* and then to who has: nobody can keep all places young */

@@ -158,8 +158,11 @@ eddy_status ed_local_connect(ed_local *local, eddy_connection *a, eddy_connectio
 {
     eddy_connection handles[2] = {ed_slots_take_outgoing(local->slots),
                                   ed_slots_take_outgoing(local->slots)};
-    eddy_status status = connect_handles(local, handles);
 
+    for (size_t i = 0; i < ED_COUNT(handles); i++)
+        ed_slots_show(local->slots,
+                      handles[i]); // before its first event; there is no dial to wait for
+    eddy_status status = connect_handles(local, handles);
     for (size_t i = 0; status != EDDY_OK && i < ED_COUNT(handles); i++)
         if (handles[i] != 0)
             ed_slots_give(local->slots, handles[i]);
@@ -248,7 +251,7 @@ eddy_status ed_local_disconnect(ed_local *local, eddy_connection connection, uin
     return status;
 }
 
-void ed_local_shutdown(ed_local *local)
+bool ed_local_shutdown(ed_local *local)
 {
     const eddy_event_disconnected how = {.end = EDDY_END_CLOSED_LOCAL};
     eddy_status status = EDDY_OK;
@@ -260,6 +263,6 @@ void ed_local_shutdown(ed_local *local)
     for (uint32_t i = 0; status == EDDY_OK && i < ed_slots_count(local->slots); i++)
         if (local->ends[i].self != 0)
             status = end_locked(local, &local->ends[i], EDDY_END_CLOSED_LOCAL, &how);
-    // Without memory for the events there is none for going on: the end of all events says it, too.
     ed_mutex_unlock(&local->mutex);
+    return status != EDDY_ENOMEM;
 }

@@ -40,7 +40,10 @@ EDDY_MUST_CHECK eddy_status ed_local_send(ed_local *local, eddy_connection conne
 EDDY_MUST_CHECK eddy_status ed_local_disconnect(ed_local *local, eddy_connection connection,
                                                 uint32_t code, const char *reason);
 
-/** Ends all pairs; there will be no others. Call it before the event channel may end. */
-void ed_local_shutdown(ed_local *local);
+/**
+ * Ends all pairs; there will be no others. Call it before the event channel may end, until it
+ * @return true: false if there was no memory for some of their events.
+ */
+bool ed_local_shutdown(ed_local *local);
 
 #endif

@@ -17,8 +17,6 @@ ed_manager *ed_manager_create(const ed_manager_parts *parts)
     ED_ASSERT(parts->returns == NULL || parts->type->returned != NULL);
     m->parts = *parts;
     m->slot_count = ed_slots_count(parts->slots);
-    ed_quota_init(&m->own_half_open, parts->half_open_max);
-    m->half_open = parts->half_open == NULL ? &m->own_half_open : parts->half_open;
     parts->entropy->fill(parts->entropy->context, hash_key, sizeof(hash_key));
     m->slots = ed_alloc_array(allocator, (size_t)m->slot_count + 1, sizeof(*m->slots));
     m->addresses = ed_map_create(allocator, ED_MANAGER_KEY_SIZE, ED_MANAGER_BATCH, hash_key);
@@ -71,7 +69,6 @@ void ed_manager_end_half_open(ed_manager *m, ed_manager_slot *slot)
     ED_ASSERT(m->half_open_count > 0);
     slot->is_half_open = false;
     m->half_open_count--;
-    ed_quota_give(m->half_open);
 }
 
 void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot)
@@ -307,22 +304,20 @@ static void expire(ed_manager *m, uint64_t now_ns)
     }
 }
 
-/**
- * The last word: when no connection is left, its events end. Before that no more commands
- * are let in, and those that came meanwhile are answered. @return whether there is more to do.
- */
-static bool check_done(ed_manager *m, uint64_t now_ns)
+/** Takes what has come; if it is to end, all that was said before. @return whether there may be
+ * more. */
+static bool take_all(ed_manager *m, bool *has_commands, uint64_t now_ns)
 {
-    if (!m->shutting_down || m->connection_count > 0 || m->is_done)
-        return false;
-    ed_channel_close(m->parts.commands);
-    bool more = ed_manager_take_commands(m, now_ns);
-    if (!m->commands_ended || !ed_manager_tell_failed(m) || !ed_manager_flush_events(m) ||
-        m->event_count > 0)
-        return more;
-    m->is_done = true;
-    ed_channel_leave_sender(m->parts.events); // the last to leave closes it
-    return false;
+    bool more = ed_manager_take_datagrams(m, now_ns);
+
+    do {
+        *has_commands = ed_manager_take_commands(m, now_ns);
+    } while (*has_commands && m->is_ending);
+    if (!*has_commands && m->parts.type->end_commands != NULL)
+        m->parts.type->end_commands(m->parts.type_context);
+    if (m->is_ending)
+        ed_manager_shut_down(m, m->shutdown_until_ns, now_ns);
+    return more || *has_commands;
 }
 
 uint64_t ed_manager_poll(ed_manager *m, uint64_t now_ns)
@@ -331,11 +326,9 @@ uint64_t ed_manager_poll(ed_manager *m, uint64_t now_ns)
     if (m->parts.type->begin_poll != NULL)
         m->parts.type->begin_poll(m->parts.type_context, now_ns); // with what came back in place
     (void)ed_manager_flush_out(m);
-    bool more = ed_manager_take_datagrams(m, now_ns);
-    bool has_commands = ed_manager_take_commands(m, now_ns);
-    if (!has_commands && m->parts.type->end_commands != NULL)
-        m->parts.type->end_commands(m->parts.type_context);
-    more |= has_commands;
+    ed_manager_take_ending(m, now_ns);
+    bool has_commands = false;
+    bool more = take_all(m, &has_commands, now_ns);
     ed_manager_take_extra(m, now_ns);
     expire(m, now_ns);
     m->is_touched = false; // until here they are served in this poll
@@ -344,13 +337,13 @@ uint64_t ed_manager_poll(ed_manager *m, uint64_t now_ns)
         all_out &= ed_manager_tell_failed(m);
     (void)ed_manager_flush_out(m);
     (void)ed_manager_flush_events(m);
-    more |= check_done(m, now_ns) || m->is_touched;
+    more |= ed_manager_check_done(m, now_ns) || m->is_touched;
     more |= m->parts.returns != NULL && ed_returns_came(m->parts.returns);
     if (more)
         return now_ns;
     uint64_t next_ns = ed_deadlines_next_ns(m->deadlines);
-    if (!all_out || m->event_count > 0 || m->out_count > 0)
-        next_ns = ed_min_u64(next_ns, ed_add_sat_u64(now_ns, ED_MANAGER_RETRY_NS));
+    if (!all_out || m->event_count > 0 || m->out_count > 0 || m->waits_to_end)
+        next_ns = ed_min_u64(next_ns, ed_manager_retry_ns(m, now_ns));
     return next_ns;
 }
 

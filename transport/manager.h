@@ -11,7 +11,7 @@
 
 #include "core/channel.h"
 #include "core/eddy.h"
-#include "transport/quota.h"
+#include "transport/ending.h"
 #include "transport/returns.h"
 #include "transport/slots.h"
 
@@ -62,10 +62,18 @@ typedef struct ed_load {
     bool is_full;         /* no slot for an incoming connection is free */
     bool shutting_down;   /* nobody is admitted */
     const void *existing; /* the incoming connection of this address, or NULL */
+    bool may_wait;        /* CREATE: beside `existing`, while it is not known whether that lives */
     /* CONTINUE: whose the datagram is. CREATE: who gives way, of whom the program has not heard; 0:
        nobody. */
     eddy_connection chosen;
 } ed_load;
+
+/** What an admitted newcomer is to the connection which its address has. */
+typedef enum ed_succession {
+    ED_SUCCEEDS_NOT = 0, /* its handshake began sooner */
+    ED_SUCCEEDS_LATER,   /* if it turns out that nobody is there any more: that was asked */
+    ED_SUCCEEDS_NOW,
+} ed_succession;
 
 typedef struct ed_birth {
     eddy_connection handle;
@@ -73,13 +81,13 @@ typedef struct ed_birth {
     ed_side side;
     eddy_address remote;
     const eddy_datagram *datagram; /* the one that was admitted; NULL on the outgoing side */
-    void *command;                 /* the CONNECT; NULL on the incoming side */
+    const void *existing; /* the incoming connection of its address, or NULL: see ed_succession */
+    void *command;        /* the CONNECT; NULL on the incoming side */
 } ed_birth;
 
 typedef enum ed_command_kind {
     ED_COMMAND_CONNECT = 1,
     ED_COMMAND_TO_CONNECTION,
-    ED_COMMAND_SHUTDOWN,
     ED_COMMAND_RESOLVED, /* an address of a connection that was dialled without one */
 } ed_command_kind;
 
@@ -88,13 +96,10 @@ typedef struct ed_command {
     ed_command_kind kind;
     uint32_t more;              /* RESOLVED: how many other addresses follow */
     eddy_connection connection; /* CONNECT: taken by the caller with ed_slots_take_outgoing */
-    union {
-        /* CONNECT: without a family it is the key that no other connection has, until the
-           connection has found its peer at one of those that RESOLVED brings. RESOLVED: without a
-           family where there is none. */
-        eddy_address remote;
-        uint64_t flush_ns; /* SHUTDOWN */
-    };
+    /* CONNECT: without a family it is the key that no other connection has, until the connection
+       has found its peer at one of those that RESOLVED brings. RESOLVED: without a family where
+       there is none. */
+    eddy_address remote;
 } ed_command;
 
 /** A datagram that a connection transmits. */
@@ -121,6 +126,8 @@ typedef struct ed_connection_type {
      * takes what else was said to it, by drop_command, and then tells its end.
      */
     void *(*fail_connect)(void *context, void *command, eddy_status why);
+    /** Whether all that was said to it has come. NULL: it has. */
+    bool (*may_tell_failed)(void *context, eddy_connection handle);
     /** Takes the next event of what is left. @return whether that was the last: nothing is left. */
     bool (*failed_event)(void *failed, void *event);
     /**
@@ -131,15 +138,18 @@ typedef struct ed_connection_type {
     void (*resolved)(void *connection, const eddy_address *remote, uint32_t more,
                      eddy_status status, uint64_t now_ns);
     void (*destroy)(void *connection);
-    /** Whether the handshake of an admitted datagram began no sooner than that of the connection
-     * which its address has. NULL: always. */
-    bool (*supersedes)(void *connection, const eddy_datagram *datagram, uint64_t now_ns);
+    /** Judges an admitted datagram. NULL: it succeeds at once. */
+    ed_succession (*supersedes)(void *connection, const eddy_datagram *datagram, uint64_t now_ns);
     void (*receive)(void *connection, const eddy_datagram *datagram, uint64_t now_ns);
     /** The same for a datagram of the connection's own socket. NULL: it has none. */
     void (*receive_extra)(void *connection, const eddy_datagram *datagram, uint64_t now_ns);
     const eddy_socket *(*extra_socket)(void *connection);           /* NULL: it has none */
     void (*send)(void *connection, void *command, uint64_t now_ns); /* takes the payload over */
-    void (*shutdown)(void *connection, uint64_t flush_ns, uint64_t now_ns);
+    /** From now on the program hears of no beginning. NULL: nothing to do. */
+    void (*stop_admitting)(void *connection, uint64_t now_ns);
+    /** Ends it: it flushes, closes and is over by `until_ns`. Perhaps again, with an earlier one.
+     */
+    void (*shutdown)(void *connection, uint64_t until_ns, uint64_t now_ns);
     /** The peer began anew: ends this one, unless both go on. */
     void (*replace)(void *connection, uint64_t now_ns);
     void (*expire)(void *connection, uint64_t now_ns);
@@ -147,6 +157,8 @@ typedef struct ed_connection_type {
     /** The socket has no room for what it may have to transmit in this poll. NULL: so be it. */
     void (*held_back)(void *connection, uint64_t now_ns);
     bool (*event)(void *connection, void *event);
+    /** Its last event waits for what other threads are saying: it stays at work. NULL: never. */
+    bool (*awaits_senders)(const void *connection);
     uint64_t (*next_ns)(const void *connection);
     ed_phase (*phase)(const void *connection);
     /**
@@ -163,6 +175,8 @@ typedef struct ed_connection_type {
      * @return whether the connection may have something to give out.
      */
     bool (*returned)(void *context, void *connection, ed_block *block, uint64_t now_ns);
+    /** No connection is left. @return whether the events may end, too. NULL: they may. */
+    bool (*may_end)(void *context);
     /** Takes over what found no connection. @param failed of a dial that failed, or NULL. */
     void (*drop_command)(void *context, void *command, void *failed);
     void (*drop_event)(void *context, void *event); /* that nobody will take */
@@ -181,10 +195,9 @@ typedef struct ed_manager_parts {
     ed_channel *commands; /* the manager becomes a receiver of it */
     ed_channel *events;   /* the manager becomes a sender to it, until it is done */
     ed_returns *returns;  /* NULL: the program gives nothing back */
+    ed_ending *ending;    /* NULL: it ends when the senders leave `commands`, and not before */
     eddy_stats *stats;
     uint32_t half_open_max;
-    ed_quota *half_open; /* what several managers take theirs from; NULL: this one has the maximum
-                            for itself */
 } ed_manager_parts;
 
 /** @return NULL out of memory, and then it holds neither channel end. */
@@ -202,7 +215,12 @@ uint64_t ed_manager_poll(ed_manager *manager, uint64_t now_ns);
 /** Whether datagrams wait for room in the socket. */
 bool ed_manager_wants_send(const ed_manager *manager);
 
-/** Whether it has shut down: no connection is left, and it sends no more events. */
+/**
+ * Whether it has shut down, as it was asked to by `ending`, or as nobody was left to send it
+ * commands, which is the same without time to flush. From the poll on that takes this no stranger
+ * is answered; the commands before it are done; each connection ends; then it sends no more events.
+ * All this by the time that was given, or as soon after as there is memory for the events.
+ */
 bool ed_manager_is_done(const ed_manager *manager);
 
 /** The connection may have something to give out: the poll that goes on, or the next, asks it. */

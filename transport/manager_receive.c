@@ -2,23 +2,6 @@
 #include "transport/check.h"
 #include "transport/manager_state.h"
 
-static void begin_shutdown(ed_manager *m, uint64_t flush_ns, uint64_t now_ns)
-{
-    uint64_t until_ns = ed_add_sat_u64(now_ns, flush_ns);
-
-    // A second shutdown can only bring the end nearer.
-    if (m->shutting_down && until_ns >= m->shutdown_until_ns)
-        return;
-    m->shutting_down = true;
-    m->shutdown_until_ns = until_ns;
-    for (uint32_t i = 0; i < m->slot_count; i++) {
-        if (m->slots[i].connection == NULL)
-            continue;
-        m->parts.type->shutdown(m->slots[i].connection, flush_ns, now_ns);
-        ed_manager_add_work(m, &m->slots[i]);
-    }
-}
-
 /** Whether a connection to that address is in the way. One that is over for the program is not. */
 static bool is_dialled(ed_manager *m, const eddy_address *remote, uint64_t now_ns)
 {
@@ -42,6 +25,7 @@ static void connect_out(ed_manager *m, ed_command *command, uint64_t now_ns)
                       .remote = command->remote,
                       .command = command};
     bool exists = is_dialled(m, &command->remote, now_ns);
+    ed_slots_show(m->parts.slots, command->connection); // before any event can name it
     eddy_status status = m->shutting_down ? EDDY_ECLOSED
                          : exists         ? EDDY_EEXIST
                                           : ed_manager_create_connection(m, &birth, now_ns);
@@ -128,9 +112,6 @@ static void handle_command(ed_manager *m, ed_command *command, uint64_t now_ns)
     ed_manager_slot *slot = NULL;
 
     switch (command->kind) {
-    case ED_COMMAND_SHUTDOWN:
-        begin_shutdown(m, command->flush_ns, now_ns);
-        return;
     case ED_COMMAND_CONNECT:
         connect_out(m, command, now_ns);
         return;
@@ -161,7 +142,7 @@ bool ed_manager_take_commands(ed_manager *m, uint64_t now_ns)
             ed_channel_pull(m->parts.commands, m->commands, ED_MANAGER_BATCH, &count, 0);
         m->commands_ended |= status == EDDY_ECLOSED;
         if (status == EDDY_ECLOSED && !m->shutting_down)
-            begin_shutdown(m, 0, now_ns); // nobody is left to say anything
+            ed_manager_shut_down(m, now_ns, now_ns); // nobody is left to say anything
         if (status != EDDY_OK)
             return false;
         for (size_t i = 0; i < count; i++)
@@ -205,7 +186,8 @@ static void make_place(ed_manager *m)
     ed_manager_destroy_connection(m, ED_CONTAINER(oldest, ed_manager_slot, ended));
 }
 
-static bool create_incoming(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
+static void create_incoming(ed_manager *m, const eddy_datagram *datagram, const void *existing,
+                            uint64_t now_ns)
 {
     make_place(m);
     eddy_connection handle = ed_slots_take_incoming(m->parts.slots);
@@ -213,65 +195,64 @@ static bool create_incoming(ed_manager *m, const eddy_datagram *datagram, uint64
                       .wire_id = ed_wire_id_of(handle),
                       .side = ED_SIDE_INCOMING,
                       .remote = datagram->remote,
-                      .datagram = datagram};
+                      .datagram = datagram,
+                      .existing = existing};
 
     if (handle == 0) { // another shard took the last place since the load said that there is one
         m->parts.stats->dropped_limit++;
-        return false;
+        return;
     }
     if (ed_manager_create_connection(m, &birth, now_ns) == EDDY_OK)
-        return true;
+        return;
     m->parts.stats->dropped_memory++;
     ed_slots_give(m->parts.slots, handle);
-    return false;
 }
 
-/** The network may hold a datagram back until its sender has begun anew: then it ends nothing. */
-static bool is_overtaken(ed_manager *m, ed_manager_slot *slot, const eddy_datagram *datagram,
-                         uint64_t now_ns)
+/**
+ * The network may hold a datagram back until its sender has begun anew: then it ends nothing.
+ * @return whether there is a connection to make: instead of the one that is there, or beside it.
+ */
+static bool make_way(ed_manager *m, ed_manager_slot *slot, const eddy_datagram *datagram,
+                     bool may_wait, uint64_t now_ns)
 {
+    const ed_connection_type *type = m->parts.type;
+    ed_succession succession = type->supersedes == NULL
+                                   ? ED_SUCCEEDS_NOW
+                                   : type->supersedes(slot->connection, datagram, now_ns);
+
     ed_manager_add_work(m, slot); // it may have something to say about it
-    return m->parts.type->supersedes != NULL &&
-           !m->parts.type->supersedes(slot->connection, datagram, now_ns);
-}
-
-/** Takes room for another half-open one; with the check off there is always some. */
-static bool take_half_open(ed_manager *m)
-{
-    if (ED_CHECK_IS_OFF(EDDY_CHECK_HALF_OPEN) && ed_quota_left(m->half_open) == 0)
-        ed_quota_give(m->half_open);
-    return ed_quota_take(m->half_open);
+    if (succession == ED_SUCCEEDS_NOW)
+        type->replace(slot->connection, now_ns);
+    return succession == ED_SUCCEEDS_NOW || (succession == ED_SUCCEEDS_LATER && may_wait);
 }
 
 /** A newcomer that proved itself. Its address may be that of a connection which is still here. */
 static void admit_created(ed_manager *m, const eddy_datagram *datagram, bool may_create,
-                          eddy_connection chosen, uint64_t now_ns)
+                          const ed_load *load, uint64_t now_ns)
 {
     ed_manager_slot *slot = ed_manager_find_address(m, &datagram->remote, ED_SIDE_INCOMING);
 
-    if (slot != NULL && is_overtaken(m, slot, datagram, now_ns)) {
+    if (slot != NULL && !make_way(m, slot, datagram, load->may_wait, now_ns)) {
         m->parts.stats->dropped_replayed++;
         return;
     }
-    if (slot != NULL)
-        m->parts.type->replace(slot->connection, now_ns);
-    bool fits = may_create || chosen != 0;
-    if (fits)
-        take_place(m, chosen);
-    if (!fits || !take_half_open(m))
+    if (!may_create && load->chosen == 0) {
         m->parts.stats->dropped_limit++;
-    else if (!create_incoming(m, datagram, now_ns))
-        ed_quota_give(m->half_open);
+        return;
+    }
+    take_place(m, load->chosen);
+    slot = ed_manager_find_address(m, &datagram->remote, ED_SIDE_INCOMING); // it may have been that
+    create_incoming(m, datagram, slot == NULL ? NULL : slot->connection, now_ns);
 }
 
 static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
 {
     ed_manager_slot *slot = ed_manager_find_address(m, &datagram->remote, ED_SIDE_INCOMING);
     bool is_full = ed_slots_left_incoming(m->parts.slots) == 0 && ed_list_first(&m->ended) == NULL;
-    bool has_room = ed_quota_left(m->half_open) > 0;
+    bool has_room = m->half_open_count < m->parts.half_open_max;
     ed_load load = {.may_create = !is_full && has_room,
                     .is_full = is_full,
-                    .shutting_down = m->shutting_down,
+                    .shutting_down = m->is_ending || m->shutting_down,
                     .existing = slot == NULL ? NULL : slot->connection};
 
     if (m->out_count == ED_MANAGER_BATCH && !ed_manager_flush_out(m)) {
@@ -297,7 +278,7 @@ static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
     case ED_ADMIT_CREATE:
         admit_created(m, datagram,
                       !is_full && SEC_CHECK(EDDY_CHECK_HALF_OPEN, has_room) && !load.shutting_down,
-                      load.chosen, now_ns);
+                      &load, now_ns);
         return;
     }
 }

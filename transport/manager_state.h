@@ -50,11 +50,11 @@ struct ed_manager {
     ed_list ended; /* incoming; the oldest makes room for a newcomer where all places are taken */
     uint32_t connection_count;
     uint32_t half_open_count;
-    ed_quota own_half_open;
-    ed_quota *half_open; /* its own, or what it shares */
+    bool is_ending; /* asked to: what was said before is done first */
     bool shutting_down;
     uint64_t shutdown_until_ns;
     bool commands_ended; /* the channel is closed, and empty */
+    bool waits_to_end;   /* for something that gives no word when it has come */
     bool is_done;
     bool is_touched; /* a connection was, and it may have been served before in this poll */
     bool is_blocked; /* the socket had no room for all that was sent last */
@@ -110,6 +110,20 @@ EDDY_MUST_CHECK eddy_status ed_manager_add_address(ed_manager *m, ed_manager_slo
 void ed_manager_end_half_open(ed_manager *m, ed_manager_slot *slot);
 
 void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot);
+
+/* manager_end.c: how it ends. */
+
+/** Takes the request to end, if there is one. */
+void ed_manager_take_ending(ed_manager *m, uint64_t now_ns);
+
+/** All that was said before the request to end is done: the connections end now. */
+void ed_manager_shut_down(ed_manager *m, uint64_t until_ns, uint64_t now_ns);
+
+/** When to try again what there was no room for; but not beyond the end. */
+uint64_t ed_manager_retry_ns(const ed_manager *m, uint64_t now_ns);
+
+/** Ends the events, if no connection is left. @return whether there is more to do at once. */
+bool ed_manager_check_done(ed_manager *m, uint64_t now_ns);
 
 /* manager_receive.c: what comes in. */
 

@@ -175,13 +175,26 @@ static eddy_status use_token(ed_reliable *reliable, const ed_used_token *token)
 {
     ed_used_verdict verdict = ed_door_used_take(reliable->door, token, reliable->now_s);
 
-    return verdict == ED_USED_FRESH || verdict == ED_USED_SAME ? EDDY_OK : EDDY_ELIMIT;
+    return verdict == ED_USED_FRESH ? EDDY_OK : EDDY_ELIMIT;
+}
+
+/**
+ * Whose contest a newcomer has to wait for: that of the connection at its address, or the one that
+ * a newcomer waits for who is there already. NULL: nobody's.
+ */
+static const ed_conn *rival_of(const ed_reliable *reliable, const ed_conn *existing)
+{
+    const ed_conn *rival = existing;
+
+    if (existing != NULL && existing->rival != 0)
+        rival = ed_manager_connection(reliable->manager, existing->rival);
+    return rival != NULL && ed_conn_is_open(rival) && rival->contested_ns != 0 ? rival : NULL;
 }
 
 /** The connection counts from here on, as one that its client has not confirmed. */
-static eddy_status note_begun(ed_reliable *reliable, ed_conn *conn, const ed_initiate *initiate)
+static eddy_status note_begun(ed_reliable *reliable, ed_conn *conn, const ed_conn *existing)
 {
-    ed_reliable_origin(reliable, conn->origin, initiate, &conn->admitted_from);
+    memcpy(conn->origin, reliable->admitted->origin, ED_MAC_SIZE);
     eddy_status status = ed_map_put(reliable->begun, conn->origin, ed_slot_of(conn->handle));
     if (status != EDDY_OK) {
         ed_conn_free(conn);
@@ -191,6 +204,9 @@ static eddy_status note_begun(ed_reliable *reliable, ed_conn *conn, const ed_ini
     conn->is_unconfirmed = true;
     if (!conn->is_asked)
         ed_list_push_back(&reliable->half_open, &conn->half_open);
+    const ed_conn *rival = rival_of(reliable, existing);
+    if (rival != NULL)
+        ed_conn_wait_for(conn, rival);
     return EDDY_OK;
 }
 
@@ -234,7 +250,7 @@ static eddy_status create_incoming(ed_reliable *reliable, ed_conn *conn, const e
             status = ed_conn_init_server(conn, &reliable->shared, birth->handle, birth->wire_id,
                                          birth->datagram, admitted, now_ns);
         if (status == EDDY_OK)
-            status = note_begun(reliable, conn, &admitted->initiate);
+            status = note_begun(reliable, conn, birth->existing);
         if (status != EDDY_OK && has_token)
             ed_door_used_forget(reliable->door, &token, reliable->now_s);
     }
@@ -275,7 +291,7 @@ static void resolved(void *connection, const eddy_address *remote, uint32_t more
 static void give_token_back(const ed_conn *conn)
 {
     ed_reliable *reliable = reliable_of(conn);
-    ed_used_token token = {.id = conn->token_id, .ephemeral = conn->client_ephemeral};
+    ed_used_token token = {.id = conn->token_id, .holder = conn->origin};
 
     if (!conn->is_client && conn->mode == ED_MODE_TOKEN && !conn->is_opened &&
         conn->state != ED_CONN_REFUSING)
@@ -320,35 +336,34 @@ bool ed_reliable_stays(const ed_conn *conn)
     return ed_conn_is_moving(conn) || (ed_conn_is_half_open(conn) && !is_of_same_token(conn));
 }
 
-/**
- * Within one handshake the client's clock says which INITIATE is the newer one; between two,
- * perhaps of two clocks, the server's own in the cookies does.
- */
+/** The server's clock in the cookies says which INITIATE is the newer one. */
 static bool is_newer(const ed_conn *conn, const ed_initiate *initiate)
 {
-    if (!ed_equal_secret(initiate->nonce, conn->nonce, ED_NONCE_SIZE))
-        return !ed_cookie_is_older(initiate->cookie, conn->cookie);
-    // Its client makes one INITIATE of a cookie: another of the same is somebody else's.
-    return initiate->client_time_us >= conn->client_time_us &&
-           !ed_equal_secret(initiate->cookie, conn->cookie, ED_COOKIE_SIZE);
+    // A client makes one INITIATE of a cookie: another of the same is somebody else's.
+    if (ed_equal_secret(initiate->nonce, conn->nonce, ED_NONCE_SIZE) &&
+        ed_equal_secret(initiate->cookie, conn->cookie, ED_COOKIE_SIZE))
+        return false;
+    return !ed_cookie_is_older(initiate->cookie, conn->cookie);
 }
 
 /**
  * Who sees a client's packets and can send in its name has a cookie for its address, too. So who
  * lives is not given up for a newcomer.
  */
-static bool supersedes(void *connection, const eddy_datagram *datagram, uint64_t now_ns)
+static ed_succession supersedes(void *connection, const eddy_datagram *datagram, uint64_t now_ns)
 {
     ed_conn *conn = connection;
     ed_initiate initiate;
 
     ed_initiate_read_opened(&initiate, datagram->data);
     if (ed_conn_is_half_open(conn) && !is_of_same_token(conn))
-        return true;
+        return ED_SUCCEEDS_NOW;
     if (!is_newer(conn, &initiate))
-        return false;
+        return ED_SUCCEEDS_NOT;
     // One that is moving has left the address, and goes on beside the newcomer.
-    return ed_conn_is_moving(conn) || ed_conn_is_deserted(conn, now_ns);
+    if (ed_conn_is_moving(conn) || ed_conn_is_deserted(conn, initiate.nonce, now_ns))
+        return ED_SUCCEEDS_NOW;
+    return ed_conn_is_open(conn) ? ED_SUCCEEDS_LATER : ED_SUCCEEDS_NOT;
 }
 
 static void receive(void *connection, const eddy_datagram *datagram, uint64_t now_ns)
@@ -477,13 +492,23 @@ static void send_command(void *connection, void *item, uint64_t now_ns)
     settle(connection);
 }
 
-static void shut_down(void *connection, uint64_t flush_ns, uint64_t now_ns)
+static void stop_admitting(void *connection, uint64_t now_ns)
 {
-    // Nobody is admitted any more, so a newcomer that does not hear of its refusal asks in vain.
-    if (ed_conn_is_request(connection))
-        ed_conn_refuse(connection, 0, NULL, 0, now_ns);
-    else
-        ed_conn_close(connection, 0, NULL, flush_ns, now_ns);
+    ed_conn_stop_beginning(connection, now_ns);
+}
+
+static void shut_down(void *connection, uint64_t until_ns, uint64_t now_ns)
+{
+    ed_conn_shut_down(connection, until_ns, now_ns);
+    look_for_room(reliable_of(connection));
+}
+
+/** Pairs end without the manager; but their last events come before the end of all. */
+static bool may_end(void *context)
+{
+    const ed_reliable *reliable = context;
+
+    return reliable->pairs == NULL || ed_local_shutdown(reliable->pairs);
 }
 
 static void replace(void *connection, uint64_t now_ns)
@@ -492,10 +517,33 @@ static void replace(void *connection, uint64_t now_ns)
         return;
     give_token_back(connection);
     ed_conn_abandon(connection, EDDY_END_REPLACED, now_ns);
+    ed_list_remove(&((ed_conn *)connection)->half_open); // it has no place left to give up
+}
+
+/** Whom it waited for has answered, and then it is given up; or it takes that one's place. */
+static void end_contest(ed_conn *conn, uint64_t now_ns)
+{
+    ed_manager *manager = reliable_of(conn)->manager;
+    ed_conn *rival = ed_manager_connection(manager, conn->rival);
+
+    if (rival != NULL && ed_conn_is_open(rival)) {
+        if (rival->contested_ns == 0 || now_ns < ed_conn_contest_ends_ns(rival)) {
+            conn->shared->stats->dropped_replayed++;
+            ed_conn_abandon(conn, EDDY_END_REPLACED, now_ns);
+            return;
+        }
+        replace(rival, now_ns);
+        ed_manager_touch(manager, rival->handle);
+    }
+    ed_conn_outlast(conn, now_ns);
 }
 
 static void expire(void *connection, uint64_t now_ns)
 {
+    ed_conn *conn = connection;
+
+    if (ed_timers_take(&conn->timers, ED_TIMER_CONTEST, now_ns))
+        end_contest(conn, now_ns);
     ed_conn_expire(connection, now_ns);
     settle(connection);
 }
@@ -506,7 +554,7 @@ static bool transmit(void *connection, ed_output *output, uint64_t now_ns)
     ed_path path;
 
     output->datagram.size = ed_conn_transmit(conn, &path, output->datagram.data, now_ns);
-    look_for_room(reliable_of(conn)); // an unreliable message is settled when it leaves
+    settle(conn); // an unreliable message is over when it leaves; and so is one without a key
     output->datagram.remote = path.remote;
     output->datagram.local = path.local;
     conn->counts.sent_datagrams += output->datagram.size > 0 ? 1 : 0;
@@ -516,7 +564,7 @@ static bool transmit(void *connection, ed_output *output, uint64_t now_ns)
 
 static void held_back(void *connection, uint64_t now_ns)
 {
-    ed_conn_drop_hasty(connection, now_ns);
+    ed_conn_on_all_sent(connection, now_ns);
     look_for_room(reliable_of(connection));
 }
 
@@ -528,6 +576,20 @@ static eddy_address remote_of(const void *connection)
 static bool next_event(void *connection, void *event)
 {
     return ed_conn_event(connection, event);
+}
+
+static bool awaits_senders(const void *connection)
+{
+    return ed_conn_awaits_senders(connection);
+}
+
+/** Of a dial that failed: it takes no messages by now, and its end counts those that it took. */
+static bool may_tell_failed(void *context, eddy_connection handle)
+{
+    const ed_reliable *reliable = context;
+    const ed_account *accounts = reliable->shared.accounts;
+
+    return accounts == NULL || ed_account_used(&accounts[ed_slot_of(handle)]) == 0;
 }
 
 static uint64_t next_ns(const void *connection)
@@ -562,18 +624,22 @@ const ed_connection_type ed_reliable_type = {
     .admit = ed_admission_judge,
     .create = create,
     .fail_connect = fail_connect,
+    .may_tell_failed = may_tell_failed,
     .failed_event = failed_event,
     .resolved = resolved,
     .destroy = destroy,
     .supersedes = supersedes,
     .receive = receive,
     .send = send_command,
+    .stop_admitting = stop_admitting,
     .shutdown = shut_down,
+    .may_end = may_end,
     .replace = replace,
     .expire = expire,
     .transmit = transmit,
     .held_back = held_back,
     .event = next_event,
+    .awaits_senders = awaits_senders,
     .next_ns = next_ns,
     .phase = phase,
     .is_known = is_known,

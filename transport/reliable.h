@@ -5,11 +5,12 @@
 #include "core/map.h"
 #include "transport/conn.h"
 #include "transport/door.h"
+#include "transport/local.h"
 #include "transport/manager.h"
 
 /** What a command says to a connection. */
 typedef enum ed_operation {
-    ED_OPERATION_NONE = 0, /* of CONNECT and SHUTDOWN */
+    ED_OPERATION_NONE = 0, /* of CONNECT and RESOLVED */
     ED_OPERATION_SEND,
     ED_OPERATION_CLOSE,
     ED_OPERATION_ADMIT,
@@ -61,6 +62,7 @@ typedef struct ed_reliable {
     ed_list refused;     /* of ed_conn.refused */
     bool was_crowded;    /* more than half of the send budget was used when it was looked at last */
     ed_manager *manager; /* set once there is one */
+    ed_local *pairs;     /* that end with it; NULL: there are none */
     bool accepts;
 } ed_reliable;
 
@@ -68,7 +70,7 @@ typedef struct ed_reliable {
 static inline ed_used_token ed_admitted_token(const ed_admitted *admitted)
 {
     return (ed_used_token){.id = admitted->capsule.id,
-                           .ephemeral = admitted->initiate.ephemeral,
+                           .holder = admitted->origin,
                            .expires_s = admitted->capsule.expires_s};
 }
 

@@ -107,6 +107,7 @@ eddy_status ed_shard_create(ed_shard **shard, ed_shard_common *common, uint32_t 
     s->common = common;
     s->socket = socket;
     s->number = (uint8_t)number;
+    ed_ending_init(&s->ending);
     s->log = (ed_log){.function = config->log,
                       .context = config->log_context,
                       .level = config->log_level,
@@ -152,9 +153,9 @@ eddy_status ed_shard_begin(ed_shard *s, uint32_t secrets_at)
                               .commands = s->commands,
                               .events = s->common->events,
                               .returns = &s->returns,
+                              .ending = &s->ending,
                               .stats = &s->live,
-                              .half_open_max = s->config.max_half_open,
-                              .half_open = &s->common->half_open};
+                              .half_open_max = s->config.max_half_open};
 
     if (ed_reliable_init(&s->reliable, &shared, &s->common->door) != EDDY_OK)
         return EDDY_ENOMEM;
@@ -217,6 +218,18 @@ eddy_status ed_shard_start(ed_shard *s)
 }
 
 /* ----------------------------------------------------------------------------------- ending -- */
+
+void ed_shard_ask_end(ed_shard *s, uint32_t flush_ms)
+{
+    ed_ending_ask(&s->ending, flush_ms);
+    ed_channel_nudge(s->commands);
+}
+
+void ed_shard_await_poll(ed_shard *s)
+{
+    ed_mutex_lock(&s->core_mutex);
+    ed_mutex_unlock(&s->core_mutex);
+}
 
 void ed_shard_end(ed_shard *s)
 {

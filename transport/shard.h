@@ -20,7 +20,6 @@ typedef struct ed_shard_common {
     ed_identity *identity;
     ed_door door;
     ed_quota incoming; /* connections of all of them */
-    ed_quota half_open;
 } ed_shard_common;
 
 typedef struct ed_shard {
@@ -37,6 +36,7 @@ typedef struct ed_shard {
     ed_pool *receive_pool;
     ed_channel *commands; /* we hold the sender's end */
     ed_returns returns;
+    ed_ending ending;
     ed_slots *slots;
     ed_account *accounts; /* of the slots, by number */
     ed_asks asks;
@@ -77,6 +77,12 @@ EDDY_MUST_CHECK eddy_status ed_shard_start(ed_shard *shard);
 
 /** Does all that is due. @return when to call again, as ed_manager_poll does. */
 uint64_t ed_shard_poll(ed_shard *shard, uint64_t now_ns);
+
+/** Asks it to end, which it does at its next poll; see eddy_shutdown. Any thread. */
+void ed_shard_ask_end(ed_shard *shard, uint32_t flush_ms);
+
+/** Waits for the end of a poll that goes on: the next has seen what was asked before. */
+void ed_shard_await_poll(ed_shard *shard);
 
 /** Ends what it runs, once its thread has; what is left in its channel is dropped, and counted. */
 void ed_shard_end(ed_shard *shard);

@@ -1,15 +1,23 @@
 #include "transport/timers.h"
 
 enum {
-    RESEND_DOUBLINGS_MAX = 4, /* 0.25 s to 4 s */
+    RESEND_DOUBLINGS_MAX = 2,          /* 0.25 s to 1 s */
+    RESEND_DOUBLINGS_DISPUTED_MAX = 4, /* to 4 s */
 };
 
 #define DRAIN_MAX_NS (3 * ED_NS_PER_S)
 
+/** But for the manager's end. */
+static void stop_own(ed_timers *timers)
+{
+    for (size_t i = 0; i < ED_TIMER_END; i++)
+        timers->at_ns[i] = ED_NEVER_NS;
+}
+
 static void stop_all(ed_timers *timers)
 {
-    for (size_t i = 0; i < ED_TIMER_COUNT; i++)
-        timers->at_ns[i] = ED_NEVER_NS;
+    stop_own(timers);
+    timers->at_ns[ED_TIMER_END] = ED_NEVER_NS;
 }
 
 void ed_timers_init(ed_timers *timers, uint32_t idle_timeout_ms, uint32_t keepalive_ms)
@@ -47,12 +55,15 @@ void ed_timers_on_race(ed_timers *timers, bool more, uint64_t now_ns)
     timers->at_ns[ED_TIMER_RACE] = more ? ed_add_sat_u64(now_ns, ED_RACE_NEXT_NS) : ED_NEVER_NS;
 }
 
-void ed_timers_on_request_sent(ed_timers *timers, uint64_t now_ns)
+void ed_timers_on_request_sent(ed_timers *timers, bool is_disputed, uint64_t now_ns)
 {
-    uint64_t interval_ns = ED_HANDSHAKE_RESEND_NS << timers->resends;
+    uint32_t most = is_disputed ? RESEND_DOUBLINGS_DISPUTED_MAX : RESEND_DOUBLINGS_MAX;
+    uint64_t interval_ns = ED_HANDSHAKE_RESEND_NS << ed_min_u64(timers->resends, most);
 
+    if (timers->at_ns[ED_TIMER_RESEND] != ED_NEVER_NS)
+        return; // it left together with others, or a little behind
     timers->at_ns[ED_TIMER_RESEND] = ed_add_sat_u64(now_ns, interval_ns);
-    if (timers->resends < RESEND_DOUBLINGS_MAX)
+    if (timers->resends < most)
         timers->resends++;
 }
 
@@ -66,6 +77,11 @@ void ed_timers_on_retry(ed_timers *timers)
 void ed_timers_on_half_open(ed_timers *timers, uint64_t now_ns)
 {
     timers->at_ns[ED_TIMER_GIVE_UP] = ed_add_sat_u64(now_ns, ED_HALF_OPEN_NS);
+}
+
+void ed_timers_on_contest(ed_timers *timers, uint64_t until_ns)
+{
+    timers->at_ns[ED_TIMER_CONTEST] = until_ns;
 }
 
 void ed_timers_on_connected(ed_timers *timers, uint64_t now_ns)
@@ -91,7 +107,7 @@ void ed_timers_on_flushing(ed_timers *timers, uint64_t flush_ns, uint64_t now_ns
 
 void ed_timers_on_closing(ed_timers *timers, uint64_t pto_ns, uint64_t now_ns)
 {
-    stop_all(timers);
+    stop_own(timers);
     timers->at_ns[ED_TIMER_CLOSE] = now_ns;
     timers->at_ns[ED_TIMER_DRAINED] =
         ed_add_sat_u64(now_ns, ed_min_u64(ED_CLOSE_COPIES * pto_ns, DRAIN_MAX_NS));
@@ -99,7 +115,7 @@ void ed_timers_on_closing(ed_timers *timers, uint64_t pto_ns, uint64_t now_ns)
 
 void ed_timers_on_draining(ed_timers *timers, uint64_t pto_ns, uint64_t now_ns)
 {
-    stop_all(timers);
+    stop_own(timers);
     timers->at_ns[ED_TIMER_DRAINED] =
         ed_add_sat_u64(now_ns, ed_min_u64(ED_CLOSE_COPIES * pto_ns, DRAIN_MAX_NS));
 }
@@ -109,8 +125,13 @@ void ed_timers_on_refusing(ed_timers *timers, uint64_t linger_ns, uint64_t now_n
     uint64_t until_ns =
         ed_min_u64(timers->at_ns[ED_TIMER_DRAINED], ed_add_sat_u64(now_ns, linger_ns));
 
-    stop_all(timers);
+    stop_own(timers);
     timers->at_ns[ED_TIMER_DRAINED] = until_ns;
+}
+
+void ed_timers_on_shutdown(ed_timers *timers, uint64_t until_ns)
+{
+    timers->at_ns[ED_TIMER_END] = ed_min_u64(timers->at_ns[ED_TIMER_END], until_ns);
 }
 
 void ed_timers_on_closed(ed_timers *timers)

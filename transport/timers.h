@@ -10,6 +10,7 @@ typedef enum ed_timer {
     ED_TIMER_RESEND,    /* HELLO or INITIATE once more */
     ED_TIMER_RACE,      /* HELLO to the next address of a name */
     ED_TIMER_GIVE_UP,   /* the handshake took too long */
+    ED_TIMER_CONTEST,   /* whose place a newcomer wants has had its time to answer */
     ED_TIMER_ACK,       /* an ACK must leave */
     ED_TIMER_RECOVERY,  /* a packet counts as lost, or a probe must leave */
     ED_TIMER_PACE,      /* the pacer lets the next packet go */
@@ -20,6 +21,7 @@ typedef enum ed_timer {
     ED_TIMER_FLUSH,     /* no more time to flush */
     ED_TIMER_CLOSE,     /* the next copy of CLOSE */
     ED_TIMER_DRAINED,   /* the closing, draining or refusing period is over */
+    ED_TIMER_END,       /* the manager ends, and waits no longer; nothing but the end stops it */
     ED_TIMER_COUNT
 } ed_timer;
 
@@ -46,14 +48,21 @@ void ed_timers_on_greeting(ed_timers *timers, uint64_t timeout_ns, uint64_t now_
 /** HELLO goes to an address of a name. @param more others may be tried after it. */
 void ed_timers_on_race(ed_timers *timers, bool more, uint64_t now_ns);
 
-/** HELLO or INITIATE left. The interval until it leaves again doubles each time. */
-void ed_timers_on_request_sent(ed_timers *timers, uint64_t now_ns);
+/**
+ * HELLO or INITIATE left. The interval until it leaves again doubles, up to a second: so a few that
+ * are lost cost little. While cookies are disputed it goes on to four seconds, longer than a round
+ * trip, as each HELLO brings more of them.
+ */
+void ed_timers_on_request_sent(ed_timers *timers, bool is_disputed, uint64_t now_ns);
 
 /** RETRY came: INITIATE starts with a short interval again. */
 void ed_timers_on_retry(ed_timers *timers);
 
 /** A server sent ACCEPT and waits for the client. */
 void ed_timers_on_half_open(ed_timers *timers, uint64_t now_ns);
+
+/** A newcomer waits until then whether the connection lives whose place it wants. */
+void ed_timers_on_contest(ed_timers *timers, uint64_t until_ns);
 
 /** The handshake is over. */
 void ed_timers_on_connected(ed_timers *timers, uint64_t now_ns);
@@ -72,6 +81,9 @@ void ed_timers_on_draining(ed_timers *timers, uint64_t pto_ns, uint64_t now_ns);
 
 /** We refused a newcomer, and say so again for `linger_ns` at most. A second call only hurries. */
 void ed_timers_on_refusing(ed_timers *timers, uint64_t linger_ns, uint64_t now_ns);
+
+/** The manager ends by `until_ns`. A second call only hurries. */
+void ed_timers_on_shutdown(ed_timers *timers, uint64_t until_ns);
 
 /** The connection is over. */
 void ed_timers_on_closed(ed_timers *timers);

@@ -299,10 +299,13 @@ static void wait_for(void *context, int wake_fd, bool want_send, uint64_t timeou
                            {.fd = udp->fds[ED_UDP_HANDSHAKES], .events = POLLIN},
                            {.fd = wake_fd, .events = POLLIN}}; // negative ones are passed over
 
+    ed_udp_on_waited(udp, NULL);
     for (size_t i = 0; i < ED_UDP_QUEUE_COUNT; i++)
         if (ed_udp_inbox_waiting(&udp->inboxes[i]))
             return; // the kernel knows nothing of these
     int ready = ed_poll_fds(fds, ED_COUNT(fds), timeout_ns);
+    if (ready > 0)
+        ed_udp_on_waited(udp, (const bool[]){fds[0].revents != 0, fds[1].revents != 0});
     if (ready > 0 && ((fds[0].revents | fds[1].revents) & POLLERR) != 0)
         (void)ed_udp_drain_errors(udp); // else it would be ready for ever
 }

@@ -21,6 +21,13 @@ void ed_udp_inbox_init(ed_udp_inbox *inbox)
     inbox->at = inbox->count;
 }
 
+void ed_udp_on_waited(ed_udp *udp, const bool is_ready[ED_UDP_QUEUE_COUNT])
+{
+    udp->has_waited = is_ready != NULL;
+    for (size_t i = 0; i < ED_UDP_QUEUE_COUNT; i++)
+        udp->inboxes[i].is_empty = is_ready != NULL && !is_ready[i];
+}
+
 bool ed_udp_inbox_waiting(const ed_udp_inbox *inbox)
 {
     return inbox->at < inbox->count;
@@ -54,6 +61,8 @@ static bool fetch(ed_udp *udp, ed_udp_queue queue)
     ed_udp_inbox *inbox = &udp->inboxes[queue];
 
     ED_ASSERT(!ed_udp_inbox_waiting(inbox));
+    if (inbox->is_empty)
+        return false;
     for (size_t tries = 0; tries < ED_UDP_RETRIES; tries++) {
         int got = receive_messages(udp, queue);
         if (got > 0) {
@@ -62,10 +71,13 @@ static bool fetch(ed_udp *udp, ed_udp_queue queue)
             inbox->at = 0;
             inbox->offset = 0;
             inbox->segment = 0;
+            inbox->is_empty = udp->has_waited && udp->stats.batching && got < ED_UDP_RECEIVE_BATCH;
             return true;
         }
-        if (got == 0 || errno == EAGAIN || errno == EWOULDBLOCK)
+        if (got == 0 || errno == EAGAIN || errno == EWOULDBLOCK) {
+            inbox->is_empty = udp->has_waited;
             return false;
+        }
         if (errno == ENOSYS)
             udp->stats.batching = false;
         else
@@ -190,19 +202,28 @@ static size_t receive_from(ed_udp *udp, ed_udp_queue queue, eddy_datagram *datag
     return taken;
 }
 
-size_t ed_udp_receive(void *context, eddy_datagram *datagrams, size_t count)
+/** Packets first, and then handshakes. */
+static size_t receive_split(ed_udp *udp, eddy_datagram *datagrams, size_t count)
 {
-    ed_udp *udp = context;
-
-    if (!udp->stats.split)
-        return receive_from(udp, ED_UDP_PACKETS, datagrams, count);
     size_t packets = receive_from(udp, ED_UDP_PACKETS, datagrams, count - count / ED_UDP_SHARE);
     size_t handshakes_max =
         packets > 0 ? packets / 2 + 1 : (count + ED_UDP_SHARE - 1) / ED_UDP_SHARE;
+
     if (packets == 0 && udp->turn >= ED_UDP_TURN)
         handshakes_max = 0; // and so 0 in all: what came before is to be served first
     size_t handshakes = receive_from(udp, ED_UDP_HANDSHAKES, datagrams + packets,
                                      ed_min_size(count - packets, handshakes_max));
     udp->turn = packets + handshakes > 0 ? udp->turn + handshakes : 0;
     return packets + handshakes;
+}
+
+size_t ed_udp_receive(void *context, eddy_datagram *datagrams, size_t count)
+{
+    ed_udp *udp = context;
+    size_t taken = udp->stats.split ? receive_split(udp, datagrams, count)
+                                    : receive_from(udp, ED_UDP_PACKETS, datagrams, count);
+
+    if (taken == 0)
+        ed_udp_on_waited(udp, NULL);
+    return taken;
 }

@@ -17,7 +17,7 @@ enum {
 
 struct ed_used_entry {
     uint64_t id[2]; /* a keyed hash of the token's */
-    uint64_t ephemeral;
+    uint64_t holder;
     uint64_t expires_s; /* vacant from then on; 0: never taken */
 };
 
@@ -26,7 +26,7 @@ static_assert(sizeof(struct ed_used_entry) == 32, "transport/used.h promises the
 /** A token as the table sees it. */
 struct key {
     uint64_t id[2];
-    uint64_t ephemeral;
+    uint64_t holder;
     size_t buckets[CHOICES]; /* never the same twice */
 };
 
@@ -68,7 +68,7 @@ static struct key key_of(const ed_used *used, const ed_used_token *token)
     ed_reader r = ed_reader_of(hash, sizeof(hash));
     key.id[0] = ed_read_u64(&r);
     key.id[1] = ed_read_u64(&r);
-    key.ephemeral = ed_hash64(used->key, token->ephemeral, ED_EPHEMERAL_SIZE);
+    key.holder = ed_hash64(used->key, token->holder, ED_MAC_SIZE);
     key.buckets[0] = (size_t)(key.id[0] % bucket_count);
     key.buckets[1] = (key.buckets[0] + 1 + (size_t)(key.id[1] % (bucket_count - 1))) % bucket_count;
     return key;
@@ -110,11 +110,11 @@ static struct place search(const ed_used *used, const struct key *key, uint64_t 
     return place;
 }
 
-static ed_used_verdict judge(const ed_used *used, const struct place *place, const struct key *key,
+static ed_used_verdict judge(const ed_used *used, const struct place *place,
                              const ed_used_token *token, uint64_t now_s)
 {
     if (place->found != NULL)
-        return place->found->ephemeral == key->ephemeral ? ED_USED_SAME : ED_USED_TAKEN;
+        return ED_USED_TAKEN;
     if (token->expires_s <= ed_max_u64(now_s, used->forgotten_s))
         return ED_USED_TAKEN; // its note may be gone
     return place->vacant != NULL ? ED_USED_FRESH : ED_USED_FULL;
@@ -125,7 +125,7 @@ ed_used_verdict ed_used_look(const ed_used *used, const ed_used_token *token, ui
     struct key key = key_of(used, token);
     struct place place = search(used, &key, now_s);
 
-    return judge(used, &place, &key, token, now_s);
+    return judge(used, &place, token, now_s);
 }
 
 /** Puts a note where another was, if one was: it is of use no more, unless the clock is set back.
@@ -135,7 +135,7 @@ static void note(ed_used *used, struct ed_used_entry *entry, const struct key *k
 {
     used->forgotten_s = ed_max_u64(used->forgotten_s, entry->expires_s);
     *entry = (struct ed_used_entry){
-        .id = {key->id[0], key->id[1]}, .ephemeral = key->ephemeral, .expires_s = expires_s};
+        .id = {key->id[0], key->id[1]}, .holder = key->holder, .expires_s = expires_s};
 }
 
 ed_used_verdict ed_used_take(ed_used *used, const ed_used_token *token, uint64_t now_s)
@@ -143,7 +143,7 @@ ed_used_verdict ed_used_take(ed_used *used, const ed_used_token *token, uint64_t
     struct key key = key_of(used, token);
     struct place place = search(used, &key, now_s);
 
-    ed_used_verdict verdict = judge(used, &place, &key, token, now_s);
+    ed_used_verdict verdict = judge(used, &place, token, now_s);
     if (verdict == ED_USED_FRESH)
         note(used, place.vacant, &key, token->expires_s);
     return verdict;
@@ -154,6 +154,6 @@ void ed_used_forget(ed_used *used, const ed_used_token *token, uint64_t now_s)
     struct key key = key_of(used, token);
     struct place place = search(used, &key, now_s);
 
-    if (place.found != NULL && place.found->ephemeral == key.ephemeral)
+    if (place.found != NULL && place.found->holder == key.holder)
         *place.found = (struct ed_used_entry){.expires_s = 0};
 }

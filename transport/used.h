@@ -4,8 +4,8 @@
  * Nor does it where the clock leaps ahead and back: no token is taken that expires as early as one
  * which was forgotten.
  *
- * A handshake that is sent again, with the same ephemeral key, is no second use. Who only saw the
- * datagram cannot use the token up: the table is told after the message has proved authentic.
+ * Each use is somebody's, who alone can take the note back. Who only saw the datagram cannot use
+ * the token up: the table is told after the message has proved authentic.
  *
  * Not locked: servers that share a table share a lock.
  */
@@ -17,8 +17,7 @@
 
 typedef enum ed_used_verdict {
     ED_USED_FRESH, /* nobody has used it, and there is room to note it */
-    ED_USED_SAME,  /* this very handshake has used it */
-    ED_USED_TAKEN, /* another has, or it has expired, or its note may be gone */
+    ED_USED_TAKEN, /* somebody has, or it has expired, or its note may be gone */
     ED_USED_FULL,  /* nobody has used it, and there is no room to note it */
 } ed_used_verdict;
 
@@ -33,10 +32,10 @@ typedef struct ed_used {
     uint8_t key[ED_MAC_KEY_SIZE]; /* nobody can choose where a token's place is */
 } ed_used;
 
-/** What a handshake says of its token. */
+/** A token, and who uses it. */
 typedef struct ed_used_token {
-    const uint8_t *id;        /* ED_XNONCE_SIZE bytes */
-    const uint8_t *ephemeral; /* ED_EPHEMERAL_SIZE bytes: the client's of this handshake */
+    const uint8_t *id;     /* ED_XNONCE_SIZE bytes */
+    const uint8_t *holder; /* ED_MAC_SIZE bytes: nobody else's */
     uint64_t expires_s;
 } ed_used_token;
 
@@ -57,7 +56,7 @@ EDDY_MUST_CHECK ed_used_verdict ed_used_look(const ed_used *used, const ed_used_
 EDDY_MUST_CHECK ed_used_verdict ed_used_take(ed_used *used, const ed_used_token *token,
                                              uint64_t now_s);
 
-/** Takes a note back, if it is of this very handshake: what it was taken for could not be made. */
+/** Takes a note back, if it is this holder's: what it was taken for could not be made. */
 void ed_used_forget(ed_used *used, const ed_used_token *token, uint64_t now_s);
 
 #endif

@@ -25,7 +25,7 @@ static void parse_raw(const uint8_t *data, size_t size, const ed_greeting_key *k
     bool is_hello = ed_hello_parse(&hello, data, size) == EDDY_OK;
 
     ED_ASSERT(!is_hello || (size == ED_HELLO_SIZE && !ed_request_is_authentic(data, key)));
-    ED_ASSERT(ed_retry_parse(&retry, data, size, nonce, key, NULL) != EDDY_OK);
+    ED_ASSERT(ed_retry_parse(&retry, data, size, nonce, key, NULL, 0) != EDDY_OK);
     ED_ASSERT(ed_reject_parse(&reject, data, size, nonce, key) != EDDY_OK);
     ED_ASSERT(ed_versions_parse(&versions, data, size, nonce, key) != EDDY_OK);
 }
@@ -64,12 +64,12 @@ static void check_retry(uint8_t *data, const ed_greeting_key *key)
     ed_retry retry;
 
     tag(data, key);
-    if (ed_retry_parse(&retry, data, ED_RETRY_SIZE, nonce, key, NULL) != EDDY_OK)
+    if (ed_retry_parse(&retry, data, ED_RETRY_SIZE, nonce, key, NULL, 0) != EDDY_OK)
         return;
     ed_retry_write(written, &retry, nonce, key, NULL);
     ED_ASSERT(memcmp(written, data, sizeof(written)) == 0);
     data[ANSWER_BODY_AT] ^= 1;
-    ED_ASSERT(ed_retry_parse(&retry, data, ED_RETRY_SIZE, nonce, key, NULL) == EDDY_EAUTH);
+    ED_ASSERT(ed_retry_parse(&retry, data, ED_RETRY_SIZE, nonce, key, NULL, 0) == EDDY_EAUTH);
 }
 
 static void check_reject(uint8_t *data, const ed_greeting_key *key)

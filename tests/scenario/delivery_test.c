@@ -23,6 +23,7 @@ enum {
     QUIET_S = 3,         /* without a copy or a probe: longer than probes are ever apart */
     QUIET_LIMIT_S = 30,
     FLUSH_MS = 5000,
+    DRAWN_CODE = 7, /* of an end that was drawn, and may come as late as after all faults */
     SHUTDOWN_LIMIT_S = 15,
 };
 
@@ -135,7 +136,7 @@ static void disconnect(void)
     const ed_endpoint *endpoint = draw_endpoint(&node);
 
     if (endpoint != NULL)
-        (void)eddy_disconnect(node->manager, endpoint->handle, 7, "drawn",
+        (void)eddy_disconnect(node->manager, endpoint->handle, DRAWN_CODE, "drawn",
                               ed_draw_sometimes(&world.rng, 2, AWAY_MAX_MS));
 }
 
@@ -333,6 +334,8 @@ static void check_last(void)
 {
     for (size_t n = 1; n < world.cluster.node_count; n++) {
         const ed_endpoint *endpoint = ed_node_newest(node_at(n));
+        if (endpoint->peer->end.code == DRAWN_CODE)
+            continue; // what was sent behind that came too late
         CHECK_EQ(world.cluster.name, endpoint->end.undelivered, 0);
         CHECK_EQ(world.cluster.name, endpoint->peer->end.undelivered, 0);
         CHECK(world.cluster.name, endpoint->end.end == EDDY_END_CLOSED_LOCAL ||

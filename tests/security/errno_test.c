@@ -111,6 +111,7 @@ static bool errors_end_nothing(const void *context)
     fault_count = 0;
     for (size_t i = 0; i < 2; i++) {
         config[i].bind = "127.0.0.1:0";
+        config[i].handshake_timeout_ms = LIMIT_S * 1000; // half of what is sent fails
         CHECK_EQ("open", eddy_open(&both[i].manager, &config[i]), EDDY_OK);
     }
     is_faulty = true;

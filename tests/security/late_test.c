@@ -15,6 +15,8 @@ enum {
     NONCE_AT = 16, /* in INITIATE; then the cookie */
     COOKIE_AT = 32,
     HOLDER_ID = 42,
+    STORM_MAX = 3, /* forged answers to each of a client's datagrams */
+    REQUESTS_MAX = 100,
     PATIENCE_MS = 11000, /* the timeout of a handshake, and a second */
     LOST_MS = 5500,      /* longer than a server waits for who has half come in */
 };
@@ -25,23 +27,29 @@ static ed_wire_host *server, *holder, *other;
 typedef struct way {
     const char *name;
     uint64_t round_trip_ms;
-    uint64_t lost_ms;  /* from its first INITIATE on nothing comes from the server, for so long */
-    bool has_ticket;   /* so that it begins with INITIATE */
-    bool is_forged;    /* a RETRY to that, from somebody who sees it and knows the server's key */
-    uint64_t limit_ms; /* then it must be in */
+    uint64_t lost_ms;    /* from its first INITIATE on nothing comes from the server, for so long */
+    bool has_ticket;     /* so that it begins with INITIATE */
+    unsigned forges;     /* RETRYs to each HELLO and INITIATE, by who sees it and knows the key, */
+    unsigned forged_max; /* but no more than so many */
+    bool spares_hello;   /* only INITIATE is answered by him */
+    uint64_t limit_ms;   /* then it must be in */
     /* What has happened: */
     uint64_t lost_until_ns;
     unsigned forged;
+    unsigned requests;
 } way;
 
-static void forge_retry(const eddy_datagram *initiate)
+static void forge_retry(const eddy_datagram *cause, unsigned number)
 {
     ed_greeting_key key = ed_greeting_key_of(ed_test_public()->bytes);
-    const ed_retry retry = {.version = ED_PROTOCOL_VERSION, .cookie = {1, 3, 3}};
+    bool is_initiate = ed_form_of(cause->data, cause->size) == ED_FORM_INITIATE;
+    ed_retry retry = {.version = ED_PROTOCOL_VERSION, .cookie = {1, 3, 3}};
     uint8_t data[ED_RETRY_SIZE];
 
-    ed_retry_write(data, &retry, initiate->data + NONCE_AT, &key, initiate->data + COOKIE_AT);
-    ed_wire_forge(&wire, &initiate->remote, &initiate->local, data, sizeof(data));
+    memcpy(retry.cookie + 8, &number, sizeof(number));
+    ed_retry_write(data, &retry, cause->data + NONCE_AT, &key,
+                   is_initiate ? cause->data + COOKIE_AT : NULL);
+    ed_wire_forge(&wire, &cause->remote, &cause->local, data, sizeof(data));
 }
 
 static bool go_the_way(void *context, eddy_datagram *datagram)
@@ -50,12 +58,15 @@ static bool go_the_way(void *context, eddy_datagram *datagram)
 
     if (eddy_address_equal(&datagram->local, &server->address))
         return wire.now_ns >= w->lost_until_ns;
-    if (ed_form_of(datagram->data, datagram->size) != ED_FORM_INITIATE)
-        return true;
-    if (w->lost_until_ns == 0)
+    ed_form form = ed_form_of(datagram->data, datagram->size);
+    bool is_initiate = form == ED_FORM_INITIATE;
+    if (is_initiate && w->lost_until_ns == 0)
         w->lost_until_ns = wire.now_ns + w->lost_ms * ED_NS_PER_MS;
-    if (w->is_forged && w->forged++ == 0)
-        forge_retry(datagram);
+    if (!is_initiate && (form != ED_FORM_HELLO || w->spares_hello))
+        return true;
+    w->requests++;
+    for (unsigned i = 0; i < w->forges && w->forged < w->forged_max; i++)
+        forge_retry(datagram, ++w->forged);
     return true;
 }
 
@@ -136,7 +147,7 @@ static void check_way(way *w)
     ed_wire_check_alive(server, holder);
     CHECK_EQ(w->name, holder->connected + server->connected, 2);
     CHECK_EQ(w->name, holder->disconnected + server->disconnected, 0);
-    CHECK_EQ(w->name, w->forged > 0, w->is_forged);
+    CHECK_EQ(w->name, w->forged > 0, w->forges > 0);
     check_used(other);
     leave();
     check_used(holder);
@@ -152,12 +163,16 @@ static void a_holder_does_not_use_its_token_up(void **state)
         {.name = "a round trip of 1,500 ms", .round_trip_ms = 1500, .limit_ms = 3750},
         {.name = "a RETRY that is forged",
          .round_trip_ms = 2,
-         .is_forged = true,
-         .limit_ms = PATIENCE_MS},
+         .forges = 1,
+         .forged_max = 1,
+         .spares_hello = true,
+         .limit_ms = 5},
         {.name = "a RETRY that is forged, and no answer for a while",
          .round_trip_ms = 2,
          .lost_ms = 500,
-         .is_forged = true,
+         .forges = 1,
+         .forged_max = 1,
+         .spares_hello = true,
          .limit_ms = 1000},
         {.name = "no answer", .round_trip_ms = 2, .lost_ms = LOST_MS, .limit_ms = PATIENCE_MS},
         {.name = "no answer to a ticket",
@@ -170,6 +185,26 @@ static void a_holder_does_not_use_its_token_up(void **state)
     (void)state;
     for (size_t i = 0; i < ED_COUNT(rows); i++)
         check_way(&rows[i]);
+}
+
+/** All that the client says is answered by somebody who is faster than its server. */
+static void a_storm_costs_less_than_a_second(void **state)
+{
+    static const uint64_t round_trips_ms[] = {2, 20, 100, 300, 700, 1500};
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(round_trips_ms); i++)
+        for (unsigned forges = 1; forges <= STORM_MAX; forges++)
+            for (int spares_hello = 0; spares_hello <= 1; spares_hello++) {
+                way w = {.name = "a storm",
+                         .round_trip_ms = round_trips_ms[i],
+                         .forges = forges,
+                         .forged_max = UINT32_MAX,
+                         .spares_hello = spares_hello != 0,
+                         .limit_ms = round_trips_ms[i] * 5 / 2 + 1000};
+                check_way(&w);
+                CHECK(w.name, w.requests < REQUESTS_MAX);
+            }
 }
 
 static void one_dial_asks_once(void **state)
@@ -198,6 +233,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_holder_does_not_use_its_token_up),
+        cmocka_unit_test(a_storm_costs_less_than_a_second),
         cmocka_unit_test(one_dial_asks_once),
     };
 

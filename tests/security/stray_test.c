@@ -1,6 +1,6 @@
 /**
- * Datagrams that nobody waits for: two ends that go on answering each other (T23), and questions
- * to a listener for discovery, which there is not (T40).
+ * Datagrams that nobody waits for: resets to one who asks for all of them (T1), two ends that go on
+ * answering each other (T23), and questions to a listener for discovery, which there is not (T40).
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -42,19 +42,24 @@ static void open_servers(const char *name, size_t count)
     ed_world_observe(cluster.world, count_one, NULL);
 }
 
-/** Something of this first byte and size, random but for that. @return what it caused, itself too.
- */
-static uint64_t trigger(const eddy_address *from, const eddy_address *to, uint8_t first,
-                        size_t size)
+/** Something of this first byte and size, random but for that. */
+static void forge(const eddy_address *from, const eddy_address *to, uint8_t first, size_t size)
 {
     uint8_t data[ED_DATAGRAM_SIZE];
     eddy_datagram datagram = {.local = *from, .remote = *to, .data = data, .size = size};
 
-    datagrams = 1;
     for (size_t i = 0; i < sizeof(data); i++)
         data[i] = (uint8_t)ed_rng_next(&rng);
     data[0] = first;
     CHECK("forged", ed_world_forge(cluster.world, &datagram));
+}
+
+/** @return what it caused, itself too. */
+static uint64_t trigger(const eddy_address *from, const eddy_address *to, uint8_t first,
+                        size_t size)
+{
+    datagrams = 1;
+    forge(from, to, first, size);
     ed_cluster_run_for(&cluster, 2 * ED_NS_PER_S);
     return datagrams;
 }
@@ -129,6 +134,38 @@ static void t23_nobody_answers_forever(void **state)
                                .mount = a_service_falls_silent,
                                .context = &ports[1],
                                .checks = {EDDY_CHECK_STRAY}});
+}
+
+/** Packets of no connection from one address; and then one from another. */
+static bool one_source_has_its_share(const void *context)
+{
+    enum { PACKETS = 5000, PER_MS = 2, SHARE = 10 }; // that is more than may leave to all
+    const uint64_t seconds = PACKETS / PER_MS / 1000 + 1;
+
+    (void)context;
+    open_servers("resets", 3);
+    const ed_node *nodes = cluster.nodes;
+    for (unsigned i = 0; i < PACKETS; i++) {
+        forge(&nodes[1].address, &nodes[0].address, 0x60, ED_CLIENT_PACKET_SIZE_MIN);
+        if (i % PER_MS == 0)
+            ed_cluster_run_for(&cluster, ED_NS_PER_MS);
+    }
+    uint64_t sent = ed_node_stats(&nodes[0]).resets_sent;
+    forge(&nodes[2].address, &nodes[0].address, 0x60, ED_CLIENT_PACKET_SIZE_MIN);
+    ed_cluster_run_for(&cluster, ED_NS_PER_S);
+    bool heard = ed_node_stats(&nodes[0]).resets_sent > sent;
+    ed_cluster_close(&cluster);
+    ed_attack_figure("T1 %d packets of no connection from one address in %llu s: %llu resets",
+                     PACKETS, (unsigned long long)seconds, (unsigned long long)sent);
+    return heard && sent > SHARE && sent <= SHARE * (1 + seconds);
+}
+
+static void t1_resets_are_shared_out(void **state)
+{
+    (void)state;
+    ed_attack_run(&(ed_attack){.name = "T1 resets for one",
+                               .mount = one_source_has_its_share,
+                               .checks = {EDDY_CHECK_RESETS_EACH}});
 }
 
 /* ------------------------------------------------------------------------------ T40: discovery --
@@ -234,6 +271,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(t23_nobody_answers_forever),
+        cmocka_unit_test(t1_resets_are_shared_out),
         cmocka_unit_test(t40_there_is_no_discovery),
     };
 

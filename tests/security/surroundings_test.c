@@ -110,7 +110,7 @@ static void t32_the_log_is_not_flooded(void **state)
 /** Two parts of a message that do not agree: what must be refused before anything believes it. */
 static size_t two_wholes(uint8_t *data)
 {
-    static const uint8_t zeros[ED_FRAGMENT_UNIT];
+    static const uint8_t zeros[ED_PART_SIZE_MIN];
     ed_writer w = ed_writer_of(data, ED_ROGUE_FRAMES_MAX);
 
     for (uint64_t whole = 5000; whole < 5002; whole++)

@@ -5,6 +5,7 @@
 #include "tests/support/keys.h"
 #include "tests/support/stranger.h"
 #include "transport/api_state.h"
+#include "transport/token.h"
 
 enum {
     PSK_AT = 40, /* in a token's bytes: transport/token.h */
@@ -12,6 +13,7 @@ enum {
     OTHER_SERVER_ID = ED_TEST_SERVER_ID + 1,
     HOLDER_ID = 42,
     PATIENCE_S = 11, /* the timeout of a handshake, and a second */
+    SHARERS = 3,     /* besides who has the token */
 };
 
 /** A server, who holds a token for it, and who would like to come in by it. */
@@ -147,6 +149,14 @@ static void is_used_by_its_holder(void)
     memcpy(scene.text, scene.good, sizeof(scene.text));
 }
 
+/** What the thief shows is used; the holder has another. */
+static void gets_another(void)
+{
+    ed_test_grant grant = grant_of(HOLDER_ID + 1);
+
+    ed_test_issue(scene.good, &grant);
+}
+
 /** The holder comes again with what it has used, from the address that it used it at. */
 static void is_used_here_before(void)
 {
@@ -159,8 +169,7 @@ static void is_used_here_before(void)
     ed_wire_run_for(&scene.wire, 5 * ED_NS_PER_S);
     CHECK_EQ("ended", scene.thief->disconnected, 1);
     scene.thief->connected = scene.accepts_to_thief = 0;
-    ed_test_grant grant = grant_of(HOLDER_ID + 1);
-    ed_test_issue(scene.good, &grant);
+    gets_another();
 }
 
 /**
@@ -191,7 +200,7 @@ static void finds_no_room(void)
 {
     ed_used *used = &scene.server->manager->common.door.used;
     uint8_t id[ED_XNONCE_SIZE] = {0};
-    const ed_used_token token = {.id = id, .ephemeral = id, .expires_s = ED_TEST_NOW_S + 60};
+    const ed_used_token token = {.id = id, .holder = id, .expires_s = ED_TEST_NOW_S + 60};
     ed_test_grant grant = grant_of(1);
 
     // A bucket is full long before the table: until no place is left in any.
@@ -256,6 +265,25 @@ static void is_raced(void)
     scene.is_held_back = false;
     replay_from_elsewhere();
     CHECK("holder", ed_wire_await_connected(&scene.wire, scene.holder, 1, 3 * ED_NS_PER_S));
+}
+
+/**
+ * The INITIATE of a connection that has ended comes again from where it came from, and what it
+ * leads to, if that is anything, is never confirmed.
+ */
+static void is_replayed_after_its_end(void)
+{
+    holder_connects();
+    memcpy(scene.text, scene.good, sizeof(scene.text));
+    gets_another();
+    CHECK_EQ("end", eddy_disconnect(scene.holder->manager, scene.holder->newest, 0, NULL, 0),
+             EDDY_OK);
+    ed_wire_touch(scene.holder);
+    ed_wire_run_for(&scene.wire, 4 * ED_NS_PER_S); // a cookie lives for 10 s
+    CHECK_EQ("ended", scene.holder->disconnected, 1);
+    ed_wire_forge(&scene.wire, &scene.holder->address, &scene.server->address, scene.sniffed.data,
+                  ED_INITIATE_SIZE);
+    ed_wire_run_for(&scene.wire, 6 * ED_NS_PER_S); // and a half-open connection for 5
 }
 
 /** The server has lost its memory of what was used. */
@@ -353,6 +381,8 @@ static const row rows[] = {
     {"used elsewhere", EDDY_CHECK_TOKEN_USED, is_used_by_its_holder, EDDY_END_REFUSED,
      EDDY_REFUSED_USED},
     {"used here", EDDY_CHECK_TOKEN_USED, is_used_here_before, EDDY_END_REFUSED, EDDY_REFUSED_USED},
+    {"used, and its INITIATE replayed", EDDY_CHECK_TOKEN_USED, is_replayed_after_its_end,
+     EDDY_END_REFUSED, EDDY_REFUSED_USED},
     {"used before a restart", EDDY_CHECK_TOKEN_START, is_used_before_a_restart, EDDY_END_REFUSED,
      EDDY_REFUSED_EXPIRED},
     {"raced", EDDY_CHECK_COOKIE, is_raced, EDDY_END_NO_ANSWER, EDDY_REFUSED_TOKEN},
@@ -378,10 +408,56 @@ static void t9_a_token_is_good_for_its_holder_alone(void **state)
                      ED_COUNT(rows));
 }
 
+/* ------------------------------------------------------------------------------------- sharing --
+ */
+
+/** One of those who share a token, and the ephemeral of one of them, so as to look like that one.
+ */
+static void knock_with(const ed_pass *pass, uint32_t number)
+{
+    ed_stranger stranger = ed_stranger_of(number);
+
+    stranger.mode = ED_MODE_TOKEN;
+    stranger.protocol_id = ED_TEST_GAME;
+    stranger.capsule = pass->capsule;
+    stranger.shared = pass->psk;
+    memset(stranger.ephemeral, 0x77, sizeof(stranger.ephemeral));
+    CHECK("cookie", ed_stranger_greet(&stranger, &scene.wire, scene.server));
+    ed_stranger_knock(&stranger, &scene.wire, scene.server);
+}
+
+static bool only_one_comes_in(const void *context)
+{
+    ed_pass pass;
+
+    (void)context;
+    open_scene("T9 shared");
+    CHECK_EQ("pass", ed_token_pick(&pass, scene.good, 0), EDDY_OK);
+    knock_with(&pass, 4);
+    CHECK_EQ("the first", ed_wire_stats(scene.server).refused, 0);
+    for (uint32_t i = 0; i < SHARERS; i++)
+        knock_with(&pass, 5 + i);
+    bool held = ed_wire_stats(scene.server).refused == SHARERS &&
+                ed_wire_refusals(scene.server, EDDY_CHECK_TOKEN_USED) == SHARERS;
+    ed_wire_close(&scene.wire);
+    return held;
+}
+
+static void t9_a_token_that_is_shared_lets_one_in(void **state)
+{
+    static const ed_attack attack = {
+        .name = "T9 shared", .mount = only_one_comes_in, .checks = {EDDY_CHECK_TOKEN_USED}};
+
+    (void)state;
+    ed_attack_run(&attack);
+    ed_attack_figure("T9: a token and an ephemeral, shared by %d: 1 comes in", SHARERS + 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(t9_a_token_is_good_for_its_holder_alone),
+        cmocka_unit_test(t9_a_token_that_is_shared_lets_one_in),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,12 +3,12 @@
 
 #include <stdlib.h>
 
-#include "core/alloc.h"
 #include "core/base.h"
 #include "core/channel.h"
 #include "core/clock.h"
 #include "core/eddy_loop.h"
 #include "core/thread.h"
+#include "tests/support/memory.h"
 #include "tests/support/seeds.h"
 #include "tests/support/splitmix.h"
 
@@ -21,22 +21,6 @@ enum {
     SPINS_MAX = 2000,
     BATCH = 4,
 };
-
-static ed_counting_alloc memory;
-
-static int setup(void **state)
-{
-    (void)state;
-    ed_counting_alloc_init(&memory, NULL);
-    return 0;
-}
-
-static int nothing_is_left(void **state)
-{
-    (void)state;
-    CHECK_EQ("leaked", memory.live_count, 0);
-    return 0;
-}
 
 static eddy_stop *create_stop(void)
 {
@@ -254,12 +238,9 @@ static void an_updater_applies_what_came_before_its_end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(ten_events_are_ten_whatever_the_schedule, setup,
-                                        nothing_is_left),
-        cmocka_unit_test_setup_teardown(a_closed_channel_is_neither_an_event_nor_a_busy_loop, setup,
-                                        nothing_is_left),
-        cmocka_unit_test_setup_teardown(an_updater_applies_what_came_before_its_end, setup,
-                                        nothing_is_left),
+        WITH_MEMORY(ten_events_are_ten_whatever_the_schedule),
+        WITH_MEMORY(a_closed_channel_is_neither_an_event_nor_a_busy_loop),
+        WITH_MEMORY(an_updater_applies_what_came_before_its_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,7 +43,7 @@ ed_node *ed_cluster_add(ed_cluster *cluster, const eddy_config *config)
                       .is_reading = true};
     node->endpoints = calloc(ED_NODE_ENDPOINTS_MAX, sizeof(*node->endpoints));
     CHECK(cluster->name, node->endpoints != NULL);
-    ed_counting_alloc_init(&node->memory, NULL);
+    ed_counting_alloc_init(&node->memory, cluster->allocator);
     CHECK_EQ(cluster->name, ed_node_start(node), EDDY_OK);
     return node;
 }

@@ -25,7 +25,9 @@ typedef struct ed_node {
     eddy_config config;
     ed_counting_alloc memory; /* what the manager takes */
     ed_host *host;
-    eddy_socket socket;
+    eddy_socket wire;   /* the world's, */
+    eddy_socket socket; /* which the manager gets through this one */
+    bool is_blocked;    /* the socket has no room for anything */
     eddy_entropy entropy;
     eddy_address address;
     eddy_manager *manager; /* NULL: it is not running */
@@ -44,6 +46,7 @@ typedef struct ed_node {
 typedef struct ed_cluster {
     const char *name; /* in front of every complaint */
     ed_world *world;
+    const eddy_allocator *allocator; /* where the nodes have their memory from; NULL: the default */
     ed_oracle oracle;
     ed_sizes sizes;
     uint8_t *data; /* of the message that is being sent */
@@ -80,6 +83,10 @@ void ed_node_move(ed_node *node, const eddy_address *address);
 /** Dials. @return the endpoint; NULL if it cannot even be begun. */
 ed_endpoint *ed_node_try_connect(ed_node *node, const ed_node *to);
 ed_endpoint *ed_node_try_connect_with(ed_node *node, const ed_node *to,
+                                      const eddy_connect_options *options);
+
+/** Dials a name. */
+ed_endpoint *ed_node_try_connect_name(ed_node *node, const char *host_port,
                                       const eddy_connect_options *options);
 
 /** Two ends of one node that are each other's peer. @return false if there are none. */

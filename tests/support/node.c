@@ -138,13 +138,65 @@ static uint64_t run(void *context, uint64_t now_ns)
     return next_ns;
 }
 
+/* ------------------------------------------------------------------------------- the socket -- */
+
+static size_t socket_receive(void *context, eddy_datagram *datagrams, size_t count)
+{
+    const ed_node *node = context;
+
+    return node->wire.receive(node->wire.context, datagrams, count);
+}
+
+static size_t socket_send(void *context, const eddy_datagram *datagrams, size_t count)
+{
+    const ed_node *node = context;
+
+    return node->is_blocked ? 0 : node->wire.send(node->wire.context, datagrams, count);
+}
+
+static eddy_address socket_local(void *context)
+{
+    const ed_node *node = context;
+
+    return node->wire.local(node->wire.context);
+}
+
+static void socket_stats(void *context, eddy_socket_stats *stats)
+{
+    const ed_node *node = context;
+
+    node->wire.stats(node->wire.context, stats);
+}
+
+static void socket_close(void *context)
+{
+    const ed_node *node = context;
+
+    node->wire.close(node->wire.context);
+}
+
+/** The world's socket, unless it is blocked. */
+static void open_socket(ed_node *node)
+{
+    node->host = ed_world_socket(node->cluster->world, &node->address, &node->wire);
+    CHECK(node->cluster->name, node->host != NULL);
+    node->socket = node->wire; // with all that it cannot do
+    node->socket.context = node;
+    node->socket.receive = socket_receive;
+    node->socket.send = socket_send;
+    node->socket.local = socket_local;
+    node->socket.stats = node->wire.stats == NULL ? NULL : socket_stats;
+    node->socket.close = socket_close;
+}
+
+/* ------------------------------------------------------------------------------------ life -- */
+
 eddy_status ed_node_start(ed_node *node)
 {
     ed_world *world = node->cluster->world;
 
     ED_ASSERT(node->manager == NULL);
-    node->host = ed_world_socket(world, &node->address, &node->socket);
-    CHECK(node->cluster->name, node->host != NULL);
+    open_socket(node);
     node->entropy = ed_world_entropy(world, node->host);
     node->config.socket = &node->socket;
     node->config.entropy = &node->entropy;
@@ -178,15 +230,31 @@ void ed_node_move(ed_node *node, const eddy_address *address)
     node->address = *address;
 }
 
+/** @return the end of a connection that is being dialled; NULL if it is not. */
+static ed_endpoint *note_dialled(ed_node *node, eddy_status status, eddy_connection handle)
+{
+    if (status != EDDY_OK)
+        return NULL;
+    ed_world_touch(node->cluster->world, node->host);
+    return add_endpoint(node, handle, false);
+}
+
 ed_endpoint *ed_node_try_connect_with(ed_node *node, const ed_node *to,
                                       const eddy_connect_options *options)
 {
     eddy_connection handle = 0;
+    eddy_status status = eddy_connect_address(node->manager, &to->address, options, &handle);
 
-    if (eddy_connect_address(node->manager, &to->address, options, &handle) != EDDY_OK)
-        return NULL;
-    ed_world_touch(node->cluster->world, node->host);
-    return add_endpoint(node, handle, false);
+    return note_dialled(node, status, handle);
+}
+
+ed_endpoint *ed_node_try_connect_name(ed_node *node, const char *host_port,
+                                      const eddy_connect_options *options)
+{
+    eddy_connection handle = 0;
+    eddy_status status = eddy_connect_with(node->manager, host_port, options, &handle);
+
+    return note_dialled(node, status, handle);
 }
 
 ed_endpoint *ed_node_try_connect(ed_node *node, const ed_node *to)

@@ -109,8 +109,8 @@ static void hear_retry(ed_peer *peer, const uint8_t *data, size_t size)
     ed_greeting_key key = greeting_of(peer);
     ed_retry retry;
 
-    if (ed_retry_parse(&retry, data, size, peer->nonce, &key,
-                       peer->has_cookie ? peer->cookie : NULL) != EDDY_OK)
+    if (ed_retry_parse(&retry, data, size, peer->nonce, &key, peer->cookie,
+                       peer->has_cookie ? 1 : 0) != EDDY_OK)
         return; // an answer to somebody else
     memcpy(peer->cookie, retry.cookie, sizeof(peer->cookie));
     peer->has_cookie = true;

@@ -73,8 +73,8 @@ bool ed_stranger_take_cookie(ed_stranger *stranger, const eddy_datagram *reply)
     ed_greeting_key key = ed_greeting_key_of(server_key(stranger));
     ed_retry retry;
 
-    if (ed_retry_parse(&retry, reply->data, reply->size, stranger->nonce, &key, stranger->cookie) !=
-        EDDY_OK)
+    if (ed_retry_parse(&retry, reply->data, reply->size, stranger->nonce, &key, stranger->cookie,
+                       1) != EDDY_OK)
         return false;
     memcpy(stranger->cookie, retry.cookie, sizeof(retry.cookie));
     return true;

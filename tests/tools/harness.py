@@ -58,11 +58,11 @@ def run(*arguments, code=0):
 class Process:
     """A command of eddy that runs beside us; it is killed if a check leaves it behind."""
 
-    def __init__(self, *arguments):
+    def __init__(self, *arguments, stdin_open=False):
         self.arguments = arguments
         self.process = subprocess.Popen(
             [eddy, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            stdin=subprocess.DEVNULL, start_new_session=True)
+            stdin=subprocess.PIPE if stdin_open else subprocess.DEVNULL, start_new_session=True)
 
     def __enter__(self):
         return self

@@ -203,11 +203,11 @@ static void connecting_is_refused(void **state)
     eddy_shutdown(pair.client.manager, 0);
     CHECK_EQ("too late",
              eddy_connect(pair.client.manager, "10.0.0.8:1", ed_test_key_text(), &connection),
-             EDDY_ELIMIT);
+             EDDY_ECLOSED);
     run_for_ms(STEP_MS);
     CHECK_EQ("those that ended are not heard of",
              eddy_connect(pair.client.manager, "10.0.0.8:1", ed_test_key_text(), &connection),
-             EDDY_ELIMIT);
+             EDDY_ECLOSED);
     (void)take_event(&pair.client, EDDY_DISCONNECTED);
     (void)take_event(&pair.client, EDDY_DISCONNECTED);
     CHECK_EQ("after the end",

@@ -190,7 +190,7 @@ static void numbers_have_bounds(void **state)
         {"all unreliable", NULL, {SET(unreliable_budget, 64 << 20)}},
         {"more than all unreliable", "unreliable_budget", {SET(unreliable_budget, (64 << 20) + 1)}},
         {"first of two", "send_budget", {SET(send_budget, 0), SET(receive_budget, 0)}},
-        {"unknown congestion", "congestion", {SET(congestion, 1)}},
+        {"unknown congestion", "congestion", {SET(congestion, 2)}},
         {"log level none", "log_level", {SET(log_level, 0)}},
         {"log errors", NULL, {SET(log_level, EDDY_LOG_ERROR)}},
         {"log all", NULL, {SET(log_level, EDDY_LOG_DEBUG)}},

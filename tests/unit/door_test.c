@@ -58,9 +58,9 @@ static void run(void *context)
 {
     const uint32_t shard = *(const uint32_t *)context;
     const eddy_address far = {.ip = {203, 0, 113, 5}, .port = 9, .family = EDDY_FAMILY_IPV4};
-    uint8_t id[ED_XNONCE_SIZE] = {0}, ephemeral[ED_EPHEMERAL_SIZE] = {(uint8_t)shard};
+    uint8_t id[ED_XNONCE_SIZE] = {0}, holder[ED_MAC_SIZE] = {(uint8_t)shard};
     uint8_t ticket[ED_COOKIE_SIZE] = {0x80};
-    ed_used_token token = {.id = id, .ephemeral = ephemeral, .expires_s = NOW_S + 60};
+    ed_used_token token = {.id = id, .holder = holder, .expires_s = NOW_S + 60};
 
     for (uint32_t i = 0; i < ROUNDS; i++) {
         memcpy(id, &i, sizeof(i));

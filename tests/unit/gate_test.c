@@ -251,6 +251,50 @@ static void trusts_whom_it_is_told(void **state)
     close_gate();
 }
 
+/** Resets leave to addresses that may be forged: those with one hash have one budget. */
+static void few_resets_leave_to_one(void **state)
+{
+    enum { SOURCES = 100 * 1000, AT_ONCE = ED_GATE_RESETS_PER_S };
+    const eddy_prefix trusted = {.address = parse("203.0.113.0:0"), .bits = 24};
+    ed_gate_limits limits = defaults;
+    const struct {
+        const char *address;
+        uint32_t times;
+        uint64_t now_ns;
+        uint32_t want;
+    } rows[] = {
+        {"10.1.2.3:1", 100, 0, AT_ONCE},
+        {"10.1.2.3:2", 100, 0, 0}, // the port is no other
+        {"10.1.2.4:1", 100, 0, AT_ONCE},
+        {"10.1.2.3:1", 100, ED_NS_PER_S / AT_ONCE, 1},
+        {"[2001:db8::1]:1", 100, 0, AT_ONCE},
+        {"[2001:db8::2]:1", 100, 0, 0}, // of the same /64
+        {"[2001:db8:0:1::1]:1", 100, 0, AT_ONCE},
+        {"203.0.113.200:1", 100, 0, 100}, // trusted
+        {"127.0.0.1:1", 100, 0, 100},
+    };
+    uint64_t sent = 0;
+
+    (void)state;
+    limits.trusted = &trusted;
+    limits.trusted_count = 1;
+    open_gate(&limits);
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        eddy_address address = parse(rows[i].address);
+        uint32_t took = 0;
+        for (uint32_t k = 0; k < rows[i].times; k++)
+            took += ed_gate_takes_reset(&gate, &address, rows[i].now_ns);
+        CHECK_EQ(rows[i].address, took, rows[i].want);
+    }
+    for (uint32_t i = 0; i < SOURCES; i++) {
+        eddy_address address = numbered(i);
+        sent += ed_gate_takes_reset(&gate, &address, ED_NS_PER_S * 10);
+    }
+    CHECK_EQ("all buckets are used, and no more", sent, ED_GATE_RESET_BUCKETS * AT_ONCE);
+    CHECK_EQ("nobody is noted", gate.count, 0);
+    close_gate();
+}
+
 /** A full table: connections stay, and of the strangers the one that says the least makes way. */
 static void forgets_who_says_the_least(void **state)
 {
@@ -440,13 +484,15 @@ static void takes_all_memory_at_the_start(void **state)
     (void)state;
     limits.trusted = &trusted;
     limits.trusted_count = 1;
-    for (uint64_t after = 0; after < 3; after++) {
+    for (uint64_t after = 0; after < 4; after++) {
         ed_counting_alloc_init(&memory, NULL);
         memory.fail_after = after;
         eddy_status got = ed_gate_init(&gate, &memory.allocator, &entropy, &limits);
-        CHECK_EQ("status", got, after < 2 ? EDDY_ENOMEM : EDDY_OK);
+        CHECK_EQ("status", got, after < 3 ? EDDY_ENOMEM : EDDY_OK);
         if (got == EDDY_OK)
-            CHECK("24 bytes each", memory.live_size <= 24 * ED_GATE_CAPACITY_MAX + sizeof trusted);
+            CHECK("24 bytes each", memory.live_size <= 24 * ED_GATE_CAPACITY_MAX +
+                                                           8 * ED_GATE_RESET_BUCKETS +
+                                                           sizeof trusted);
         close_gate();
         ed_gate_free(&gate); // twice is fine
     }
@@ -467,6 +513,7 @@ int main(void)
         cmocka_unit_test(makes_forgers_wait),
         cmocka_unit_test(prefixes_have_bits),
         cmocka_unit_test(trusts_whom_it_is_told),
+        cmocka_unit_test(few_resets_leave_to_one),
         cmocka_unit_test(forgets_who_says_the_least),
         cmocka_unit_test(does_as_the_model_does),
         cmocka_unit_test(bears_a_million_chosen_addresses),

@@ -93,7 +93,7 @@ static eddy_status read_retry(const uint8_t *data, size_t size, const uint8_t *a
 {
     ed_retry retry;
     memset(&retry, CANARY, sizeof(retry));
-    eddy_status status = ed_retry_parse(&retry, data, size, asked, key, NULL);
+    eddy_status status = ed_retry_parse(&retry, data, size, asked, key, NULL, 0);
     if (status != EDDY_OK)
         check_untouched("retry", &retry, sizeof(retry));
     return status;
@@ -376,7 +376,8 @@ static void answers_go_around(void **state)
         ed_reject reject;
         ed_versions versions;
         write_retry(data, (ed_mode)mode);
-        CHECK_EQ("RETRY", ed_retry_parse(&retry, data, sizeof(data), nonce, &key, NULL), EDDY_OK);
+        CHECK_EQ("RETRY", ed_retry_parse(&retry, data, sizeof(data), nonce, &key, NULL, 0),
+                 EDDY_OK);
         CHECK_EQ("version", retry.version, some_retry.version);
         CHECK_BYTES("cookie", retry.cookie, some_retry.cookie, ED_COOKIE_SIZE);
         write_reject(data, (ed_mode)mode);
@@ -416,7 +417,8 @@ static void a_retry_says_what_it_answers(void **state)
         ed_retry retry = {.is_to_hello = false};
         ed_retry_write(data, &some_retry, nonce, &key, rows[i].refused);
         CHECK_EQ(rows[i].name,
-                 ed_retry_parse(&retry, data, sizeof(data), nonce, &key, rows[i].shown),
+                 ed_retry_parse(&retry, data, sizeof(data), nonce, &key, rows[i].shown,
+                                rows[i].shown != NULL),
                  rows[i].want);
         CHECK_EQ(rows[i].name, retry.is_to_hello, rows[i].is_to_hello);
     }

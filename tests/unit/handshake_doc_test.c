@@ -108,7 +108,7 @@ static void write_retry(struct text *text)
         retry.cookie[i] = (uint8_t)i;
     ed_retry_write(data, &retry, nonce, &key, NULL);
     add_answer(text, data, "RETRY", "cookie, here counted up");
-    CHECK_EQ("parse", ed_retry_parse(&retry, data, sizeof(data), nonce, &key, NULL), EDDY_OK);
+    CHECK_EQ("parse", ed_retry_parse(&retry, data, sizeof(data), nonce, &key, NULL, 0), EDDY_OK);
 }
 
 static void write_reject(struct text *text)

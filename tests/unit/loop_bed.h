@@ -5,36 +5,31 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "core/alloc.h"
 #include "core/clock.h"
 #include "core/loop.h"
 #include "core/thread.h"
-#include "tests/support/check.h"
+#include "tests/support/memory.h"
 #include "tests/support/seeds.h"
 
 enum {
     MANY = 200, /* more descriptors than are told at once, more posts than are run */
 };
 
-static ed_counting_alloc memory;
 static eddy_loop *loop;
 static unsigned calls;
 
 static inline int open_loop(void **state)
 {
-    (void)state;
-    ed_counting_alloc_init(&memory, NULL);
     calls = 0;
     loop = NULL;
-    return eddy_loop_create(&loop, &memory.allocator) == EDDY_OK ? 0 : -1;
+    return open_memory(state) == 0 && eddy_loop_create(&loop, &memory.allocator) == EDDY_OK ? 0
+                                                                                            : -1;
 }
 
 static inline int close_loop(void **state)
 {
-    (void)state;
     CHECK_EQ("destroy", eddy_loop_destroy(loop), EDDY_OK);
-    CHECK_EQ("leaked", memory.live_count, 0);
-    return 0;
+    return close_memory(state);
 }
 
 /** A test with a loop of its own. */

@@ -127,7 +127,7 @@ struct fake {
     bool is_full;       /* what the last stranger was judged by */
     bool makes_known;   /* the program hears of every connection, but for half-open ones */
     bool wants_work;    /* as a connection gets a block back */
-    uint64_t shutdown_flush_ns;
+    uint64_t shutdown_until_ns;
     ed_block *late_return; /* pushed while a connection receives, and then awaited */
     ed_returns *returns;
     unsigned returned_count;     /* blocks that came back, */
@@ -276,11 +276,13 @@ static inline void fake_destroy(void *connection)
     ((struct fake_connection *)connection)->fake->calls.destroy++;
 }
 
-static inline bool fake_supersedes(void *connection, const eddy_datagram *datagram, uint64_t now_ns)
+static inline ed_succession fake_supersedes(void *connection, const eddy_datagram *datagram,
+                                            uint64_t now_ns)
 {
     (void)now_ns;
     const struct fake_connection *c = connection;
-    return !c->fake->rejects_older || value_of(datagram) > c->handshake;
+    return !c->fake->rejects_older || value_of(datagram) > c->handshake ? ED_SUCCEEDS_NOW
+                                                                        : ED_SUCCEEDS_NOT;
 }
 
 static inline void fake_send(void *connection, void *command, uint64_t now_ns)
@@ -298,13 +300,13 @@ static inline void fake_send(void *connection, void *command, uint64_t now_ns)
         c->phase = ED_PHASE_OVER;
 }
 
-static inline void fake_shutdown(void *connection, uint64_t flush_ns, uint64_t now_ns)
+static inline void fake_shutdown(void *connection, uint64_t until_ns, uint64_t now_ns)
 {
     struct fake_connection *c = connection;
 
     (void)now_ns;
     c->fake->calls.shutdown++;
-    c->fake->shutdown_flush_ns = flush_ns;
+    c->fake->shutdown_until_ns = until_ns;
     c->phase = c->fake->lingers ? c->phase : ED_PHASE_OVER;
 }
 
@@ -446,6 +448,7 @@ struct bed {
     ed_slots *slots;
     ed_pool *pool; /* of what the program gives back */
     ed_returns returns;
+    ed_ending ending;
     ed_channel *commands; /* NULL: the program has left */
     ed_channel *events;
     ed_manager *manager;
@@ -469,6 +472,7 @@ static inline ed_manager_parts bed_parts(struct bed *bed, const struct bed_limit
                               .commands = bed->commands,
                               .events = bed->events,
                               .returns = &bed->returns,
+                              .ending = &bed->ending,
                               .stats = &bed->stats,
                               .half_open_max = limits->half_open};
 }
@@ -482,6 +486,7 @@ static inline struct bed *bed_frame(const struct bed_limits *limits)
     CHECK_EQ("crypto", ed_crypto_init(), EDDY_OK);
     ed_counting_alloc_init(&bed.memory, NULL);
     ed_counting_alloc_init(&bed.event_memory, NULL);
+    ed_ending_init(&bed.ending);
     bed.wire.room = WIRE_MAX;
     bed.socket = (eddy_socket){
         .context = &bed.wire, .receive = wire_receive, .send = wire_send, .local = wire_local};
@@ -590,10 +595,9 @@ static inline void hear_last(struct bed *bed, eddy_connection of)
     CHECK("nobody waits", !ed_returns_push(&bed->returns, block));
 }
 
-static inline void shut_down(struct bed *bed, uint64_t flush_ns)
+static inline void shut_down(struct bed *bed, uint32_t flush_ms)
 {
-    struct fake_command command = {.head = {.kind = ED_COMMAND_SHUTDOWN, .flush_ns = flush_ns}};
-    CHECK_EQ("command", say(bed, &command), EDDY_OK);
+    ed_ending_ask(&bed->ending, flush_ms);
 }
 
 static inline uint64_t poll_at(struct bed *bed, uint64_t now_ms)

@@ -16,7 +16,7 @@ static void the_program_leaves_the_commands(void **state)
     bed->commands = NULL;
     poll_at(bed, 2);
     CHECK_EQ("everybody was told", bed->fake.calls.shutdown, 2);
-    CHECK_EQ("with no time to flush", bed->fake.shutdown_flush_ns, 0);
+    CHECK_EQ("with no time to flush", bed->fake.shutdown_until_ns, 2 * ED_NS_PER_MS);
     CHECK("done", ed_manager_is_done(bed->manager));
     CHECK_EQ("what was said before was done", bed->wire.out[0].value, 6);
     CHECK_EQ("what had arrived comes", next_event(bed, &ended).value, 5);
@@ -58,19 +58,19 @@ static void shutting_down(void **state)
     bed->fake.lingers = true;
     eddy_connection in = meet(bed, 1, 1);
     eddy_connection out = dial(bed, 2);
-    shut_down(bed, 500 * ED_NS_PER_MS);
+    shut_down(bed, 500);
     poll_at(bed, 2);
     CHECK_EQ("both were told", bed->fake.calls.shutdown, 2);
-    CHECK_EQ("how long", bed->fake.shutdown_flush_ns, 500 * ED_NS_PER_MS);
+    CHECK_EQ("until when", bed->fake.shutdown_until_ns, 502 * ED_NS_PER_MS);
     arrive(bed, 3, 0);
     arrive(bed, 1, 9);
-    shut_down(bed, 600 * ED_NS_PER_MS);
+    shut_down(bed, 600);
     poll_at(bed, 3);
     CHECK_EQ("nobody new", ed_manager_connection_count(bed->manager), 2);
     CHECK_EQ("counted", bed->stats.dropped_limit, 1);
     CHECK_EQ("a later end changes nothing", bed->fake.calls.shutdown, 2);
     CHECK_EQ("those that are here go on", want_event(bed, "event", FAKE_DATAGRAM).value, 9);
-    shut_down(bed, 100 * ED_NS_PER_MS);
+    shut_down(bed, 100);
     poll_at(bed, 4);
     CHECK_EQ("a sooner one does", bed->fake.calls.shutdown, 4);
 
@@ -96,6 +96,7 @@ static void the_end_waits_for_events(void **state)
     (void)state;
     bed->event_memory.fail_after = 0;
     arrive(bed, 1, 5);
+    poll_at(bed, 1);
     shut_down(bed, 0);
     poll_at(bed, 1);
     CHECK("not yet", !ed_manager_is_done(bed->manager));
@@ -110,6 +111,29 @@ static void the_end_waits_for_events(void **state)
     bed_close(bed);
 }
 
+/** More was said before than a poll takes: all of it is done, and a stranger does not get between.
+ */
+static void all_that_was_said_comes_first(void **state)
+{
+    enum { SAID = ED_MANAGER_COMMAND_MAX + 10 };
+    struct bed *bed = bed_open((struct bed_limits){0, 2, 2});
+
+    (void)state;
+    eddy_connection handle = meet(bed, 1, 1);
+    struct fake_command nothing = {.head = {.kind = ED_COMMAND_TO_CONNECTION}};
+    for (uint32_t i = 0; i < SAID; i++)
+        CHECK_EQ("said", say(bed, &nothing), EDDY_OK);
+    order(bed, handle, FAKE_SEND, 6);
+    shut_down(bed, 0);
+    arrive(bed, 2, 0);
+    poll_at(bed, 2);
+    CHECK_EQ("all", bed->fake.calls.send, 1);
+    CHECK_EQ("the last, too", bed->wire.out[0].value, 6);
+    CHECK_EQ("no stranger", bed->stats.dropped_limit, 1);
+    CHECK("done", ed_manager_is_done(bed->manager));
+    bed_close(bed);
+}
+
 /** A thread may dial while another shuts down: its CONNECT comes behind, and must end too. */
 static void dialling_too_late(void **state)
 {
@@ -117,11 +141,14 @@ static void dialling_too_late(void **state)
     bool ended = false;
 
     (void)state;
-    (void)meet(bed, 1, 1);
+    bed->fake.lingers = true;
+    eddy_connection first = meet(bed, 1, 1);
     shut_down(bed, 0);
-    eddy_connection late = dial(bed, 2);
     poll_at(bed, 2);
+    eddy_connection late = dial(bed, 2);
+    order(bed, first, FAKE_END, 0);
     poll_at(bed, 3);
+    poll_at(bed, 4);
     CHECK_EQ("no connection", ed_manager_connection_count(bed->manager), 0);
     struct fake_event event = next_event(bed, &ended);
     CHECK_EQ("told", event.kind, FAKE_FAILED);
@@ -186,6 +213,7 @@ int main(void)
         cmocka_unit_test(the_program_leaves_the_events),
         cmocka_unit_test(shutting_down),
         cmocka_unit_test(the_end_waits_for_events),
+        cmocka_unit_test(all_that_was_said_comes_first),
         cmocka_unit_test(dialling_too_late),
         cmocka_unit_test(no_memory_for_a_manager),
         cmocka_unit_test(no_memory_for_a_connection),

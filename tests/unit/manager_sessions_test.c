@@ -148,9 +148,9 @@ static void expire(void *connection, uint64_t now_ns)
     s->is_over = true;
 }
 
-static void shut_down(void *connection, uint64_t flush_ns, uint64_t now_ns)
+static void shut_down(void *connection, uint64_t until_ns, uint64_t now_ns)
 {
-    (void)flush_ns;
+    (void)until_ns;
     (void)now_ns;
     ((struct session *)connection)->is_over = true;
 }

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "core/alloc.h"
 #include "transport/admission.h"
 #include "transport/credit.h"
 #include "transport/frame.h"
@@ -246,6 +247,9 @@ static void write_reset(struct text *text)
 
     memset(&secret, EXAMPLE_SERVER, sizeof(secret));
     config.secret_key = &secret;
+    config.accept = true;
+    config.entropy = &entropy;
+    config.allocator = ed_alloc_default();
     ed_identity *identity = ed_identity_create(&config, &entropy, 0, 0);
     CHECK("memory", identity != NULL);
     CHECK_EQ("door", ed_door_init(&door, &config, &identity->cookies), EDDY_OK);

@@ -4,32 +4,16 @@
 #include <poll.h>
 #include <signal.h>
 
-#include "core/alloc.h"
 #include "core/base.h"
 #include "core/clock.h"
 #include "core/eddy_loop.h"
 #include "core/thread.h"
+#include "tests/support/memory.h"
 
 enum {
     ROUNDS = 200,
     LISTENERS = 3,
 };
-
-static ed_counting_alloc memory;
-
-static int setup(void **state)
-{
-    (void)state;
-    ed_counting_alloc_init(&memory, NULL);
-    return 0;
-}
-
-static int nothing_is_left(void **state)
-{
-    (void)state;
-    CHECK_EQ("leaked", memory.live_count, 0);
-    return 0;
-}
 
 static eddy_stop *create(void)
 {
@@ -134,9 +118,22 @@ static void nobody_is_fine(void **state)
 {
     (void)state;
     eddy_stop_own(NULL);
-    eddy_stop_disown(NULL);
+    CHECK_EQ("owner", eddy_stop_disown(NULL), EDDY_OK);
     eddy_stop_subscribe(NULL);
-    eddy_stop_unsubscribe(NULL);
+    CHECK_EQ("subscriber", eddy_stop_unsubscribe(NULL), EDDY_OK);
+}
+
+static void who_has_not_come_cannot_leave(void **state)
+{
+    eddy_stop *stop = create();
+
+    (void)state;
+    CHECK_EQ("no subscriber", eddy_stop_unsubscribe(stop), EDDY_ESTATE);
+    CHECK("nor is it a stop", !eddy_stop_requested(stop));
+    eddy_stop_subscribe(stop);
+    CHECK_EQ("owner", eddy_stop_disown(stop), EDDY_OK);
+    CHECK_EQ("no other", eddy_stop_disown(stop), EDDY_ESTATE);
+    CHECK_EQ("subscriber", eddy_stop_unsubscribe(stop), EDDY_OK);
 }
 
 static void a_wait_ends_at_its_time(void **state)
@@ -235,16 +232,16 @@ static void every_thread_hears_and_one_is_first(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(says_it_once_and_goes_on_saying_it, setup, nothing_is_left),
-        cmocka_unit_test_setup_teardown(the_grace_is_what_was_granted, setup, nothing_is_left),
-        cmocka_unit_test_setup_teardown(counts_its_subscribers, setup, nothing_is_left),
-        cmocka_unit_test_setup_teardown(the_last_owner_stops_as_it_leaves, setup, nothing_is_left),
-        cmocka_unit_test_setup_teardown(nobody_is_fine, setup, nothing_is_left),
-        cmocka_unit_test_setup_teardown(a_wait_ends_at_its_time, setup, nothing_is_left),
-        cmocka_unit_test_setup_teardown(no_memory_makes_no_token, setup, nothing_is_left),
-        cmocka_unit_test_setup_teardown(a_signal_handler_may_request, setup, nothing_is_left),
-        cmocka_unit_test_setup_teardown(every_thread_hears_and_one_is_first, setup,
-                                        nothing_is_left),
+        WITH_MEMORY(says_it_once_and_goes_on_saying_it),
+        WITH_MEMORY(the_grace_is_what_was_granted),
+        WITH_MEMORY(counts_its_subscribers),
+        WITH_MEMORY(the_last_owner_stops_as_it_leaves),
+        WITH_MEMORY(nobody_is_fine),
+        WITH_MEMORY(who_has_not_come_cannot_leave),
+        WITH_MEMORY(a_wait_ends_at_its_time),
+        WITH_MEMORY(no_memory_makes_no_token),
+        WITH_MEMORY(a_signal_handler_may_request),
+        WITH_MEMORY(every_thread_hears_and_one_is_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -351,8 +351,7 @@ static void claims_end_where_the_grant_does(void **state)
         {"a part claims all before it", 128 + 3072, 0, 5000, 2048, 3072, EDDY_OK},
         {"a part claims all, a byte short", 128 + 3071, 0, 5000, 2048, 3072, EDDY_EPROTO},
         {"the last of many", 128 + 262144, 0, 262144, 262016, 262144, EDDY_OK},
-        {"the last of many, a byte short", 128 + 262143, 0, 262144, 262016, 262144,
-         EDDY_EPROTO},
+        {"the last of many, a byte short", 128 + 262143, 0, 262144, 262016, 262144, EDDY_EPROTO},
         {"a gap and a part", 3 * 64 + 1152, 3, 5000, 0, 1024, EDDY_OK},
         {"a gap and a part, a byte short", 3 * 64 + 1151, 3, 5000, 0, 1024, EDDY_EPROTO},
     };

@@ -59,10 +59,15 @@ static void half_open(ed_timers *timers)
     ed_timers_on_half_open(timers, NOW);
 }
 
+static void contest(ed_timers *timers)
+{
+    ed_timers_on_contest(timers, NOW + MS(500));
+}
+
 static void connected(ed_timers *timers)
 {
     ed_timers_on_greeting(timers, MS(7000), NOW);
-    ed_timers_on_request_sent(timers, NOW);
+    ed_timers_on_request_sent(timers, false, NOW);
     ed_timers_on_connected(timers, NOW);
 }
 
@@ -95,9 +100,10 @@ static void flushing_later(ed_timers *timers)
     ed_timers_on_flushing(timers, UINT64_MAX, NOW);
 }
 
+/** All that are the connection's own. */
 static void set_all(ed_timers *timers)
 {
-    for (size_t i = 0; i < ED_TIMER_COUNT; i++)
+    for (size_t i = 0; i < ED_TIMER_END; i++)
         timers->at_ns[i] = NOW + 1;
 }
 
@@ -119,9 +125,23 @@ static void draining(ed_timers *timers)
     ed_timers_on_draining(timers, MS(100), NOW);
 }
 
+static void shut_down(ed_timers *timers)
+{
+    ed_timers_on_shutdown(timers, NOW + MS(70));
+    ed_timers_on_shutdown(timers, NOW + MS(60));
+    ed_timers_on_shutdown(timers, NOW + MS(80));
+}
+
+static void closing_by_the_end(ed_timers *timers)
+{
+    shut_down(timers);
+    ed_timers_on_closing(timers, MS(100), NOW);
+}
+
 static void closed(ed_timers *timers)
 {
     set_all(timers);
+    ed_timers_on_shutdown(timers, NOW + 1);
     ed_timers_on_closed(timers);
 }
 
@@ -134,12 +154,13 @@ static void facts(void **state)
         struct {
             ed_timer timer;
             uint64_t after_ns;
-        } want[2];
+        } want[3];
         size_t want_count;
     } rows[] = {
         {"greeting", greeting, {{ED_TIMER_GIVE_UP, MS(7000)}}, 1},
         {"greeting, no timeout", greeting_without_end, {{0}}, 0},
         {"half open", half_open, {{ED_TIMER_GIVE_UP, MS(5000)}}, 1},
+        {"contest", contest, {{ED_TIMER_CONTEST, MS(500)}}, 1},
         {"connected",
          connected,
          {{ED_TIMER_IDLE, MS(IDLE_MS)}, {ED_TIMER_KEEPALIVE, MS(KEEPALIVE_MS)}},
@@ -155,6 +176,11 @@ static void facts(void **state)
          {{ED_TIMER_CLOSE, 0}, {ED_TIMER_DRAINED, MS(3000)}},
          2},
         {"draining", draining, {{ED_TIMER_DRAINED, MS(300)}}, 1},
+        {"shut down, sooner, later", shut_down, {{ED_TIMER_END, MS(60)}}, 1},
+        {"closing by the manager's end",
+         closing_by_the_end,
+         {{ED_TIMER_CLOSE, 0}, {ED_TIMER_DRAINED, MS(300)}, {ED_TIMER_END, MS(60)}},
+         3},
         {"closed", closed, {{0}}, 0},
     };
 
@@ -169,20 +195,39 @@ static void facts(void **state)
     }
 }
 
-/** PROTOCOL.md section 3: 0.25, 0.5, 1, 2, 4, 4 ... s; and from the beginning after RETRY. */
+static void check_back_off(const char *name, ed_timers *timers, bool is_disputed,
+                           const uint64_t want_ms[], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint64_t want_ns = NOW + MS(want_ms[i]);
+        ed_timers_on_request_sent(timers, is_disputed, NOW);
+        CHECK_EQ(name, timers->at_ns[ED_TIMER_RESEND], want_ns);
+        ed_timers_on_request_sent(timers, is_disputed, NOW + 1); // to another cookie
+        CHECK_EQ("nothing new is due", timers->at_ns[ED_TIMER_RESEND], want_ns);
+        CHECK("it comes", ed_timers_take(timers, ED_TIMER_RESEND, want_ns));
+    }
+    ed_timers_on_retry(timers);
+    CHECK_EQ("no resend of what was answered", timers->at_ns[ED_TIMER_RESEND], NEVER);
+}
+
+/** PROTOCOL.md section 3; and from the beginning after RETRY. */
 static void requests_back_off(void **state)
 {
-    static const uint64_t want_ms[] = {250, 500, 1000, 2000, 4000, 4000, 4000};
-    ed_timers timers = fresh();
+    static const struct {
+        const char *name;
+        bool is_disputed;
+        uint64_t want_ms[7];
+    } rows[] = {
+        {"a request", false, {250, 500, 1000, 1000, 1000, 1000, 1000}},
+        {"one that is disputed", true, {250, 500, 1000, 2000, 4000, 4000, 4000}},
+    };
 
     (void)state;
-    for (unsigned round = 0; round < 2; round++) {
-        for (size_t i = 0; i < ED_COUNT(want_ms); i++) {
-            ed_timers_on_request_sent(&timers, NOW);
-            CHECK_EQ("resend", timers.at_ns[ED_TIMER_RESEND], NOW + MS(want_ms[i]));
-        }
-        ed_timers_on_retry(&timers);
-        CHECK_EQ("no resend of what was answered", timers.at_ns[ED_TIMER_RESEND], NEVER);
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_timers timers = fresh();
+        for (int round = 0; round < 2; round++)
+            check_back_off(rows[i].name, &timers, rows[i].is_disputed, rows[i].want_ms,
+                           ED_COUNT(rows[i].want_ms));
     }
 }
 

@@ -293,13 +293,47 @@ static void handshakes_come_in_turns(void **state)
         server.wait(server.context, -1, false, ED_NEVER_NS); // returns: there is more
     }
     send_one(PACKET, 0, SIZE, 0);
+    server.wait(server.context, -1, false, ED_NEVER_NS); // what comes behind a wait ends the next
     CHECK_EQ("the rest", receive_call("rest", &t, BATCH, &handshakes), 2);
     for (uint32_t n = 1; n <= ED_UDP_TURN; n++)
         send_one(PACKET, n, SIZE, 0);
+    server.wait(server.context, -1, false, ED_NEVER_NS);
     while (receive_call("packets", &t, BATCH, &handshakes) > 0)
         continue;
     CHECK_EQ("packets have no turns", t.next[0], 1 + ED_UDP_TURN);
     close_both();
+}
+
+static uint64_t calls_so_far(void)
+{
+    eddy_socket_stats stats;
+
+    server.stats(server.context, &stats);
+    return stats.received_calls;
+}
+
+/** Who has waited knows which queue has something: one call of the system, and no others. */
+static void a_wait_saves_calls(void **state)
+{
+    static const struct {
+        const char *name;
+        uint8_t what;
+    } rows[] = {{"a packet", PACKET}, {"a handshake", HELLO}};
+    eddy_datagram got[2];
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        open_both("127.0.0.1:0", "127.0.0.1:1", &split);
+        send_one(rows[i].what, 0, SIZE, 0);
+        server.wait(server.context, -1, false, ED_NEVER_NS);
+        uint64_t before = calls_so_far();
+        CHECK_EQ(rows[i].name, server.receive(server.context, got, 2), 1);
+        CHECK_EQ(rows[i].name, server.receive(server.context, got, 2), 0);
+        CHECK_EQ(rows[i].name, calls_so_far() - before, 1);
+        send_one(rows[i].what, 1, SIZE, 0); // nobody waits: everything is asked
+        CHECK_EQ(rows[i].name, server.receive(server.context, got, 2), 1);
+        close_both();
+    }
 }
 
 /** Where packets never end, no turn of the handshakes does. */
@@ -427,6 +461,7 @@ int main(void)
         cmocka_unit_test(one_queue_loses_them),
         cmocka_unit_test(neither_starves),
         cmocka_unit_test(handshakes_come_in_turns),
+        cmocka_unit_test(a_wait_saves_calls),
         cmocka_unit_test(endless_packets_leave_room_for_handshakes),
         cmocka_unit_test(a_second_server_is_refused),
         cmocka_unit_test(nobody_else_may_share_the_port),

@@ -26,30 +26,30 @@ static void fill(void *context, void *data, size_t size)
 
 static const eddy_entropy entropy = {.fill = fill};
 
-/** A token with a number, in a handshake with a number. */
+/** A token with a number, of a holder with a number. */
 typedef struct numbered {
     uint8_t id[ED_XNONCE_SIZE];
-    uint8_t ephemeral[ED_EPHEMERAL_SIZE];
+    uint8_t holder[ED_MAC_SIZE];
     ed_used_token token; /* points to the others */
 } numbered;
 
-static const ed_used_token *make(numbered *n, uint64_t id, uint64_t ephemeral, uint64_t expires_s)
+static const ed_used_token *make(numbered *n, uint64_t id, uint64_t holder, uint64_t expires_s)
 {
     ed_writer w = ed_writer_of(n->id, sizeof(n->id));
 
     ed_write_u64(&w, id);
     ed_write_zeros(&w, ed_writer_left(&w));
-    w = ed_writer_of(n->ephemeral, sizeof(n->ephemeral));
-    ed_write_u64(&w, ephemeral);
+    w = ed_writer_of(n->holder, sizeof(n->holder));
+    ed_write_u64(&w, holder);
     ed_write_zeros(&w, ed_writer_left(&w));
-    n->token = (ed_used_token){.id = n->id, .ephemeral = n->ephemeral, .expires_s = expires_s};
+    n->token = (ed_used_token){.id = n->id, .holder = n->holder, .expires_s = expires_s};
     return &n->token;
 }
 
-static ed_used_verdict take(uint64_t id, uint64_t ephemeral, uint64_t expires_s, uint64_t now_s)
+static ed_used_verdict take(uint64_t id, uint64_t holder, uint64_t expires_s, uint64_t now_s)
 {
     numbered n;
-    const ed_used_token *token = make(&n, id, ephemeral, expires_s);
+    const ed_used_token *token = make(&n, id, holder, expires_s);
 
     ed_used_verdict looked = ed_used_look(&used, token, now_s);
     CHECK_EQ("looking changes nothing", ed_used_look(&used, token, now_s), looked);
@@ -76,20 +76,19 @@ static void a_token_is_good_once(void **state)
 {
     static const struct {
         const char *name;
-        uint64_t id, ephemeral;
+        uint64_t id, holder;
         uint64_t now_s;
         ed_used_verdict want;
     } rows[] = {
         {"first", 1, 10, NOW_S, ED_USED_FRESH},
-        {"the same handshake again", 1, 10, NOW_S, ED_USED_SAME},
-        {"and again, later", 1, 10, EXPIRES_S - 1, ED_USED_SAME},
-        {"another handshake", 1, 11, NOW_S, ED_USED_TAKEN},
-        {"did not change whose it is", 1, 10, NOW_S, ED_USED_SAME},
-        {"another token with that key", 2, 10, NOW_S, ED_USED_FRESH},
+        {"the same holder again", 1, 10, NOW_S, ED_USED_TAKEN},
+        {"and again, later", 1, 10, EXPIRES_S - 1, ED_USED_TAKEN},
+        {"another holder", 1, 11, NOW_S, ED_USED_TAKEN},
+        {"another token of that holder", 2, 10, NOW_S, ED_USED_FRESH},
         {"is noted, too", 2, 11, NOW_S, ED_USED_TAKEN},
         {"in its last second", 1, 11, EXPIRES_S - 1, ED_USED_TAKEN},
         {"expired: not fresh again", 1, 11, EXPIRES_S, ED_USED_TAKEN},
-        {"nor for its first handshake", 1, 10, EXPIRES_S, ED_USED_TAKEN},
+        {"nor for its first holder", 1, 10, EXPIRES_S, ED_USED_TAKEN},
         {"long expired", 1, 10, UINT64_MAX, ED_USED_TAKEN},
         {"came expired", 3, 10, EXPIRES_S, ED_USED_TAKEN},
         {"and was not noted", 3, 11, NOW_S, ED_USED_FRESH},
@@ -98,7 +97,7 @@ static void a_token_is_good_once(void **state)
     (void)state;
     open_table(SMALL);
     for (size_t i = 0; i < ED_COUNT(rows); i++)
-        CHECK_EQ(rows[i].name, take(rows[i].id, rows[i].ephemeral, EXPIRES_S, rows[i].now_s),
+        CHECK_EQ(rows[i].name, take(rows[i].id, rows[i].holder, EXPIRES_S, rows[i].now_s),
                  rows[i].want);
     close_table();
 }
@@ -115,10 +114,11 @@ static void every_byte_counts(void **state)
         n.id[i] ^= 1;
         CHECK_EQ("another id", ed_used_look(&used, token, NOW_S), ED_USED_FRESH);
     }
-    for (size_t i = 0; i < ED_EPHEMERAL_SIZE; i++) {
+    for (size_t i = 0; i < ED_MAC_SIZE; i++) {
         const ed_used_token *token = make(&n, 0, 0, EXPIRES_S);
-        n.ephemeral[i] ^= 0x80;
-        CHECK_EQ("another key", ed_used_look(&used, token, NOW_S), ED_USED_TAKEN);
+        n.holder[i] ^= 0x80;
+        ed_used_forget(&used, token, NOW_S);
+        CHECK_EQ("another holder", ed_used_look(&used, token, NOW_S), ED_USED_TAKEN);
     }
     close_table();
 }
@@ -131,7 +131,7 @@ static void only_who_took_it_gives_it_back(void **state)
     open_table(SMALL);
     CHECK_EQ("taken", take(1, 10, EXPIRES_S, NOW_S), ED_USED_FRESH);
     ed_used_forget(&used, make(&n, 1, 11, EXPIRES_S), NOW_S);
-    CHECK_EQ("another handshake", take(1, 11, EXPIRES_S, NOW_S), ED_USED_TAKEN);
+    CHECK_EQ("another holder", take(1, 11, EXPIRES_S, NOW_S), ED_USED_TAKEN);
     ed_used_forget(&used, make(&n, 2, 10, EXPIRES_S), NOW_S);
     CHECK_EQ("another token", take(1, 11, EXPIRES_S, NOW_S), ED_USED_TAKEN);
     ed_used_forget(&used, make(&n, 1, 10, EXPIRES_S), NOW_S);
@@ -161,10 +161,8 @@ static void a_full_table_refuses_and_forgets_nothing(void **state)
     uint64_t count = take_until_full(0, EXPIRES_S, NOW_S);
     CHECK("nearly all places are used", count > ED_USED_MAX / 10 * 9);
     CHECK_EQ("still none", take(count, 0, EXPIRES_S, NOW_S), ED_USED_FULL);
-    for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t i = 0; i < count; i++)
         CHECK_EQ("still noted", take(i, i + 1, EXPIRES_S, EXPIRES_S - 1), ED_USED_TAKEN);
-        CHECK_EQ("with its key", take(i, i, EXPIRES_S, EXPIRES_S - 1), ED_USED_SAME);
-    }
     // When their time is over, all places are free at once.
     uint64_t again = take_until_full(1 << 20, EXPIRES_S + 60, EXPIRES_S);
     CHECK("as many as before", again > ED_USED_MAX / 10 * 9);
@@ -189,18 +187,18 @@ static void one_place_is_enough(void **state)
 
 /** The same by the plainest means: a note for each of few tokens. */
 struct plain {
-    uint64_t ephemeral;
+    uint64_t holder;
     uint64_t expires_s; /* 0: none */
 };
 
-static ed_used_verdict plain_take(struct plain *plain, uint64_t ephemeral, uint64_t expires_s,
+static ed_used_verdict plain_take(struct plain *plain, uint64_t holder, uint64_t expires_s,
                                   uint64_t now_s)
 {
     if (plain->expires_s > now_s)
-        return plain->ephemeral == ephemeral ? ED_USED_SAME : ED_USED_TAKEN;
+        return ED_USED_TAKEN;
     if (expires_s <= now_s)
         return ED_USED_TAKEN;
-    *plain = (struct plain){.ephemeral = ephemeral, .expires_s = expires_s};
+    *plain = (struct plain){.holder = holder, .expires_s = expires_s};
     return ED_USED_FRESH;
 }
 
@@ -213,17 +211,17 @@ static void random_calls_agree_with_the_plainest_table(void **state)
     open_table(SMALL);
     for (size_t step = 0; step < 100 * 1000; step++) {
         uint64_t dice = splitmix_next(&random);
-        uint64_t id = dice % SMALL, ephemeral = dice >> 8 & 1, expires_s = now_s + (dice >> 16 & 7);
+        uint64_t id = dice % SMALL, holder = dice >> 8 & 1, expires_s = now_s + (dice >> 16 & 7);
         numbered n;
         now_s += (dice >> 24) % 4 == 0;
         if ((dice >> 32) % 8 == 0) {
-            ed_used_forget(&used, make(&n, id, ephemeral, expires_s), now_s);
-            if (plain[id].ephemeral == ephemeral)
+            ed_used_forget(&used, make(&n, id, holder, expires_s), now_s);
+            if (plain[id].holder == holder)
                 plain[id].expires_s = 0;
             continue;
         }
-        ed_used_verdict want = plain_take(&plain[id], ephemeral, expires_s, now_s);
-        CHECK_EQ("random calls", take(id, ephemeral, expires_s, now_s), want);
+        ed_used_verdict want = plain_take(&plain[id], holder, expires_s, now_s);
+        CHECK_EQ("random calls", take(id, holder, expires_s, now_s), want);
     }
     close_table();
 }

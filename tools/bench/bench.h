@@ -6,6 +6,7 @@
 #define ED_BENCH_H
 
 #include "core/base.h"
+#include "core/eddy.h"
 
 enum {
     ED_BENCH_MESSAGE_MAX = 64 << 10,
@@ -53,7 +54,8 @@ extern const ed_bench_system ed_bench_enet;
 extern const ed_bench_system ed_bench_tcp;
 extern const ed_bench_system ed_bench_udp;     /* datagrams of messages, nothing else: the limit */
 extern const ed_bench_system ed_bench_udp_gso; /* the same with GSO and GRO */
-extern const ed_bench_system ed_bench_bound;   /* of virtual works alone: what cannot be beaten */
+extern const ed_bench_system ed_bench_eddy_reno; /* of L3 alone */
+extern const ed_bench_system ed_bench_bound;     /* of virtual works alone: what cannot be beaten */
 
 /** What one run is asked for. */
 typedef struct ed_bench_plan {
@@ -66,7 +68,8 @@ typedef struct ed_bench_plan {
     uint32_t loss_ppm;   /* L1, and the rest: of the path */
     uint32_t burst;      /* datagrams that are lost in a row, on average; 0: each by itself */
     uint32_t rtt_us;
-    bool both;     /* both ends send */
+    bool both; /* both ends send */
+    eddy_congestion congestion;
     uint64_t seed; /* of this round */
 } ed_bench_plan;
 
@@ -90,7 +93,8 @@ typedef struct ed_bench_work {
     size_t message_size;
     uint32_t outstanding; /* at most so many messages are on their way */
     bool reliable;
-    bool is_virtual; /* in virtual time: the same on every machine, and eddy alone */
+    const ed_bench_system *beside; /* in virtual time, the same on every machine: what is measured
+                                      beside eddy, and nothing else. NULL: real processes */
 } ed_bench_work;
 
 extern const ed_bench_work ed_bench_works[];
@@ -107,5 +111,7 @@ void ed_bench_run_connect(ed_bench_result *result, const ed_bench_work *work,
                           const ed_bench_system *system, const ed_bench_plan *plan);
 void ed_bench_run_lossy(ed_bench_result *result, const ed_bench_work *work,
                         const ed_bench_system *system, const ed_bench_plan *plan);
+void ed_bench_run_bulk(ed_bench_result *result, const ed_bench_work *work,
+                       const ed_bench_system *system, const ed_bench_plan *plan);
 
 #endif

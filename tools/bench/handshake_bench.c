@@ -231,8 +231,8 @@ static void visit(struct visit *v, uint16_t number)
 
     write_hello(v, &initiate, &greeting);
     call(v, ED_HELLO_SIZE, number);
-    require(ed_retry_parse(&retry, v->wire.out, v->wire.out_size, initiate.nonce, &greeting,
-                           NULL) == EDDY_OK);
+    require(ed_retry_parse(&retry, v->wire.out, v->wire.out_size, initiate.nonce, &greeting, NULL,
+                           0) == EDDY_OK);
     memcpy(initiate.cookie, retry.cookie, ED_COOKIE_SIZE);
     random_bytes(ephemeral, sizeof(ephemeral));
     require(ed_initiate_write(v->wire.in_data, &initiate, &noise, ephemeral, &keys));

@@ -1,9 +1,9 @@
 #include "tools/bench/bench.h"
 
 const ed_bench_system *const ed_bench_systems[] = {
-    &ed_bench_eddy,      &ed_bench_eddy_chacha20, &ed_bench_eddy_plain,
-    &ed_bench_eddy_pump, &ed_bench_enet,          &ed_bench_tcp,
-    &ed_bench_udp,       &ed_bench_udp_gso,       &ed_bench_bound,
+    &ed_bench_eddy,  &ed_bench_eddy_chacha20, &ed_bench_eddy_plain, &ed_bench_eddy_pump,
+    &ed_bench_enet,  &ed_bench_tcp,           &ed_bench_udp,        &ed_bench_udp_gso,
+    &ed_bench_bound, &ed_bench_eddy_reno,
 };
 const size_t ed_bench_system_count = ED_COUNT(ed_bench_systems);
 
@@ -70,6 +70,14 @@ const ed_bench_work ed_bench_works[] = {
                  {"bytes", "a message"},
                  {"datagrams", "a message"}},
      .run = ed_bench_run_lossy,
-     .is_virtual = true},
+     .beside = &ed_bench_bound},
+    {.name = "L3",
+     .help = "20 MiB through 20 Mbit/s with a queue of 100 kB",
+     .figures = {{"used of what the path delivers", "%"},
+                 {"queue, 95 %", "ms"},
+                 {"queue, 99 %", "ms"},
+                 {"drops of the queue", "datagrams"}},
+     .run = ed_bench_run_bulk,
+     .beside = &ed_bench_eddy_reno},
 };
 const size_t ed_bench_work_count = ED_COUNT(ed_bench_works);

@@ -34,11 +34,12 @@ LINK = '-Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--as-needed,--gc-sec
 
 # libc stands before mimalloc because both define malloc and the first in line wins.
 LIBRARIES = ['sodium', 'c', 'mimalloc']
-TOOL_LIBRARIES = ['jansson']  # of the eddy program alone
+TOOL_LIBRARIES = ['jansson', 'edit']  # of the eddy program alone
 NEEDED = {  # library: (header, a function of it, Debian's package)
     'sodium': ('sodium.h', 'sodium_init', 'libsodium-dev'),
     'mimalloc': ('mimalloc.h', 'mi_version', 'libmimalloc-dev'),
     'jansson': ('jansson.h', 'json_object', 'libjansson-dev'),
+    'edit': ('editline/readline.h', 'rl_initialize', 'libedit-dev'),
 }
 SAY = {  # what the build does: how a line about it reads
     'CC': 'compile $TARGET', 'SHCC': 'compile $TARGET', 'LINK': 'link    $TARGET',
