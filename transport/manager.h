@@ -12,7 +12,6 @@
 #include "core/channel.h"
 #include "core/eddy.h"
 #include "transport/ending.h"
-#include "transport/quota.h"
 #include "transport/returns.h"
 #include "transport/slots.h"
 
@@ -199,8 +198,6 @@ typedef struct ed_manager_parts {
     ed_ending *ending;    /* NULL: it ends when the senders leave `commands`, and not before */
     eddy_stats *stats;
     uint32_t half_open_max;
-    ed_quota *half_open; /* what several managers take theirs from; NULL: this one has the maximum
-                            for itself */
 } ed_manager_parts;
 
 /** @return NULL out of memory, and then it holds neither channel end. */

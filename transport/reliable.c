@@ -517,6 +517,7 @@ static void replace(void *connection, uint64_t now_ns)
         return;
     give_token_back(connection);
     ed_conn_abandon(connection, EDDY_END_REPLACED, now_ns);
+    ed_list_remove(&((ed_conn *)connection)->half_open); // it has no place left to give up
 }
 
 /** Whom it waited for has answered, and then it is given up; or it takes that one's place. */
@@ -553,7 +554,7 @@ static bool transmit(void *connection, ed_output *output, uint64_t now_ns)
     ed_path path;
 
     output->datagram.size = ed_conn_transmit(conn, &path, output->datagram.data, now_ns);
-    look_for_room(reliable_of(conn)); // an unreliable message is settled when it leaves
+    settle(conn); // an unreliable message is over when it leaves; and so is one without a key
     output->datagram.remote = path.remote;
     output->datagram.local = path.local;
     conn->counts.sent_datagrams += output->datagram.size > 0 ? 1 : 0;
