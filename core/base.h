@@ -22,6 +22,9 @@ _Noreturn void ed_panic(const char *belief, const char *file, int line);
 #define ED_CHECKED(belief) ((void)(false && (belief)))
 #endif
 
+/** A function that seldom runs: kept out of its callers, which are short and fast without it. */
+#define ED_APART __attribute__((noinline))
+
 /** The number of elements of an array (not of a pointer). */
 #define ED_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

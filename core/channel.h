@@ -22,7 +22,7 @@ typedef struct eddy_channel ed_channel;
  */
 typedef void (*ed_channel_drop)(void *context, void *item);
 
-/** Unbounded, with one sender and one receiver. @return NULL out of memory. */
+/** Unbounded; the caller holds both sides. @return NULL out of memory. */
 ed_channel *ed_channel_create(const eddy_allocator *allocator, size_t item_size,
                               ed_channel_drop drop, void *drop_context);
 

@@ -50,6 +50,8 @@ void eddy_channel_close(eddy_channel *channel)
 eddy_status eddy_channel_send(eddy_channel *channel, const void *items, size_t count,
                               uint64_t deadline_ns)
 {
+    if (items == NULL && count > 0)
+        return EDDY_EINVAL;
     return ed_channel_push_until(channel, items, count, deadline_ns);
 }
 
@@ -57,7 +59,7 @@ eddy_status eddy_channel_receive(eddy_channel *channel, void *items, size_t capa
                                  uint64_t deadline_ns)
 {
     *count = 0;
-    if (capacity == 0)
+    if (items == NULL || capacity == 0)
         return EDDY_EINVAL;
     return ed_channel_pull(channel, items, capacity, count, deadline_ns);
 }

@@ -15,6 +15,9 @@
  * When both have, the channel is gone.
  *
  * Deadlines are times of eddy_now_ns(): 0 does not wait, EDDY_NO_DEADLINE waits without limit.
+ *
+ * Processes: a channel stays with the process that opened it. A child that was forked uses none of
+ * its parent's channels, for a thread of the parent may have been in the middle of a call.
  */
 #ifndef EDDY_CHANNEL_H
 #define EDDY_CHANNEL_H
@@ -42,12 +45,14 @@ typedef struct eddy_channel_config {
     size_t capacity;  /* items at most, so that a sender waits for room; 0: no limit but memory */
 
     /** One thread at a time sends, or receives: cheaper, as an unbounded channel needs no lock
-     * then. Of such senders none but the one that sends calls eddy_channel_close. */
+     * then. With one sender nobody else calls eddy_channel_close: what it sends at that moment
+     * might come after EDDY_ECLOSED, or be dropped. */
     bool one_sender;
     bool one_receiver;
 
     /** What becomes of an item that nobody will receive. Called as the receivers close (or as the
-     * one sender does, which may have been sending), oldest first. It may leave other channels. */
+     * one sender does, which may have been sending), oldest first. It may leave channels, this one
+     * too where an item holds a side of it. */
     void (*drop)(void *context, void *item);
     void *drop_context;
     const eddy_allocator *allocator; /* NULL: as in eddy_config. Copied. Used by every holder */
@@ -67,9 +72,10 @@ EDDY_API void eddy_channel_leave(eddy_channel *channel, eddy_side side);
 EDDY_API void eddy_channel_close(eddy_channel *channel);
 
 /**
- * Sends `count` items, all together or none. Bounded, it waits until there is room for all.
- * @return EDDY_OK, EDDY_ECLOSED, EDDY_ENOMEM; bounded also EDDY_EAGAIN, at the deadline, and
- * EDDY_ETOOBIG, where there will never be room.
+ * Sends `count` items, all together or none. Bounded, it waits until there is room for all; others
+ * that need less may go first.
+ * @return EDDY_OK, EDDY_ECLOSED, EDDY_ENOMEM, EDDY_EINVAL (`items` NULL); bounded also EDDY_EAGAIN,
+ * at the deadline, and EDDY_ETOOBIG, where there will never be room.
  */
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_channel_send(eddy_channel *channel, const void *items,
                                                        size_t count, uint64_t deadline_ns);
@@ -77,7 +83,7 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_channel_send(eddy_channel *channel, co
 /**
  * Receives up to `capacity` items, which are as many as there are, as soon as there is one.
  * @return EDDY_OK with `*count` above 0; EDDY_EAGAIN, at the deadline, EDDY_ECLOSED, or EDDY_EINVAL
- * (a capacity of 0) with `*count` 0.
+ * (a capacity of 0, or `items` NULL) with `*count` 0.
  */
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_channel_receive(eddy_channel *channel, void *items,
                                                           size_t capacity, size_t *count,
@@ -86,7 +92,8 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_channel_receive(eddy_channel *channel,
 /**
  * A descriptor for poll() and its kind: readable while eddy_channel_receive has something to say,
  * and then until it says EDDY_EAGAIN. So receive until then before you sleep on it. Made on first
- * use; before that, and while nobody sleeps on it, sending makes no system call. -1: refused.
+ * use, and the channel's to close. Before that, and while nobody sleeps, sending makes no system
+ * call. -1: refused.
  */
 EDDY_API int eddy_channel_fd(eddy_channel *channel);
 

@@ -111,7 +111,8 @@ typedef struct eddy_config {
     bool pump;            /* whether eddy runs a thread of its own; otherwise call eddy_poll */
     uint32_t shards;      /* threads, each with a socket of its own for a part of the connections:
                              2-EDDY_SHARDS_MAX of a server with a pump and without `socket`; 0, 1:
-                             one. Each has an equal part of send_budget and receive_budget */
+                             one. Each has an equal part of send_budget, receive_budget and
+                             max_half_open */
     uint64_t protocol_id; /* names the game and its version; both ends must agree */
     uint32_t max_connections;      /* incoming connections, 0-65,000 */
     uint32_t max_outgoing;         /* outgoing connections, 0-65,000; 65,000 for both together */

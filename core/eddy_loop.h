@@ -3,6 +3,9 @@
  * threads, timers and an event loop. Optional, and apart from <eddy.h>.
  *
  * A function that returns a status and refuses has changed nothing. What has no status cannot fail.
+ *
+ * Processes: all of this stays with the process that made it. A forked child uses, and frees, none
+ * of it: it has no worker threads, and shares the descriptors of tokens and loops with its parent.
  */
 #ifndef EDDY_LOOP_H
 #define EDDY_LOOP_H
@@ -31,13 +34,16 @@ typedef struct eddy_stop eddy_stop;
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_stop_create(eddy_stop **stop,
                                                       const eddy_allocator *allocator);
 
-/** One more owner; an owner leaves. NULL is fine. */
+/**
+ * One more owner; an owner leaves. The token is freed when neither owners nor subscribers are left.
+ * NULL is fine. @return EDDY_OK; EDDY_ESTATE: there is no owner.
+ */
 EDDY_API void eddy_stop_own(eddy_stop *stop);
-EDDY_API void eddy_stop_disown(eddy_stop *stop);
+EDDY_API eddy_status eddy_stop_disown(eddy_stop *stop);
 
-/** One more subscriber; a subscriber leaves. The token is freed when nobody holds it. */
+/** The same of subscribers. @return EDDY_OK; EDDY_ESTATE: there is no subscriber. */
 EDDY_API void eddy_stop_subscribe(eddy_stop *stop);
-EDDY_API void eddy_stop_unsubscribe(eddy_stop *stop);
+EDDY_API eddy_status eddy_stop_unsubscribe(eddy_stop *stop);
 
 /** How many subscribers there are. */
 EDDY_API size_t eddy_stop_subscribers(const eddy_stop *stop);
@@ -104,7 +110,8 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_workers_run(eddy_workers *workers, edd
                                                       void *context, eddy_task **task);
 
 /**
- * Runs all tasks that were given, ends the threads, and frees the workers. Blocks so long.
+ * Runs all tasks that were given, ends the threads, and frees the workers. Blocks so long. Only
+ * their own tasks may still call eddy_workers_run meanwhile.
  * @return EDDY_OK, also for NULL; EDDY_ESTATE inside one of their tasks, which it would wait for.
  */
 EDDY_API eddy_status eddy_workers_close(eddy_workers *workers);
@@ -112,7 +119,8 @@ EDDY_API eddy_status eddy_workers_close(eddy_workers *workers);
 /**
  * Waits for a task's end, for at most `timeout_ms`, and frees its handle. This and the next two, if
  * called by a worker inside a task, themselves run what no other worker has begun: so a task may
- * wait for others, even on one thread.
+ * wait for others, even on one thread. It holds no lock that those take; they use its stack; and
+ * what it has begun goes to its end, whatever the time.
  * @param result what `run` returned; NULL: not asked.
  * @return EDDY_OK; EDDY_EAGAIN (the time is up) or EDDY_ESTATE (inside the task itself): the handle
  * stays.
@@ -162,8 +170,8 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_loop_create(eddy_loop **loop,
 
 /**
  * Frees the loop, and calls nothing: what was posted and has not run is forgotten. Watches, timers
- * and wakes must have been destroyed. @return EDDY_OK, also for NULL; EDDY_ESTATE: it runs, or one
- * of those is left.
+ * and wakes must have been destroyed, and references given up. @return EDDY_OK, also for NULL;
+ * EDDY_ESTATE: it runs, or one of those is left.
  */
 EDDY_API eddy_status eddy_loop_destroy(eddy_loop *loop);
 
@@ -171,7 +179,8 @@ EDDY_API eddy_status eddy_loop_destroy(eddy_loop *loop);
  * Runs until nothing refers to the loop any more: no watch, started timer, wake, post that waits or
  * eddy_loop_ref; or until the stop is requested. Then it goes on as long as something is ready at
  * once, until the grace is over, but one round at least: what came before the stop is not lost.
- * @param stop NULL: none.
+ * (With EDDY_FOREVER a peer that sends without a pause keeps it going.)
+ * @param stop NULL: none. The loop is one of its subscribers as long as it runs.
  * @return EDDY_OK; EDDY_ESTATE (it runs already); EDDY_EEXIST (a watch has the stop's descriptor);
  * EDDY_ENOMEM; EDDY_ESYSTEM.
  */
@@ -183,9 +192,12 @@ EDDY_API eddy_status eddy_loop_run(eddy_loop *loop, eddy_stop *stop);
  */
 EDDY_API eddy_status eddy_loop_poll(eddy_loop *loop, uint32_t timeout_ms);
 
-/** Keeps eddy_loop_run going; and no more. Any thread. Signal-safe. */
+/**
+ * One more reference, which keeps the loop running and from being destroyed; one less. Any thread.
+ * Signal-safe. @return EDDY_OK; EDDY_ESTATE: there is none.
+ */
 EDDY_API void eddy_loop_ref(eddy_loop *loop);
-EDDY_API void eddy_loop_unref(eddy_loop *loop);
+EDDY_API eddy_status eddy_loop_unref(eddy_loop *loop);
 
 /**
  * Has the loop call `run(context)` once, in order. Any thread.
@@ -204,7 +216,7 @@ enum {
     EDDY_FD_WRITABLE = 2,
 };
 
-/** A descriptor in a loop. It stays the program's own. */
+/** A descriptor in a loop. It stays the program's own, and open until its watch is destroyed. */
 typedef struct eddy_watch eddy_watch;
 
 /**
@@ -229,7 +241,7 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_watch_create(eddy_loop *loop, int fd, 
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_watch_set(eddy_watch *watch, unsigned interest);
 
 /**
- * Frees it, before its descriptor is closed; its callback is not called any more. NULL is fine.
+ * Frees it; its callback is not called any more. Only then close its descriptor. NULL is fine.
  * @return EDDY_OK or EDDY_ESTATE.
  */
 EDDY_API eddy_status eddy_watch_destroy(eddy_watch *watch);
@@ -255,8 +267,9 @@ EDDY_API eddy_status eddy_wake_destroy(eddy_wake *wake);
 /* ---------------------------------------------------------------------------------- its timers */
 
 /**
- * A timer in a loop: never early. Of those that are due, the earliest comes first, then the one
- * that was started first. Starting and cancelling take constant time, however many there are.
+ * A timer in a loop: never early, and at most 66 us late while its loop is idle. Of those that are
+ * due, the earliest comes first, then the one that was started first. Starting and cancelling take
+ * constant time, however many there are.
  */
 typedef struct eddy_timer eddy_timer;
 

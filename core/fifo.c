@@ -5,25 +5,34 @@
 #include "core/alloc.h"
 #include "core/base.h"
 
+/** How many bytes of items a chunk has. */
+static size_t chunk_size_for(size_t item_size)
+{
+    size_t most = ED_FIFO_CHUNK_SIZE_MAX / item_size;
+
+    return ed_min_size(most == 0 ? 1 : most, ED_FIFO_CHUNK_ITEMS) * item_size;
+}
+
+static uint8_t *items_of(struct ed_fifo_chunk *chunk)
+{
+    return (uint8_t *)(chunk + 1);
+}
+
 void ed_fifo_init(ed_fifo *fifo, const eddy_allocator *allocator, size_t item_size)
 {
     ED_ASSERT(item_size > 0);
     *fifo = (ed_fifo){.allocator = *allocator, .item_size = item_size};
     fifo->count_max = PTRDIFF_MAX / item_size;
+    fifo->chunk_size = chunk_size_for(item_size);
     fifo->newest = &fifo->before_first;
-    fifo->tail = ED_FIFO_CHUNK_ITEMS;
+    fifo->tail = fifo->tail_end = items_of(&fifo->before_first);
     fifo->oldest = &fifo->before_first;
-    fifo->head = ED_FIFO_CHUNK_ITEMS;
+    fifo->head = fifo->head_end = items_of(&fifo->before_first);
 }
 
-static size_t chunk_size(const ed_fifo *fifo)
+static size_t memory_size(const ed_fifo *fifo)
 {
-    return sizeof(struct ed_fifo_chunk) + ED_FIFO_CHUNK_ITEMS * fifo->item_size;
-}
-
-static uint8_t *item_at(const ed_fifo *fifo, struct ed_fifo_chunk *chunk, size_t place)
-{
-    return (uint8_t *)(chunk + 1) + place * fifo->item_size;
+    return sizeof(struct ed_fifo_chunk) + fifo->chunk_size;
 }
 
 static void free_chunks(ed_fifo *fifo, struct ed_fifo_chunk *chunk)
@@ -31,7 +40,7 @@ static void free_chunks(ed_fifo *fifo, struct ed_fifo_chunk *chunk)
     while (chunk != NULL) {
         struct ed_fifo_chunk *next = chunk->next;
         if (chunk != &fifo->before_first)
-            ed_alloc_free(&fifo->allocator, chunk, chunk_size(fifo));
+            ed_alloc_free(&fifo->allocator, chunk, memory_size(fifo));
         chunk = next;
     }
 }
@@ -74,19 +83,13 @@ static void take_back_drained(ed_fifo *fifo)
     }
 }
 
-/** Sees to it that `count` more items fit. Chunks got before that fails stay spare. */
-static bool make_room(ed_fifo *fifo, size_t count)
+/** Sees to it that there are `needed` spare chunks. Those got before that fails stay spare. */
+ED_APART static bool get_spares(ed_fifo *fifo, size_t needed)
 {
-    size_t left = ED_FIFO_CHUNK_ITEMS - fifo->tail;
-    size_t needed = count <= left ? 0 : (count - left - 1) / ED_FIFO_CHUNK_ITEMS + 1;
-
-    // No array is that large: the count is wrong, and would be believed for very long.
-    if (count > fifo->count_max)
-        return false;
     if (fifo->spare_count < needed)
         take_back_drained(fifo);
     while (fifo->spare_count < needed) {
-        struct ed_fifo_chunk *chunk = ed_alloc_zeroed(&fifo->allocator, chunk_size(fifo));
+        struct ed_fifo_chunk *chunk = ed_alloc_zeroed(&fifo->allocator, memory_size(fifo));
         if (chunk == NULL)
             return false;
         add_spare(fifo, chunk);
@@ -94,33 +97,40 @@ static bool make_room(ed_fifo *fifo, size_t count)
     return true;
 }
 
+/** Sees to it that `size` more bytes of items fit. */
+static inline bool make_room(ed_fifo *fifo, size_t size)
+{
+    size_t left = (size_t)(fifo->tail_end - fifo->tail);
+
+    return size <= left || get_spares(fifo, (size - left - 1) / fifo->chunk_size + 1);
+}
+
 /** Appends a spare chunk to those with items. */
-static void use_spare(ed_fifo *fifo)
+ED_APART static void use_spare(ed_fifo *fifo)
 {
     struct ed_fifo_chunk *chunk = fifo->spare;
 
-    ED_ASSERT(chunk != NULL && fifo->tail == ED_FIFO_CHUNK_ITEMS);
+    ED_ASSERT(chunk != NULL && fifo->tail == fifo->tail_end);
     fifo->spare = chunk->next;
     fifo->spare_count--;
     chunk->next = NULL;
     fifo->newest->next = chunk; // who pulls looks there only once `pushed` says so
     fifo->newest = chunk;
-    fifo->tail = 0;
+    fifo->tail = items_of(chunk);
+    fifo->tail_end = fifo->tail + fifo->chunk_size;
 }
 
-/** Appends items for which there is room. */
-static void copy_in(ed_fifo *fifo, const uint8_t *items, size_t count)
+/** Appends bytes of items for which there is room. */
+static inline void copy_in(ed_fifo *fifo, const uint8_t *from, size_t size)
 {
-    size_t size = fifo->item_size;
-
-    while (count > 0) {
-        if (fifo->tail == ED_FIFO_CHUNK_ITEMS)
+    while (size > 0) {
+        if (fifo->tail == fifo->tail_end)
             use_spare(fifo);
-        size_t run = ed_min_size(count, ED_FIFO_CHUNK_ITEMS - fifo->tail);
-        memcpy(item_at(fifo, fifo->newest, fifo->tail), items, run * size);
+        size_t run = ed_min_size(size, (size_t)(fifo->tail_end - fifo->tail));
+        memcpy(fifo->tail, from, run);
         fifo->tail += run;
-        items += run * size;
-        count -= run;
+        from += run;
+        size -= run;
     }
 }
 
@@ -140,9 +150,10 @@ bool ed_fifo_push(ed_fifo *fifo, const void *items, size_t count)
 {
     size_t pushed = atomic_load_explicit(&fifo->pushed, memory_order_relaxed) + count;
 
-    if (!make_room(fifo, count))
+    // No array is that large: the count is wrong, and would be believed for very long.
+    if (count > fifo->count_max || !make_room(fifo, count * fifo->item_size))
         return false;
-    copy_in(fifo, items, count);
+    copy_in(fifo, items, count * fifo->item_size);
     raise_high_water(fifo, pushed);
     atomic_store_explicit(&fifo->pushed, pushed, memory_order_release);
     return true;
@@ -164,13 +175,14 @@ static void give_back(ed_fifo *fifo, struct ed_fifo_chunk *chunk)
 }
 
 /** The next chunk becomes the oldest; who pushes gets back the one before. */
-static void next_chunk(ed_fifo *fifo)
+ED_APART static void next_chunk(ed_fifo *fifo)
 {
     struct ed_fifo_chunk *drained = fifo->oldest;
 
     ED_ASSERT(drained->next != NULL);
     fifo->oldest = drained->next;
-    fifo->head = 0;
+    fifo->head = items_of(fifo->oldest);
+    fifo->head_end = fifo->head + fifo->chunk_size;
     give_back(fifo, drained);
 }
 
@@ -184,14 +196,6 @@ static size_t available(ed_fifo *fifo, size_t most)
     return ed_min_size(fifo->pushed_seen - pulled, most);
 }
 
-/** The oldest item that there is. */
-static uint8_t *oldest_item(ed_fifo *fifo)
-{
-    if (fifo->head == ED_FIFO_CHUNK_ITEMS)
-        next_chunk(fifo);
-    return item_at(fifo, fifo->oldest, fifo->head);
-}
-
 static void forget(ed_fifo *fifo, size_t count)
 {
     size_t pulled = atomic_load_explicit(&fifo->pulled, memory_order_relaxed);
@@ -200,34 +204,43 @@ static void forget(ed_fifo *fifo, size_t count)
     atomic_store_explicit(&fifo->pulled, pulled + count, memory_order_release);
 }
 
+/** Takes bytes of items that are there. */
+static inline void copy_out(ed_fifo *fifo, uint8_t *to, size_t size)
+{
+    while (size > 0) {
+        if (fifo->head == fifo->head_end)
+            next_chunk(fifo);
+        size_t run = ed_min_size(size, (size_t)(fifo->head_end - fifo->head));
+        memcpy(to, fifo->head, run);
+        fifo->head += run;
+        to += run;
+        size -= run;
+    }
+}
+
 size_t ed_fifo_pull(ed_fifo *fifo, void *items, size_t capacity)
 {
     size_t count = available(fifo, capacity); // of one moment: what comes later is for later
-    size_t size = fifo->item_size;
-    uint8_t *to = items;
-    size_t left = count;
 
-    while (left > 0) {
-        const uint8_t *from = oldest_item(fifo);
-        size_t run = ed_min_size(left, ED_FIFO_CHUNK_ITEMS - fifo->head);
-        memcpy(to, from, run * size);
-        fifo->head += run;
-        to += run * size;
-        left -= run;
-    }
-    if (count > 0)
-        forget(fifo, count);
+    if (count == 0)
+        return 0;
+    copy_out(fifo, items, count * fifo->item_size);
+    forget(fifo, count);
     return count;
 }
 
 void *ed_fifo_oldest(ed_fifo *fifo)
 {
-    return available(fifo, 1) > 0 ? oldest_item(fifo) : NULL;
+    if (available(fifo, 1) == 0)
+        return NULL;
+    if (fifo->head == fifo->head_end)
+        next_chunk(fifo);
+    return fifo->head;
 }
 
 void ed_fifo_skip(ed_fifo *fifo)
 {
-    fifo->head++;
+    fifo->head += fifo->item_size;
     forget(fifo, 1);
 }
 

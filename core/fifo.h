@@ -14,7 +14,8 @@
 #include "core/eddy.h"
 
 enum {
-    ED_FIFO_CHUNK_ITEMS = 64,
+    ED_FIFO_CHUNK_ITEMS = 64,           /* in a chunk, or of large ones fewer: */
+    ED_FIFO_CHUNK_SIZE_MAX = 64 * 1024, /* no more bytes than this, or one item */
     ED_FIFO_LINE_SIZE = 64, /* of the cache: what two threads write lies that far apart */
 };
 
@@ -22,18 +23,20 @@ enum {
 struct ed_fifo_chunk {
     struct ed_fifo_chunk *next;
     uint8_t apart[ED_FIFO_LINE_SIZE - sizeof(void *)];
-    /* Behind it lie ED_FIFO_CHUNK_ITEMS items. */
+    /* Behind it lie the items. */
 };
 
 typedef struct ed_fifo {
     eddy_allocator allocator;
     size_t item_size;
-    size_t count_max; /* items of that size in an array */
+    size_t count_max;  /* items of that size in an array */
+    size_t chunk_size; /* bytes of the items of a chunk */
 
     /* Of who pushes. */
     uint8_t apart[ED_FIFO_LINE_SIZE];
     struct ed_fifo_chunk *newest;
-    size_t tail;                 /* the first free place in `newest` */
+    uint8_t *tail; /* the first free place in `newest`, or the end of it */
+    uint8_t *tail_end;
     struct ed_fifo_chunk *spare; /* drained ones, to be filled again */
     size_t spare_count;
     size_t pulled_seen;        /* what `pulled` was, or less */
@@ -43,7 +46,8 @@ typedef struct ed_fifo {
     /* Of who pulls. */
     uint8_t apart_too[ED_FIFO_LINE_SIZE];
     struct ed_fifo_chunk *oldest;
-    size_t head;           /* the oldest item's place in `oldest` */
+    uint8_t *head; /* the oldest item in `oldest`, or the end of it */
+    uint8_t *head_end;
     size_t pushed_seen;    /* what `pushed` was, or less */
     _Atomic size_t pulled; /* items ever, wrapping; what is below may be forgotten */
 

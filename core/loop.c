@@ -2,6 +2,7 @@
 
 #include "core/alloc.h"
 #include "core/clock.h"
+#include "core/count.h"
 #include "core/thread.h"
 
 enum {
@@ -100,7 +101,7 @@ eddy_status eddy_loop_destroy(eddy_loop *loop)
     if (loop == NULL)
         return EDDY_OK;
     if (loop->runner != 0 || loop->watch_count > 0 || loop->timers.count > 0 ||
-        !ed_list_empty(&loop->wakes))
+        !ed_list_empty(&loop->wakes) || atomic_load(&loop->references) > 0)
         return EDDY_ESTATE;
     ed_loop_await_none(&loop->guest_count);
     free_loop(loop);
@@ -154,14 +155,16 @@ void eddy_loop_ref(eddy_loop *loop)
 /* What another thread says may be the last that the loop has waited for. So it counts as a guest,
  * and the loop is not destroyed before it has let go. */
 
-void eddy_loop_unref(eddy_loop *loop)
+eddy_status eddy_loop_unref(eddy_loop *loop)
 {
+    bool was_last = false;
+
     atomic_fetch_add(&loop->guest_count, 1);
-    size_t before = atomic_fetch_sub(&loop->references, 1);
-    ED_ASSERT(before > 0);
-    if (before == 1)
+    bool left = ed_count_leave(&loop->references, &was_last);
+    if (was_last)
         ed_wake_set(&loop->wake);
     atomic_fetch_sub(&loop->guest_count, 1);
+    return left ? EDDY_OK : EDDY_ESTATE;
 }
 
 eddy_status eddy_loop_post(eddy_loop *loop, void (*run)(void *context), void *context)
@@ -261,6 +264,7 @@ eddy_status eddy_loop_run(eddy_loop *loop, eddy_stop *stop)
 
     if (!begin(loop))
         return EDDY_ESTATE;
+    eddy_stop_subscribe(stop); // a callback may be its last holder, and leave
     if (stop != NULL)
         status =
             ed_poller_add(&loop->poller, eddy_stop_fd(stop), EDDY_FD_READABLE, &loop->stop_owner);
@@ -268,6 +272,7 @@ eddy_status eddy_loop_run(eddy_loop *loop, eddy_stop *stop)
         run_until(loop, stop);
     while (status == EDDY_OK && stop == NULL && is_referred_to(loop))
         (void)run_round(loop, ED_NEVER_NS);
+    (void)eddy_stop_unsubscribe(stop);
     end(loop);
     return status;
 }

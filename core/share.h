@@ -15,8 +15,9 @@ enum {
 uint32_t ed_share_count(const eddy_config *config);
 
 /**
- * The configuration of one shard. Budgets are shared out equally; there may be some more incoming
- * connections than its share, and outgoing ones have shard 0. Of one shard: `config` as it is.
+ * The configuration of one shard. Budgets and half-open connections are shared out equally; there
+ * may be some more incoming connections than its share, and outgoing ones have shard 0. Of one
+ * shard: `config` as it is.
  */
 eddy_config ed_share_of(const eddy_config *config, uint32_t shard);
 

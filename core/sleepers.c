@@ -18,13 +18,16 @@ void ed_sleepers_destroy(ed_sleepers *sleepers)
 /** @return whether a wake came before the time was up. It is used up. */
 static bool sleep_locked(ed_sleepers *sleepers, ed_mutex *mutex, uint64_t deadline_ns)
 {
-    while (sleepers->wakes == 0) {
+    uint64_t round = sleepers->rounds;
+
+    while (sleepers->wakes == 0 && sleepers->rounds == round) {
         if (deadline_ns != ED_NEVER_NS && ed_clock_now_ns() >= deadline_ns)
             return false;
         ed_condition_wait(&sleepers->woken, mutex, deadline_ns);
     }
-    // Whoever it was sent to: the sleepers are alike, and there are as many wakes as before.
-    sleepers->wakes--;
+    // Whoever it was sent to: there are as many wakes as before.
+    if (sleepers->rounds == round)
+        sleepers->wakes--;
     return true;
 }
 
@@ -44,10 +47,22 @@ bool ed_sleepers_wait(ed_sleepers *sleepers, ed_mutex *mutex, ed_sleepers_ready 
     return woken;
 }
 
+/** A round: whoever sleeps again at once is not of it, so that it takes nobody's wake. */
+static size_t claim_all(ed_sleepers *sleepers)
+{
+    size_t asleep = sleepers->waiting + sleepers->wakes;
+
+    sleepers->waiting = 0;
+    sleepers->wakes = 0;
+    sleepers->rounds++;
+    return asleep > 0 ? ED_SLEEPERS_ALL : 0;
+}
+
 size_t ed_sleepers_claim(ed_sleepers *sleepers, size_t count)
 {
+    if (count == ED_SLEEPERS_ALL)
+        return claim_all(sleepers);
     size_t claimed = ed_min_size(count, sleepers->waiting);
-
     sleepers->waiting -= claimed;
     sleepers->wakes += claimed;
     return claimed;

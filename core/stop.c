@@ -4,6 +4,7 @@
 #include "core/alloc.h"
 #include "core/base.h"
 #include "core/clock.h"
+#include "core/count.h"
 #include "core/eddy_loop.h"
 #include "core/wake.h"
 
@@ -69,15 +70,18 @@ void eddy_stop_own(eddy_stop *stop)
         enter(stop, &stop->owners);
 }
 
-void eddy_stop_disown(eddy_stop *stop)
+eddy_status eddy_stop_disown(eddy_stop *stop)
 {
+    bool was_last = false;
+
     if (stop == NULL)
-        return;
-    size_t before = atomic_fetch_sub(&stop->owners, 1);
-    ED_ASSERT(before > 0);
-    if (before == 1)
+        return EDDY_OK;
+    if (!ed_count_leave(&stop->owners, &was_last))
+        return EDDY_ESTATE;
+    if (was_last)
         (void)eddy_stop_request(stop, EDDY_STOP_ABANDONED, 0);
     leave(stop);
+    return EDDY_OK;
 }
 
 void eddy_stop_subscribe(eddy_stop *stop)
@@ -86,13 +90,16 @@ void eddy_stop_subscribe(eddy_stop *stop)
         enter(stop, &stop->subscribers);
 }
 
-void eddy_stop_unsubscribe(eddy_stop *stop)
+eddy_status eddy_stop_unsubscribe(eddy_stop *stop)
 {
+    bool was_last = false;
+
     if (stop == NULL)
-        return;
-    size_t before = atomic_fetch_sub(&stop->subscribers, 1);
-    ED_ASSERT(before > 0);
+        return EDDY_OK;
+    if (!ed_count_leave(&stop->subscribers, &was_last))
+        return EDDY_ESTATE;
     leave(stop);
+    return EDDY_OK;
 }
 
 size_t eddy_stop_subscribers(const eddy_stop *stop)

@@ -54,7 +54,8 @@ static void refuse(ed_chat_room *room, person *p, const char *reason)
 }
 
 /** Says something to somebody. @return whether it was accepted. */
-static eddy_status say(ed_chat_room *room, const person *to, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static eddy_status say(ed_chat_room *room, const person *to,
+                                                             const char *format, ...)
 {
     char text[SAID_MAX];
     va_list arguments;

@@ -87,6 +87,11 @@ void ed_account_answered(ed_account *account, eddy_connection connection)
     (void)atomic_compare_exchange_strong(&account->refused, &connection, 0);
 }
 
+size_t ed_account_used(const ed_account *account)
+{
+    return atomic_load(&account->used);
+}
+
 /** What was charged before the stream was counted at all is not taken off it. */
 static void refund_stream(ed_account_stream *own, size_t charge)
 {

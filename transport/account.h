@@ -62,6 +62,12 @@ void ed_account_answered(ed_account *account, eddy_connection connection);
 
 void ed_account_refund(ed_account *account, uint8_t stream, size_t charge);
 
+/**
+ * What is charged now. Once messages are refused, who still charges sees so and gives it back: if
+ * this is what the manager holds, nobody is about to send, and nothing sent is on its way.
+ */
+size_t ed_account_used(const ed_account *account);
+
 /** Gives a stream number a budget. @return EDDY_OK or EDDY_ENOMEM. The manager's thread. */
 EDDY_MUST_CHECK eddy_status ed_account_set_stream(ed_account *account,
                                                   const eddy_allocator *allocator, uint8_t stream,

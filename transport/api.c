@@ -113,7 +113,6 @@ static eddy_status create_common(eddy_manager *m, const eddy_config *config)
     for (uint32_t i = 0; i < m->shard_count; i++)
         slot_count += ed_shard_slot_count(&m->config, i);
     ed_quota_init(&m->common.incoming, m->config.accept ? m->config.max_connections : 0);
-    ed_quota_init(&m->common.half_open, m->config.max_half_open);
     m->events = ed_shard_events_create(&m->allocator);
     m->common.events = m->events;
     m->holds_sender = true;

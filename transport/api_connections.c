@@ -158,6 +158,7 @@ static eddy_status take_slot_and_dial(eddy_manager *m, const eddy_address *remot
         ed_slots_give(slots, handle);
         return status;
     }
+    ed_slots_show(slots, handle);
     *connection = handle;
     return EDDY_OK;
 }

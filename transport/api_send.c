@@ -108,7 +108,9 @@ static eddy_status try_block(eddy_manager *m, eddy_connection connection, eddy_g
     ed_account *account = account_of(m, connection);
     if (ed_account_charge(account, m->config.connection_send_budget, stream, charge) != EDDY_OK)
         return refuse(m, connection, stream, block->size);
-    status = push(m, connection, guarantee, stream, block, options);
+    status = check_connection(m, connection); // the last event waits for what is charged by now
+    if (status == EDDY_OK)
+        status = push(m, connection, guarantee, stream, block, options);
     if (status == EDDY_OK)
         return EDDY_OK;
     ed_account_refund(account, stream, charge);

@@ -191,6 +191,7 @@ typedef struct ed_conn {
     bool connected_pending;
     bool moved_pending;
     bool disconnected_pending;
+    bool is_muted; /* no message is taken any more, but some may still be on their way */
     ed_conn_end end;
 
     /* reserved, so that these events are never lost; NULL once they are told */
@@ -312,6 +313,9 @@ bool ed_conn_is_over(const ed_conn *conn);
 
 /** Whether it is over for the program, and only answers what still comes from the peer. */
 bool ed_conn_is_ended(const ed_conn *conn);
+
+/** Whether its last event waits for what other threads are sending at this very moment. */
+bool ed_conn_awaits_senders(const ed_conn *conn);
 
 /** Everything that can be said about it. */
 void ed_conn_get_stats(const ed_conn *conn, eddy_connection_stats *stats, uint64_t now_ns);

@@ -92,6 +92,24 @@ static ed_event_item message_event(ed_conn *conn, ed_block *block)
     return item;
 }
 
+/** What is accepted must be counted in the last event: it waits for who is about to send. */
+static bool has_come_all(ed_conn *conn)
+{
+    const ed_account *account = conn->outbox.made_of.account;
+
+    if (account == NULL)
+        return true; // all is sent by the thread that we are on
+    if (!conn->is_muted)
+        ed_slots_mute(conn->shared->slots, conn->handle);
+    conn->is_muted = true;
+    return ed_account_used(account) == conn->outbox.queued_size;
+}
+
+bool ed_conn_awaits_senders(const ed_conn *conn)
+{
+    return conn->is_muted && conn->disconnected_pending;
+}
+
 static ed_event_item disconnected_event(ed_conn *conn)
 {
     eddy_event_disconnected last = {.end = conn->end.end,
@@ -147,6 +165,8 @@ static bool early_event(ed_conn *conn, ed_event_item *item)
 static bool late_event(ed_conn *conn, ed_event_item *item)
 {
     if (is_at_end(conn)) {
+        if (!has_come_all(conn))
+            return false;
         *item = disconnected_event(conn);
         return true;
     }

@@ -158,8 +158,11 @@ eddy_status ed_local_connect(ed_local *local, eddy_connection *a, eddy_connectio
 {
     eddy_connection handles[2] = {ed_slots_take_outgoing(local->slots),
                                   ed_slots_take_outgoing(local->slots)};
-    eddy_status status = connect_handles(local, handles);
 
+    for (size_t i = 0; i < ED_COUNT(handles); i++)
+        ed_slots_show(local->slots,
+                      handles[i]); // before its first event; there is no dial to wait for
+    eddy_status status = connect_handles(local, handles);
     for (size_t i = 0; status != EDDY_OK && i < ED_COUNT(handles); i++)
         if (handles[i] != 0)
             ed_slots_give(local->slots, handles[i]);

@@ -17,8 +17,6 @@ ed_manager *ed_manager_create(const ed_manager_parts *parts)
     ED_ASSERT(parts->returns == NULL || parts->type->returned != NULL);
     m->parts = *parts;
     m->slot_count = ed_slots_count(parts->slots);
-    ed_quota_init(&m->own_half_open, parts->half_open_max);
-    m->half_open = parts->half_open == NULL ? &m->own_half_open : parts->half_open;
     parts->entropy->fill(parts->entropy->context, hash_key, sizeof(hash_key));
     m->slots = ed_alloc_array(allocator, (size_t)m->slot_count + 1, sizeof(*m->slots));
     m->addresses = ed_map_create(allocator, ED_MANAGER_KEY_SIZE, ED_MANAGER_BATCH, hash_key);
@@ -71,7 +69,6 @@ void ed_manager_end_half_open(ed_manager *m, ed_manager_slot *slot)
     ED_ASSERT(m->half_open_count > 0);
     slot->is_half_open = false;
     m->half_open_count--;
-    ed_quota_give(m->half_open);
 }
 
 void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot)

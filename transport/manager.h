@@ -12,7 +12,6 @@
 #include "core/channel.h"
 #include "core/eddy.h"
 #include "transport/ending.h"
-#include "transport/quota.h"
 #include "transport/returns.h"
 #include "transport/slots.h"
 
@@ -127,6 +126,8 @@ typedef struct ed_connection_type {
      * takes what else was said to it, by drop_command, and then tells its end.
      */
     void *(*fail_connect)(void *context, void *command, eddy_status why);
+    /** Whether all that was said to it has come. NULL: it has. */
+    bool (*may_tell_failed)(void *context, eddy_connection handle);
     /** Takes the next event of what is left. @return whether that was the last: nothing is left. */
     bool (*failed_event)(void *failed, void *event);
     /**
@@ -156,6 +157,8 @@ typedef struct ed_connection_type {
     /** The socket has no room for what it may have to transmit in this poll. NULL: so be it. */
     void (*held_back)(void *connection, uint64_t now_ns);
     bool (*event)(void *connection, void *event);
+    /** Its last event waits for what other threads are saying: it stays at work. NULL: never. */
+    bool (*awaits_senders)(const void *connection);
     uint64_t (*next_ns)(const void *connection);
     ed_phase (*phase)(const void *connection);
     /**
@@ -195,8 +198,6 @@ typedef struct ed_manager_parts {
     ed_ending *ending;    /* NULL: it ends when the senders leave `commands`, and not before */
     eddy_stats *stats;
     uint32_t half_open_max;
-    ed_quota *half_open; /* what several managers take theirs from; NULL: this one has the maximum
-                            for itself */
 } ed_manager_parts;
 
 /** @return NULL out of memory, and then it holds neither channel end. */

@@ -25,6 +25,7 @@ static void connect_out(ed_manager *m, ed_command *command, uint64_t now_ns)
                       .remote = command->remote,
                       .command = command};
     bool exists = is_dialled(m, &command->remote, now_ns);
+    ed_slots_show(m->parts.slots, command->connection); // before any event can name it
     eddy_status status = m->shutting_down ? EDDY_ECLOSED
                          : exists         ? EDDY_EEXIST
                                           : ed_manager_create_connection(m, &birth, now_ns);
@@ -185,7 +186,7 @@ static void make_place(ed_manager *m)
     ed_manager_destroy_connection(m, ED_CONTAINER(oldest, ed_manager_slot, ended));
 }
 
-static bool create_incoming(ed_manager *m, const eddy_datagram *datagram, const void *existing,
+static void create_incoming(ed_manager *m, const eddy_datagram *datagram, const void *existing,
                             uint64_t now_ns)
 {
     make_place(m);
@@ -199,13 +200,12 @@ static bool create_incoming(ed_manager *m, const eddy_datagram *datagram, const 
 
     if (handle == 0) { // another shard took the last place since the load said that there is one
         m->parts.stats->dropped_limit++;
-        return false;
+        return;
     }
     if (ed_manager_create_connection(m, &birth, now_ns) == EDDY_OK)
-        return true;
+        return;
     m->parts.stats->dropped_memory++;
     ed_slots_give(m->parts.slots, handle);
-    return false;
 }
 
 /**
@@ -226,14 +226,6 @@ static bool make_way(ed_manager *m, ed_manager_slot *slot, const eddy_datagram *
     return succession == ED_SUCCEEDS_NOW || (succession == ED_SUCCEEDS_LATER && may_wait);
 }
 
-/** Takes room for another half-open one; with the check off there is always some. */
-static bool take_half_open(ed_manager *m)
-{
-    if (ED_CHECK_IS_OFF(EDDY_CHECK_HALF_OPEN) && ed_quota_left(m->half_open) == 0)
-        ed_quota_give(m->half_open);
-    return ed_quota_take(m->half_open);
-}
-
 /** A newcomer that proved itself. Its address may be that of a connection which is still here. */
 static void admit_created(ed_manager *m, const eddy_datagram *datagram, bool may_create,
                           const ed_load *load, uint64_t now_ns)
@@ -244,21 +236,20 @@ static void admit_created(ed_manager *m, const eddy_datagram *datagram, bool may
         m->parts.stats->dropped_replayed++;
         return;
     }
-    bool fits = may_create || load->chosen != 0;
-    if (fits)
-        take_place(m, load->chosen);
-    slot = ed_manager_find_address(m, &datagram->remote, ED_SIDE_INCOMING); // it may have been that
-    if (!fits || !take_half_open(m))
+    if (!may_create && load->chosen == 0) {
         m->parts.stats->dropped_limit++;
-    else if (!create_incoming(m, datagram, slot == NULL ? NULL : slot->connection, now_ns))
-        ed_quota_give(m->half_open);
+        return;
+    }
+    take_place(m, load->chosen);
+    slot = ed_manager_find_address(m, &datagram->remote, ED_SIDE_INCOMING); // it may have been that
+    create_incoming(m, datagram, slot == NULL ? NULL : slot->connection, now_ns);
 }
 
 static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
 {
     ed_manager_slot *slot = ed_manager_find_address(m, &datagram->remote, ED_SIDE_INCOMING);
     bool is_full = ed_slots_left_incoming(m->parts.slots) == 0 && ed_list_first(&m->ended) == NULL;
-    bool has_room = ed_quota_left(m->half_open) > 0;
+    bool has_room = m->half_open_count < m->parts.half_open_max;
     ed_load load = {.may_create = !is_full && has_room,
                     .is_full = is_full,
                     .shutting_down = m->is_ending || m->shutting_down,

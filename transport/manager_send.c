@@ -39,16 +39,20 @@ bool ed_manager_flush_events(ed_manager *m)
     return true;
 }
 
-/** @return false if it has more events than there is room for; otherwise nothing is left of it. */
+/** @return false if it has more events than may be told now; otherwise nothing is left of it. */
 static bool tell_failed(ed_manager *m, ed_manager_slot *slot)
 {
-    size_t size = m->parts.type->event_size;
+    const ed_connection_type *type = m->parts.type;
+    size_t size = type->event_size;
     bool is_last = false;
 
+    if (type->may_tell_failed != NULL &&
+        !type->may_tell_failed(m->parts.type_context, slot->handle))
+        return false;
     while (!is_last) {
         if (m->event_count == ED_MANAGER_BATCH && !ed_manager_flush_events(m))
             return false;
-        is_last = m->parts.type->failed_event(slot->failed, m->events + m->event_count * size);
+        is_last = type->failed_event(slot->failed, m->events + m->event_count * size);
         m->event_count++;
     }
     ed_list_remove(&slot->untold);
@@ -66,16 +70,17 @@ bool ed_manager_tell_failed(ed_manager *m)
     return true;
 }
 
-/** @return false if it has more events than there is room for. */
+/** @return false if it has more events than may be told now. */
 static bool drain_events(ed_manager *m, ed_manager_slot *slot)
 {
-    size_t size = m->parts.type->event_size;
+    const ed_connection_type *type = m->parts.type;
+    size_t size = type->event_size;
 
     for (;;) {
         if (m->event_count == ED_MANAGER_BATCH && !ed_manager_flush_events(m))
             return false;
-        if (!m->parts.type->event(slot->connection, m->events + m->event_count * size))
-            return true;
+        if (!type->event(slot->connection, m->events + m->event_count * size))
+            return type->awaits_senders == NULL || !type->awaits_senders(slot->connection);
         m->event_count++;
     }
 }

@@ -50,9 +50,7 @@ struct ed_manager {
     ed_list ended; /* incoming; the oldest makes room for a newcomer where all places are taken */
     uint32_t connection_count;
     uint32_t half_open_count;
-    ed_quota own_half_open;
-    ed_quota *half_open; /* its own, or what it shares */
-    bool is_ending;      /* asked to: what was said before is done first */
+    bool is_ending; /* asked to: what was said before is done first */
     bool shutting_down;
     uint64_t shutdown_until_ns;
     bool commands_ended; /* the channel is closed, and empty */

@@ -517,6 +517,7 @@ static void replace(void *connection, uint64_t now_ns)
         return;
     give_token_back(connection);
     ed_conn_abandon(connection, EDDY_END_REPLACED, now_ns);
+    ed_list_remove(&((ed_conn *)connection)->half_open); // it has no place left to give up
 }
 
 /** Whom it waited for has answered, and then it is given up; or it takes that one's place. */
@@ -553,7 +554,7 @@ static bool transmit(void *connection, ed_output *output, uint64_t now_ns)
     ed_path path;
 
     output->datagram.size = ed_conn_transmit(conn, &path, output->datagram.data, now_ns);
-    look_for_room(reliable_of(conn)); // an unreliable message is settled when it leaves
+    settle(conn); // an unreliable message is over when it leaves; and so is one without a key
     output->datagram.remote = path.remote;
     output->datagram.local = path.local;
     conn->counts.sent_datagrams += output->datagram.size > 0 ? 1 : 0;
@@ -574,14 +575,21 @@ static eddy_address remote_of(const void *connection)
 
 static bool next_event(void *connection, void *event)
 {
-    const ed_conn *conn = connection;
-    const ed_event_item *item = event;
+    return ed_conn_event(connection, event);
+}
 
-    if (!ed_conn_event(connection, event))
-        return false;
-    if (item->type == EDDY_DISCONNECTED) // or what is sent from now on would be counted nowhere
-        ed_slots_mute(conn->shared->slots, conn->handle);
-    return true;
+static bool awaits_senders(const void *connection)
+{
+    return ed_conn_awaits_senders(connection);
+}
+
+/** Of a dial that failed: it takes no messages by now, and its end counts those that it took. */
+static bool may_tell_failed(void *context, eddy_connection handle)
+{
+    const ed_reliable *reliable = context;
+    const ed_account *accounts = reliable->shared.accounts;
+
+    return accounts == NULL || ed_account_used(&accounts[ed_slot_of(handle)]) == 0;
 }
 
 static uint64_t next_ns(const void *connection)
@@ -616,6 +624,7 @@ const ed_connection_type ed_reliable_type = {
     .admit = ed_admission_judge,
     .create = create,
     .fail_connect = fail_connect,
+    .may_tell_failed = may_tell_failed,
     .failed_event = failed_event,
     .resolved = resolved,
     .destroy = destroy,
@@ -630,6 +639,7 @@ const ed_connection_type ed_reliable_type = {
     .transmit = transmit,
     .held_back = held_back,
     .event = next_event,
+    .awaits_senders = awaits_senders,
     .next_ns = next_ns,
     .phase = phase,
     .is_known = is_known,

@@ -68,7 +68,11 @@ static bool create_parts(ed_shard *s)
     if (!create_pools(s))
         return false;
     s->commands =
-        ed_channel_create(allocator, ed_reliable_type.command_size, drop_command, &s->reliable);
+        ed_channel_open(&(ed_channel_form){.allocator = allocator,
+                                           .item_size = ed_reliable_type.command_size,
+                                           .one_receiver = true, // who polls: see core_mutex
+                                           .drop = drop_command,
+                                           .drop_context = &s->reliable});
     s->slots = ed_slots_create(allocator, s->config.max_outgoing, incoming_max(&s->config));
     if (s->commands == NULL || s->slots == NULL)
         return false;
@@ -151,8 +155,7 @@ eddy_status ed_shard_begin(ed_shard *s, uint32_t secrets_at)
                               .returns = &s->returns,
                               .ending = &s->ending,
                               .stats = &s->live,
-                              .half_open_max = s->config.max_half_open,
-                              .half_open = &s->common->half_open};
+                              .half_open_max = s->config.max_half_open};
 
     if (ed_reliable_init(&s->reliable, &shared, &s->common->door) != EDDY_OK)
         return EDDY_ENOMEM;

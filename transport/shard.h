@@ -20,7 +20,6 @@ typedef struct ed_shard_common {
     ed_identity *identity;
     ed_door door;
     ed_quota incoming; /* connections of all of them */
-    ed_quota half_open;
 } ed_shard_common;
 
 typedef struct ed_shard {

@@ -20,6 +20,7 @@ enum {
     FORGOTTEN = 2,
     FREE = ENDED | FORGOTTEN, /* then its slot is */
     MUTE = 4,
+    HIDDEN = 8,
 };
 
 struct ed_slots {
@@ -32,7 +33,7 @@ struct ed_slots {
     uint8_t shard;
     ed_quota *quota;         /* of incoming ones; NULL: as many as there are slots */
     atomic_uint *generation; /* odd: taken */
-    atomic_uchar *done;      /* ENDED, FORGOTTEN, MUTE */
+    atomic_uchar *done;      /* ENDED, FORGOTTEN, MUTE, HIDDEN */
     /* The handle whose request waits for an answer; 0: none. A handle never comes again, so one
        that was left behind by the slot's last user does no harm. */
     _Atomic eddy_connection *asked;
@@ -129,7 +130,7 @@ static eddy_connection take(ed_slots *slots, struct queue *queue)
         uint32_t slot = queue->slot[queue->first];
         queue->first = (queue->first + 1) % queue->capacity;
         queue->count--;
-        atomic_store(&slots->done[slot], 0);
+        atomic_store(&slots->done[slot], queue == &slots->outgoing ? HIDDEN : 0);
         atomic_store(&slots->data[slot], NULL); // before there is a handle to read it by
         unsigned generation = atomic_fetch_add(&slots->generation[slot], 1) + 1;
         ED_ASSERT(generation % 2 == 1);
@@ -185,6 +186,14 @@ static void add_done(ed_slots *slots, eddy_connection handle, unsigned done)
     ed_mutex_unlock(&slots->mutex);
 }
 
+void ed_slots_show(ed_slots *slots, eddy_connection handle)
+{
+    ed_mutex_lock(&slots->mutex);
+    if (is_taken(slots, handle))
+        (void)atomic_fetch_and(&slots->done[ed_slot_of(handle)], (unsigned char)~HIDDEN);
+    ed_mutex_unlock(&slots->mutex);
+}
+
 void ed_slots_give(ed_slots *slots, eddy_connection handle)
 {
     add_done(slots, handle, FREE);
@@ -213,7 +222,7 @@ void ed_slots_mute(ed_slots *slots, eddy_connection handle)
 bool ed_slots_takes(const ed_slots *slots, eddy_connection handle)
 {
     return is_taken(slots, handle) &&
-           (atomic_load(&slots->done[ed_slot_of(handle)]) & (ENDED | MUTE)) == 0;
+           (atomic_load(&slots->done[ed_slot_of(handle)]) & (ENDED | MUTE | HIDDEN)) == 0;
 }
 
 /* ------------------------------------------------------------------------- what is noted of one --
@@ -280,7 +289,9 @@ eddy_connection ed_slots_handle(const ed_slots *slots, uint32_t slot)
 {
     ED_ASSERT(slot < slots->count);
     unsigned generation = atomic_load(&slots->generation[slot]);
-    return generation % 2 == 1 ? handle_of(slots, slot, generation) : 0;
+    bool is_shown = (atomic_load(&slots->done[slot]) & HIDDEN) == 0;
+
+    return generation % 2 == 1 && is_shown ? handle_of(slots, slot, generation) : 0;
 }
 
 bool ed_slots_is_outgoing(const ed_slots *slots, eddy_connection handle)

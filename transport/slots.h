@@ -32,8 +32,15 @@ void ed_slots_destroy(ed_slots *slots); /* NULL is fine */
  */
 void ed_slots_join(ed_slots *slots, uint8_t shard, ed_quota *incoming);
 
-/** Takes a slot for an outgoing connection. Any thread. @return its handle, 0: all are taken. */
+/**
+ * Takes a slot for an outgoing connection. Any thread. Nobody finds it, nor sends to it, before
+ * ed_slots_show. @return its handle, 0: all are taken.
+ */
 eddy_connection ed_slots_take_outgoing(ed_slots *slots);
+
+/** The manager has been told to dial, so that whatever is said to it now comes after that. Both
+ * the caller and the manager say so, whoever is first; the other may be late. */
+void ed_slots_show(ed_slots *slots, eddy_connection handle);
 
 /** Takes a slot for an incoming connection. @return its handle, 0: all are taken, or the quota. */
 eddy_connection ed_slots_take_incoming(ed_slots *slots);
@@ -83,7 +90,7 @@ void *ed_slots_data(const ed_slots *slots, eddy_connection handle);
 /** How many slots for incoming connections may be taken now. */
 uint32_t ed_slots_left_incoming(ed_slots *slots);
 
-/** The handle of a slot, if it is taken; otherwise 0. Any thread. */
+/** The handle of a slot, if it is taken and shown; otherwise 0. Any thread. */
 eddy_connection ed_slots_handle(const ed_slots *slots, uint32_t slot);
 
 /** Whether the handle is of the kind that callers take. */

@@ -8,6 +8,8 @@
 
 #include "tests/support/splitmix.h"
 
+enum { LARGE_SIZE = 256 * 1024 }; // one to a chunk of the channel's memory
+
 static void forms_are_refused(void **state)
 {
     static const eddy_allocator no_free = {.allocate = NULL, .free = NULL};
@@ -42,6 +44,9 @@ static void counts_are_refused(void **state)
 
     (void)state;
     CHECK_EQ("none", eddy_channel_send(channel, numbers, 0, 0), EDDY_OK);
+    CHECK_EQ("no items", eddy_channel_send(channel, NULL, 1, 0), EDDY_EINVAL);
+    CHECK_EQ("none of none", eddy_channel_send(channel, NULL, 0, 0), EDDY_OK);
+    CHECK_EQ("to nowhere", eddy_channel_receive(channel, NULL, 1, &count, 0), EDDY_EINVAL);
     CHECK_EQ("no array", eddy_channel_send(channel, numbers, SIZE_MAX / 8, 0), EDDY_ENOMEM);
     CHECK_EQ("into none", eddy_channel_receive(channel, numbers, 0, &count, 0), EDDY_EINVAL);
     CHECK_EQ("none came", count, 0);
@@ -186,6 +191,63 @@ static void allocation_failures(void **state)
     }
 }
 
+static void send_large(void *context)
+{
+    static const uint8_t item[LARGE_SIZE];
+    end *e = context;
+
+    e->status = eddy_channel_send(e->channel, item, 1, EDDY_NO_DEADLINE);
+    eddy_channel_leave(e->channel, EDDY_SENDERS);
+}
+
+/** Hangs if one who waited for room, and gets no memory for it, keeps the room from the other. */
+static void room_without_memory_is_passed_on(void **state)
+{
+    static uint8_t item[LARGE_SIZE];
+
+    (void)state;
+    for (uint64_t round = 0; round < times(20, 1000); round++) {
+        ed_counting_alloc memory;
+        crew c = {.count = 0};
+        size_t count = 0;
+        ed_counting_alloc_init(&memory, NULL);
+        eddy_channel *channel = open_channel(&(eddy_channel_config){
+            .item_size = LARGE_SIZE, .capacity = 1, .allocator = &memory.allocator});
+        end from[2] = {{.channel = channel}, {.channel = channel}};
+        CHECK_EQ("full", eddy_channel_send(channel, item, 1, 0), EDDY_OK);
+        for (size_t i = 0; i < ED_COUNT(from); i++) {
+            eddy_channel_share(channel, EDDY_SENDERS);
+            crew_start(&c, send_large, &from[i]);
+        }
+        (void)poll(NULL, 0, 1); // both sleep by then; it passes if they do not
+        memory.fail_after = 0;
+        CHECK_EQ("room", eddy_channel_receive(channel, item, 1, &count, 0), EDDY_OK);
+        crew_join(&c);
+        for (size_t i = 0; i < ED_COUNT(from); i++)
+            CHECK_EQ("each is told", from[i].status, EDDY_ENOMEM);
+        leave_both(channel);
+        CHECK_EQ("live", memory.live_count, 0);
+    }
+}
+
+/** A channel costs what its items are, not a multiple of it. */
+static void large_items_take_no_more_than_they_need(void **state)
+{
+    static uint8_t item[EDDY_CHANNEL_ITEM_SIZE_MAX];
+    ed_counting_alloc memory;
+
+    (void)state;
+    ed_counting_alloc_init(&memory, NULL);
+    eddy_channel *channel = open_channel(
+        &(eddy_channel_config){.item_size = sizeof(item), .allocator = &memory.allocator});
+    for (size_t i = 0; i < 3; i++) {
+        CHECK_EQ("send", eddy_channel_send(channel, item, 1, 0), EDDY_OK);
+        CHECK("memory", memory.live_size < (i + 1) * sizeof(item) + sizeof(item) / 2);
+    }
+    leave_both(channel);
+    CHECK_EQ("live", memory.live_count, 0);
+}
+
 /* ------------------------------------------------------------------------------- random sleeps --
  */
 
@@ -264,6 +326,8 @@ int main(void)
         cmocka_unit_test(receive_timeout_races),
         cmocka_unit_test(drops_are_freed_exactly_once),
         cmocka_unit_test(allocation_failures),
+        cmocka_unit_test(room_without_memory_is_passed_on),
+        cmocka_unit_test(large_items_take_no_more_than_they_need),
         cmocka_unit_test(no_wake_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

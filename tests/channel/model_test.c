@@ -9,6 +9,7 @@
 
 #include "core/bell.c"
 #include "core/channel.c"
+#include "core/channel_items.c"
 #include "core/fifo.c"
 #include "core/sleepers.c"
 
@@ -22,11 +23,11 @@ enum {
 };
 
 /**
- * Each thread's calls. p pushes one item, P two, without waiting; b and B wait for room; d waits
- * until a deadline. g pulls without waiting, r waits, R waits and takes up to two, t waits until a
- * deadline, w looks and then waits on the descriptor, W waits on it first. c closes. A thread that
- * pushes or closes is a sender, one that pulls is a receiver, and each leaves as it ends: which
- * wakes the others, unless it stays (h) until they have ended.
+ * Each thread's calls. p pushes one item, P two, without waiting; b and B wait for room; d and D
+ * wait until a deadline, and E with three. g pulls without waiting, r waits, R waits and takes up
+ * to two, t waits until a deadline, w looks and then waits on the descriptor, W waits on it first.
+ * c closes. A thread that pushes or closes is a sender, one that pulls is a receiver, and each
+ * leaves as it ends: which wakes the others, unless it stays (h) until they have ended.
  */
 static const struct row {
     const char *name;
@@ -72,6 +73,8 @@ static const struct row {
     {"room for one, two receivers", {"bb", "r", "r"}, 1, false, false},
     {"room for one, one sender", {"bb", "rr"}, 1, true, true},
     {"room for two, batches", {"B", "b", "RR"}, 2, false, false},
+    {"room for one, where others wait for two and one", {"PD", "b", "rh"}, 2, false, false},
+    {"room for two, where others wait for three and two", {"PpE", "B", "Rh"}, 3, false, false},
     {"no room", {"ppp", "g"}, 1, false, false},
     {"a sender whose time is up", {"dd", "b", "rr"}, 1, false, false},
     {"a receiver leaves one who waits for room", {"bb", "r"}, 1, false, false},
@@ -177,7 +180,11 @@ static void do_call(char kind)
         push(kind == 'b' ? 1 : 2, ED_NEVER_NS);
         break;
     case 'd':
-        push(1, ED_NEVER_NS - 1);
+    case 'D':
+        push(kind == 'd' ? 1 : 2, ED_NEVER_NS - 1);
+        break;
+    case 'E':
+        push(3, ED_NEVER_NS - 1);
         break;
     case 'g':
         pull(1, 0);

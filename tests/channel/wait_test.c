@@ -109,12 +109,6 @@ static void default_only(void **state)
     leave_both(one);
 }
 
-static void send_late(void *context)
-{
-    (void)poll(NULL, 0, 2);
-    run_sender(context);
-}
-
 /** unblocks: by an item, and by a close. */
 static void unblocks(void **state)
 {
@@ -126,7 +120,7 @@ static void unblocks(void **state)
         crew c = {.count = 0};
         open_pair(channels);
         end sender = {.channel = channels[round % 2], .first = 9, .count = round / 2};
-        crew_start(&c, send_late, &sender);
+        crew_start(&c, run_late_sender, &sender);
         eddy_status want = round / 2 == 1 ? EDDY_OK : EDDY_ECLOSED;
         CHECK_EQ("woken", select_until(channels, PAIR, 0, EDDY_NO_DEADLINE, &ready, &number), want);
         CHECK_EQ("by that", ready, round % 2);

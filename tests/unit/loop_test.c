@@ -255,6 +255,27 @@ static void a_stop_ends_it_though_more_could_come(void **state)
     eddy_stop_disown(stop);
 }
 
+static void leave_stop(void *context)
+{
+    count_call(NULL);
+    CHECK_EQ("it is told as long as it runs", eddy_stop_subscribers(context), 1);
+    CHECK_EQ("disown", eddy_stop_disown(context), EDDY_OK);
+}
+
+/** Whose last owner leaves while the loop runs: that is a stop, too, and the loop still reads it.
+ */
+static void a_stop_outlives_the_loop_that_it_ends(void **state)
+{
+    eddy_stop *stop = create_stop();
+
+    (void)state;
+    eddy_loop_ref(loop); // so that nothing else ends it
+    CHECK_EQ("post", eddy_loop_post(loop, leave_stop, stop), EDDY_OK);
+    CHECK_EQ("run", eddy_loop_run(loop, stop), EDDY_OK);
+    CHECK_EQ("ran", calls, 1);
+    CHECK_EQ("unref", eddy_loop_unref(loop), EDDY_OK);
+}
+
 static void what_came_before_the_stop_is_not_lost(void **state)
 {
     eddy_stop *stop = create_stop();
@@ -268,10 +289,14 @@ static void what_came_before_the_stop_is_not_lost(void **state)
     eddy_stop_disown(stop);
 }
 
+/** Posts itself as often as the number says. */
 static void post_itself(void *context)
 {
-    count_call(context);
-    CHECK_EQ("post", eddy_loop_post(loop, post_itself, NULL), EDDY_OK);
+    unsigned *left = context;
+
+    calls++;
+    if (--*left > 0)
+        CHECK_EQ("post", eddy_loop_post(loop, post_itself, left), EDDY_OK);
 }
 
 /** Without a grace one round, and no more, is run of what would go on for ever. */
@@ -280,20 +305,26 @@ static void the_grace_bounds_what_follows_a_stop(void **state)
     static const struct {
         const char *name;
         uint32_t grace_ms;
+        unsigned posts;
         unsigned least, most; /* calls */
     } rows[] = {
-        {"none", 0, 1, 1},
-        {"2 ms", 2, 2, UINT32_MAX},
+        {"no limit", EDDY_FOREVER, 5, 5, 5},
+        {"an hour", 3600 * 1000, 5, 5, 5},
+        {"2 ms", 2, UINT32_MAX, 1, UINT32_MAX - 1},
+        {"none", 0, UINT32_MAX, 1, 1},
     };
 
     (void)state;
-    CHECK_EQ("post", eddy_loop_post(loop, post_itself, NULL), EDDY_OK);
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
         eddy_stop *stop = create_stop();
+        unsigned left = rows[i].posts;
+        CHECK_EQ(rows[i].name, eddy_loop_post(loop, post_itself, &left), EDDY_OK);
         calls = 0;
         (void)eddy_stop_request(stop, 0, rows[i].grace_ms);
         CHECK_EQ(rows[i].name, eddy_loop_run(loop, stop), EDDY_OK);
         CHECK(rows[i].name, calls >= rows[i].least && calls <= rows[i].most);
+        left = 1; // the last
+        (void)eddy_loop_poll(loop, 0);
         eddy_stop_disown(stop);
     }
 }
@@ -350,6 +381,7 @@ int main(void)
         WITH_LOOP(posts_run_in_order_and_then_it_ends),
         WITH_LOOP(a_timer_keeps_it_asleep_until_its_time),
         WITH_LOOP(a_stop_ends_it_though_more_could_come),
+        WITH_LOOP(a_stop_outlives_the_loop_that_it_ends),
         WITH_LOOP(what_came_before_the_stop_is_not_lost),
         WITH_LOOP(the_grace_bounds_what_follows_a_stop),
         WITH_LOOP(a_stop_that_is_not_requested_changes_nothing),

@@ -126,7 +126,7 @@ static void no_wake_is_lost(void **state)
 static void unref_loop(void *context)
 {
     (void)context;
-    eddy_loop_unref(loop);
+    CHECK_EQ("unref", eddy_loop_unref(loop), EDDY_OK);
 }
 
 static void a_reference_of_another_thread_keeps_it_running(void **state)
@@ -164,6 +164,17 @@ static void posts_of_other_threads_all_run(void **state)
     CHECK_EQ("all", calls, MANY * ED_COUNT(threads));
 }
 
+static void who_holds_no_reference_cannot_give_one_up(void **state)
+{
+    (void)state;
+    CHECK_EQ("none", eddy_loop_unref(loop), EDDY_ESTATE);
+    eddy_loop_ref(loop);
+    CHECK_EQ("whoever has it would call a loop that is gone", eddy_loop_destroy(loop), EDDY_ESTATE);
+    CHECK_EQ("one", eddy_loop_unref(loop), EDDY_OK);
+    CHECK_EQ("no other", eddy_loop_unref(loop), EDDY_ESTATE);
+    CHECK_EQ("none is left", loop->references, 0);
+}
+
 /* -------------------------------------------------------------------------- what is refused -- */
 
 static bool ignore(void *context, eddy_watch *watch, unsigned ready)
@@ -189,7 +200,7 @@ static void refuse_all(void *context)
              EDDY_ESTATE);
     CHECK_EQ("cancel", eddy_timer_cancel(timer), EDDY_ESTATE);
     CHECK_EQ("free", eddy_timer_destroy(timer), EDDY_ESTATE);
-    eddy_loop_unref(loop);
+    CHECK_EQ("but what is of any thread", eddy_loop_unref(loop), EDDY_OK);
 }
 
 static void start_refusals(void *context)
@@ -234,6 +245,7 @@ int main(void)
         WITH_LOOP(no_wake_is_lost),
         WITH_LOOP(a_reference_of_another_thread_keeps_it_running),
         WITH_LOOP(posts_of_other_threads_all_run),
+        WITH_LOOP(who_holds_no_reference_cannot_give_one_up),
         WITH_LOOP(while_one_thread_runs_it_another_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

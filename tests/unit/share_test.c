@@ -11,15 +11,16 @@ static void connections(void **state)
         uint32_t shards;
         uint32_t all;
         uint32_t each;
+        uint32_t half_open; /* of 256 */
     } rows[] = {
-        {"not said", 0, 1000, 1000},
-        {"one", 1, 1000, 1000},
-        {"two", 2, 1024, 512 + 128 + 64},
-        {"does not divide", 2, 1025, 513 + 128 + 64},
-        {"four", 4, 1024, 256 + 64 + 64},
-        {"never more than all", 2, 100, 100},
-        {"few", 8, 1, 1},
-        {"most", EDDY_SHARDS_MAX, 65000, 1016 + 254 + 64},
+        {"not said", 0, 1000, 1000, 256},
+        {"one", 1, 1000, 1000, 256},
+        {"two", 2, 1024, 512 + 128 + 64, 128},
+        {"does not divide", 2, 1025, 513 + 128 + 64, 128},
+        {"four", 4, 1024, 256 + 64 + 64, 64},
+        {"never more than all", 2, 100, 100, 128},
+        {"few", 8, 1, 1, 32},
+        {"most", EDDY_SHARDS_MAX, 65000, 1016 + 254 + 64, 4},
     };
 
     (void)state;
@@ -32,6 +33,7 @@ static void connections(void **state)
         for (uint32_t k = 0; k < count; k++) {
             eddy_config share = ed_share_of(&config, k);
             CHECK_EQ(rows[i].name, share.max_connections, rows[i].each);
+            CHECK_EQ(rows[i].name, share.max_half_open, rows[i].half_open);
             CHECK_EQ(rows[i].name, share.max_outgoing, k == 0 ? config.max_outgoing : 0);
             CHECK_EQ(rows[i].name, share.send_budget, config.send_budget / count);
             CHECK_EQ(rows[i].name, share.receive_budget, config.receive_budget / count);

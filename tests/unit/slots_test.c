@@ -69,6 +69,25 @@ static void a_mute_one_stays(void **state)
     CHECK("not the first one's", !ed_slots_takes(slots, handle));
 }
 
+/** What is dialled is found, and sent to, only when the manager has been told to dial. */
+static void a_hidden_one_is_not_found(void **state)
+{
+    (void)state;
+    open_slots(1, 0);
+    eddy_connection handle = ed_slots_take_outgoing(slots);
+    CHECK("lives", ed_slots_live(slots, handle));
+    CHECK("takes nothing yet", !ed_slots_takes(slots, handle));
+    CHECK_EQ("is not found", ed_slots_handle(slots, 0), 0);
+    ed_slots_show(slots, handle);
+    CHECK("takes", ed_slots_takes(slots, handle));
+    CHECK_EQ("is found", ed_slots_handle(slots, 0), handle);
+    ed_slots_give(slots, handle);
+    eddy_connection next = ed_slots_take_outgoing(slots);
+    ed_slots_show(slots, handle); // late, and not about the next one
+    ed_slots_show(slots, 0);
+    CHECK("the next is hidden", !ed_slots_takes(slots, next));
+}
+
 /** A slot that was given back is the last to be taken again. */
 static void a_slot_rests(void **state)
 {
@@ -386,6 +405,7 @@ int main(void)
         cmocka_unit_test_teardown(the_split, teardown),
         cmocka_unit_test_teardown(a_side_without_slots, teardown),
         cmocka_unit_test_teardown(a_mute_one_stays, teardown),
+        cmocka_unit_test_teardown(a_hidden_one_is_not_found, teardown),
         cmocka_unit_test_teardown(a_slot_rests, teardown),
         cmocka_unit_test_teardown(free_when_both_are_done, teardown),
         cmocka_unit_test_teardown(stale_handles, teardown),

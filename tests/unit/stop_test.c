@@ -118,9 +118,22 @@ static void nobody_is_fine(void **state)
 {
     (void)state;
     eddy_stop_own(NULL);
-    eddy_stop_disown(NULL);
+    CHECK_EQ("owner", eddy_stop_disown(NULL), EDDY_OK);
     eddy_stop_subscribe(NULL);
-    eddy_stop_unsubscribe(NULL);
+    CHECK_EQ("subscriber", eddy_stop_unsubscribe(NULL), EDDY_OK);
+}
+
+static void who_has_not_come_cannot_leave(void **state)
+{
+    eddy_stop *stop = create();
+
+    (void)state;
+    CHECK_EQ("no subscriber", eddy_stop_unsubscribe(stop), EDDY_ESTATE);
+    CHECK("nor is it a stop", !eddy_stop_requested(stop));
+    eddy_stop_subscribe(stop);
+    CHECK_EQ("owner", eddy_stop_disown(stop), EDDY_OK);
+    CHECK_EQ("no other", eddy_stop_disown(stop), EDDY_ESTATE);
+    CHECK_EQ("subscriber", eddy_stop_unsubscribe(stop), EDDY_OK);
 }
 
 static void a_wait_ends_at_its_time(void **state)
@@ -224,6 +237,7 @@ int main(void)
         WITH_MEMORY(counts_its_subscribers),
         WITH_MEMORY(the_last_owner_stops_as_it_leaves),
         WITH_MEMORY(nobody_is_fine),
+        WITH_MEMORY(who_has_not_come_cannot_leave),
         WITH_MEMORY(a_wait_ends_at_its_time),
         WITH_MEMORY(no_memory_makes_no_token),
         WITH_MEMORY(a_signal_handler_may_request),
