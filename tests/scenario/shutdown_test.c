@@ -240,6 +240,7 @@ static const struct kind {
     void (*heal)(void);   /* a little after; NULL: never */
     bool is_large;        /* messages are, so that credit is used up */
     bool dials_last;      /* the connections begin just before */
+    bool is_full;         /* the stranger, too; he would be refused, as all places are taken */
 } kinds[] = {
     {.name = "calm"},
     {.name = "loss", .link = lose},
@@ -257,6 +258,7 @@ static const struct kind {
     {.name = "peer mute", .strike = mute_other},
     {.name = "connecting", .dials_last = true},
     {.name = "connecting with loss", .link = lose, .dials_last = true},
+    {.name = "asking a full one", .is_full = true},
     {.name = "looking a name up", .strike = dial_name},
 };
 
@@ -296,6 +298,7 @@ static void open_world(const struct kind *kind, uint64_t seed)
     ed_link_config link = ed_link_config_default();
     eddy_config config = ed_cluster_server_config();
 
+    config.max_connections = kind->is_full ? CLIENTS : config.max_connections;
     world.rng = ed_rng_of(ed_mix_u64(2, seed));
     ed_cluster_open(&world.cluster, ed_seeds_announce(program, seed), seed);
     world.cluster.allocator = &wiping;
@@ -346,11 +349,20 @@ static void choose(void)
         world.partings[world.parting_count++].node = node_at(1);
 }
 
+/** The stranger has his cookie when the server begins to end, and shows it then. */
+static void ask_half(void)
+{
+    (void)ed_node_connect(node_at(STRANGER), node_at(0));
+    ed_cluster_run_for(&world.cluster, 5 * DELAY_MS * ED_NS_PER_MS / 2);
+}
+
 static void begin_all(const struct kind *kind)
 {
     static const uint32_t flush_ms[] = {0, 1, 40, 200, 1000, 4000};
     uint32_t chosen = flush_ms[draw(ED_COUNT(flush_ms))];
 
+    if (kind->is_full)
+        ask_half();
     choose();
     if (kind->strike != NULL && kind->strike != mute_other)
         kind->strike();
@@ -359,7 +371,7 @@ static void begin_all(const struct kind *kind)
     if (kind->strike == mute_other)
         mute_other();
     ed_world_observe(world.cluster.world, observe, NULL);
-    if (world.server_ends)
+    if (world.server_ends && !kind->is_full)
         (void)ed_node_connect(node_at(STRANGER), node_at(0));
 }
 
