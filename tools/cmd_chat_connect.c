@@ -176,7 +176,8 @@ int cmd_chat_connect(int argc, char **argv)
         .command = "chat connect",
         .summary =
             "Takes part in a chat. Type \"NAME, NAME: TEXT\" to say something to these people\n"
-            "(yourself, too, if you name yourself), and ^C to leave. What others say appears\n"
+            "(yourself, too, if you name yourself), and ^D or ^C to leave. What others say "
+            "appears\n"
             "above the line that you type; lines that begin with * are the server's. Without\n"
             "a terminal each line of the input is sent, what is said to us goes to stdout,\n"
             "and what the server has to say, to stderr.",

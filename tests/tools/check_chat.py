@@ -1,9 +1,12 @@
 """The chat: people who talk through a server, in scripts and in a terminal; real processes."""
+import fcntl
 import os
 import pty
 import re
 import select
 import signal
+import struct
+import termios
 import time
 
 from harness import LIMIT_S, Process, check, eddy, expect, expect_true, run
@@ -171,10 +174,12 @@ def chat_ends_at_once_at_the_second_signal():
 class Terminal:
     """eddy chat connect in a terminal of its own."""
 
-    def __init__(self, server, login):
+    def __init__(self, server, login, columns=80):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.environ['TERM'] = 'xterm'
+            os.environ['LC_ALL'] = 'C.UTF-8'
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack('HHHH', 24, columns, 0, 0))
             os.execv(eddy, [eddy, 'chat', 'connect', *server.way, '--login', login])
         self.seen = b''
 
@@ -218,8 +223,45 @@ def chat_in_a_terminal_keeps_the_line_that_is_typed():
         alice.type('bob: half')
         alice.shows(rb'half')
         bob.say('alice: in between')
-        alice.shows(rb'\r\x1b\[Kfrom bob: in between\r\n.*> bob: half')
+        alice.shows(rb'\r\x1b\[Jfrom bob: in between\r\n.*> bob: half')
         alice.type(' and half\r')
         bob.hears('from alice: half and half')
         alice.type('\x03')
         expect('exit code', alice.end(), 0)
+
+
+@check
+def chat_in_a_terminal_takes_a_wrapped_line_off_the_screen():
+    with Chat() as server, Person(server, 'bob') as bob, \
+            Terminal(server, 'alice', columns=20) as alice:
+        alice.shows(rb'welcome, alice.*> ')
+        for typed, rows in (('bob: abcdefghijkl', 0),  # one column is left of the first row
+                            ('M', 1), ('n' * 18 + 'O', 1), ('\u20ac', 2), ('p' * 17 + 'Q', 2),
+                            ('\u4f60', 3)):
+            last = re.escape(typed[-1].encode())
+            alice.type(typed)
+            alice.shows(last)  # all of it is there
+            bob.say('alice: row %d' % rows)
+            up = rb'\x1b\[%dA' % rows if rows else rb'(?<!A)'
+            alice.shows(up + rb'\r\x1b\[Jfrom bob: row %d' % rows)
+            alice.shows(rb'> bob: abc')
+            alice.shows(last)
+        alice.type('\r')
+        bob.hears('from alice: abcdefghijklM' + 'n' * 18 + 'O\u20ac' + 'p' * 17 + 'Q\u4f60')
+
+
+@check
+def chat_in_a_terminal_ends_at_the_end_of_input():
+    with Chat() as server, Person(server, 'bob') as bob, Terminal(server, 'alice') as alice:
+        alice.shows(rb'welcome, alice.*> ')
+        alice.type('bob: not yet\x04')  # nothing, in a line
+        alice.shows(rb'not yet')
+        bob.say('alice: still there?')
+        alice.shows(rb'from bob: still there')
+        alice.type('\r')
+        bob.hears('from alice: not yet')
+        bob.say('alice: and now?')
+        alice.shows(rb'from bob: and now')
+        alice.type('\x04')
+        expect('exit code', alice.end(), 0)
+        server.await_line('stdout', 'alice left')

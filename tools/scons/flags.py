@@ -39,7 +39,7 @@ NEEDED = {  # library: (header, a function of it, Debian's package)
     'sodium': ('sodium.h', 'sodium_init', 'libsodium-dev'),
     'mimalloc': ('mimalloc.h', 'mi_version', 'libmimalloc-dev'),
     'jansson': ('jansson.h', 'json_object', 'libjansson-dev'),
-    'edit': ('editline/readline.h', 'rl_initialize', 'libedit-dev'),
+    'edit': ('histedit.h', 'history_init', 'libedit-dev'),
 }
 SAY = {  # what the build does: how a line about it reads
     'CC': 'compile $TARGET', 'SHCC': 'compile $TARGET', 'LINK': 'link    $TARGET',
