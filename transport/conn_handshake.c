@@ -256,6 +256,12 @@ static eddy_status open_with_this(const ed_conn *conn, const eddy_datagram *data
     return ed_accept_open(accept, noise, (ed_mode)conn->mode, conn->nonce, data, datagram->size);
 }
 
+/** Whether it says so. Who does not know the nonce must not make us reckon. */
+static bool answers_us(const ed_conn *conn, const eddy_datagram *datagram)
+{
+    return ed_equal_secret(datagram->data + ED_ACCEPT_NONCE_AT, conn->nonce, ED_NONCE_SIZE);
+}
+
 /** It may be the answer to any of our INITIATEs. The handshake of another is begun once more. */
 static eddy_status open_accept(ed_conn *conn, const eddy_datagram *datagram, ed_accept *accept,
                                ed_noise *noise)
@@ -264,6 +270,8 @@ static eddy_status open_accept(ed_conn *conn, const eddy_datagram *datagram, ed_
     eddy_status status = open_with_this(conn, datagram, accept, noise);
     uint8_t initiate[ED_INITIATE_SIZE], last[ED_COOKIE_SIZE];
 
+    if (status == EDDY_EAUTH && !answers_us(conn, datagram))
+        return status;
     memcpy(last, conn->cookie, sizeof(last));
     for (size_t i = attempts->count; status == EDDY_EAUTH && i-- > 0;) {
         const uint8_t *cookie = attempts->cookies[i];

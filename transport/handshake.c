@@ -11,7 +11,7 @@ enum {
     CLEAR_SIZE = 56, /* of INITIATE, before a capsule and Noise's message, which ends */
     MESSAGE_END = ED_INITIATE_SIZE - ED_MAC_SIZE, /* here: behind it stands the mac */
     PARAMS_SIZE = 70,
-    ACCEPT_CLEAR_SIZE = 20,
+    ACCEPT_CLEAR_SIZE = ED_ACCEPT_NONCE_AT + ED_NONCE_SIZE,
     ACCEPT_PAYLOAD_SIZE = 136,
     ACCEPT_FIELDS_SIZE = 84,
     CAPSULE_NONCE_AT = 12, /* behind the capsule's key id and expiry */

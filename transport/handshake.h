@@ -147,6 +147,8 @@ EDDY_MUST_CHECK bool ed_initiate_write(uint8_t *data, const ed_initiate *initiat
                                        const uint8_t ephemeral_secret[ED_KEY_SIZE],
                                        const ed_noise_keys *keys);
 
+enum { ED_ACCEPT_NONCE_AT = 4 };
+
 typedef struct ed_accept {
     uint8_t nonce[ED_NONCE_SIZE];
     /* sealed: */
