@@ -20,7 +20,7 @@ void ed_conn_bed_open(ed_conn_bed *bed, uint32_t connections_max);
 /** The same with a configuration but for its key and cipher; it names an allocator and entropy. */
 void ed_conn_bed_open_with(ed_conn_bed *bed, uint32_t connections_max, const eddy_config *config);
 
-/** All connections are freed before. */
+/** All connections are freed before; it sees that they have wiped their secrets. */
 void ed_conn_bed_close(ed_conn_bed *bed);
 
 /** A block reserved for a client's last event. */
