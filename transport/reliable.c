@@ -99,11 +99,6 @@ static void look_for_room(ed_reliable *reliable)
     reliable->was_crowded = is_crowded;
 }
 
-static ed_reliable *reliable_of(const ed_conn *conn)
-{
-    return ED_CONTAINER(conn->shared->refused, ed_reliable, refused);
-}
-
 static void begin_poll(void *context, uint64_t now_ns)
 {
     ed_reliable *reliable = context;
@@ -161,63 +156,14 @@ static bool returned(void *context, void *connection, ed_block *block, uint64_t 
 
 /* ------------------------------------------------------------------------------- connections -- */
 
-static eddy_status create_outgoing(const ed_reliable *reliable, ed_conn *conn,
-                                   const ed_birth *birth, uint64_t now_ns)
-{
-    const ed_reliable_command *command = birth->command;
-
-    return ed_conn_init_client(conn, &reliable->shared, birth->handle, &birth->remote,
-                               command->dial, command->block, now_ns);
-}
-
-/** From here on nobody else may use it; if there is no connection after all, that is taken back. */
-static eddy_status use_token(ed_reliable *reliable, const ed_used_token *token)
-{
-    ed_used_verdict verdict = ed_door_used_take(reliable->door, token, reliable->now_s);
-
-    return verdict == ED_USED_FRESH ? EDDY_OK : EDDY_ELIMIT;
-}
-
-/**
- * Whose contest a newcomer has to wait for: that of the connection at its address, or the one that
- * a newcomer waits for who is there already. NULL: nobody's.
- */
-static const ed_conn *rival_of(const ed_reliable *reliable, const ed_conn *existing)
-{
-    const ed_conn *rival = existing;
-
-    if (existing != NULL && existing->rival != 0)
-        rival = ed_manager_connection(reliable->manager, existing->rival);
-    return rival != NULL && ed_conn_is_open(rival) && rival->contested_ns != 0 ? rival : NULL;
-}
-
-/** The connection counts from here on, as one that its client has not confirmed. */
-static eddy_status note_begun(ed_reliable *reliable, ed_conn *conn, const ed_conn *existing)
-{
-    memcpy(conn->origin, reliable->admitted->origin, ED_MAC_SIZE);
-    eddy_status status = ed_map_put(reliable->begun, conn->origin, ed_slot_of(conn->handle));
-    if (status != EDDY_OK) {
-        ed_conn_free(conn);
-        return status;
-    }
-    ed_door_gate_add(reliable->door, &conn->admitted_from);
-    conn->is_unconfirmed = true;
-    if (!conn->is_asked)
-        ed_list_push_back(&reliable->half_open, &conn->half_open);
-    const ed_conn *rival = rival_of(reliable, existing);
-    if (rival != NULL)
-        ed_conn_wait_for(conn, rival);
-    return EDDY_OK;
-}
-
 /** It may have confirmed, or have been refused: then others may come that have not. */
 static void look_for_confirmation(ed_conn *conn)
 {
     if (!conn->is_unconfirmed || ed_conn_is_half_open(conn))
         return;
     ed_list_remove(&conn->half_open);
-    (void)ed_map_remove(reliable_of(conn)->begun, conn->origin);
-    ed_door_gate_confirm(reliable_of(conn)->door, &conn->admitted_from);
+    (void)ed_map_remove(ed_reliable_of(conn)->begun, conn->origin);
+    ed_door_gate_confirm(ed_reliable_of(conn)->door, &conn->admitted_from);
     conn->is_unconfirmed = false;
 }
 
@@ -225,55 +171,7 @@ static void look_for_confirmation(ed_conn *conn)
 static void settle(ed_conn *conn)
 {
     look_for_confirmation(conn);
-    look_for_room(reliable_of(conn));
-}
-
-/** The same of a ticket, which costs a round trip if it is used in vain. */
-static eddy_status use_ticket(const ed_reliable *reliable, const ed_initiate *initiate)
-{
-    if (!ed_is_ticket(initiate->cookie))
-        return EDDY_OK;
-    return ed_door_tickets_use(reliable->door, initiate->cookie) ? EDDY_OK : EDDY_ELIMIT;
-}
-
-static eddy_status create_incoming(ed_reliable *reliable, ed_conn *conn, const ed_birth *birth,
-                                   uint64_t now_ns)
-{
-    ed_admitted *admitted = reliable->admitted;
-    bool has_token = admitted->initiate.mode == ED_MODE_TOKEN;
-    ed_used_token token = ed_admitted_token(admitted);
-    eddy_status status = has_token ? use_token(reliable, &token) : EDDY_OK;
-
-    if (status == EDDY_OK) {
-        status = use_ticket(reliable, &admitted->initiate);
-        if (status == EDDY_OK)
-            status = ed_conn_init_server(conn, &reliable->shared, birth->handle, birth->wire_id,
-                                         birth->datagram, admitted, now_ns);
-        if (status == EDDY_OK)
-            status = note_begun(reliable, conn, birth->existing);
-        if (status != EDDY_OK && has_token)
-            ed_door_used_forget(reliable->door, &token, reliable->now_s);
-    }
-    ed_wipe(admitted, sizeof(*admitted));
-    return status;
-}
-
-static eddy_status create(void *context, void *connection, const ed_birth *birth, uint64_t now_ns)
-{
-    return birth->side == ED_SIDE_OUTGOING ? create_outgoing(context, connection, birth, now_ns)
-                                           : create_incoming(context, connection, birth, now_ns);
-}
-
-static void *fail_connect(void *context, void *item, eddy_status why)
-{
-    const ed_reliable *reliable = context;
-    const ed_reliable_command *command = item;
-    ed_secrets *secrets = ed_conn_secrets(&reliable->shared, command->head.connection);
-
-    ed_wipe(secrets, sizeof(*secrets));
-    ed_dial_drop(command->dial);
-    ed_failed_dial_init(command->block, command->head.connection, why);
-    return command->block;
+    look_for_room(ed_reliable_of(conn));
 }
 
 static bool failed_event(void *failed, void *event)
@@ -287,23 +185,12 @@ static void resolved(void *connection, const eddy_address *remote, uint32_t more
     ed_conn_resolved(connection, remote, more, status, now_ns);
 }
 
-/** A token is used up by a connection that stood: its holder may try again otherwise. */
-static void give_token_back(const ed_conn *conn)
-{
-    ed_reliable *reliable = reliable_of(conn);
-    ed_used_token token = {.id = conn->token_id, .holder = conn->origin};
-
-    if (!conn->is_client && conn->mode == ED_MODE_TOKEN && !conn->is_opened &&
-        conn->state != ED_CONN_REFUSING)
-        ed_door_used_forget(reliable->door, &token, reliable->now_s);
-}
-
 static void destroy(void *connection)
 {
-    ed_reliable *reliable = reliable_of(connection);
+    ed_reliable *reliable = ed_reliable_of(connection);
     ed_conn *conn = connection;
 
-    give_token_back(conn);
+    ed_reliable_give_token_back(conn);
     if (!conn->is_client) {
         ed_list_remove(&conn->half_open);
         if (conn->is_unconfirmed)
@@ -317,55 +204,6 @@ static void destroy(void *connection)
         ed_manager_touch(reliable->manager, waiting->handle);
 }
 
-/** Whether the newcomer who was just admitted shows the token that this one came by. */
-static bool is_of_same_token(const ed_conn *conn)
-{
-    const ed_admitted *admitted = reliable_of(conn)->admitted;
-
-    return conn->mode == ED_MODE_TOKEN && admitted->initiate.mode == ED_MODE_TOKEN &&
-           ed_equal_secret(admitted->capsule.id, conn->token_id, ED_XNONCE_SIZE);
-}
-
-/**
- * Of one whose peer is elsewhere by now the address has passed to somebody else: it stays. And
- * where a client has not confirmed yet, nobody knows which of the two it is: who has the keys shows
- * it. But a token makes one connection, and it is its holder who begins anew.
- */
-bool ed_reliable_stays(const ed_conn *conn)
-{
-    return ed_conn_is_moving(conn) || (ed_conn_is_half_open(conn) && !is_of_same_token(conn));
-}
-
-/** The server's clock in the cookies says which INITIATE is the newer one. */
-static bool is_newer(const ed_conn *conn, const ed_initiate *initiate)
-{
-    // A client makes one INITIATE of a cookie: another of the same is somebody else's.
-    if (ed_equal_secret(initiate->nonce, conn->nonce, ED_NONCE_SIZE) &&
-        ed_equal_secret(initiate->cookie, conn->cookie, ED_COOKIE_SIZE))
-        return false;
-    return !ed_cookie_is_older(initiate->cookie, conn->cookie);
-}
-
-/**
- * Who sees a client's packets and can send in its name has a cookie for its address, too. So who
- * lives is not given up for a newcomer.
- */
-static ed_succession supersedes(void *connection, const eddy_datagram *datagram, uint64_t now_ns)
-{
-    ed_conn *conn = connection;
-    ed_initiate initiate;
-
-    ed_initiate_read_opened(&initiate, datagram->data);
-    if (ed_conn_is_half_open(conn) && !is_of_same_token(conn))
-        return ED_SUCCEEDS_NOW;
-    if (!is_newer(conn, &initiate))
-        return ED_SUCCEEDS_NOT;
-    // One that is moving has left the address, and goes on beside the newcomer.
-    if (ed_conn_is_moving(conn) || ed_conn_is_deserted(conn, initiate.nonce, now_ns))
-        return ED_SUCCEEDS_NOW;
-    return ed_conn_is_open(conn) ? ED_SUCCEEDS_LATER : ED_SUCCEEDS_NOT;
-}
-
 static void receive(void *connection, const eddy_datagram *datagram, uint64_t now_ns)
 {
     ed_conn *conn = connection;
@@ -376,119 +214,15 @@ static void receive(void *connection, const eddy_datagram *datagram, uint64_t no
     settle(conn);
 }
 
-/** A message leaves its connection's account before it has come to the connection. */
-static void refund(const ed_conn_shared *shared, const ed_reliable_command *command)
-{
-    if (shared->accounts != NULL)
-        ed_account_refund(&shared->accounts[ed_slot_of(command->head.connection)], command->stream,
-                          (size_t)ed_send_cost(command->block->size));
-}
-
-/** A message that finds no connection was accepted all the same, and counts as such. */
-static void drop_message(const ed_conn_shared *shared, const ed_reliable_command *command,
-                         ed_block *failed)
-{
-    bool is_reliable = command->guarantee >= EDDY_RELIABLE_UNORDERED;
-
-    shared->stats->messages_sent++;
-    if (is_reliable)
-        shared->stats->messages_undelivered++;
-    else
-        shared->stats->messages_shed++;
-    refund(shared, command);
-    if (failed != NULL)
-        ed_failed_dial_add(failed, is_reliable, command->receipt);
-    else
-        ed_pool_give(command->receipt); // the end of its connection has been told
-}
-
-static void drop_command(void *context, void *item, void *failed)
-{
-    const ed_reliable *reliable = context;
-    const ed_reliable_command *command = item;
-
-    if (command->operation == ED_OPERATION_SEND)
-        drop_message(&reliable->shared, command, failed);
-    if (command->head.kind == ED_COMMAND_CONNECT)
-        ed_dial_drop(command->dial);
-    ed_pool_give(command->block);
-}
-
 static void drop_event(void *context, void *event)
 {
     (void)context;
     ed_event_drop(event);
 }
 
-/* ------------------------------------------------------------------------------ operations -- */
-
-static void do_send(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
-{
-    ed_message message = {.block = command->block,
-                          .receipt = command->receipt,
-                          .expires_ns = ED_NEVER_NS,
-                          .guarantee = command->guarantee,
-                          .stream = command->stream,
-                          .now_or_never = command->now_or_never};
-
-    if (command->expire_ms != 0)
-        message.expires_ns = ed_add_sat_u64(now_ns, command->expire_ms * ED_NS_PER_MS);
-    (void)ed_conn_send(conn, &message, now_ns);
-}
-
-static const char *reason_of(const ed_reliable_command *command)
-{
-    return command->block == NULL ? NULL : (const char *)command->block->data;
-}
-
-static void do_close(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
-{
-    ed_conn_close(conn, command->code, reason_of(command), command->flush_ns, now_ns);
-    ed_pool_give(command->block);
-}
-
-static void do_admit(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
-{
-    (void)command;
-    ed_conn_admit(conn, now_ns);
-}
-
-static void do_refuse(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
-{
-    ed_conn_refuse(conn, command->code, reason_of(command), ED_REFUSING_NS, now_ns);
-    ed_pool_give(command->block);
-}
-
-static void do_set_rate(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
-{
-    ed_conn_set_rate(conn, command->rate_max, now_ns);
-}
-
-static void do_set_stream(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
-{
-    eddy_stream_options options = {.priority = command->priority,
-                                   .weight = command->weight,
-                                   .no_copies = command->no_copies,
-                                   .budget = (size_t)command->budget};
-
-    ed_conn_set_stream(conn, command->stream, &options, now_ns);
-}
-
-/** Each takes the command's blocks over. */
-static void (*const operations[ED_OPERATION_COUNT])(ed_conn *conn,
-                                                    const ed_reliable_command *command,
-                                                    uint64_t now_ns) = {
-    [ED_OPERATION_SEND] = do_send,         [ED_OPERATION_CLOSE] = do_close,
-    [ED_OPERATION_ADMIT] = do_admit,       [ED_OPERATION_REFUSE] = do_refuse,
-    [ED_OPERATION_SET_RATE] = do_set_rate, [ED_OPERATION_SET_STREAM] = do_set_stream,
-};
-
 static void send_command(void *connection, void *item, uint64_t now_ns)
 {
-    const ed_reliable_command *command = item;
-
-    ED_ASSERT(command->operation < ED_OPERATION_COUNT && operations[command->operation] != NULL);
-    operations[command->operation](connection, command, now_ns);
+    ed_reliable_obey(connection, item, now_ns);
     settle(connection);
 }
 
@@ -500,7 +234,7 @@ static void stop_admitting(void *connection, uint64_t now_ns)
 static void shut_down(void *connection, uint64_t until_ns, uint64_t now_ns)
 {
     ed_conn_shut_down(connection, until_ns, now_ns);
-    look_for_room(reliable_of(connection));
+    look_for_room(ed_reliable_of(connection));
 }
 
 /** Pairs end without the manager; but their last events come before the end of all. */
@@ -515,7 +249,7 @@ static void replace(void *connection, uint64_t now_ns)
 {
     if (ed_reliable_stays(connection))
         return;
-    give_token_back(connection);
+    ed_reliable_give_token_back(connection);
     ed_conn_abandon(connection, EDDY_END_REPLACED, now_ns);
     ed_list_remove(&((ed_conn *)connection)->half_open); // it has no place left to give up
 }
@@ -523,7 +257,7 @@ static void replace(void *connection, uint64_t now_ns)
 /** Whom it waited for has answered, and then it is given up; or it takes that one's place. */
 static void end_contest(ed_conn *conn, uint64_t now_ns)
 {
-    ed_manager *manager = reliable_of(conn)->manager;
+    ed_manager *manager = ed_reliable_of(conn)->manager;
     ed_conn *rival = ed_manager_connection(manager, conn->rival);
 
     if (rival != NULL && ed_conn_is_open(rival)) {
@@ -565,7 +299,7 @@ static bool transmit(void *connection, ed_output *output, uint64_t now_ns)
 static void held_back(void *connection, uint64_t now_ns)
 {
     ed_conn_on_all_sent(connection, now_ns);
-    look_for_room(reliable_of(connection));
+    look_for_room(ed_reliable_of(connection));
 }
 
 static eddy_address remote_of(const void *connection)
@@ -622,13 +356,13 @@ const ed_connection_type ed_reliable_type = {
     .event_size = sizeof(ed_event_item),
     .route = ed_admission_route,
     .admit = ed_admission_judge,
-    .create = create,
-    .fail_connect = fail_connect,
+    .create = ed_reliable_create,
+    .fail_connect = ed_reliable_fail_connect,
     .may_tell_failed = may_tell_failed,
     .failed_event = failed_event,
     .resolved = resolved,
     .destroy = destroy,
-    .supersedes = supersedes,
+    .supersedes = ed_reliable_supersedes,
     .receive = receive,
     .send = send_command,
     .stop_admitting = stop_admitting,
@@ -647,6 +381,6 @@ const ed_connection_type ed_reliable_type = {
     .begin_poll = begin_poll,
     .end_commands = end_commands,
     .returned = returned,
-    .drop_command = drop_command,
+    .drop_command = ed_reliable_drop_command,
     .drop_event = drop_event,
 };

@@ -92,4 +92,29 @@ void ed_reliable_free(ed_reliable *reliable); /* after its manager; zeroed is fi
 
 extern const ed_connection_type ed_reliable_type;
 
+/* Between the three files. */
+
+static inline ed_reliable *ed_reliable_of(const ed_conn *conn)
+{
+    return ED_CONTAINER(conn->shared->refused, ed_reliable, refused);
+}
+
+/* reliable_birth.c: these stand in the table of calls. */
+EDDY_MUST_CHECK eddy_status ed_reliable_create(void *context, void *connection,
+                                               const ed_birth *birth, uint64_t now_ns);
+void *ed_reliable_fail_connect(void *context, void *item, eddy_status why);
+ed_succession ed_reliable_supersedes(void *connection, const eddy_datagram *datagram,
+                                     uint64_t now_ns);
+
+/** A token is used up by a connection that stood: its holder may try again otherwise. */
+void ed_reliable_give_token_back(const ed_conn *conn);
+
+/* reliable_command.c */
+
+/** Does what a command says, and takes its blocks over. */
+void ed_reliable_obey(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns);
+
+/** Of a connection that there is not: see `drop_command` of ed_connection_type. */
+void ed_reliable_drop_command(void *context, void *item, void *failed);
+
 #endif

@@ -95,9 +95,20 @@ static void check_initiate(const ed_initiate *initiate, const uint8_t *data)
     ED_ASSERT(again.credit == initiate->credit && again.payload.size == initiate->payload.size);
 }
 
+/** Whether who made it knows the server's key: asked first, and of the whole datagram. */
+static bool is_authentic(const uint8_t *data, size_t size)
+{
+    if (size != ED_INITIATE_SIZE)
+        return false;
+    ed_greeting_key key =
+        ed_greeting_key_of(data[5] == ED_MODE_OPEN ? NULL : server_pair.public_key);
+    return ed_request_is_authentic(data, &key);
+}
+
 /** From memory that ends where the datagram does. @return whether it is opened. */
 static bool is_taken(const uint8_t *data, size_t size)
 {
+    bool is_ours = is_authentic(data, size);
     uint8_t *copy = malloc(size > 0 ? size : 1);
     ed_initiate initiate;
     ed_noise noise;
@@ -109,7 +120,7 @@ static bool is_taken(const uint8_t *data, size_t size)
     if (status == EDDY_OK)
         check_initiate(&initiate, copy);
     free(copy);
-    return status == EDDY_OK;
+    return status == EDDY_OK && is_ours;
 }
 
 /** Puts the bytes into the sealed part, and seals it with an ephemeral that is made of them. */

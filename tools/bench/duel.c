@@ -177,7 +177,7 @@ static bool await_both(pid_t pids[ED_DUEL_SIDES], ed_bench_result *result, const
         if (pid > 0 && status == 0)
             continue;
         if (result->error[0] == '\0')
-            snprintf(result->error, sizeof(result->error), "the %s of %s: %s", side_names[side],
+            snprintf(result->error, sizeof(result->error), "the %s of %s: %.120s", side_names[side],
                      duel->system->name,
                      duel->sides[side].error[0] != '\0' ? duel->sides[side].error : "died");
         kill(pids[ED_DUEL_SIDES - 1 - side], SIGKILL);

@@ -1,0 +1,245 @@
+#include "transport/conn_draft.h"
+
+/* ----------------------------------------------------------------------------- the packet -- */
+
+void ed_draft_begin(ed_draft *d, ed_conn *conn, uint8_t *data, uint64_t now_ns)
+{
+    uint64_t number = conn->sent.next;
+    ed_keys *keys = &conn->secrets->keys;
+    uint64_t unacknowledged = conn->loss.any_acked ? number - conn->loss.largest_acked : number + 1;
+
+    ed_keys_update(keys, number, ed_conn_pto_ns(conn), now_ns);
+    d->data = data;
+    d->packet = (ed_packet){.from_client = conn->is_client,
+                            .id = conn->id,
+                            .number = number,
+                            .phase = keys->send_phase,
+                            .number_size = ed_packet_number_size(number, unacknowledged)};
+    size_t header_size = ed_packet_write(&d->packet, data);
+    d->w = ed_writer_of(data + header_size, ED_DATAGRAM_SIZE - header_size - ED_TAG_SIZE);
+    d->record = (ed_sent){.sent_ns = now_ns};
+    d->ref_count = 0;
+    d->message_count = 0;
+    d->last_at = NULL;
+}
+
+void ed_draft_flag(ed_draft *d, uint8_t flags)
+{
+    d->record.flags = (uint8_t)(d->record.flags | flags);
+}
+
+/** The least plaintext that leaves header protection something to sample. */
+static size_t ed_draft_plain_min(const ed_draft *d)
+{
+    return ED_PACKET_PLAIN_SIZE_MIN + 1u - d->packet.number_size;
+}
+
+bool ed_draft_limit(ed_draft *d, size_t room)
+{
+    size_t fixed_size = d->packet.header_size + ED_TAG_SIZE;
+
+    if (room < fixed_size + ed_draft_plain_min(d))
+        return false;
+    if (room - fixed_size < ed_writer_left(&d->w))
+        d->w.end = d->w.begin + (room - fixed_size);
+    return true;
+}
+
+/** Brings the plaintext to its smallest size. Only where no message stands at its end. */
+static void ed_draft_pad(ed_draft *d, size_t plain_size)
+{
+    size_t have = ed_writer_size(&d->w);
+
+    ED_ASSERT(d->last_at == NULL);
+    if (have < plain_size)
+        ed_write_zeros(&d->w, plain_size - have);
+}
+
+void ed_draft_pad_client(ed_draft *d)
+{
+    if (d->packet.from_client)
+        ed_draft_pad(d, ED_CLIENT_PACKET_SIZE_MIN - ED_TAG_SIZE - d->packet.header_size);
+}
+
+/** The last message runs to the end of the packet, and does not need its length. */
+static void ed_draft_drop_length(ed_draft *d)
+{
+    size_t size = ed_writer_size(&d->w);
+
+    if (d->last_at != NULL && size - ed_varint_size(d->last.data.size) >= ed_draft_plain_min(d))
+        ed_frame_drop_length(&d->w, d->last_at, &d->last);
+}
+
+size_t ed_draft_finish(ed_draft *d, ed_conn *conn, uint64_t now_ns)
+{
+    bool elicits = (d->record.flags & ED_SENT_ACK_ELICITING) != 0;
+
+    ED_ASSERT(ed_writer_size(&d->w) > 0); // whatever made us send it is in it
+    ed_draft_drop_length(d);
+    if (d->last_at == NULL)
+        ed_draft_pad(d, ed_draft_plain_min(d));
+    size_t size = d->packet.header_size + ed_writer_size(&d->w);
+    ED_ASSERT(ed_writer_ok(&d->w) && size + ED_TAG_SIZE <= ED_DATAGRAM_SIZE);
+    if (elicits)
+        ed_draft_flag(d, ED_SENT_IN_FLIGHT);
+    d->record.size = (uint32_t)(size + ED_TAG_SIZE);
+    eddy_status status = ed_sent_push(&conn->sent, &d->record, d->refs, d->ref_count);
+    ED_ASSERT(status == EDDY_OK); // there was room: it was reserved
+    ed_loss_on_sent(&conn->loss, ed_sent_at(&conn->sent, d->packet.number));
+    ed_keys_seal(&conn->secrets->keys, d->packet.number, d->data, d->packet.number_at,
+                 d->packet.header_size, size);
+
+    if (elicits) {
+        conn->congestion_ops->on_sent(&conn->congestion, d->record.size, conn->loss.in_flight,
+                                      now_ns);
+        ed_conn_update_recovery(conn);
+    }
+    if (elicits || conn->rate_max != 0) // a cap is on all that leaves
+        ed_pacer_spent(&conn->pacer, d->record.size, now_ns);
+    return d->record.size;
+}
+
+/* ------------------------------------------------------------------------- what goes in it -- */
+
+void ed_draft_put_ack(ed_draft *d, ed_conn *conn, uint64_t now_ns)
+{
+    d->record.ack_largest = ed_ack_largest(&conn->ack);
+    ed_ack_write(&conn->ack, &d->w, now_ns);
+    ed_ack_on_sent(&conn->ack);
+    ed_draft_flag(d, ED_SENT_HAS_ACK);
+}
+
+void ed_draft_put_ack_copy(ed_draft *d, ed_conn *conn, uint64_t now_ns)
+{
+    ed_writer before = d->w;
+
+    if (conn->ack.received.count == 0)
+        return;
+    ed_ack_write(&conn->ack, &d->w, now_ns);
+    if (!ed_writer_ok(&d->w)) {
+        d->w = before;
+        return;
+    }
+    d->record.ack_largest = ed_ack_largest(&conn->ack);
+    ed_draft_flag(d, ED_SENT_HAS_ACK);
+}
+
+void ed_draft_put_ping(ed_draft *d, ed_conn *conn)
+{
+    ed_write_u8(&d->w, ED_FRAME_PING);
+    ed_draft_flag(d, ED_SENT_ACK_ELICITING);
+    conn->ping_pending = false;
+}
+
+void ed_draft_put_credit(ed_draft *d, ed_conn *conn)
+{
+    ed_frame_write_credit(&d->w, conn->inbox.credit.limit);
+    ed_draft_flag(d, ED_SENT_ACK_ELICITING | ED_SENT_HAS_CREDIT);
+    if (conn->inbox.credit.pending)
+        conn->credit_packet = d->packet.number;
+    conn->inbox.credit.pending = false;
+    conn->credit_is_known = false;
+    conn->shared->stats->credits_sent++;
+}
+
+/** Writes a message, a part of one, or the news that one was given up. */
+static void put(ed_draft *d, ed_conn *conn, const ed_outgoing *next)
+{
+    if (next->is_skip) {
+        d->last_at = NULL;
+        ed_frame_write_skip(&d->w, &next->skip);
+    } else {
+        d->last_at = d->w.at;
+        d->last = next->message;
+        ed_frame_write_message(&d->w, &next->message);
+    }
+    d->message_count++;
+    ed_draft_flag(d, ED_SENT_ACK_ELICITING);
+    conn->shared->stats->messages_resent += next->part != NULL && !next->is_skip ? 1 : 0;
+    conn->counts.messages_resent += next->part != NULL && !next->is_skip ? 1 : 0;
+    if (ed_outbox_on_sent(&conn->outbox, next, d->packet.number, &d->refs[d->ref_count]))
+        d->ref_count++;
+}
+
+/** Puts in what of a message is not acknowledged. @return false if the packet is full. */
+static bool put_again(ed_draft *d, ed_conn *conn, const ed_out *out)
+{
+    ed_outgoing next;
+
+    for (ed_list_node *node = ed_list_first(&out->parts); node != NULL;
+         node = ed_list_next(&out->parts, node)) {
+        ed_part *part = ED_CONTAINER(node, ed_part, sibling);
+        if (d->message_count == ED_FRAME_MESSAGES_MAX ||
+            !ed_outbox_again(&conn->outbox, part, ed_writer_left(&d->w), &next))
+            return false;
+        put(d, conn, &next);
+    }
+    return true;
+}
+
+bool ed_draft_put_oldest(ed_draft *d, ed_conn *conn)
+{
+    bool any = false;
+
+    for (ed_out *out = ed_outbox_oldest(&conn->outbox); out != NULL;
+         out = ed_out_next_oldest(out)) {
+        if (ed_out_is_superseded(out))
+            continue; // of a sequenced lane only the newest is sent again
+        any |= !ed_list_empty(&out->parts);
+        if (!put_again(d, conn, out))
+            break;
+    }
+    return any;
+}
+
+void ed_draft_put_messages(ed_draft *d, ed_conn *conn)
+{
+    ed_outgoing next;
+
+    while (d->message_count < ED_FRAME_MESSAGES_MAX &&
+           ed_outbox_next(&conn->outbox, ed_writer_left(&d->w), d->packet.number, &next))
+        put(d, conn, &next);
+}
+
+/* --------------------------------------------------------------------------------- copies -- */
+
+/** Whether the path has bytes to spare for copies. */
+static bool may_copy(ed_conn *conn, uint64_t now_ns)
+{
+    const ed_rtt *rtt = &conn->rtt;
+
+    return !ed_outbox_has_next(&conn->outbox) &&
+           rtt->smoothed_ns <= rtt->min_ns + ED_COPY_QUEUE_MS * ED_NS_PER_MS &&
+           ed_pacer_when_ns(&conn->pacer, 2 * ED_DATAGRAM_SIZE, now_ns) <= now_ns;
+}
+
+/** Puts in again what a packet carried first, as far as it fits. */
+static void put_copies_of(ed_draft *d, ed_conn *conn, const ed_sent *packet)
+{
+    ed_outgoing next;
+
+    for (size_t i = 0; i < packet->ref_count && d->message_count < ED_FRAME_MESSAGES_MAX; i++) {
+        ed_part *part =
+            ed_outbox_to_copy(&conn->outbox, ed_sent_refs(&conn->sent, packet, i), packet->number);
+        if (part != NULL && ed_outbox_again(&conn->outbox, part, ed_writer_left(&d->w), &next))
+            put(d, conn, &next);
+    }
+}
+
+void ed_draft_put_copies(ed_draft *d, ed_conn *conn, uint64_t now_ns)
+{
+    uint32_t left = ed_redundancy_copies(&conn->redundancy);
+    uint64_t number = d->packet.number;
+
+    if (left == 0 || !may_copy(conn, now_ns))
+        return;
+    for (uint32_t i = 0; i < ED_COPY_LOOK_BACK && left > 0 && number > 0; i++) {
+        const ed_sent *packet = ed_sent_at(&conn->sent, --number);
+        if (packet == NULL)
+            return;
+        if (packet->ref_count == 0 || packet->sent_ns == now_ns)
+            continue; // what leaves at once is lost at once
+        put_copies_of(d, conn, packet);
+        left--;
+    }
+}

@@ -1,0 +1,62 @@
+/**
+ * A packet while it is put together: first what must be in it, then as many messages as fit; then
+ * it is sealed, and noted as sent. conn_send.c decides what leaves.
+ */
+#ifndef ED_CONN_DRAFT_H
+#define ED_CONN_DRAFT_H
+
+#include "transport/conn.h"
+#include "transport/packet.h"
+
+typedef struct ed_draft {
+    uint8_t *data; /* ED_DATAGRAM_SIZE bytes */
+    ed_packet packet;
+    ed_writer w; /* over the plaintext */
+    ed_sent record;
+    ed_sent_ref refs[ED_FRAME_MESSAGES_MAX];
+    size_t ref_count;
+    size_t message_count;
+    uint8_t *last_at; /* where the last message's frame begins */
+    ed_message_frame last;
+} ed_draft;
+
+/** Begins the next packet: its number, its key, its header. @param data ED_DATAGRAM_SIZE bytes. */
+void ed_draft_begin(ed_draft *d, ed_conn *conn, uint8_t *data, uint64_t now_ns);
+
+/** Notes ed_sent_flag bits of it. */
+void ed_draft_flag(ed_draft *d, uint8_t flags);
+
+/** Makes the datagram at most `room` bytes. @return false if not even the shortest fits. */
+bool ed_draft_limit(ed_draft *d, size_t room);
+
+/** So that an answer to a server which has lost its state is shorter than its cause. */
+void ed_draft_pad_client(ed_draft *d);
+
+/** Seals and records. @return the datagram's size. */
+size_t ed_draft_finish(ed_draft *d, ed_conn *conn, uint64_t now_ns);
+
+/** The ACK that is owed. */
+void ed_draft_put_ack(ed_draft *d, ed_conn *conn, uint64_t now_ns);
+
+/** The same, if there is room, beside the one that is owed: that may take another path. */
+void ed_draft_put_ack_copy(ed_draft *d, ed_conn *conn, uint64_t now_ns);
+
+/** PING, which asks for an acknowledgement. */
+void ed_draft_put_ping(ed_draft *d, ed_conn *conn);
+
+/** The newest grant. */
+void ed_draft_put_credit(ed_draft *d, ed_conn *conn);
+
+/**
+ * Repeats what is unacknowledged longest: it is what the receiver waits for.
+ * @return false if there was nothing to repeat: of all that was begun, the rest has yet to be sent.
+ */
+bool ed_draft_put_oldest(ed_draft *d, ed_conn *conn);
+
+/** What is to leave next, as far as it fits. */
+void ed_draft_put_messages(ed_draft *d, ed_conn *conn);
+
+/** The newest messages go along again: what is lost is there before anybody misses it. */
+void ed_draft_put_copies(ed_draft *d, ed_conn *conn, uint64_t now_ns);
+
+#endif
