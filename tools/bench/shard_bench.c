@@ -34,7 +34,7 @@ static struct settings {
     uint64_t rate; /* messages of a client in a second */
     uint64_t shards;
     bool json;
-} settings = {.rounds = 7, .duration_ms = 1000, .clients = 200, .rate = 250, .shards = 2};
+} settings = {.rounds = 7, .duration_ms = 1000, .clients = 200, .rate = 500, .shards = 2};
 
 /** One row in one round. */
 struct result {
