@@ -23,11 +23,11 @@ enum {
     RTT_MEMORY_S = 10,        /* so long the least round trip counts; then it is looked for anew */
     LOSS_PASSED_PERCENT = 30, /* more lost than that is not taken to have passed */
     PERCENT = 100,
-    STARTUP_GAIN = 277, /* percent: doubles the rate each round, 4 ln 2 */
+    STARTUP_GAIN = 200, /* percent */
     PROBE_GAIN = 125,
     YIELD_GAIN = 75,
     DRAIN_GAIN = 50,
-    STARTUP_WINDOW = 300, /* percent of what the path holds */
+    STARTUP_WINDOW = 220, /* percent of what the path holds */
     CRUISE_WINDOW = 200,
     SLACK_DATAGRAMS = 4,
 };
@@ -144,7 +144,7 @@ static void leave_startup(ed_model *m)
     } else if (m->round_is_full) {
         m->full_rounds++;
     }
-    if (m->late_acks >= STARTUP_LATE || m->full_rounds >= STARTUP_ROUNDS)
+    if (m->full_rounds >= STARTUP_ROUNDS)
         m->mode = ED_MODEL_DRAIN;
 }
 
@@ -185,9 +185,9 @@ static void model_on_acked(ed_congestion *state, const ed_congestion_ack *ack, c
     bool is_late = m->rtt_min_ns != ED_NEVER_NS && sample_ns > m->rtt_min_ns + late_ns(m);
     m->late_acks = is_late ? (uint8_t)ed_min_u64(m->late_acks + 1u, UINT8_MAX) : 0;
     m->round_is_full &= !ack->app_limited;
-    bool is_over = m->mode == ED_MODEL_STARTUP && m->late_acks >= STARTUP_LATE;
-    if ((ack->sent_ns >= m->round_ns || is_over) &&
-        now_ns - m->round_ns >= ROUND_MIN_US * ED_NS_PER_US)
+    if (m->mode == ED_MODEL_STARTUP && m->late_acks >= STARTUP_LATE)
+        m->mode = ED_MODEL_DRAIN; // before the round is over: each packet more is one to wait for
+    if (ack->sent_ns >= m->round_ns && now_ns - m->round_ns >= ROUND_MIN_US * ED_NS_PER_US)
         end_round(m, now_ns);
     ED_ASSERT(model_valid(m));
 }
