@@ -26,6 +26,18 @@ const ed_command *ed_command_find(const ed_command *commands, size_t count, cons
 /** Prints a line about each. */
 void ed_command_list(FILE *out, const ed_command *commands, size_t count);
 
+/** Words that stand behind one of the program's own, such as those of `eddy token`. */
+typedef struct ed_command_group {
+    const char *name;
+    const char *about; /* in lines */
+    const ed_command *commands;
+    size_t count;
+    const char *example; /* in lines */
+} ed_command_group;
+
+/** Runs the one that argv[2] names, or explains them all. @return an exit code. */
+int ed_command_run_of(const ed_command_group *group, int argc, char **argv);
+
 /** Whether a word in place of a command's asks what commands there are. */
 bool ed_command_asks_for_help(const char *word);
 
