@@ -110,6 +110,7 @@ void ed_conn_expire(ed_conn *conn, uint64_t now_ns)
         expire_messages(conn, now_ns);
     expire_ending(conn, now_ns);
     ed_conn_check_end(conn, now_ns);
-    // ACK and PACE ask for a transmit, which follows every expire.
+    // ACK, PACE and MTU ask for a transmit, which follows every expire.
     (void)ed_timers_take(&conn->timers, ED_TIMER_PACE, now_ns);
+    (void)ed_timers_take(&conn->timers, ED_TIMER_MTU, now_ns);
 }

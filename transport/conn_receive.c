@@ -21,10 +21,25 @@ typedef enum verdict {
 
 /* -------------------------------------------------------------------------------------- acks -- */
 
+/** Whether its loss tells of congestion, and not of its size alone. */
+static bool speaks_of_room(const ed_sent *packet)
+{
+    return (packet->flags & ED_SENT_IN_FLIGHT) != 0 && (packet->flags & ED_SENT_SIZE_PROBE) == 0;
+}
+
+static void on_spurious(ed_conn *conn, const ed_sent *packet, uint64_t now_ns)
+{
+    conn->shared->stats->packets_spurious++;
+    conn->counts.packets_spurious++;
+    if (packet->number >= conn->path_first)
+        conn->congestion_ops->on_spurious(&conn->congestion, packet->sent_ns, packet->size, now_ns);
+}
+
 static void on_packet_acked(ed_conn *conn, const ed_sent *packet, uint64_t in_flight_before,
                             uint64_t now_ns)
 {
     ed_keys_on_acked(&conn->secrets->keys, packet->number);
+    ed_conn_on_size_acked(conn, packet, now_ns);
     if ((packet->flags & ED_SENT_ACK_ELICITING) != 0)
         ed_redundancy_on_acked(&conn->redundancy);
     for (size_t i = 0; i < packet->ref_count; i++)
@@ -34,11 +49,8 @@ static void on_packet_acked(ed_conn *conn, const ed_sent *packet, uint64_t in_fl
     if ((packet->flags & ED_SENT_HAS_ACK) != 0)
         ed_ack_on_acked(&conn->ack, packet->ack_largest);
     if ((packet->flags & ED_SENT_WAS_LOST) != 0) {
-        conn->shared->stats->packets_spurious++;
-        conn->counts.packets_spurious++;
-        if (packet->number >= conn->path_first)
-            conn->congestion_ops->on_spurious(&conn->congestion, packet->sent_ns, packet->size,
-                                              now_ns);
+        if (speaks_of_room(packet))
+            on_spurious(conn, packet, now_ns);
     } else if ((packet->flags & ED_SENT_IN_FLIGHT) != 0) {
         ed_congestion_ack ack = {.sent_ns = packet->sent_ns,
                                  .size = packet->size,
@@ -71,8 +83,11 @@ static eddy_status apply_ranges(ed_conn *conn, const ed_ack_frame *frame, uint64
     return EDDY_OK;
 }
 
-void ed_conn_on_packet_lost(ed_conn *conn, const ed_sent *packet)
+void ed_conn_on_packet_lost(ed_conn *conn, const ed_sent *packet, uint64_t now_ns)
 {
+    ed_conn_on_size_lost(conn, packet, now_ns);
+    if ((packet->flags & ED_SENT_SIZE_PROBE) != 0)
+        return; // there is nothing in it
     conn->shared->stats->packets_lost++;
     conn->counts.packets_lost++;
     if ((packet->flags & ED_SENT_ACK_ELICITING) != 0)
@@ -88,10 +103,11 @@ void ed_conn_detect_losses(ed_conn *conn, uint64_t now_ns)
     ed_sent *packet = NULL;
 
     while (ed_loss_next_lost(&losses, &packet)) {
-        ed_conn_on_packet_lost(conn, packet);
-        if ((packet->flags & ED_SENT_IN_FLIGHT) != 0)
+        ed_conn_on_packet_lost(conn, packet, now_ns);
+        if (speaks_of_room(packet))
             conn->congestion_ops->on_lost(&conn->congestion, packet->sent_ns, packet->size, now_ns);
     }
+    ed_conn_check_mtu(conn, now_ns);
     if (ed_loss_take_persistent(&conn->loss, &conn->rtt, ED_ACK_DELAY_NS)) {
         conn->congestion_ops->on_persistent(&conn->congestion, now_ns);
         ed_rtt_restart_min(&conn->rtt); // the path may be another one (RFC 9002 section 5.2)

@@ -9,7 +9,7 @@
 enum {
     /* PROTOCOL.md 1: datagrams */
     ED_PROTOCOL_VERSION = 1,
-    ED_DATAGRAM_SIZE = 1200, /* the largest we send, and the size of HELLO and INITIATE */
+    ED_DATAGRAM_SIZE = 1200, /* what every path takes, and the size of HELLO and INITIATE */
 
     /* PROTOCOL.md 2: packets */
     ED_TAG_SIZE = 16,
@@ -56,7 +56,7 @@ enum {
     ED_LANE_WINDOW = 1 << ED_LANE_WINDOW_BITS, /* messages of one lane that may be outstanding */
     ED_LANE_BURST_MAX = 24,                    /* new messages of one lane in one packet */
     ED_SEQUENCE_SHORT_OUTSTANDING = 1 << 14,   /* beyond this many, a sequence takes four bytes */
-    ED_PAGE_UNITS = 9, /* units of a message in parts that are kept together */
+    ED_PAGE_UNITS = 11, /* units of a message in parts that are kept together */
     ED_PAGE_SIZE = ED_PAGE_UNITS * ED_FRAGMENT_UNIT,
     ED_PARTS_RATE_MIN = EDDY_RATE_MIN / 2, /* bytes per second: slower ones may be in others' way */
     ED_STARTED_MAX = 2,           /* reliable messages of which some parts have been sent */
@@ -81,6 +81,11 @@ enum {
     ED_PATH_HOLD_MS = 100,      /* between one candidate and the next, at least */
     ED_PATH_DEBTS_MAX = 2,      /* challenges of the peer that wait for their answer */
 
+    /* PROTOCOL.md 7.1: the size of datagrams */
+    ED_MTU_TRIES = 3, /* probes of one size that are lost before it counts as refused */
+    ED_MTU_STEP = ED_FRAGMENT_UNIT, /* what is less is not searched for */
+    ED_MTU_DOUBTS_MAX = 8,          /* large packets lost in a row before the path is in doubt */
+
     /* tokens */
     ED_TOKEN_VERSION = 1,
     ED_TOKEN_HEADER_SIZE = 72,
@@ -100,6 +105,8 @@ enum {
 #define ED_KEY_LIFE_NS (600 * ED_NS_PER_S)     /* and so is after this time */
 #define ED_FORGED_MAX (UINT64_C(1) << 35)      /* packets that are not authentic: then it ends */
 #define ED_PARTS_LIFE_NS (60 * ED_NS_PER_S)    /* and as long as the largest takes at that rate */
+#define ED_MTU_RAISE_NS (600 * ED_NS_PER_S)    /* after a search, until the next one */
+#define ED_MTU_REST_NS (60 * ED_NS_PER_S)      /* the same after large packets were lost */
 #define ED_ACK_DELAY_NS (25 * ED_NS_PER_MS)
 #define ED_HANDSHAKE_RESEND_NS (250 * ED_NS_PER_MS) /* doubles from here */
 #define ED_RACE_NEXT_NS (250 * ED_NS_PER_MS)        /* after one, if it has not answered */
@@ -112,6 +119,7 @@ enum {
     (3 * ED_NS_PER_S)                    /* and then to who has: nobody can keep all places young */
 #define ED_REFUSING_NS (5 * ED_NS_PER_S) /* longer than a client waits between two INITIATEs */
 
+static_assert(EDDY_DATAGRAM_SIZE_MIN == ED_DATAGRAM_SIZE, "what may be configured");
 static_assert(EDDY_PIECE_SIZE_MAX + ED_PACKET_HEADER_SIZE_MAX + ED_TAG_SIZE + 1 + 1 + 4 <=
                   ED_DATAGRAM_SIZE,
               "the largest message fits one datagram with the largest headers");

@@ -175,7 +175,8 @@ static bool acked_between(const ed_sent_log *log, uint64_t before, uint64_t afte
 /** Adds a packet just lost to the run of losses, or begins another with it (section 7.6.2). */
 static void lengthen_losses(ed_loss *loss, const ed_sent_log *log, const ed_sent *packet)
 {
-    if (!is_ack_eliciting(packet) || packet->sent_ns <= loss->first_ack_ns)
+    if (!is_ack_eliciting(packet) || packet->sent_ns <= loss->first_ack_ns ||
+        (packet->flags & ED_SENT_SIZE_PROBE) != 0)
         return;
     if (!loss->any_run || acked_between(log, loss->run_last, packet->number)) {
         loss->any_run = true;

@@ -25,7 +25,8 @@ typedef enum ed_sent_flag {
     ED_SENT_PROBE = 8,
     ED_SENT_CLOSE = 16,
     ED_SENT_HAS_CREDIT = 64,
-    ED_SENT_WAS_LOST = 32, /* was declared lost; if acknowledged since, that was wrong */
+    ED_SENT_WAS_LOST = 32,    /* was declared lost; if acknowledged since, that was wrong */
+    ED_SENT_SIZE_PROBE = 128, /* larger than what is known to pass: its loss says nothing else */
 } ed_sent_flag;
 
 typedef enum ed_sent_state {

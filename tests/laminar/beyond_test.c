@@ -329,7 +329,7 @@ static uint64_t dropped(const struct bed_node *node)
 static void send_forgeries(const struct bed_node *from, const struct bed_node *to,
                            const struct bed_thief *seen, const uint8_t *frames, size_t size)
 {
-    uint8_t data[ED_DATAGRAM_SIZE];
+    uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
     uint64_t before = dropped(to);
 
     for (uint64_t n = 0; n < FORGERIES; n++)
@@ -428,7 +428,7 @@ static size_t make_initiate(uint8_t *data, ed_rng *rng)
 static void flood(struct bed_node *server, size_t (*make)(uint8_t *data, ed_rng *rng))
 {
     enum { SPOOFED = 10000, PER_MS = 10 };
-    uint8_t data[ED_DATAGRAM_SIZE];
+    uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
     ed_rng rng = ed_rng_of(1);
     eddy_socket socket;
     eddy_address at = ed_addr_ipv4(172, 16, 0, 0, 999);

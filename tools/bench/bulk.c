@@ -16,6 +16,7 @@ enum {
     BULK_RATE_BPS = 20 * 1000 * 1000,
     BULK_QUEUE_SIZE = 100 * 1000,
     BULK_OVERHEAD_SIZE = 28, /* of IPv4 and UDP */
+    BULK_MTU = 1500,         /* of Ethernet, these included */
     BULK_LIMIT_S = 120,
     BULK_BUDGET = 64 << 20,
     LOOKS_MAX = BULK_LIMIT_S * 1000,
@@ -90,6 +91,7 @@ static ed_link_config path_of(const ed_bench_plan *plan)
     path.rate_bps = BULK_RATE_BPS;
     path.queue_size = BULK_QUEUE_SIZE;
     path.overhead_size = BULK_OVERHEAD_SIZE;
+    path.mtu = BULK_MTU - BULK_OVERHEAD_SIZE;
     return path;
 }
 
