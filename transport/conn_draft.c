@@ -138,6 +138,22 @@ void ed_draft_put_ping(ed_draft *d, ed_conn *conn)
     conn->ping_pending = false;
 }
 
+void ed_draft_put_answer(ed_draft *d, ed_conn *conn, uint64_t now_ns)
+{
+    if (!conn->clock.is_owed)
+        return;
+    ed_time_frame answer = ed_peer_clock_answer(&conn->clock, now_ns);
+    ed_frame_write_time(&d->w, &answer);
+}
+
+void ed_draft_put_question(ed_draft *d, ed_conn *conn, uint64_t now_ns)
+{
+    if (!ed_peer_clock_asks(&conn->clock, ed_conn_pto_ns(conn), now_ns))
+        return;
+    ed_frame_write_time(&d->w, &(ed_time_frame){.is_answer = false});
+    ed_peer_clock_on_asked(&conn->clock, d->packet.number, now_ns);
+}
+
 void ed_draft_put_credit(ed_draft *d, ed_conn *conn)
 {
     ed_frame_write_credit(&d->w, conn->inbox.credit.limit);

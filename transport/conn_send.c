@@ -80,6 +80,9 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
         ed_draft_put_ping(&d, conn);
     if (plan->credit || !conn->credit_is_known) // a grant that is lost would hold the peer up
         ed_draft_put_credit(&d, conn);
+    ed_draft_put_answer(&d, conn, now_ns);
+    if (plan->data || plan->ping) // the ACK brings the answer along
+        ed_draft_put_question(&d, conn, now_ns);
     if (plan->probe && !ed_draft_put_oldest(&d, conn) && !plan->data)
         ed_draft_put_ping(&d, conn);
     if (plan->data || plan->probe)

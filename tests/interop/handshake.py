@@ -106,8 +106,8 @@ def write_initiate(initiate, payload, shared=None, **keys):
 
 def write_parameters(credit, message_max, time_us, payload):
     """What a client seals in INITIATE."""
-    return b''.join((number(DATAGRAM_SIZE_MAX, 2), number(256, 2), number(credit, 4), bytes(4), b'\x01',
-                     bytes(3), OURS, number(time_us, 8), bytes(8), number(message_max, 4),
+    return b''.join((number(DATAGRAM_SIZE_MAX, 2), number(256, 2), number(credit, 4), bytes(4),
+                     b'\x01', bytes(3), OURS, number(time_us, 8), bytes(8), number(message_max, 4),
                      number(len(payload), 2), payload))
 
 

@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0x2dfca5d150452b89)
+#define GOLDEN_TRACE UINT64_C(0x504af9b7b1aace84)
 
 enum {
     WORLDS = 8,
