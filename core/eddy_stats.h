@@ -211,6 +211,7 @@ typedef struct eddy_connection_stats {
     X(messages_sent, "messages of which at least a part has left")                                 \
     X(messages_resent, "copies sent again, of parts each")                                         \
     X(queued_size, "bytes of heap that is accepted and not settled, as for send_budget")           \
+    X(newest_receipt, "the highest receipt of a message that has arrived; 0: none has")            \
     X(messages_delivered, "messages given to the program")
 
 typedef struct eddy_stream_stats {

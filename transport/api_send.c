@@ -44,9 +44,9 @@ static eddy_status refuse(eddy_manager *m, eddy_connection connection, uint8_t s
     return EDDY_EAGAIN;
 }
 
-static ed_block *make_receipt(const ed_shard *shard, uint64_t number)
+static ed_block *make_receipt(const ed_shard *shard, const eddy_send_options *options)
 {
-    eddy_event_receipt receipt = {.receipt = number};
+    ed_receipt receipt = {.event.receipt = options->receipt, .is_quiet = options->quiet_receipt};
     ed_block *block = ed_pool_take(shard->receipt_pool, sizeof(receipt));
 
     ED_ASSERT(ed_pool_charge(sizeof(receipt)) <= ED_RECEIPT_CHARGE);
@@ -69,7 +69,7 @@ static eddy_status push(eddy_manager *m, eddy_connection connection, eddy_guaran
         .now_or_never = options->now_or_never};
 
     if (options->receipt != 0) {
-        command.receipt = make_receipt(ed_api_shard(m, connection), options->receipt);
+        command.receipt = make_receipt(ed_api_shard(m, connection), options);
         if (command.receipt == NULL)
             return EDDY_EAGAIN;
     }
@@ -83,10 +83,10 @@ static eddy_status push(eddy_manager *m, eddy_connection connection, eddy_guaran
 static eddy_status send_local(eddy_manager *m, eddy_connection connection, eddy_guarantee guarantee,
                               uint8_t stream, ed_block *block, const eddy_send_options *options)
 {
-    ed_block *receipt =
-        options->receipt == 0 ? NULL : make_receipt(ed_api_shard(m, connection), options->receipt);
+    bool wanted = options->receipt != 0 && !options->quiet_receipt;
+    ed_block *receipt = wanted ? make_receipt(ed_api_shard(m, connection), options) : NULL;
 
-    if (options->receipt != 0 && receipt == NULL)
+    if (wanted && receipt == NULL)
         return EDDY_EAGAIN;
     eddy_status status = ed_local_send(m->pairs, connection, guarantee, stream, block, receipt);
     if (status != EDDY_OK)

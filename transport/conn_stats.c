@@ -58,6 +58,7 @@ void ed_conn_get_stream_stats(const ed_conn *conn, uint8_t guarantee, uint8_t st
         return;
     stats->messages_sent = out->sent;
     stats->messages_resent = out->resent;
+    stats->newest_receipt = out->newest_receipt;
     stats->queued_size = out->queued_size;
 }
 

@@ -29,8 +29,15 @@ void ed_out_tell(ed_outbox *outbox, ed_out *out, eddy_outcome outcome)
 
     if (block == NULL)
         return;
+    ed_receipt *receipt = ed_receipt_of(block);
     out->receipt = NULL;
-    ((eddy_event_receipt *)(void *)block->data)->outcome = outcome;
+    if (outcome == EDDY_OUTCOME_ACKED)
+        out->lane->newest_receipt = ed_max_u64(out->lane->newest_receipt, receipt->event.receipt);
+    if (receipt->is_quiet) {
+        ed_pool_give(block);
+        return;
+    }
+    receipt->event.outcome = outcome;
     block->next = NULL;
     if (outbox->last_receipt == NULL)
         outbox->first_receipt = block;

@@ -11,6 +11,7 @@
 #include "core/pool.h"
 #include "transport/account.h"
 #include "transport/credit.h"
+#include "transport/event.h"
 #include "transport/lane.h"
 #include "transport/records.h"
 #include "transport/sent.h"
@@ -18,7 +19,7 @@
 /** A message that the program has sent. */
 typedef struct ed_message {
     ed_block *block;   /* owned */
-    ed_block *receipt; /* holds an eddy_event_receipt; NULL: none is wanted. Owned */
+    ed_block *receipt; /* holds an ed_receipt; NULL: none is wanted. Owned */
     uint64_t expires_ns;
     uint64_t queued_ns; /* when the connection took it */
     uint8_t guarantee;
@@ -41,6 +42,7 @@ typedef struct ed_lane_out {
     uint64_t queued_size; /* ed_send_cost of what is accepted and not settled */
     uint64_t sent;
     uint64_t resent;
+    uint64_t newest_receipt; /* the highest number of those that arrived */
 } ed_lane_out;
 
 /** One message on its way out. */
