@@ -79,14 +79,16 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
     ed_draft_put_answer(&d, conn, now_ns);
     if (plan->data || plan->ping) // the ACK brings the answer along
         ed_draft_put_question(&d, conn, now_ns);
-    if (plan->probe && !ed_draft_put_oldest(&d, conn) && !plan->data)
-        ed_draft_put_ping(&d, conn);
+    if (plan->probe && !ed_draft_put_oldest(&d, conn))
+        ed_draft_put_ping(&d, conn); // whatever comes along may ask for no haste
     if (plan->data || plan->probe)
         ed_draft_put_messages(&d, conn);
     if (plan->data)
         ed_draft_put_copies(&d, conn, now_ns);
     bool elicits = (d.record.flags & ED_SENT_ACK_ELICITING) != 0;
-    if (plan->probe && elicits) { // an ACK may have left no room for the message: then the next one
+    bool is_prompt = (d.record.flags & ED_SENT_PROMPT) != 0;
+    // An ACK may have left no room for the message: then it is the next one.
+    if (plan->probe && is_prompt) {
         ed_draft_flag(&d, ED_SENT_PROBE);
         conn->probes--;
         conn->shared->stats->probes_sent++;
@@ -191,7 +193,7 @@ static bool reserve(ed_conn *conn, struct plan *plan, uint64_t now_ns)
     bool has_messages = plan->data || plan->probe;
 
     ed_loss_trim(&conn->loss, &conn->sent, &conn->rtt, ED_ACK_DELAY_NS, now_ns);
-    if (ed_sent_log_is_large(&conn->sent) || ed_ack_is_wide(&conn->ack))
+    if (ed_sent_log_is_large(&conn->sent))
         ed_timers_on_grown(&conn->timers, now_ns);
     if (has_messages && ed_sent_reserve(&conn->sent, 1) == EDDY_OK)
         return true;
