@@ -134,7 +134,7 @@ void ed_draft_put_ack_copy(ed_draft *d, ed_conn *conn, uint64_t now_ns)
 void ed_draft_put_ping(ed_draft *d, ed_conn *conn)
 {
     ed_write_u8(&d->w, ED_FRAME_PING);
-    ed_draft_flag(d, ED_SENT_ACK_ELICITING);
+    ed_draft_flag(d, ED_SENT_ACK_ELICITING | ED_SENT_PROMPT);
     conn->ping_pending = false;
 }
 
@@ -157,7 +157,7 @@ void ed_draft_put_question(ed_draft *d, ed_conn *conn, uint64_t now_ns)
 void ed_draft_put_credit(ed_draft *d, ed_conn *conn)
 {
     ed_frame_write_credit(&d->w, conn->inbox.credit.limit);
-    ed_draft_flag(d, ED_SENT_ACK_ELICITING | ED_SENT_HAS_CREDIT);
+    ed_draft_flag(d, ED_SENT_ACK_ELICITING | ED_SENT_PROMPT | ED_SENT_HAS_CREDIT);
     if (conn->inbox.credit.pending)
         conn->credit_packet = d->packet.number;
     conn->inbox.credit.pending = false;
@@ -185,6 +185,8 @@ static void put(ed_draft *d, ed_conn *conn, const ed_outgoing *next)
     }
     d->message_count++;
     ed_draft_flag(d, ED_SENT_ACK_ELICITING);
+    if (ed_lane_is_reliable(next->out->lane))
+        ed_draft_flag(d, ED_SENT_PROMPT);
     conn->shared->stats->messages_resent += next->part != NULL && !next->is_skip ? 1 : 0;
     conn->counts.messages_resent += next->part != NULL && !next->is_skip ? 1 : 0;
     if (ed_outbox_on_sent(&conn->outbox, next, d->packet.number, &d->refs[d->ref_count]))

@@ -16,7 +16,7 @@ static bool is_urgent(const ed_conn *conn)
 void ed_conn_update_recovery(ed_conn *conn)
 {
     conn->timers.at_ns[ED_TIMER_RECOVERY] =
-        ed_loss_deadline_ns(&conn->loss, &conn->rtt, ED_ACK_DELAY_NS, is_urgent(conn));
+        ed_loss_deadline_ns(&conn->loss, &conn->rtt, is_urgent(conn));
 }
 
 static void expire_recovery(ed_conn *conn, uint64_t now_ns)
@@ -54,11 +54,9 @@ static void expire_handshake(ed_conn *conn, uint64_t now_ns)
 static void rest(ed_conn *conn, uint64_t now_ns)
 {
     ed_loss_trim(&conn->loss, &conn->sent, &conn->rtt, ED_ACK_DELAY_NS, now_ns);
-    if (ed_sent_log_rest(&conn->sent)) {
+    if (ed_sent_log_rest(&conn->sent))
         ed_outbox_rest(&conn->outbox); // nothing refers to it
-        ed_ack_rest(&conn->ack);
-    }
-    if (ed_sent_log_is_large(&conn->sent) || ed_ack_is_wide(&conn->ack))
+    if (ed_sent_log_is_large(&conn->sent))
         ed_timers_on_grown(&conn->timers, now_ns);
 }
 

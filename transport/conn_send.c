@@ -83,16 +83,17 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
     ed_draft_put_answer(&d, conn, now_ns);
     if (plan->data || plan->ping) // the ACK brings the answer along
         ed_draft_put_question(&d, conn, now_ns);
-    if (plan->probe && !ed_draft_put_oldest(&d, conn) && !plan->data)
+    // Whatever comes along may ask for no haste; and all parts may be larger than a small one.
+    if (plan->probe && (!ed_draft_put_oldest(&d, conn) || (is_small && d.message_count == 0)))
         ed_draft_put_ping(&d, conn);
     if (plan->data || plan->probe)
         ed_draft_put_messages(&d, conn);
     if (plan->data)
         ed_draft_put_copies(&d, conn, now_ns);
-    if (is_small && (d.record.flags & ED_SENT_ACK_ELICITING) == 0) // all parts may be larger
-        ed_draft_put_ping(&d, conn);
     bool elicits = (d.record.flags & ED_SENT_ACK_ELICITING) != 0;
-    if (plan->probe && elicits) { // an ACK may have left no room for the message: then the next one
+    bool is_prompt = (d.record.flags & ED_SENT_PROMPT) != 0;
+    // An ACK may have left no room for the message: then it is the next one.
+    if (plan->probe && is_prompt) {
         ed_draft_flag(&d, ED_SENT_PROBE);
         conn->probes--;
         conn->shared->stats->probes_sent++;
@@ -115,7 +116,6 @@ static void put_close(ed_draft *d, ed_conn *conn, uint64_t now_ns)
     if (conn->ack.received.count > 0)
         ed_draft_put_ack(d, conn, now_ns);
     ed_frame_write_close(&d->w, &conn->close);
-    ed_draft_flag(d, ED_SENT_CLOSE);
 }
 
 static size_t transmit_close(ed_conn *conn, uint8_t *data, uint64_t now_ns)
@@ -199,7 +199,7 @@ static bool reserve(ed_conn *conn, struct plan *plan, uint64_t now_ns)
     bool has_messages = plan->data || plan->probe;
 
     ed_loss_trim(&conn->loss, &conn->sent, &conn->rtt, ED_ACK_DELAY_NS, now_ns);
-    if (ed_sent_log_is_large(&conn->sent) || ed_ack_is_wide(&conn->ack))
+    if (ed_sent_log_is_large(&conn->sent))
         ed_timers_on_grown(&conn->timers, now_ns);
     if (has_messages && ed_sent_reserve(&conn->sent, 1) == EDDY_OK)
         return true;

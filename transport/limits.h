@@ -69,7 +69,9 @@ enum {
     ED_PARTIAL_MAX = 8,  /* unreliable messages of a connection that wait for parts */
 
     /* recovery */
-    ED_ACK_ELICITING_MAX = 2, /* this many unacknowledged packets are acknowledged at once */
+    ED_ACK_PROMPT_MAX = 2,  /* unacknowledged packets that ask for haste: then at once */
+    ED_ACK_PATIENT_MAX = 8, /* and so for so many of any kind, */
+    ED_ACK_PATIENT_SIZE = 2 * ED_DATAGRAM_SIZE, /* or so many bytes: the window waits for them */
 
     /* PROTOCOL.md 7: paths */
     ED_CONTEST_PTOS =
@@ -109,6 +111,7 @@ enum {
 #define ED_MTU_REST_NS (60 * ED_NS_PER_S)      /* the same after large packets were lost */
 #define ED_REST_NS (5 * ED_NS_PER_S) /* how often it is seen whether a burst's memory may go */
 #define ED_ACK_DELAY_NS (25 * ED_NS_PER_MS)
+#define ED_ACK_PATIENCE_NS (100 * ED_NS_PER_MS)     /* where nothing would be sent again */
 #define ED_HANDSHAKE_RESEND_NS (250 * ED_NS_PER_MS) /* doubles from here */
 #define ED_RACE_NEXT_NS (250 * ED_NS_PER_MS)        /* after one, if it has not answered */
 #define ED_HALF_OPEN_NS (5 * ED_NS_PER_S)
