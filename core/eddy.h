@@ -47,6 +47,14 @@ typedef enum eddy_guarantee {
 /** The lowest cap on a rate, in bytes per second: a datagram. */
 #define EDDY_RATE_MIN 1200
 
+/**
+ * A datagram has at most EDDY_DATAGRAM_SIZE_MIN bytes, which every path takes, until it is known
+ * that the path takes more, and then at most EDDY_DATAGRAM_SIZE_MAX: what Ethernet takes over IPv6,
+ * and with IPv4 most tunnels, too.
+ */
+#define EDDY_DATAGRAM_SIZE_MIN 1200
+#define EDDY_DATAGRAM_SIZE_MAX 1452
+
 /** A message up to this size travels in one datagram; a larger one in several. */
 #define EDDY_PIECE_SIZE_MAX 1150
 
