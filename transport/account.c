@@ -89,7 +89,7 @@ void ed_account_answered(ed_account *account, eddy_connection connection)
 
 size_t ed_account_used(const ed_account *account)
 {
-    return atomic_load(&account->used);
+    return atomic_load(&account->used) - account->owed;
 }
 
 /** What was charged before the stream was counted at all is not taken off it. */
@@ -101,14 +101,47 @@ static void refund_stream(ed_account_stream *own, size_t charge)
         continue;
 }
 
-void ed_account_refund(ed_account *account, uint8_t stream, size_t charge)
+static void refund(ed_account *account, size_t charge)
 {
-    ed_account_stream *own = stream_of(account, stream);
     size_t before = atomic_fetch_sub(&account->used, charge);
 
     ED_ASSERT(before >= charge);
+}
+
+void ed_account_refund(ed_account *account, uint8_t stream, size_t charge)
+{
+    ed_account_stream *own = stream_of(account, stream);
+
+    refund(account, charge);
     if (own != NULL)
         refund_stream(own, charge);
+}
+
+void ed_account_owe(ed_account *account, ed_settled *settled, uint8_t stream, size_t charge)
+{
+    ed_account_stream *own = stream_of(account, stream);
+
+    if (own != NULL)
+        refund_stream(own, charge);
+    if (account->owed == 0) {
+        account->next_owed = settled->owed;
+        settled->owed = account;
+    }
+    account->owed += charge;
+}
+
+void ed_settled_give_back(ed_settled *settled)
+{
+    ed_account *next = NULL;
+
+    // First the blocks: who finds room in an account should find it in the pool as well.
+    ed_discards_give(&settled->blocks);
+    for (ed_account *account = settled->owed; account != NULL; account = next) {
+        next = account->next_owed;
+        refund(account, account->owed);
+        account->owed = 0;
+    }
+    settled->owed = NULL;
 }
 
 eddy_status ed_account_set_stream(ed_account *account, const eddy_allocator *allocator,

@@ -46,6 +46,7 @@ typedef struct ed_conn_shared {
     ed_account *accounts;  /* of the slots; NULL: there are none */
     ed_asks *asks;         /* of these, the ones that ask for room; NULL: none does */
     uint64_t *queued_cost; /* ed_send_cost of what all connections have accepted and not settled */
+    ed_settled *settled;   /* what they leave to be given back */
     ed_list *refused;      /* of ed_conn.refused: who waits for room in the send budget, or NULL */
     ed_returns *returns;   /* to say that released messages are awaited; NULL: none are */
     ed_pool *notice_pool;  /* of events that may come late */

@@ -169,6 +169,8 @@ typedef struct ed_connection_type {
     eddy_address (*remote)(const void *connection);     /* NULL: it never changes */
     void (*begin_poll)(void *context, uint64_t now_ns); /* NULL: nothing to do */
     void (*end_commands)(void *context); /* all that waited were taken. NULL: nothing to do */
+    /** Before the program hears of what was done. NULL: nothing to do. */
+    void (*end_work)(void *context);
     /**
      * The program is done with a message: takes its block over. Needed where there are returns.
      * @param connection whose it was; NULL: it is gone.
