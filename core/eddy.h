@@ -499,6 +499,27 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_peer_address(eddy_manager *manager,
                                                        eddy_connection connection,
                                                        eddy_address *address);
 
+/** What the other end's clock says. */
+typedef struct eddy_peer_time {
+    uint64_t now_ns;
+    uint64_t error_ns; /* the truth is at most so far from that */
+} eddy_peer_time;
+
+/**
+ * What the clock says by which the other end polls, when ours says `now_ns`: for a game, the
+ * server's time. It never goes back for a `now_ns` that does not, but runs a sixteenth faster or
+ * slower until it is right again; or, where it is wrong by more than a second, leaps ahead or
+ * stands still. The error is at best half of the shortest round trip, and grows between answers
+ * by 500 millionths of the time: so much the two clocks may differ in speed. Answers come along
+ * with other traffic, at most one a second, and a keepalive is enough. What happens during a poll
+ * counts as at its `now_ns`: to one that takes long add its length. May wait for the end of a poll.
+ * @param now_ns by the clock of our polls, which is eddy_now_ns() with a pump.
+ * @return EDDY_OK; EDDY_ECONNECTION; EDDY_EAGAIN (not known yet); `*time` is then untouched. The
+ * two of eddy_connect_pair have one clock.
+ */
+EDDY_API EDDY_MUST_CHECK eddy_status eddy_clock(eddy_manager *manager, eddy_connection connection,
+                                                uint64_t now_ns, eddy_peer_time *time);
+
 /* -------------------------------------------------------------------------------- statistics -- */
 
 /** Copies the counters as of the last poll: the sums of all shards. */

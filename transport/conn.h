@@ -20,6 +20,7 @@
 #include "transport/loss.h"
 #include "transport/pacer.h"
 #include "transport/path.h"
+#include "transport/peer_clock.h"
 #include "transport/race.h"
 #include "transport/redundancy.h"
 #include "transport/replay.h"
@@ -175,6 +176,7 @@ typedef struct ed_conn {
     uint64_t life_ping_next_ns; /* when a packet that cannot be kept is next answered by a PING */
 
     ed_timers timers;
+    ed_peer_clock clock;
     ed_conn_counts counts;
 
     /* ending */

@@ -131,6 +131,22 @@ void ed_draft_put_ping(ed_draft *d, ed_conn *conn)
     conn->ping_pending = false;
 }
 
+void ed_draft_put_answer(ed_draft *d, ed_conn *conn, uint64_t now_ns)
+{
+    if (!conn->clock.is_owed)
+        return;
+    ed_time_frame answer = ed_peer_clock_answer(&conn->clock, now_ns);
+    ed_frame_write_time(&d->w, &answer);
+}
+
+void ed_draft_put_question(ed_draft *d, ed_conn *conn, uint64_t now_ns)
+{
+    if (!ed_peer_clock_asks(&conn->clock, ed_conn_pto_ns(conn), now_ns))
+        return;
+    ed_frame_write_time(&d->w, &(ed_time_frame){.is_answer = false});
+    ed_peer_clock_on_asked(&conn->clock, d->packet.number, now_ns);
+}
+
 void ed_draft_put_credit(ed_draft *d, ed_conn *conn)
 {
     ed_frame_write_credit(&d->w, conn->inbox.credit.limit);
@@ -140,6 +156,13 @@ void ed_draft_put_credit(ed_draft *d, ed_conn *conn)
     conn->inbox.credit.pending = false;
     conn->credit_is_known = false;
     conn->shared->stats->credits_sent++;
+}
+
+/** Whether one more message may go in, and there is a place to remember it. */
+static bool has_place(const ed_draft *d, ed_conn *conn)
+{
+    return d->message_count < ED_FRAME_MESSAGES_MAX &&
+           ed_sent_reserve(&conn->sent, d->ref_count + 1) == EDDY_OK;
 }
 
 /** Writes a message, a part of one, or the news that one was given up. */
@@ -169,7 +192,7 @@ static bool put_again(ed_draft *d, ed_conn *conn, const ed_out *out)
     for (ed_list_node *node = ed_list_first(&out->parts); node != NULL;
          node = ed_list_next(&out->parts, node)) {
         ed_part *part = ED_CONTAINER(node, ed_part, sibling);
-        if (d->message_count == ED_FRAME_MESSAGES_MAX ||
+        if (!has_place(d, conn) ||
             !ed_outbox_again(&conn->outbox, part, ed_writer_left(&d->w), &next))
             return false;
         put(d, conn, &next);
@@ -196,7 +219,7 @@ void ed_draft_put_messages(ed_draft *d, ed_conn *conn)
 {
     ed_outgoing next;
 
-    while (d->message_count < ED_FRAME_MESSAGES_MAX &&
+    while (has_place(d, conn) &&
            ed_outbox_next(&conn->outbox, ed_writer_left(&d->w), d->packet.number, &next))
         put(d, conn, &next);
 }
@@ -218,7 +241,7 @@ static void put_copies_of(ed_draft *d, ed_conn *conn, const ed_sent *packet)
 {
     ed_outgoing next;
 
-    for (size_t i = 0; i < packet->ref_count && d->message_count < ED_FRAME_MESSAGES_MAX; i++) {
+    for (size_t i = 0; i < packet->ref_count && has_place(d, conn); i++) {
         ed_part *part =
             ed_outbox_to_copy(&conn->outbox, ed_sent_refs(&conn->sent, packet, i), packet->number);
         if (part != NULL && ed_outbox_again(&conn->outbox, part, ed_writer_left(&d->w), &next))

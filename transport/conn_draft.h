@@ -44,6 +44,10 @@ void ed_draft_put_ack_copy(ed_draft *d, ed_conn *conn, uint64_t now_ns);
 /** PING, which asks for an acknowledgement. */
 void ed_draft_put_ping(ed_draft *d, ed_conn *conn);
 
+/** The answer what time it is, if one is owed; and the question, if it is time to ask. */
+void ed_draft_put_answer(ed_draft *d, ed_conn *conn, uint64_t now_ns);
+void ed_draft_put_question(ed_draft *d, ed_conn *conn, uint64_t now_ns);
+
 /** The newest grant. */
 void ed_draft_put_credit(ed_draft *d, ed_conn *conn);
 

@@ -209,6 +209,15 @@ static verdict handle_response(ed_conn *conn, const ed_frame *frame, uint64_t no
     return TAKEN;
 }
 
+static verdict handle_time(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
+{
+    if (frame->time.is_answer)
+        ed_peer_clock_on_answer(&conn->clock, &frame->time, now_ns);
+    else
+        ed_peer_clock_on_question(&conn->clock, conn->receiving_packet, now_ns);
+    return TAKEN;
+}
+
 static verdict (*const handlers[ED_FRAME_TYPE_COUNT])(ed_conn *conn, const ed_frame *frame,
                                                       uint64_t now_ns) = {
     [ED_FRAME_PADDING] = handle_nothing,
@@ -220,6 +229,7 @@ static verdict (*const handlers[ED_FRAME_TYPE_COUNT])(ed_conn *conn, const ed_fr
     [ED_FRAME_SKIP] = handle_skip,
     [ED_FRAME_PATH_CHALLENGE] = handle_challenge,
     [ED_FRAME_PATH_RESPONSE] = handle_response,
+    [ED_FRAME_TIME] = handle_time,
 };
 
 /* --------------------------------------------------------------------------------- packets -- */

@@ -76,6 +76,9 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
         ed_draft_put_ping(&d, conn);
     if (plan->credit || !conn->credit_is_known) // a grant that is lost would hold the peer up
         ed_draft_put_credit(&d, conn);
+    ed_draft_put_answer(&d, conn, now_ns);
+    if (plan->data || plan->ping) // the ACK brings the answer along
+        ed_draft_put_question(&d, conn, now_ns);
     if (plan->probe && !ed_draft_put_oldest(&d, conn) && !plan->data)
         ed_draft_put_ping(&d, conn);
     if (plan->data || plan->probe)
@@ -188,7 +191,9 @@ static bool reserve(ed_conn *conn, struct plan *plan, uint64_t now_ns)
     bool has_messages = plan->data || plan->probe;
 
     ed_loss_trim(&conn->loss, &conn->sent, &conn->rtt, ED_ACK_DELAY_NS, now_ns);
-    if (has_messages && ed_sent_reserve(&conn->sent, ED_FRAME_MESSAGES_MAX) == EDDY_OK)
+    if (ed_sent_log_is_large(&conn->sent))
+        ed_timers_on_grown(&conn->timers, now_ns);
+    if (has_messages && ed_sent_reserve(&conn->sent, 1) == EDDY_OK)
         return true;
     // What has no messages still leaves, and a PING asks as well as any probe.
     plan->ping |= plan->probe;

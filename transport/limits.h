@@ -100,6 +100,7 @@ enum {
 #define ED_KEY_LIFE_NS (600 * ED_NS_PER_S)     /* and so is after this time */
 #define ED_FORGED_MAX (UINT64_C(1) << 35)      /* packets that are not authentic: then it ends */
 #define ED_PARTS_LIFE_NS (60 * ED_NS_PER_S)    /* and as long as the largest takes at that rate */
+#define ED_REST_NS (5 * ED_NS_PER_S) /* how often it is seen whether a burst's memory may go */
 #define ED_ACK_DELAY_NS (25 * ED_NS_PER_MS)
 #define ED_HANDSHAKE_RESEND_NS (250 * ED_NS_PER_MS) /* doubles from here */
 #define ED_RACE_NEXT_NS (250 * ED_NS_PER_MS)        /* after one, if it has not answered */

@@ -43,6 +43,16 @@ void ed_outbox_free(ed_outbox *outbox)
     ed_outbox_init(outbox, &parts);
 }
 
+void ed_outbox_rest(ed_outbox *outbox)
+{
+    ed_records_rest(&outbox->outs);
+    ed_records_rest(&outbox->parts);
+    if (ed_records_count(&outbox->outs) > 0)
+        return;
+    ed_deadlines_destroy(outbox->deadlines);
+    outbox->deadlines = NULL;
+}
+
 /* ------------------------------------------------------------------------------------ lanes -- */
 
 /** Whether the receiver is sure to have a place for the lane's next message. */

@@ -136,6 +136,9 @@ void ed_outbox_init(ed_outbox *outbox, const ed_outbox_parts *parts);
 /** Gives every block back. */
 void ed_outbox_free(ed_outbox *outbox);
 
+/** Frees what nothing is kept in. Only while no reference to a part is held. */
+void ed_outbox_rest(ed_outbox *outbox);
+
 /** Accepts a message and takes its blocks over. @return EDDY_OK, or EDDY_ENOMEM: as before. */
 EDDY_MUST_CHECK eddy_status ed_outbox_push(ed_outbox *outbox, const ed_message *message);
 
