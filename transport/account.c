@@ -8,13 +8,13 @@
  * there, not even for a moment: a refund that stops at zero would take it for something charged,
  * and taking it off then would wrap.
  */
-static bool take(atomic_size_t *used, size_t budget, size_t charge)
+static bool take(atomic_size_t *used, size_t budget, size_t charge, bool is_one)
 {
     size_t before = atomic_load(used);
 
     do {
-        // An empty account takes a message of any size that may be sent at all.
-        if (before != 0 && (before > budget || charge > budget - before))
+        // An empty account takes one message of any size that may be sent at all.
+        if ((before != 0 || !is_one) && (before > budget || charge > budget - before))
             return false;
     } while (!atomic_compare_exchange_weak(used, &before, before + charge));
     return true;
@@ -27,21 +27,32 @@ static ed_account_stream *stream_of(const ed_account *account, uint8_t stream)
     return streams == NULL ? NULL : &streams[stream];
 }
 
-eddy_status ed_account_charge(ed_account *account, size_t budget, uint8_t stream, size_t charge)
+static eddy_status charge_both(ed_account *account, size_t budget, uint8_t stream, size_t charge,
+                               bool is_one)
 {
     ed_account_stream *own = stream_of(account, stream);
 
-    if (!take(&account->used, budget, charge))
+    if (!take(&account->used, budget, charge, is_one))
         return EDDY_EAGAIN;
     size_t own_budget = own == NULL ? 0 : atomic_load(&own->budget);
     if (own == NULL)
         return EDDY_OK;
     if (own_budget == 0)
         own_budget = SIZE_MAX;
-    if (take(&own->used, own_budget, charge))
+    if (take(&own->used, own_budget, charge, is_one))
         return EDDY_OK;
     (void)atomic_fetch_sub(&account->used, charge);
     return EDDY_EAGAIN;
+}
+
+eddy_status ed_account_charge(ed_account *account, size_t budget, uint8_t stream, size_t charge)
+{
+    return charge_both(account, budget, stream, charge, true);
+}
+
+eddy_status ed_account_charge_all(ed_account *account, size_t budget, uint8_t stream, size_t charge)
+{
+    return charge_both(account, budget, stream, charge, false);
 }
 
 static void push(ed_asks *asks, ed_account *account)

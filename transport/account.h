@@ -52,6 +52,10 @@ typedef struct ed_ask {
 EDDY_MUST_CHECK eddy_status ed_account_charge(ed_account *account, size_t budget, uint8_t stream,
                                               size_t charge);
 
+/** The same for several messages, which an empty account takes only if all fit its budget. */
+EDDY_MUST_CHECK eddy_status ed_account_charge_all(ed_account *account, size_t budget,
+                                                  uint8_t stream, size_t charge);
+
 /**
  * A connection of this slot was refused. A call that was about to be refused when its connection
  * ended must not keep the slot's next one from asking, so it is noted whose the question is.

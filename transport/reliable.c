@@ -150,16 +150,19 @@ static void end_work(void *context)
     ed_settled_give_back(&reliable->settled);
 }
 
-static bool returned(void *context, void *connection, ed_block *block, uint64_t now_ns)
+static bool returned(void *context, void *connection, ed_block *blocks, uint64_t now_ns)
 {
     ed_reliable *reliable = context;
-    bool is_reliable = ed_block_guarantee(block) >= ED_WIRE_RELIABLE_UNORDERED;
-    size_t size = block->size;
+    ed_block *next = NULL;
 
-    ed_pool_give(block);
     if (connection != NULL)
-        return ed_conn_returned(connection, is_reliable, size, now_ns);
-    ed_inbox_returned_late(&reliable->room, is_reliable, size);
+        return ed_conn_returned(connection, blocks, now_ns);
+    for (ed_block *block = blocks; block != NULL; block = next) {
+        bool is_reliable = ed_block_guarantee(block) >= ED_WIRE_RELIABLE_UNORDERED;
+        next = block->next;
+        ed_inbox_returned_late(&reliable->room, is_reliable, block->size);
+        ed_pool_give(block);
+    }
     return false;
 }
 
