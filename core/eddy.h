@@ -47,6 +47,14 @@ typedef enum eddy_guarantee {
 /** The lowest cap on a rate, in bytes per second: a datagram. */
 #define EDDY_RATE_MIN 1200
 
+/**
+ * A datagram has at most EDDY_DATAGRAM_SIZE_MIN bytes, which every path takes, until it is known
+ * that the path takes more, and then at most EDDY_DATAGRAM_SIZE_MAX: what Ethernet takes over IPv6,
+ * and with IPv4 most tunnels, too.
+ */
+#define EDDY_DATAGRAM_SIZE_MIN 1200
+#define EDDY_DATAGRAM_SIZE_MAX 1452
+
 /** A message up to this size travels in one datagram; a larger one in several. */
 #define EDDY_PIECE_SIZE_MAX 1150
 
@@ -336,6 +344,9 @@ typedef struct eddy_send_options {
     uint32_t expire_ms; /* from the next poll on; then it is not sent any more. 0: never */
     bool now_or_never;  /* unreliable only: dropped unless the next poll puts it in a datagram */
     uint64_t receipt;   /* not 0: an EDDY_RECEIPT with this number says what became of it */
+    bool quiet_receipt; /* no EDDY_RECEIPT: eddy_stream_stats.newest_receipt alone tells. With
+                           numbers that grow that is the newest message which is known to have
+                           arrived: what a snapshot may be told as the difference from */
 } eddy_send_options;
 
 /** As eddy_send. EDDY_EINVAL also for now_or_never on a reliable guarantee. */

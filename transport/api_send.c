@@ -16,6 +16,7 @@ typedef struct batch {
     /* Of a broadcast: the shard's copy, which all share, made when it is needed. NULL: each message
        has a block of its own. */
     ed_block **shared;
+    bool is_local;      /* they go to the other end of a pair */
     size_t count;       /* not refused so far */
     eddy_status status; /* of the one behind them, if there was one: else EDDY_OK */
     size_t taken;       /* have a block, */
@@ -178,7 +179,8 @@ static void charge(batch *b)
 
 static ed_block *make_receipt(const batch *b, size_t i)
 {
-    eddy_event_receipt receipt = {.receipt = b->messages[i].options.receipt};
+    const eddy_send_options *options = &b->messages[i].options;
+    ed_receipt receipt = {.event.receipt = options->receipt, .is_quiet = options->quiet_receipt};
     ed_block *block = ed_pool_take(b->shard->receipt_pool, sizeof(receipt));
 
     ED_ASSERT(ed_pool_charge(sizeof(receipt)) <= ED_RECEIPT_CHARGE);
@@ -191,17 +193,19 @@ static void make_commands(batch *b)
 {
     for (size_t i = 0; i < b->count; i++) {
         const eddy_message *message = &b->messages[i];
+        const eddy_send_options *options = &message->options;
+        bool has_receipt = options->receipt != 0 && !(b->is_local && options->quiet_receipt);
         b->commands[i] = (ed_reliable_command){
             .head = {.kind = ED_COMMAND_TO_CONNECTION, .connection = message->connection},
             .operation = ED_OPERATION_SEND,
             .block = b->blocks[i],
-            .receipt = message->options.receipt == 0 ? NULL : make_receipt(b, i),
-            .expire_ms = message->options.expire_ms,
+            .receipt = has_receipt ? make_receipt(b, i) : NULL,
+            .expire_ms = options->expire_ms,
             .guarantee = (uint8_t)message->guarantee,
             .stream = message->stream,
-            .now_or_never = message->options.now_or_never};
+            .now_or_never = options->now_or_never};
         b->commanded = i + 1;
-        if (message->options.receipt != 0 && b->commands[i].receipt == NULL)
+        if (has_receipt && b->commands[i].receipt == NULL)
             cut(b, i, EDDY_EAGAIN);
     }
 }
@@ -285,29 +289,29 @@ static size_t send_some(eddy_manager *m, const eddy_message *messages, size_t co
                         ed_block **shared, eddy_status *status)
 {
     ed_shard *shard = ed_api_shard(m, messages->connection);
-    bool is_local = ed_local_owns(m->pairs, messages->connection);
     ED_UNCLEARED batch b;
 
     b.manager = m;
     b.shard = shard;
     b.messages = messages;
     b.shared = shared == NULL ? NULL : &shared[shard->number];
-    b.count = is_local ? 1 : size_of_batch(m, messages, count);
+    b.is_local = ed_local_owns(m->pairs, messages->connection);
+    b.count = b.is_local ? 1 : size_of_batch(m, messages, count);
     b.status = EDDY_OK;
     b.taken = b.charged = b.commanded = 0; // the arrays are filled as far as these say
     check_messages(&b);
     get_blocks(&b);
-    if (!is_local) {
+    if (!b.is_local) {
         charge(&b);
         check_again(&b);
     }
     make_commands(&b);
-    if (is_local)
+    if (b.is_local)
         push_local(&b);
     else
         push(&b);
     drop_refused(&b);
-    if (b.status == EDDY_EAGAIN && !is_local)
+    if (b.status == EDDY_EAGAIN && !b.is_local)
         ask(&b);
     *status = b.status;
     return b.count;

@@ -16,7 +16,7 @@ static bool is_urgent(const ed_conn *conn)
 void ed_conn_update_recovery(ed_conn *conn)
 {
     conn->timers.at_ns[ED_TIMER_RECOVERY] =
-        ed_loss_deadline_ns(&conn->loss, &conn->rtt, ED_ACK_DELAY_NS, is_urgent(conn));
+        ed_loss_deadline_ns(&conn->loss, &conn->rtt, is_urgent(conn));
 }
 
 static void expire_recovery(ed_conn *conn, uint64_t now_ns)
@@ -122,6 +122,7 @@ void ed_conn_expire(ed_conn *conn, uint64_t now_ns)
         expire_messages(conn, now_ns);
     expire_ending(conn, now_ns);
     ed_conn_check_end(conn, now_ns);
-    // ACK and PACE ask for a transmit, which follows every expire.
+    // ACK, PACE and MTU ask for a transmit, which follows every expire.
     (void)ed_timers_take(&conn->timers, ED_TIMER_PACE, now_ns);
+    (void)ed_timers_take(&conn->timers, ED_TIMER_MTU, now_ns);
 }

@@ -19,7 +19,7 @@ enum {
     ED_MANAGER_BATCH = 64,         /* datagrams, commands or events handled at once */
     ED_MANAGER_RECEIVE_MAX = 2048, /* datagrams taken in one poll; the rest waits for the next */
     ED_MANAGER_COMMAND_MAX = 16384,
-    ED_MANAGER_DATAGRAM_SIZE = 1200, /* the largest that a connection transmits */
+    ED_MANAGER_DATAGRAM_SIZE = EDDY_DATAGRAM_SIZE_MAX, /* the largest that a connection transmits */
 };
 
 /** Which end dialled. An address may be known once on each side. */

@@ -100,7 +100,7 @@ void ed_conn_bed_connect(const ed_conn_bed *bed, ed_conn *client, ed_conn *serve
     ed_noise_keys keys = {.own = &identity->pair};
     ed_admitted admitted = {0};
     ed_path path;
-    uint8_t data[ED_DATAGRAM_SIZE];
+    uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
 
     CHECK_EQ("client",
              ed_conn_init_client(client, &bed->shared, 1, &to->remote, ed_conn_bed_dial(bed),

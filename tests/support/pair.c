@@ -64,7 +64,7 @@ static void transmit(ed_pair_end *end)
         flying->size = ed_conn_transmit(end->conn, &path, flying->data, ed_pair.now_ns);
         if (flying->size == 0)
             return;
-        ED_ASSERT(flying->size <= ED_DATAGRAM_SIZE);
+        ED_ASSERT(flying->size <= EDDY_DATAGRAM_SIZE_MAX);
         flying->port = end->port;
         if (fits && path.remote.port == to->port)
             to->flight.count++;

@@ -117,10 +117,10 @@ static inline void push(uint8_t guarantee, uint8_t stream, uint32_t mark, size_t
 
 static inline ed_block *make_receipt(uint64_t number)
 {
-    ed_block *block = ed_pool_take(bed.pool, sizeof(eddy_event_receipt));
+    ed_block *block = ed_pool_take(bed.pool, sizeof(ed_receipt));
 
     CHECK("receipt", block != NULL);
-    memcpy(block->data, &(eddy_event_receipt){.receipt = number}, sizeof(eddy_event_receipt));
+    *ed_receipt_of(block) = (ed_receipt){.event.receipt = number};
     return block;
 }
 

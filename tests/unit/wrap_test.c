@@ -28,7 +28,7 @@ struct flight {
     size_t size; /* 0: none */
     uint64_t due_ns;
     bool up;
-    uint8_t data[ED_DATAGRAM_SIZE];
+    uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
 };
 
 /** What one end has had of one lane. */
@@ -74,7 +74,7 @@ static void launch(const uint8_t *data, size_t size, bool up)
 static void take_out(bool up)
 {
     ed_conn *conn = &conns[up ? 0 : 1];
-    uint8_t data[ED_DATAGRAM_SIZE];
+    uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
     ed_path path;
     size_t size = 0;
 
