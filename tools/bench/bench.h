@@ -38,6 +38,10 @@ typedef struct ed_bench_system {
     uint32_t (*connected)(void *host); /* how many peers */
     /** @return false: there is no room now. */
     bool (*send)(void *host, uint32_t peer, bool reliable, const void *data, size_t size);
+    /** The same for messages that lie one behind the other, in one call. NULL: it has no such.
+     * @return how many of them went. */
+    uint32_t (*send_many)(void *host, uint32_t peer, bool reliable, const void *data, size_t size,
+                          uint32_t count);
     void (*flush)(void *host);
     /** Receives, and does what is due; waits for a datagram for at most that long. */
     void (*poll)(void *host, uint32_t wait_ms);
