@@ -151,7 +151,7 @@ static void the_urgent_passes_the_bulk(void **state)
     } rows[] = {
         {"urgent, unreliable", EDDY_CONGESTION_MODEL, EDDY_UNRELIABLE, 1, 100, 2},
         {"urgent, ordered", EDDY_CONGESTION_MODEL, EDDY_RELIABLE_ORDERED, 1, 100, 2},
-        {"urgent, by the window", EDDY_CONGESTION_NEW_RENO, EDDY_UNRELIABLE, 1, 100, 3},
+        {"urgent, by the window", EDDY_CONGESTION_NEW_RENO, EDDY_UNRELIABLE, 1, 100, 4},
         {"the same priority", EDDY_CONGESTION_MODEL, EDDY_UNRELIABLE, 0, 100, 3},
     };
 
