@@ -139,9 +139,7 @@ void ed_pair_release(ed_pair_end *end, ed_block **held)
 {
     if (*held == NULL)
         return;
-    bool reliable = ed_block_guarantee(*held) >= ED_WIRE_RELIABLE_UNORDERED;
-    (void)ed_conn_returned(end->conn, reliable, (*held)->size, ed_pair.now_ns);
-    ed_pool_give(*held);
+    (void)ed_conn_returned(end->conn, *held, ed_pair.now_ns);
     *held = NULL;
 }
 

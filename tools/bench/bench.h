@@ -38,6 +38,10 @@ typedef struct ed_bench_system {
     uint32_t (*connected)(void *host); /* how many peers */
     /** @return false: there is no room now. */
     bool (*send)(void *host, uint32_t peer, bool reliable, const void *data, size_t size);
+    /** The same for messages that lie one behind the other, in one call. NULL: it has no such.
+     * @return how many of them went. */
+    uint32_t (*send_many)(void *host, uint32_t peer, bool reliable, const void *data, size_t size,
+                          uint32_t count);
     void (*flush)(void *host);
     /** Receives, and does what is due; waits for a datagram for at most that long. */
     void (*poll)(void *host, uint32_t wait_ms);
@@ -57,7 +61,8 @@ extern const ed_bench_system ed_bench_tcp;
 extern const ed_bench_system ed_bench_udp;     /* datagrams of messages, nothing else: the limit */
 extern const ed_bench_system ed_bench_udp_gso; /* the same with GSO and GRO */
 extern const ed_bench_system ed_bench_eddy_reno; /* of L3 alone */
-extern const ed_bench_system ed_bench_bound;     /* of virtual works alone: what cannot be beaten */
+extern const ed_bench_system ed_bench_bound;     /* of L1 alone: what cannot be beaten, */
+extern const ed_bench_system ed_bench_fec;       /* and not by an error-correcting code */
 
 /** What one run is asked for. */
 typedef struct ed_bench_plan {
@@ -98,7 +103,8 @@ typedef struct ed_bench_work {
     bool reliable;
     uint32_t loss_ppm; /* where nothing else is said */
     bool is_virtual;   /* in virtual time, the same on every machine; otherwise real processes */
-    const ed_bench_system *beside; /* of a virtual work: what is measured beside eddy; NULL: none */
+    const ed_bench_system
+        *beside[2]; /* of a virtual work: what is measured beside eddy, if named */
 } ed_bench_work;
 
 extern const ed_bench_work ed_bench_works[];
