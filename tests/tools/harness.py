@@ -47,8 +47,8 @@ def expect_true(what, holds):
 
 def run(*arguments, code=0, through=()):
     """Runs a command of eddy, perhaps through another, to its end. @return (stdout, stderr)."""
-    done = subprocess.run([*through, eddy, *arguments], capture_output=True, text=True, timeout=LIMIT_S,
-                          stdin=subprocess.DEVNULL)
+    done = subprocess.run([*through, eddy, *arguments], capture_output=True, text=True,
+                          timeout=LIMIT_S, stdin=subprocess.DEVNULL)
     if done.returncode != code:
         raise Wrong('eddy %s: exit code %d, want %d: %s' % (
             ' '.join(arguments), done.returncode, code, done.stderr))
