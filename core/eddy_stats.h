@@ -66,6 +66,9 @@ typedef struct eddy_socket_stats {
     X(packets_lost, "packets declared lost")                                                       \
     X(packets_spurious, "packets declared lost that were acknowledged later")                      \
     X(probes_sent, "packets sent to ask for an acknowledgement")                                   \
+    X(size_probes_sent, "packets sent to see whether a larger datagram passes")                    \
+    X(size_probes_lost, "of these, declared lost")                                                 \
+    X(black_holes, "times that large datagrams did not pass any more")                             \
     X(keepalives_sent, "pings sent because nothing was heard")                                     \
     X(paths_challenged, "addresses that a peer's packets came from, asked whether it is there")    \
     X(paths_validated, "of these, the ones where it is: the connection has moved")                 \
@@ -172,6 +175,10 @@ typedef enum eddy_check {
     X(window, "bytes that may be in flight")                                                       \
     X(in_flight, "bytes sent and neither acknowledged nor lost")                                   \
     X(pacing_rate, "bytes per second that may leave")                                              \
+    X(datagram_size, "bytes that a datagram of ours may have")                                     \
+    X(size_probes_sent, "packets sent to see whether a larger datagram passes")                    \
+    X(size_probes_lost, "of these, declared lost")                                                 \
+    X(black_holes, "times that large datagrams did not pass any more")                             \
     /* sending */                                                                                  \
     X(sent_datagrams, "datagrams sent, the handshake's too")                                       \
     X(sent_bytes, "bytes in them")                                                                 \

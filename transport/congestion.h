@@ -76,7 +76,8 @@ typedef struct ed_congestion_ack {
     uint64_t sent_ns;
     uint64_t size;
     uint64_t in_flight_before; /* bytes, before the ACK frame was applied */
-    bool app_limited; /* we had nothing more to send: neither window nor pacing held us back */
+    uint64_t patience_ns; /* that the peer has waited for company, having this packet and more */
+    bool app_limited;     /* we had nothing more to send: neither window nor pacing held us back */
 } ed_congestion_ack;
 
 typedef struct ed_congestion_ops {

@@ -14,24 +14,22 @@ static ed_account *account_of(const ed_conn_shared *shared, eddy_connection hand
     return shared->accounts == NULL ? NULL : &shared->accounts[ed_slot_of(handle)];
 }
 
-void ed_conn_share(ed_conn_shared *shared)
-{
-    shared->inbox = (ed_inbox_parts){.allocator = shared->allocator,
-                                     .pool = shared->receive_pool,
-                                     .room = shared->room,
-                                     .stats = shared->stats,
-                                     .max_message_size = shared->config->max_message_size,
-                                     .unreliable_budget = shared->config->unreliable_budget};
-}
-
 static eddy_status init_streams(ed_conn *conn, const ed_conn_shared *shared, uint64_t now_ns)
 {
-    if (!ed_inbox_init(&conn->inbox, &shared->inbox, now_ns))
+    ed_inbox_parts parts = {.allocator = shared->allocator,
+                            .pool = shared->receive_pool,
+                            .room = shared->room,
+                            .stats = shared->stats,
+                            .max_message_size = shared->config->max_message_size,
+                            .unreliable_budget = shared->config->unreliable_budget};
+
+    if (!ed_inbox_init(&conn->inbox, &parts, now_ns))
         return EDDY_ELIMIT;
     ed_outbox_parts outbox = {.allocator = shared->allocator,
                               .stats = shared->stats,
                               .account = account_of(shared, conn->handle),
-                              .queued_cost = shared->queued_cost};
+                              .queued_cost = shared->queued_cost,
+                              .settled = shared->settled};
     ed_outbox_init(&conn->outbox, &outbox);
     return EDDY_OK;
 }
@@ -89,12 +87,13 @@ static eddy_status init(ed_conn *conn, const ed_conn_shared *shared, eddy_connec
     eddy_status status = init_memory(conn, last, now_ns);
     if (status != EDDY_OK)
         return status;
-    ed_ack_init(&conn->ack, shared->allocator);
+    ed_ack_init(&conn->ack);
     ed_sent_log_init(&conn->sent, shared->allocator);
     ed_loss_init(&conn->loss);
     ed_redundancy_init(&conn->redundancy);
     conn->credit_is_known = true; // the handshake tells the first
     ed_rtt_init(&conn->rtt);
+    ed_mtu_init(&conn->mtu, ED_DATAGRAM_SIZE);
     conn->congestion_ops = ed_congestion_ops_of(config->congestion);
     conn->congestion_ops->init(&conn->congestion, ED_DATAGRAM_SIZE);
     ed_pacer_init(&conn->pacer, ed_conn_rate(conn), ED_DATAGRAM_SIZE, now_ns);
@@ -186,6 +185,7 @@ eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, edd
         memcpy(conn->cookie, initiate->cookie, sizeof(conn->cookie));
     memcpy(conn->token_id, admitted->capsule.id, sizeof(conn->token_id));
     conn->message_max = initiate->message_max;
+    ed_conn_init_mtu(conn, initiate->datagram_size);
     ed_outbox_on_credit(&conn->outbox, initiate->credit);
     ed_timers_on_half_open(&conn->timers, now_ns);
     return EDDY_OK;
@@ -201,8 +201,6 @@ void ed_conn_free(ed_conn *conn)
     if (account != NULL)
         ed_account_reset(account);
     ed_sent_log_free(&conn->sent);
-    ed_ack_free(&conn->ack);
-    ed_path_debts_drop(&conn->debts, conn->shared->allocator);
     ed_dial_drop(conn->dial);
     ed_pool_give(conn->newcomer);
     ed_conn_drop_accept(conn);
@@ -273,7 +271,7 @@ static void log_connection(const ed_conn *conn, const char *what, uint64_t now_n
 
 bool ed_conn_is_reported(const ed_conn *conn)
 {
-    return conn->end != 0 && !conn->disconnected_pending;
+    return conn->end.end != 0 && !conn->disconnected_pending;
 }
 
 void ed_conn_count_late(ed_conn *conn, uint64_t count)
@@ -319,10 +317,9 @@ static void on_connected(ed_conn *conn, uint64_t now_ns)
 /** The end is known: says so to the program, once, if that has heard of the connection. */
 static void report_end(ed_conn *conn, const ed_conn_end *end, uint64_t now_ns)
 {
-    if (conn->end != 0)
+    if (conn->end.end != 0)
         return;
-    conn->end = (uint8_t)end->end;
-    memcpy(conn->disconnected_block->data, end, sizeof(*end));
+    conn->end = *end;
     log_connection(conn, eddy_end_text(end->end), now_ns);
     conn->disconnected_pending = conn->is_opened || conn->is_asked || conn->is_client;
     conn->shared->stats->connections_closed += conn->is_opened ? 1 : 0;

@@ -4,8 +4,8 @@
  * holds what belongs to both, conn_name.c which address of a name is dialled, conn_handshake.c the
  * client's and server's first datagrams,
  * conn_request.c what the program decides about a newcomer, conn_path.c where the peer is,
- * conn_program.c what the program says, conn_event.c what it is told, conn_receive.c, conn_send.c
- * and conn_expire.c the rest.
+ * conn_mtu.c how large its datagrams are, conn_program.c what the program says, conn_event.c what
+ * it is told, conn_receive.c, conn_send.c and conn_expire.c the rest.
  */
 #ifndef ED_CONN_H
 #define ED_CONN_H
@@ -18,6 +18,7 @@
 #include "transport/event.h"
 #include "transport/identity.h"
 #include "transport/loss.h"
+#include "transport/mtu.h"
 #include "transport/pacer.h"
 #include "transport/path.h"
 #include "transport/peer_clock.h"
@@ -47,17 +48,14 @@ typedef struct ed_conn_shared {
     ed_account *accounts;  /* of the slots; NULL: there are none */
     ed_asks *asks;         /* of these, the ones that ask for room; NULL: none does */
     uint64_t *queued_cost; /* ed_send_cost of what all connections have accepted and not settled */
+    ed_settled *settled;   /* what they leave to be given back */
     ed_list *refused;      /* of ed_conn.refused: who waits for room in the send budget, or NULL */
     ed_returns *returns;   /* to say that released messages are awaited; NULL: none are */
     ed_pool *notice_pool;  /* of events that may come late */
     ed_pool *event_pool;   /* has room for ed_event_charge() of every slot */
     eddy_stats *stats;
     ed_log *log;
-    ed_inbox_parts inbox; /* of what is here: ed_conn_share() */
 } ed_conn_shared;
-
-/** All but the last is set. It must not move from here on. */
-void ed_conn_share(ed_conn_shared *shared);
 
 /** What the connection of a slot has to keep from others; its owner's from when the slot is taken.
  */
@@ -91,8 +89,6 @@ typedef struct ed_conn_end {
     char reason[EDDY_REASON_SIZE];
 } ed_conn_end;
 
-static_assert(sizeof(ed_conn_end) <= sizeof(eddy_event_disconnected), "one fits where that goes");
-
 /** What happens to it, for its statistics; ed_conn_get_stats adds what is known elsewhere. */
 typedef struct ed_conn_counts {
     uint64_t sent_datagrams;
@@ -100,6 +96,9 @@ typedef struct ed_conn_counts {
     uint64_t packets_lost;
     uint64_t packets_spurious;
     uint64_t probes_sent;
+    uint64_t size_probes_sent;
+    uint64_t size_probes_lost;
+    uint64_t black_holes;
     uint64_t messages_sent;
     uint64_t messages_resent;
     uint64_t received_datagrams;
@@ -108,14 +107,18 @@ typedef struct ed_conn_counts {
     uint64_t messages_duplicate;
 } ed_conn_counts;
 
+/** Where the datagram came from whose frames are being taken. */
+typedef struct ed_conn_arrival {
+    ed_path path;
+    size_t size;
+    bool is_challenged; /* it asked, and will be answered: once is enough */
+} ed_conn_arrival;
+
 typedef struct ed_conn {
     const ed_conn_shared *shared;
     eddy_connection handle;
     ed_conn_state state;
     bool is_client;
-    bool is_unconfirmed; /* server: the gate counts it as half open */
-    bool is_challenged;  /* `arriving` asked, and will be answered: once is enough */
-    bool is_repeated;    /* and holds a message that had come before: its sender does not know */
 
     /* handshake */
     uint32_t id;          /* in the client's packets; given by the server */
@@ -125,13 +128,12 @@ typedef struct ed_conn {
     uint8_t rejected;     /* client: eddy_refusal that a REJECT gave as a hint */
     uint8_t nonce[ED_NONCE_SIZE];
     uint8_t cookie[ED_COOKIE_SIZE]; /* client: of the INITIATE that secrets->noise has written */
-    union {
-        uint8_t reset_token[ED_RESET_TOKEN_SIZE]; /* client: what a server without state shows */
-        uint8_t origin[ED_MAC_SIZE]; /* server: of its INITIATE, in ed_reliable.begun */
-    };
-    uint8_t token_id[ED_XNONCE_SIZE]; /* server, mode TOKEN: what it has used up */
+    uint8_t reset_token[ED_RESET_TOKEN_SIZE]; /* client: what a server without state shows */
+    uint8_t token_id[ED_XNONCE_SIZE];         /* server, mode TOKEN: what it has used up */
+    uint8_t origin[ED_MAC_SIZE];              /* server: of its INITIATE, in ed_reliable.begun */
     ed_list_node half_open; /* server: in ed_reliable.half_open until it has confirmed, if nobody
                                was asked */
+    bool is_unconfirmed;    /* server: the gate counts it as half open */
     uint64_t contested_ns;  /* server: somebody at its address began anew, and it was asked; or 0 */
     eddy_connection rival;  /* server: not answered before it is known whether that lives; or 0 */
     eddy_address admitted_from; /* server: where INITIATE came from */
@@ -143,8 +145,8 @@ typedef struct ed_conn {
 
     /* where the peer is */
     ed_paths paths;
-    ed_path_debts debts;           /* what the peer asks about paths */
-    const eddy_datagram *arriving; /* whose frames are being taken; NULL: none are */
+    ed_path_debts debts; /* what the peer asks about paths */
+    ed_conn_arrival arrival;
     uint64_t path_first; /* packets with lower numbers took another path: no measure of this one */
 
     /* receiving */
@@ -153,12 +155,15 @@ typedef struct ed_conn {
     ed_inbox inbox;
     uint64_t receiving_packet; /* the number of the one that is being taken apart */
     uint64_t credit_packet;    /* the first that told the newest grant */
+    bool credit_is_known;      /* the peer has acknowledged that */
+    bool is_repeated; /* it holds a message that had come before: its sender does not know */
 
     /* sending */
     ed_outbox outbox;
     ed_sent_log sent;
     ed_loss loss;
     ed_rtt rtt;
+    ed_mtu mtu;
     const ed_congestion_ops *congestion_ops;
     ed_redundancy redundancy;
     ed_congestion congestion;
@@ -166,10 +171,9 @@ typedef struct ed_conn {
     uint64_t rate_max; /* bytes per second that the pacer may let go; 0: no cap */
     uint32_t probes;   /* that must leave whatever the window says */
     bool ping_pending;
-    bool credit_is_known;       /* the peer has acknowledged credit_packet */
-    bool wants_writable;        /* the program was refused, and waits: */
-    uint8_t wanted_stream;      /* with a message on this stream */
-    uint64_t wanted;            /* of this cost */
+    uint64_t wanted;            /* the cost of the message that was refused, */
+    uint8_t wanted_stream;      /* and its stream */
+    bool wants_writable;        /* the program was refused, and waits */
     ed_list_node refused;       /* in ed_conn_shared.refused while it does, or a little longer */
     uint32_t message_max;       /* that the peer takes; 0: not known yet */
     bool app_limited;           /* the program, not the window, decides how much is in flight */
@@ -196,7 +200,7 @@ typedef struct ed_conn {
     bool moved_pending;
     bool disconnected_pending;
     bool is_muted; /* no message is taken any more, but some may still be on their way */
-    uint8_t end;   /* eddy_end, or 0; its ed_conn_end stands in disconnected_block */
+    ed_conn_end end;
 
     /* reserved, so that these events are never lost; NULL once they are told */
     ed_block *request_block; /* with is_asked */
@@ -246,8 +250,11 @@ void ed_conn_set_stream(ed_conn *conn, uint8_t stream, const eddy_stream_options
 /** The program was told EDDY_EAGAIN: it wants to know when there is room. */
 void ed_conn_want_writable(ed_conn *conn, uint8_t stream, uint64_t charge);
 
-/** The program has given a message back. @return whether the peer is to be told. */
-bool ed_conn_returned(ed_conn *conn, bool reliable, size_t size, uint64_t now_ns);
+/**
+ * The program has given messages back: takes their blocks over, which are linked by `next`.
+ * @return whether the peer is to be told.
+ */
+bool ed_conn_returned(ed_conn *conn, ed_block *blocks, uint64_t now_ns);
 
 /** Grants the peer more, if that is due and there is room. */
 void ed_conn_update_credit(ed_conn *conn, uint64_t now_ns);
@@ -292,7 +299,7 @@ void ed_conn_expire(ed_conn *conn, uint64_t now_ns);
 
 /**
  * Writes the next datagram, if there is one to send now, and the path that it takes.
- * @param data ED_DATAGRAM_SIZE bytes. @return its size, 0: none.
+ * @param data EDDY_DATAGRAM_SIZE_MAX bytes. @return its size, 0: none.
  */
 size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns);
 
@@ -436,7 +443,32 @@ size_t ed_conn_write_aside(ed_conn *conn, ed_span frames, size_t room, uint8_t *
 size_t ed_conn_write_close_aside(ed_conn *conn, size_t room, uint8_t *data, uint64_t now_ns);
 
 /** What a lost packet carried is to be sent again. */
-void ed_conn_on_packet_lost(ed_conn *conn, const ed_sent *packet);
+void ed_conn_on_packet_lost(ed_conn *conn, const ed_sent *packet, uint64_t now_ns);
+
+/** The handshake is through: the peer takes datagrams of `peer_max` bytes. */
+void ed_conn_init_mtu(ed_conn *conn, uint32_t peer_max);
+
+/** Nothing is known of the path any more. */
+void ed_conn_restart_mtu(ed_conn *conn);
+
+/** A datagram is full, and more waits. */
+void ed_conn_on_full(ed_conn *conn, uint64_t now_ns);
+
+/** What acknowledgement and loss of a packet say about the size that passes. */
+void ed_conn_on_size_acked(ed_conn *conn, const ed_sent *packet, uint64_t now_ns);
+void ed_conn_on_size_lost(ed_conn *conn, const ed_sent *packet, uint64_t now_ns);
+
+/** Some packets were lost: whether the path takes less than it did. */
+void ed_conn_check_mtu(ed_conn *conn, uint64_t now_ns);
+
+/** Whether the probe timeout that has come is one whose probe is to be small. */
+bool ed_conn_doubts_mtu(const ed_conn *conn);
+
+/** A packet of nothing, to see whether its size passes. @return its size, 0: none is due. */
+size_t ed_conn_transmit_size_probe(ed_conn *conn, uint8_t *data, uint64_t now_ns);
+
+/** Whether one more packet without messages may be sealed: there is a number, and a place. */
+bool ed_conn_reserve_aside(ed_conn *conn);
 
 /** Sets the recovery deadline by what is in flight. */
 void ed_conn_update_recovery(ed_conn *conn);

@@ -16,7 +16,7 @@ void ed_draft_begin(ed_draft *d, ed_conn *conn, uint8_t *data, uint64_t now_ns)
                             .phase = keys->send_phase,
                             .number_size = ed_packet_number_size(number, unacknowledged)};
     size_t header_size = ed_packet_write(&d->packet, data);
-    d->w = ed_writer_of(data + header_size, ED_DATAGRAM_SIZE - header_size - ED_TAG_SIZE);
+    d->w = ed_writer_of(data + header_size, conn->mtu.size - header_size - ED_TAG_SIZE);
     d->record = (ed_sent){.sent_ns = now_ns};
     d->ref_count = 0;
     d->message_count = 0;
@@ -61,6 +61,13 @@ void ed_draft_pad_client(ed_draft *d)
         ed_draft_pad(d, ED_CLIENT_PACKET_SIZE_MIN - ED_TAG_SIZE - d->packet.header_size);
 }
 
+void ed_draft_fill(ed_draft *d, size_t size)
+{
+    ED_ASSERT(d->last_at == NULL && size <= EDDY_DATAGRAM_SIZE_MAX);
+    d->w.end = d->data + size - ED_TAG_SIZE;
+    ed_write_zeros(&d->w, ed_writer_left(&d->w));
+}
+
 /** The last message runs to the end of the packet, and does not need its length. */
 static void ed_draft_drop_length(ed_draft *d)
 {
@@ -79,7 +86,7 @@ size_t ed_draft_finish(ed_draft *d, ed_conn *conn, uint64_t now_ns)
     if (d->last_at == NULL)
         ed_draft_pad(d, ed_draft_plain_min(d));
     size_t size = d->packet.header_size + ed_writer_size(&d->w);
-    ED_ASSERT(ed_writer_ok(&d->w) && size + ED_TAG_SIZE <= ED_DATAGRAM_SIZE);
+    ED_ASSERT(ed_writer_ok(&d->w) && size + ED_TAG_SIZE <= EDDY_DATAGRAM_SIZE_MAX);
     if (elicits)
         ed_draft_flag(d, ED_SENT_IN_FLIGHT);
     d->record.size = (uint32_t)(size + ED_TAG_SIZE);
@@ -94,7 +101,10 @@ size_t ed_draft_finish(ed_draft *d, ed_conn *conn, uint64_t now_ns)
                                       now_ns);
         ed_conn_update_recovery(conn);
     }
-    if (elicits || conn->rate_max != 0) // a cap is on all that leaves
+    // A probe does not hold up what follows: it leaves where nothing is known to be on the path.
+    // But a cap is on all that leaves.
+    bool is_paced = elicits && (d->record.flags & ED_SENT_PROBE) == 0;
+    if (is_paced || conn->rate_max != 0)
         ed_pacer_spent(&conn->pacer, d->record.size, now_ns);
     return d->record.size;
 }
@@ -127,7 +137,7 @@ void ed_draft_put_ack_copy(ed_draft *d, ed_conn *conn, uint64_t now_ns)
 void ed_draft_put_ping(ed_draft *d, ed_conn *conn)
 {
     ed_write_u8(&d->w, ED_FRAME_PING);
-    ed_draft_flag(d, ED_SENT_ACK_ELICITING);
+    ed_draft_flag(d, ED_SENT_ACK_ELICITING | ED_SENT_PROMPT);
     conn->ping_pending = false;
 }
 
@@ -150,7 +160,7 @@ void ed_draft_put_question(ed_draft *d, ed_conn *conn, uint64_t now_ns)
 void ed_draft_put_credit(ed_draft *d, ed_conn *conn)
 {
     ed_frame_write_credit(&d->w, conn->inbox.credit.limit);
-    ed_draft_flag(d, ED_SENT_ACK_ELICITING | ED_SENT_HAS_CREDIT);
+    ed_draft_flag(d, ED_SENT_ACK_ELICITING | ED_SENT_PROMPT | ED_SENT_HAS_CREDIT);
     if (conn->inbox.credit.pending)
         conn->credit_packet = d->packet.number;
     conn->inbox.credit.pending = false;
@@ -178,6 +188,8 @@ static void put(ed_draft *d, ed_conn *conn, const ed_outgoing *next)
     }
     d->message_count++;
     ed_draft_flag(d, ED_SENT_ACK_ELICITING);
+    if (ed_lane_is_reliable(next->out->lane))
+        ed_draft_flag(d, ED_SENT_PROMPT);
     conn->shared->stats->messages_resent += next->part != NULL && !next->is_skip ? 1 : 0;
     conn->counts.messages_resent += next->part != NULL && !next->is_skip ? 1 : 0;
     if (ed_outbox_on_sent(&conn->outbox, next, d->packet.number, &d->refs[d->ref_count]))
@@ -200,14 +212,28 @@ static bool put_again(ed_draft *d, ed_conn *conn, const ed_out *out)
     return true;
 }
 
-bool ed_draft_put_oldest(ed_draft *d, ed_conn *conn)
+/** Whether no packet since then carries the message. */
+static bool is_older(const ed_conn *conn, const ed_out *out, uint64_t before_ns)
 {
+    ed_list_node *first = ed_list_first(&out->parts);
+
+    if (first == NULL)
+        return false;
+    const ed_part *part = ED_CONTAINER(first, ed_part, sibling);
+    const ed_sent *packet = ed_sent_at(&conn->sent, part->last_packet);
+    return packet == NULL || packet->sent_ns < before_ns;
+}
+
+bool ed_draft_put_oldest(ed_draft *d, ed_conn *conn, uint64_t before_ns)
+{
+    uint32_t looks = 0;
     bool any = false;
 
-    for (ed_out *out = ed_outbox_oldest(&conn->outbox); out != NULL;
-         out = ed_out_next_oldest(out)) {
-        if (ed_out_is_superseded(out))
-            continue; // of a sequenced lane only the newest is sent again
+    for (ed_out *out = ed_outbox_oldest(&conn->outbox); out != NULL && looks < ED_OLDEST_LOOKS_MAX;
+         out = ed_out_next_oldest(out), looks++) {
+        // Of a sequenced lane only the newest is sent again.
+        if (ed_out_is_superseded(out) || !is_older(conn, out, before_ns))
+            continue;
         any |= !ed_list_empty(&out->parts);
         if (!put_again(d, conn, out))
             break;
@@ -233,7 +259,7 @@ static bool may_copy(ed_conn *conn, uint64_t now_ns)
 
     return !ed_outbox_has_next(&conn->outbox) &&
            rtt->smoothed_ns <= rtt->min_ns + ED_COPY_QUEUE_MS * ED_NS_PER_MS &&
-           ed_pacer_when_ns(&conn->pacer, 2 * ED_DATAGRAM_SIZE, now_ns) <= now_ns;
+           ed_pacer_when_ns(&conn->pacer, 2 * (size_t)conn->mtu.size, now_ns) <= now_ns;
 }
 
 /** Puts in again what a packet carried first, as far as it fits. */

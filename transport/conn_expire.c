@@ -16,7 +16,7 @@ static bool is_urgent(const ed_conn *conn)
 void ed_conn_update_recovery(ed_conn *conn)
 {
     conn->timers.at_ns[ED_TIMER_RECOVERY] =
-        ed_loss_deadline_ns(&conn->loss, &conn->rtt, ED_ACK_DELAY_NS, is_urgent(conn));
+        ed_loss_deadline_ns(&conn->loss, &conn->rtt, is_urgent(conn));
 }
 
 static void expire_recovery(ed_conn *conn, uint64_t now_ns)
@@ -54,11 +54,9 @@ static void expire_handshake(ed_conn *conn, uint64_t now_ns)
 static void rest(ed_conn *conn, uint64_t now_ns)
 {
     ed_loss_trim(&conn->loss, &conn->sent, &conn->rtt, ED_ACK_DELAY_NS, now_ns);
-    if (ed_sent_log_rest(&conn->sent)) {
+    if (ed_sent_log_rest(&conn->sent))
         ed_outbox_rest(&conn->outbox); // nothing refers to it
-        ed_ack_rest(&conn->ack);
-    }
-    if (ed_sent_log_is_large(&conn->sent) || ed_ack_is_wide(&conn->ack))
+    if (ed_sent_log_is_large(&conn->sent))
         ed_timers_on_grown(&conn->timers, now_ns);
 }
 
@@ -67,8 +65,11 @@ static void expire_silence(ed_conn *conn, uint64_t now_ns)
     ed_conn_end end = {.end = EDDY_END_IDLE};
 
     if (ed_timers_take(&conn->timers, ED_TIMER_KEEPALIVE, now_ns)) {
-        // Once: from here on it is the probes that ask.
+        // Once: from here on it is the probes that ask. If they do already, this is one of them,
+        // so that what is unacknowledged does not wait longer for its next.
         conn->ping_pending = true;
+        if (conn->loss.pto_count > 0)
+            conn->probes = 1;
         conn->shared->stats->keepalives_sent++;
     }
     if (ed_timers_take(&conn->timers, ED_TIMER_IDLE, now_ns))
@@ -124,6 +125,7 @@ void ed_conn_expire(ed_conn *conn, uint64_t now_ns)
         expire_messages(conn, now_ns);
     expire_ending(conn, now_ns);
     ed_conn_check_end(conn, now_ns);
-    // ACK and PACE ask for a transmit, which follows every expire.
+    // ACK, PACE and MTU ask for a transmit, which follows every expire.
     (void)ed_timers_take(&conn->timers, ED_TIMER_PACE, now_ns);
+    (void)ed_timers_take(&conn->timers, ED_TIMER_MTU, now_ns);
 }

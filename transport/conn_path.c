@@ -27,15 +27,10 @@ static void set_timer(ed_conn *conn)
 
 /* ------------------------------------------------------------------------------- receiving -- */
 
-static ed_path path_of(const eddy_datagram *datagram)
-{
-    return (ed_path){.remote = datagram->remote, .local = datagram->local};
-}
-
 static void begin(ed_conn *conn, uint64_t now_ns)
 {
     const eddy_entropy *entropy = conn->shared->entropy;
-    ed_path from = path_of(conn->arriving);
+    const ed_conn_arrival *arrival = &conn->arrival;
     uint8_t bytes[ED_PATH_END_COUNT * sizeof(uint64_t)];
     uint64_t data[ED_PATH_END_COUNT];
 
@@ -45,35 +40,34 @@ static void begin(ed_conn *conn, uint64_t now_ns)
         data[i] = ed_read_u64(&r);
     conn->shared->stats->paths_refused += ed_paths_has_candidate(&conn->paths) ? 1 : 0;
     conn->shared->stats->paths_challenged++;
-    ed_paths_begin(&conn->paths, &from, conn->arriving->size, data, ed_conn_pto_ns(conn), now_ns);
+    ed_paths_begin(&conn->paths, &arrival->path, arrival->size, data, ed_conn_pto_ns(conn), now_ns);
     set_timer(conn);
 }
 
 /** CLOSE goes where the peer was heard last, too: nobody waits for a proof any more. */
 static void follow_ending(ed_conn *conn, bool is_newest)
 {
-    ed_path from = path_of(conn->arriving);
+    const ed_conn_arrival *arrival = &conn->arrival;
 
-    if (!is_newest || ed_path_equal(ed_conn_path(conn), &from))
+    if (!is_newest || ed_path_equal(ed_conn_path(conn), &arrival->path))
         return;
-    ed_paths_follow(&conn->paths, &from, conn->arriving->size);
+    ed_paths_follow(&conn->paths, &arrival->path, arrival->size);
     conn->close_elsewhere = true;
 }
 
 void ed_conn_on_arrival(ed_conn *conn, const eddy_datagram *datagram, bool is_newest,
                         uint64_t now_ns)
 {
-    ed_path from = path_of(datagram);
-
-    conn->arriving = datagram;
-    conn->is_challenged = false;
+    conn->arrival = (ed_conn_arrival){
+        .path = {.remote = datagram->remote, .local = datagram->local}, .size = datagram->size};
     if (conn->is_client)
         return;
     if (!ed_conn_is_open(conn)) {
         follow_ending(conn, is_newest);
         return;
     }
-    switch (ed_paths_on_packet(&conn->paths, &from, datagram->size, is_newest, now_ns)) {
+    switch (
+        ed_paths_on_packet(&conn->paths, &conn->arrival.path, datagram->size, is_newest, now_ns)) {
     case ED_PATH_KNOWN:
         return;
     case ED_PATH_TOO_SOON:
@@ -87,15 +81,15 @@ void ed_conn_on_arrival(ed_conn *conn, const eddy_datagram *datagram, bool is_ne
 
 void ed_conn_on_challenge(ed_conn *conn, uint64_t data)
 {
-    ed_path_debt debt = {
-        .path = path_of(conn->arriving), .data = data, .cause_size = conn->arriving->size};
+    ed_conn_arrival *arrival = &conn->arrival;
+    ed_path_debt debt = {.path = arrival->path, .data = data, .cause_size = arrival->size};
 
-    if (!SEC_CHECK(EDDY_CHECK_CHALLENGE, !conn->is_challenged) ||
-        !ed_path_debts_push(&conn->debts, conn->shared->allocator, &debt)) {
+    if (!SEC_CHECK(EDDY_CHECK_CHALLENGE, !arrival->is_challenged) ||
+        !ed_path_debts_push(&conn->debts, &debt)) {
         conn->shared->stats->paths_ignored++;
         return;
     }
-    conn->is_challenged = true;
+    arrival->is_challenged = true;
 }
 
 /* ------------------------------------------------------------------------------- following -- */
@@ -107,8 +101,9 @@ static void give_up_flight(ed_conn *conn, uint64_t now_ns)
     ed_sent *packet = NULL;
 
     while (ed_loss_next_lost(&losses, &packet))
-        ed_conn_on_packet_lost(conn, packet);
+        ed_conn_on_packet_lost(conn, packet, now_ns);
     conn->path_first = conn->sent.next;
+    ed_mtu_forget_flight(&conn->mtu, conn->sent.next);
 }
 
 /** Begins to learn a path of which nothing is known but how long its answer took, if that. */
@@ -119,6 +114,7 @@ static void restart_path(ed_conn *conn, uint64_t answer_ns, uint64_t now_ns)
     ed_rtt_init(&conn->rtt);
     if (answer_ns != ED_NEVER_NS)
         ed_rtt_sample(&conn->rtt, answer_ns, 0);
+    ed_conn_restart_mtu(conn);
     ops->init(&conn->congestion, ED_DATAGRAM_SIZE);
     ed_pacer_init(&conn->pacer, ed_conn_rate(conn), ED_DATAGRAM_SIZE, now_ns);
 }
@@ -179,7 +175,7 @@ void ed_conn_stop_moving(ed_conn *conn)
 {
     ed_paths_stop(&conn->paths);
     conn->close_elsewhere = ed_paths_has_candidate(&conn->paths);
-    ed_path_debts_drop(&conn->debts, conn->shared->allocator);
+    conn->debts.count = 0;
 }
 
 /* --------------------------------------------------------------------------------- sending -- */
@@ -204,7 +200,7 @@ static size_t transmit_response(ed_conn *conn, ed_path *path, uint8_t *data, uin
     ed_path_debt debt;
     size_t size = 0;
 
-    while (size == 0 && ed_path_debts_pop(&conn->debts, conn->shared->allocator, &debt)) {
+    while (size == 0 && ed_path_debts_pop(&conn->debts, &debt)) {
         *path = debt.path;
         size = transmit_frame(conn, path, ED_FRAME_PATH_RESPONSE, debt.data,
                               ed_paths_room(&conn->paths, path, debt.cause_size), data, now_ns);

@@ -6,6 +6,7 @@ enum {
     ACK_PING_PACKETS = 256, /* and so does one after so many that were not */
     SENT_RESERVE = 64,      /* places in the log of sent packets kept for acks and probes */
     MEMORY_RETRY_MS = 10,   /* after an allocation failed */
+    SILENT_TICK_MS = 10,    /* while nothing is acknowledged: between packets for the program */
     STARVED_PING_MS = 100,  /* or a probe timeout: how often who waits for credit is heard of */
 };
 
@@ -30,12 +31,13 @@ struct plan {
     bool credit; /* a CREDIT must leave */
     bool probe;  /* whatever the window says */
     bool data;   /* messages may leave */
+    bool tick;   /* in a silence, for a program that goes on sending: whatever the window says */
 };
 
 /** Whether window and pacer let messages go; if the pacer does not, when to ask again. */
 static bool data_may_leave(ed_conn *conn, uint64_t now_ns)
 {
-    uint64_t when_ns = ed_pacer_when_ns(&conn->pacer, ED_DATAGRAM_SIZE, now_ns);
+    uint64_t when_ns = ed_pacer_when_ns(&conn->pacer, conn->mtu.size, now_ns);
     bool has_data = ed_outbox_has_next(&conn->outbox);
     uint64_t window = ed_max_u64(conn->congestion_ops->window(&conn->congestion),
                                  ED_CONGESTION_FLOOR_DATAGRAMS * ED_DATAGRAM_SIZE);
@@ -53,6 +55,22 @@ static bool data_may_leave(ed_conn *conn, uint64_t now_ns)
     return has_data && has_window && when_ns <= now_ns;
 }
 
+/**
+ * Who goes on sending while nothing is acknowledged has a packet for it, so that the first that the
+ * path lets through again brings an answer, and takes along what the ones before it lost.
+ */
+static bool wants_tick(const ed_conn *conn, uint64_t now_ns)
+{
+    const ed_loss *loss = &conn->loss;
+    uint64_t until_ns =
+        ed_add_sat_u64(loss->probing_since_ns, ED_LOSS_PROBE_EARLY_FOR_S * ED_NS_PER_S);
+    bool may =
+        conn->rate_max == 0 || ed_pacer_when_ns(&conn->pacer, ED_DATAGRAM_SIZE, now_ns) <= now_ns;
+
+    return may && loss->pto_count > 0 && conn->outbox.fresh_count > 0 && now_ns < until_ns &&
+           now_ns - loss->last_ack_eliciting_sent_ns >= SILENT_TICK_MS * ED_NS_PER_MS;
+}
+
 static struct plan make_plan(ed_conn *conn, uint64_t now_ns)
 {
     return (struct plan){
@@ -61,32 +79,54 @@ static struct plan make_plan(ed_conn *conn, uint64_t now_ns)
         .credit = conn->inbox.credit.pending,
         .probe = conn->probes > 0,
         .data = data_may_leave(conn, now_ns),
+        .tick = wants_tick(conn, now_ns),
     };
+}
+
+/** @param is_small this probe is: what it repeats may be too large for it. */
+static void put_all_messages(ed_draft *d, ed_conn *conn, const struct plan *plan, bool is_small,
+                             uint64_t now_ns)
+{
+    // Whatever comes along may ask for no haste; and all parts may be larger than a small one.
+    if (plan->probe &&
+        (!ed_draft_put_oldest(d, conn, now_ns) || (is_small && d->message_count == 0)))
+        ed_draft_put_ping(d, conn);
+    if (plan->data || plan->probe || plan->tick)
+        ed_draft_put_messages(d, conn);
+    if (plan->tick && !ed_draft_put_oldest(d, conn, now_ns - conn->rtt.smoothed_ns) &&
+        d->message_count == 0)
+        ed_draft_put_ping(d, conn);
+    if (plan->data)
+        ed_draft_put_copies(d, conn, now_ns);
 }
 
 static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *data,
                               uint64_t now_ns)
 {
     ed_draft d;
+    bool is_small = plan->probe && ed_conn_doubts_mtu(conn);
 
     ed_draft_begin(&d, conn, data, now_ns);
+    if (is_small)
+        (void)ed_draft_limit(&d, ED_DATAGRAM_SIZE);
     if (ed_ack_wanted(&conn->ack))
         ed_draft_put_ack(&d, conn, now_ns);
     if (plan->ping || (!plan->data && !plan->probe && wants_ack_ping(conn, now_ns)))
         ed_draft_put_ping(&d, conn);
+    if (plan->ping && plan->probe) // the message that follows may be small
+        ed_draft_pad_client(&d);
     if (plan->credit || !conn->credit_is_known) // a grant that is lost would hold the peer up
         ed_draft_put_credit(&d, conn);
     ed_draft_put_answer(&d, conn, now_ns);
     if (plan->data || plan->ping) // the ACK brings the answer along
         ed_draft_put_question(&d, conn, now_ns);
-    if (plan->probe && !ed_draft_put_oldest(&d, conn) && !plan->data)
-        ed_draft_put_ping(&d, conn);
-    if (plan->data || plan->probe)
-        ed_draft_put_messages(&d, conn);
-    if (plan->data)
-        ed_draft_put_copies(&d, conn, now_ns);
+    put_all_messages(&d, conn, plan, is_small, now_ns);
     bool elicits = (d.record.flags & ED_SENT_ACK_ELICITING) != 0;
-    if (plan->probe && elicits) { // an ACK may have left no room for the message: then the next one
+    bool is_prompt = (d.record.flags & ED_SENT_PROMPT) != 0;
+    if (plan->tick && is_prompt)
+        ed_draft_flag(&d, ED_SENT_PROBE);
+    // An ACK may have left no room for the message: then it is the next one.
+    if (plan->probe && is_prompt) {
         ed_draft_flag(&d, ED_SENT_PROBE);
         conn->probes--;
         conn->shared->stats->probes_sent++;
@@ -94,7 +134,10 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
     }
     if (elicits && d.last_at == NULL)
         ed_draft_pad_client(&d);
-    return ed_draft_finish(&d, conn, now_ns);
+    size_t size = ed_draft_finish(&d, conn, now_ns);
+    if (size + ED_FRAGMENT_UNIT > conn->mtu.size && ed_outbox_has_next(&conn->outbox))
+        ed_conn_on_full(conn, now_ns);
+    return size;
 }
 
 /**
@@ -106,7 +149,6 @@ static void put_close(ed_draft *d, ed_conn *conn, uint64_t now_ns)
     if (conn->ack.received.count > 0)
         ed_draft_put_ack(d, conn, now_ns);
     ed_frame_write_close(&d->w, &conn->close);
-    ed_draft_flag(d, ED_SENT_CLOSE);
 }
 
 static size_t transmit_close(ed_conn *conn, uint8_t *data, uint64_t now_ns)
@@ -128,8 +170,7 @@ static bool has_number(const ed_conn *conn)
            ed_keys_may_seal(&conn->secrets->keys, conn->sent.next);
 }
 
-/** Whether one more packet without messages may be sealed: there is a number, and a place. */
-static bool reserve_aside(ed_conn *conn)
+bool ed_conn_reserve_aside(ed_conn *conn)
 {
     return has_number(conn) && ed_sent_reserve(&conn->sent, 0) == EDDY_OK;
 }
@@ -139,7 +180,7 @@ size_t ed_conn_write_aside(ed_conn *conn, ed_span frames, size_t room, uint8_t *
 {
     ed_draft d;
 
-    if (!reserve_aside(conn))
+    if (!ed_conn_reserve_aside(conn))
         return 0;
     ed_draft_begin(&d, conn, data, now_ns);
     if (!ed_draft_limit(&d, room))
@@ -157,7 +198,7 @@ size_t ed_conn_write_close_aside(ed_conn *conn, size_t room, uint8_t *data, uint
 {
     ed_draft d;
 
-    if (!reserve_aside(conn))
+    if (!ed_conn_reserve_aside(conn))
         return 0;
     ed_draft_begin(&d, conn, data, now_ns);
     if (!ed_draft_limit(&d, room))
@@ -188,10 +229,10 @@ static void leave_gap(ed_conn *conn, uint64_t now_ns)
 /** Makes room in the log of sent packets. */
 static bool reserve(ed_conn *conn, struct plan *plan, uint64_t now_ns)
 {
-    bool has_messages = plan->data || plan->probe;
+    bool has_messages = plan->data || plan->probe || plan->tick;
 
     ed_loss_trim(&conn->loss, &conn->sent, &conn->rtt, ED_ACK_DELAY_NS, now_ns);
-    if (ed_sent_log_is_large(&conn->sent) || ed_ack_is_wide(&conn->ack))
+    if (ed_sent_log_is_large(&conn->sent))
         ed_timers_on_grown(&conn->timers, now_ns);
     if (has_messages && ed_sent_reserve(&conn->sent, 1) == EDDY_OK)
         return true;
@@ -200,6 +241,7 @@ static bool reserve(ed_conn *conn, struct plan *plan, uint64_t now_ns)
     conn->probes = 0;
     plan->probe = false;
     plan->data = false;
+    plan->tick = false;
     bool has_rest = conn->close_pending || plan->ack || plan->ping || plan->credit;
     return has_rest && ed_sent_reserve(&conn->sent, 0) == EDDY_OK;
 }
@@ -224,7 +266,7 @@ static size_t transmit_any(ed_conn *conn, uint8_t *data, uint64_t now_ns)
     if (is_open)
         plan = make_plan(conn, now_ns);
     if (!conn->close_pending && !plan.ack && !plan.ping && !plan.credit && !plan.probe &&
-        !plan.data)
+        !plan.data && !plan.tick)
         return 0;
     leave_gap(conn, now_ns);
     if (!has_number(conn)) {
@@ -279,6 +321,8 @@ size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t no
     if (size > 0)
         return size;
     size = transmit_any(conn, data, now_ns);
+    if (size == 0)
+        size = ed_conn_transmit_size_probe(conn, data, now_ns);
     if (size == 0)
         ed_conn_on_all_sent(conn, now_ns);
     if (ed_conn_is_open(conn))

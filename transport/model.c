@@ -172,6 +172,14 @@ static void end_round(ed_model *m, uint64_t now_ns)
     begin_round(m, now_ns);
 }
 
+/** What the peer waited is no queue; but its word goes no further than the path's least. */
+static uint64_t without_patience(const ed_model *m, uint64_t sample_ns, uint64_t patience_ns)
+{
+    uint64_t headroom_ns = sample_ns > m->rtt_min_ns ? sample_ns - m->rtt_min_ns : 0;
+
+    return sample_ns - ed_min_u64(patience_ns, headroom_ns);
+}
+
 static void model_on_acked(ed_congestion *state, const ed_congestion_ack *ack, const ed_rtt *rtt,
                            uint64_t now_ns)
 {
@@ -179,7 +187,7 @@ static void model_on_acked(ed_congestion *state, const ed_congestion_ack *ack, c
 
     (void)rtt;
     ED_ASSERT(ack->sent_ns <= now_ns);
-    uint64_t sample_ns = now_ns - ack->sent_ns;
+    uint64_t sample_ns = without_patience(m, now_ns - ack->sent_ns, ack->patience_ns);
     m->round_acked += ack->size;
     m->round_rtt_ns = ed_min_u64(m->round_rtt_ns, sample_ns);
     bool is_late = m->rtt_min_ns != ED_NEVER_NS && sample_ns > m->rtt_min_ns + late_ns(m);

@@ -23,9 +23,10 @@ typedef enum ed_sent_flag {
     ED_SENT_IN_FLIGHT = 2, /* counts for congestion control; every ack-eliciting packet does */
     ED_SENT_HAS_ACK = 4,   /* carried an ACK whose largest number is ack_largest */
     ED_SENT_PROBE = 8,
-    ED_SENT_CLOSE = 16,
+    ED_SENT_SIZE_PROBE = 16, /* larger than what is known to pass: its loss says nothing else */
+    ED_SENT_WAS_LOST = 32,   /* was declared lost; if acknowledged since, that was wrong */
     ED_SENT_HAS_CREDIT = 64,
-    ED_SENT_WAS_LOST = 32, /* was declared lost; if acknowledged since, that was wrong */
+    ED_SENT_PROMPT = 128, /* ack-eliciting, and by more than unreliable messages: ack.h */
 } ed_sent_flag;
 
 typedef enum ed_sent_state {

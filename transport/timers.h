@@ -15,6 +15,7 @@ typedef enum ed_timer {
     ED_TIMER_RECOVERY,  /* a packet counts as lost, or a probe must leave */
     ED_TIMER_PACE,      /* the pacer lets the next packet go */
     ED_TIMER_PATH,      /* a candidate for the path has not answered */
+    ED_TIMER_MTU,       /* a probe of the path's size may leave */
     ED_TIMER_KEEPALIVE, /* nothing was heard for keepalive_ms */
     ED_TIMER_IDLE,      /* nothing was heard for idle_timeout_ms */
     ED_TIMER_REST,      /* what a burst took may be given back, if none has followed */

@@ -181,6 +181,7 @@ static inline eddy_config bed_client_config(void)
     eddy_config config = eddy_config_default();
 
     config.pump = false;
+    config.max_datagram_size = ED_DATAGRAM_SIZE; // so that they stay as large as they begin
     return config;
 }
 
@@ -365,7 +366,7 @@ struct bed_thief {
     uint32_t seen;
     uint64_t bytes; /* of all that was seen */
     size_t size;    /* of the one seen last */
-    uint8_t data[ED_DATAGRAM_SIZE];
+    uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
 };
 
 static inline bool bed_steal(void *context, const eddy_datagram *datagram, uint64_t now_ns)

@@ -17,7 +17,7 @@ static ed_duel duel;
 /** From now on an end sends numbers from `first` on, and the other expects them. */
 static void start_at(ed_conn *from, ed_conn *to, uint64_t first)
 {
-    ed_ack_free(&to->ack);
+    ed_ack_init(&to->ack);
     to->replay = (ed_replay){.next = first};
     from->sent.first = from->sent.next = first;
     from->sent.gap_at = 0;
@@ -32,7 +32,7 @@ static void start_at(ed_conn *from, ed_conn *to, uint64_t first)
 /** Carries all that one end has to say to the other, each datagram twice. @return how many. */
 static uint64_t carry_twice(ed_conn *from, ed_conn *to, const ed_path *as_seen)
 {
-    uint8_t data[ED_DATAGRAM_SIZE], copy[ED_DATAGRAM_SIZE];
+    uint8_t data[EDDY_DATAGRAM_SIZE_MAX], copy[EDDY_DATAGRAM_SIZE_MAX];
     uint64_t count = 0;
     ed_path path;
 
@@ -90,7 +90,7 @@ static bool numbers_go_over_every_edge(const void *context)
 /** With the last number a connection ends; none is used again. */
 static void the_last_number_ends_it(void)
 {
-    uint8_t data[ED_DATAGRAM_SIZE];
+    uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
     ed_path path;
 
     ed_duel_open(&duel);
@@ -101,7 +101,7 @@ static void the_last_number_ends_it(void)
         (void)ed_conn_transmit(&duel.server, &path, data, duel.now_ns);
     }
     CHECK_EQ("over", duel.server.state, ED_CONN_CLOSED);
-    CHECK_EQ("why", duel.server.end, EDDY_END_PROTOCOL);
+    CHECK_EQ("why", duel.server.end.end, EDDY_END_PROTOCOL);
     CHECK("the last", duel.server.sent.next <= ED_PACKET_NUMBER_LAST);
     ed_duel_close(&duel);
 }

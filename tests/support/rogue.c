@@ -76,7 +76,7 @@ static void take_all(ed_rogue *rogue, uint64_t now_ns)
 /** While it is an honest client. */
 static void shake_hands(ed_rogue *rogue, uint64_t now_ns)
 {
-    uint8_t data[ED_DATAGRAM_SIZE];
+    uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
     ed_path path;
 
     if (ed_conn_next_ns(&rogue->conn) <= now_ns)
@@ -110,7 +110,6 @@ void ed_rogue_open(ed_rogue *rogue, ed_world *world, const eddy_address *address
     uint64_t limit_ns = now_ns + CONNECT_LIMIT_S * ED_NS_PER_S;
 
     *rogue = (ed_rogue){.world = world, .address = *address, .server = *server};
-    rogue->heard = ed_ranges_over(rogue->places, ED_COUNT(rogue->places));
     ed_conn_bed_open(&rogue->bed, 1);
     rogue->host = ed_world_socket(world, address, &rogue->socket);
     CHECK("host", rogue->host != NULL);
@@ -161,7 +160,7 @@ size_t ed_rogue_seal(const ed_conn *client, uint64_t number, ed_span frames, uin
 
 void ed_rogue_say(ed_rogue *rogue, const void *frames, size_t size)
 {
-    uint8_t data[ED_DATAGRAM_SIZE];
+    uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
     ed_span span = {.data = frames, .size = size};
 
     send_now(rogue, data, ed_rogue_seal(&rogue->conn, rogue->number, span, data));
@@ -184,8 +183,7 @@ void ed_rogue_ack(ed_rogue *rogue, uint64_t first, uint64_t last, uint64_t delay
 {
     uint8_t frames[64];
     ed_writer w = ed_writer_of(frames, sizeof(frames));
-    ed_range range = {.first = first, .last = last};
-    ed_ranges ranges = {.range = &range, .count = 1, .capacity = 1};
+    ed_ranges ranges = {.count = 1, .range[0] = {.first = first, .last = last}};
 
     ed_frame_write_ack(&w, &ranges, delay_us);
     ed_rogue_say_written(rogue, &w);
@@ -225,7 +223,7 @@ void ed_duel_close(ed_duel *duel)
 
 void ed_duel_say(ed_duel *duel, ed_span frames)
 {
-    uint8_t data[ED_DATAGRAM_SIZE];
+    uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
     eddy_datagram datagram = {.data = data, .remote = duel->from.remote};
 
     datagram.size = ed_rogue_seal(&duel->client, duel->number++, frames, data);
@@ -237,7 +235,7 @@ uint64_t ed_duel_least_time_ns(ed_duel *duel, ed_span frames, int count)
     uint64_t least_ns = UINT64_MAX;
 
     for (int i = 0; i < count; i++) {
-        uint8_t data[ED_DATAGRAM_SIZE];
+        uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
         eddy_datagram datagram = {.data = data, .remote = duel->from.remote};
         datagram.size = ed_rogue_seal(&duel->client, duel->number++, frames, data);
         uint64_t before_ns = ed_clock_now_ns();

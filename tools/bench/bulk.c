@@ -10,6 +10,7 @@ enum {
     RATE_BPS = 20 * 1000 * 1000,
     QUEUE_SIZE = 100 * 1000,
     OVERHEAD_SIZE = 28, /* of IPv4 and UDP */
+    MTU = 1500,         /* of Ethernet, these included */
     BUDGET = 64 << 20,
     LOOKS_MAX = ED_BULK_LIMIT_S * 1000,
     WHOLE_PPM = 1000 * 1000,
@@ -22,6 +23,7 @@ ed_link_config ed_bulk_path(const ed_bench_plan *plan)
     path.rate_bps = RATE_BPS;
     path.queue_size = QUEUE_SIZE;
     path.overhead_size = OVERHEAD_SIZE;
+    path.mtu = MTU - OVERHEAD_SIZE;
     return path;
 }
 

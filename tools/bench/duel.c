@@ -18,7 +18,7 @@
 
 static const char *const side_names[ED_DUEL_SIDES] = {"server", "client"};
 
-static uint64_t cpu_now_ns(void)
+uint64_t ed_duel_cpu_now_ns(void)
 {
     struct rusage usage;
 
@@ -67,13 +67,19 @@ void *ed_duel_listen(ed_duel *duel, uint32_t clients, const ed_bench_sink *sink)
     return host;
 }
 
-void *ed_duel_dial(ed_duel *duel, const ed_bench_sink *sink)
+uint16_t ed_duel_port(const ed_duel *duel)
 {
     uint64_t give_up_ns = ed_clock_now_ns() + ED_BENCH_CONNECT_MS * ED_NS_PER_MS;
 
     while (atomic_load(&duel->port) == 0 && ed_clock_now_ns() < give_up_ns)
         nap();
-    void *host = duel->system->dial((uint16_t)atomic_load(&duel->port), sink);
+    return (uint16_t)atomic_load(&duel->port);
+}
+
+void *ed_duel_dial(ed_duel *duel, const ed_bench_sink *sink)
+{
+    void *host = duel->system->dial(ed_duel_port(duel), sink);
+
     if (host == NULL)
         ed_duel_fail(duel, ED_DUEL_CLIENT, "cannot dial: %s", strerror(errno));
     return host;
@@ -94,14 +100,14 @@ void ed_duel_await(ed_duel *duel, void *host)
 void ed_duel_begin(ed_duel *duel)
 {
     duel->begin_ns = ed_clock_now_ns();
-    duel->sides[ED_DUEL_CLIENT].cpu_begin_ns = cpu_now_ns();
+    duel->sides[ED_DUEL_CLIENT].cpu_begin_ns = ed_duel_cpu_now_ns();
     atomic_store(&duel->phase, ED_DUEL_MEASURE);
 }
 
 void ed_duel_end(ed_duel *duel)
 {
     duel->end_ns = ed_clock_now_ns();
-    duel->sides[ED_DUEL_CLIENT].cpu_end_ns = cpu_now_ns();
+    duel->sides[ED_DUEL_CLIENT].cpu_end_ns = ed_duel_cpu_now_ns();
     atomic_store(&duel->phase, ED_DUEL_DONE);
 }
 
@@ -111,10 +117,10 @@ bool ed_duel_follow(ed_duel *duel)
     int phase = atomic_load_explicit(&duel->phase, memory_order_acquire);
 
     if (phase >= ED_DUEL_MEASURE && own->cpu_begin_ns == 0)
-        own->cpu_begin_ns = cpu_now_ns();
+        own->cpu_begin_ns = ed_duel_cpu_now_ns();
     if (phase < ED_DUEL_DONE)
         return true;
-    own->cpu_end_ns = cpu_now_ns();
+    own->cpu_end_ns = ed_duel_cpu_now_ns();
     own->rss_end = ed_duel_resident();
     return false;
 }

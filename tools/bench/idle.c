@@ -31,24 +31,16 @@ static void nap(uint32_t us)
 
 /* ------------------------------------------------------------------------------------ server -- */
 
-static uint64_t cpu_now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * ED_NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 /** The CPU of a poll in ns: of the best batch, as keepalives and other programs disturb some. */
 static uint64_t measure(const ed_duel *duel, void *host)
 {
     uint64_t best_ns = UINT64_MAX;
 
     for (int batch = 0; batch < BATCHES; batch++) {
-        uint64_t begin_ns = cpu_now_ns();
+        uint64_t begin_ns = ed_duel_cpu_now_ns();
         for (int i = 0; i < POLLS; i++)
             duel->system->poll(host, 0);
-        best_ns = ed_min_u64(best_ns, (cpu_now_ns() - begin_ns) / POLLS);
+        best_ns = ed_min_u64(best_ns, (ed_duel_cpu_now_ns() - begin_ns) / POLLS);
         nap(CLIENTS_NAP_US);
     }
     return best_ns;
