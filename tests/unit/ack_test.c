@@ -137,6 +137,7 @@ static void ranges_are_told_newest_first(void **state)
     CHECK_EQ("ranges", frame.count, ED_COUNT(want));
     CHECK_BYTES("ranges", frame.range, want, sizeof(want));
     CHECK_EQ("largest", ed_ack_largest(&ack), 9);
+    ed_ack_free(&ack);
 }
 
 /** Even and odd numbers far apart: the oldest ranges give way, and the frame still holds. */
@@ -215,6 +216,7 @@ static void what_the_peer_knows_is_forgotten(void **state)
         ed_ack_on_sent(&ack);
         ed_ack_on_packet(&ack, 23, ED_ACK_PROMPT, SMALL, 100);
         CHECK_EQ("the next is in order", ack.deadline_ns, 100 + LATER);
+        ed_ack_free(&ack);
     }
 }
 
