@@ -208,18 +208,20 @@ static int measure(const struct arguments *a, const ed_bench_work *work)
     return ED_EXIT_OK;
 }
 
+static const struct arguments defaults = {
+    .repeat = 5,
+    .warm_ms = 300,
+    .measure_ms = MEASURE_OF_WORK,
+    .clients = CLIENTS_OF_WORK,
+    .tick_hz = TICK_OF_W4_HZ,
+    .loss_ppm = LOSS_OF_WORK,
+    .rtt_us = RTT_OF_L1_US,
+};
+
 int cmd_bench(int argc, char **argv)
 {
     static char summary[2048];
-    struct arguments a = {
-        .repeat = 5,
-        .warm_ms = 300,
-        .measure_ms = MEASURE_OF_WORK,
-        .clients = CLIENTS_OF_WORK,
-        .tick_hz = TICK_OF_W4_HZ,
-        .loss_ppm = LOSS_OF_WORK,
-        .rtt_us = RTT_OF_L1_US,
-    };
+    struct arguments a = defaults;
     const ed_option options[] = {
         ED_TEXT("peers", "LIST", &a.peers, "beside eddy"),
         ED_NUMBER("repeat", "N", &a.repeat, ED_PER_ONE, 1, ED_ROUNDS_MAX, "rounds"),

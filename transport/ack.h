@@ -14,7 +14,7 @@ typedef enum ed_ack_haste {
 } ed_ack_haste;
 
 enum {
-    ED_ACK_RANGES_FEW = 3, /* what a path that loses next to nothing needs */
+    ED_ACK_RANGES_FEW = 2, /* what a path that loses next to nothing needs */
 };
 
 typedef struct ed_ack {
