@@ -20,7 +20,9 @@ bool ed_inbox_init(ed_inbox *inbox, const ed_inbox_parts *parts, uint64_t now_ns
     return ed_credit_in_init(&inbox->credit, parts->room, now_ns);
 }
 
-eddy_status ed_inbox_get_lane(ed_inbox *inbox, uint8_t guarantee, uint8_t stream, ed_lane_in **lane)
+/** Makes it, if there is room for one more. */
+ED_APART static eddy_status make_lane(ed_inbox *inbox, uint8_t guarantee, uint8_t stream,
+                                      ed_lane_in **lane)
 {
     size_t cost = ed_lanes_cost(&inbox->lanes, guarantee, stream);
     size_t size = inbox->lanes_size + cost;
@@ -36,6 +38,12 @@ eddy_status ed_inbox_get_lane(ed_inbox *inbox, uint8_t guarantee, uint8_t stream
     // Of what a lane stands in, a part may be here although there was no memory for the rest.
     inbox->lanes_size += cost - ed_lanes_cost(&inbox->lanes, guarantee, stream);
     return *lane == NULL ? EDDY_ENOMEM : EDDY_OK;
+}
+
+eddy_status ed_inbox_get_lane(ed_inbox *inbox, uint8_t guarantee, uint8_t stream, ed_lane_in **lane)
+{
+    *lane = ed_lanes_find(&inbox->lanes, guarantee, stream);
+    return *lane != NULL ? EDDY_OK : make_lane(inbox, guarantee, stream, lane);
 }
 
 static void clear_lane(void *context, void *lane_of_table)
