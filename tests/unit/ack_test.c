@@ -70,6 +70,7 @@ static void policy(void **state)
         uint64_t want_ns = ed_add_sat_u64(1000 + rows[i].set_by, rows[i].due_after_ns);
         CHECK_EQ(rows[i].name, ack.deadline_ns, want_ns);
         CHECK_EQ(rows[i].name, ed_ack_wanted(&ack), strpbrk(rows[i].packets, "!p") != NULL);
+        ed_ack_free(&ack);
     }
 }
 
