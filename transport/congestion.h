@@ -37,31 +37,49 @@ typedef struct ed_new_reno {
 
 /** What the model of a path goes through. */
 typedef enum ed_model_mode {
-    ED_MODEL_STARTUP = 0, /* looks for the rate, doubling it each round trip */
-    ED_MODEL_DRAIN = 1,   /* lets the queue go that this made */
-    ED_MODEL_CRUISE = 2,
+    ED_MODEL_STARTUP = 0, /* looks for what the path holds, doubling it each round trip */
+    ED_MODEL_DRAIN = 1,   /* the rest of the round that ended it */
+    ED_MODEL_SETTLE = 2,  /* a round that left before that */
+    ED_MODEL_CRUISE = 3,
+    ED_MODEL_DIP = 4,   /* a round with less in flight, to see whose the queue is */
+    ED_MODEL_JUDGE = 5, /* the round that shows it */
 } ed_model_mode;
 
-/** The state of the model-based controller: model.c. Rates in bytes per second. */
+/** The state of the model-based controller: model.c. */
 typedef struct ed_model {
-    uint64_t rates[2];      /* the best of the newest rounds, and of those before */
-    uint64_t full_rate;     /* in STARTUP: what would have to be exceeded by a quarter */
-    uint64_t rtt_min_ns;    /* ED_NEVER_NS: nothing is known */
-    uint64_t rtt_min_at_ns; /* when it was seen */
-    uint64_t round_ns;      /* since when the round runs */
-    uint64_t round_acked;   /* bytes */
+    uint64_t window;        /* bytes */
+    uint64_t window_before; /* of the round before: what is acknowledged now left under it */
+    uint64_t step;          /* bytes that the window grows by next while there is no queue */
+    uint64_t rates[2]; /* bytes per second; the best of the newest rounds, and of those before */
+    uint64_t base_ns;  /* the round trip with an empty queue; ED_NEVER_NS: not known */
+    uint64_t raised_from_ns; /* what it was before a dip showed that it is more; 0: nothing */
+    uint64_t raised_at_ns;
+    uint64_t left_at_ns;     /* when others had gone, as it seemed; 0: never */
+    uint64_t episode_window; /* what it was when the queue became long */
+    uint64_t free_ns;        /* of waiting that counts for nothing */
+    uint64_t acked_ns;       /* when the newest acknowledgement came */
+    uint64_t dip_at_ns;      /* the next one, at the latest */
+    uint64_t dip_window;     /* what it is to be afterwards */
+    uint64_t dip_queue_ns;   /* what it was before */
+    uint64_t round_ns;       /* since when the round runs */
+    uint64_t round_acked;    /* bytes */
     uint64_t round_lost;
+    uint64_t round_flight; /* the most of the round */
+    uint64_t round_lumps;  /* times at which anything was acknowledged */
     uint64_t round_rtt_ns; /* the least of the round; ED_NEVER_NS: none */
     uint32_t datagram_size;
+    uint32_t loss_ppm;    /* that is there whatever we do */
     uint8_t mode;         /* ed_model_mode */
-    uint8_t phase;        /* of the cycle in CRUISE */
     uint8_t rate_rounds;  /* in rates[0] */
-    uint8_t full_rounds;  /* without growth */
-    uint8_t queue_rounds; /* with too much of it */
+    uint8_t queue_rounds; /* with a long one */
+    uint8_t since_dip;    /* rounds */
+    uint8_t part_count;   /* dips in a row in which the queue fell, but in part */
+    uint8_t dip_acks;     /* of packets that came back in it */
+    uint8_t spill_rounds; /* in a row */
     uint8_t late_acks;    /* in a row, of packets that had waited */
     bool round_is_full;   /* nothing but window and pacing held us back */
-    bool yields;          /* less is sent than the path takes */
-    bool rtt_is_due;      /* to be seen again */
+    bool has_cut;         /* the window, for a loss in the round before */
+    bool is_crowded;      /* flows that heed nothing but loss share the path */
 } ed_model;
 
 typedef struct ed_congestion {
