@@ -25,6 +25,19 @@ _Noreturn void ed_panic(const char *belief, const char *file, int line);
 /** A function that seldom runs: kept out of its callers, which are short and fast without it. */
 #define ED_APART __attribute__((noinline))
 
+/**
+ * A large local in a busy place, of which nothing is read that was not written: it is not cleared,
+ * as all other locals are by the build.
+ */
+#if defined(__has_attribute)
+#if __has_attribute(uninitialized)
+#define ED_UNCLEARED __attribute__((uninitialized))
+#endif
+#endif
+#ifndef ED_UNCLEARED
+#define ED_UNCLEARED
+#endif
+
 /** The number of elements of an array (not of a pointer). */
 #define ED_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

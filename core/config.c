@@ -31,6 +31,7 @@ eddy_config eddy_config_default(void)
         .handshake_timeout_ms = 10 * 1000,
         .idle_timeout_ms = 10 * 1000,
         .keepalive_ms = 3 * 1000,
+        .max_datagram_size = EDDY_DATAGRAM_SIZE_MAX,
         .max_message_size = 256 * 1024,
         .send_budget = 64 * 1024 * 1024,
         .connection_send_budget = 4 * 1024 * 1024,
@@ -114,6 +115,9 @@ static const char *bad_budget(const eddy_config *whole)
 
     if (c->rate_max != 0 && c->rate_max < EDDY_RATE_MIN)
         return "rate_max";
+    if (c->max_datagram_size < EDDY_DATAGRAM_SIZE_MIN ||
+        c->max_datagram_size > EDDY_DATAGRAM_SIZE_MAX)
+        return "max_datagram_size";
     if (c->max_message_size < EDDY_PIECE_SIZE_MAX || c->max_message_size > EDDY_MESSAGE_SIZE_LIMIT)
         return "max_message_size";
     // A message that no budget has room for could be accepted by nobody, ever.

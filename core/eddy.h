@@ -47,6 +47,14 @@ typedef enum eddy_guarantee {
 /** The lowest cap on a rate, in bytes per second: a datagram. */
 #define EDDY_RATE_MIN 1200
 
+/**
+ * A datagram has at most EDDY_DATAGRAM_SIZE_MIN bytes, which every path takes, until it is known
+ * that the path takes more, and then at most EDDY_DATAGRAM_SIZE_MAX: what Ethernet takes over IPv6,
+ * and with IPv4 most tunnels, too.
+ */
+#define EDDY_DATAGRAM_SIZE_MIN 1200
+#define EDDY_DATAGRAM_SIZE_MAX 1452
+
 /** A message up to this size travels in one datagram; a larger one in several. */
 #define EDDY_PIECE_SIZE_MAX 1150
 
@@ -336,6 +344,9 @@ typedef struct eddy_send_options {
     uint32_t expire_ms; /* from the next poll on; then it is not sent any more. 0: never */
     bool now_or_never;  /* unreliable only: dropped unless the next poll puts it in a datagram */
     uint64_t receipt;   /* not 0: an EDDY_RECEIPT with this number says what became of it */
+    bool quiet_receipt; /* no EDDY_RECEIPT: eddy_stream_stats.newest_receipt alone tells. With
+                           numbers that grow that is the newest message which is known to have
+                           arrived: what a snapshot may be told as the difference from */
 } eddy_send_options;
 
 /** As eddy_send. EDDY_EINVAL also for now_or_never on a reliable guarantee. */
@@ -344,6 +355,26 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_send_with(eddy_manager *manager,
                                                     eddy_guarantee guarantee, uint8_t stream,
                                                     const void *data, size_t size,
                                                     const eddy_send_options *options);
+
+/** A message to be sent. */
+typedef struct eddy_message {
+    eddy_connection connection;
+    eddy_guarantee guarantee;
+    uint8_t stream;
+    const void *data; /* copied */
+    size_t size;
+    eddy_send_options options;
+} eddy_message;
+
+/**
+ * Sends several messages, to one connection or to many, as eddy_send_with does one after the other
+ * up to the first that is refused: so nothing that a stream accepts has a gap before it. Costs far
+ * less than as many calls. Go on behind the one that was refused, or with it, later.
+ * @param status EDDY_OK when all were accepted; else why the first that was not; NULL: not asked.
+ * @return how many were accepted.
+ */
+EDDY_API size_t eddy_send_batch(eddy_manager *manager, const eddy_message *messages, size_t count,
+                                eddy_status *status);
 
 /**
  * Sends the same message to several connections, which share one copy of it, or one in each shard.
@@ -418,6 +449,9 @@ EDDY_API size_t eddy_next_batch(eddy_manager *manager, eddy_event *events, size_
 
 /** Gives an event's memory back and makes it EDDY_EVENT_NONE. An empty event is fine. */
 EDDY_API void eddy_release(eddy_manager *manager, eddy_event *event);
+
+/** The same for `count` events, for far less than as many calls cost. */
+EDDY_API void eddy_release_batch(eddy_manager *manager, eddy_event *events, size_t count);
 
 /** What stands in config.user_data. */
 EDDY_API void *eddy_user_data(const eddy_manager *manager);
@@ -498,6 +532,27 @@ EDDY_API size_t eddy_connections(eddy_manager *manager, eddy_connection *handles
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_peer_address(eddy_manager *manager,
                                                        eddy_connection connection,
                                                        eddy_address *address);
+
+/** What the other end's clock says. */
+typedef struct eddy_peer_time {
+    uint64_t now_ns;
+    uint64_t error_ns; /* the truth is at most so far from that */
+} eddy_peer_time;
+
+/**
+ * What the clock says by which the other end polls, when ours says `now_ns`: for a game, the
+ * server's time. It never goes back for a `now_ns` that does not, but runs a sixteenth faster or
+ * slower until it is right again; or, where it is wrong by more than a second, leaps ahead or
+ * stands still. The error is at best half of the shortest round trip, and grows between answers
+ * by 500 millionths of the time: so much the two clocks may differ in speed. Answers come along
+ * with other traffic, at most one a second, and a keepalive is enough. What happens during a poll
+ * counts as at its `now_ns`: to one that takes long add its length. May wait for the end of a poll.
+ * @param now_ns by the clock of our polls, which is eddy_now_ns() with a pump.
+ * @return EDDY_OK; EDDY_ECONNECTION; EDDY_EAGAIN (not known yet); `*time` is then untouched. The
+ * two of eddy_connect_pair have one clock.
+ */
+EDDY_API EDDY_MUST_CHECK eddy_status eddy_clock(eddy_manager *manager, eddy_connection connection,
+                                                uint64_t now_ns, eddy_peer_time *time);
 
 /* -------------------------------------------------------------------------------- statistics -- */
 

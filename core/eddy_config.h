@@ -121,6 +121,9 @@ typedef struct eddy_config {
     uint32_t idle_timeout_ms;      /* silence that ends a connection; 0: never; else >= 100 */
     uint32_t keepalive_ms;         /* silence that is answered by a ping; 0: never */
     uint64_t rate_max;             /* bytes per second of a connection; 0: no cap; else >= 1,200 */
+    uint32_t max_datagram_size;    /* bytes of a datagram, both ways, where the path is found to
+                                      take it: EDDY_DATAGRAM_SIZE_MIN, and nothing is tried, to
+                                      EDDY_DATAGRAM_SIZE_MAX */
     size_t max_message_size;       /* bytes; both ways: larger ones are neither sent nor taken */
     size_t send_budget;            /* heap for what eddy_send accepted and is not acknowledged: a
                                       message costs its size, at most 35 % of that, and 464 */

@@ -66,6 +66,9 @@ typedef struct eddy_socket_stats {
     X(packets_lost, "packets declared lost")                                                       \
     X(packets_spurious, "packets declared lost that were acknowledged later")                      \
     X(probes_sent, "packets sent to ask for an acknowledgement")                                   \
+    X(size_probes_sent, "packets sent to see whether a larger datagram passes")                    \
+    X(size_probes_lost, "of these, declared lost")                                                 \
+    X(black_holes, "times that large datagrams did not pass any more")                             \
     X(keepalives_sent, "pings sent because nothing was heard")                                     \
     X(paths_challenged, "addresses that a peer's packets came from, asked whether it is there")    \
     X(paths_validated, "of these, the ones where it is: the connection has moved")                 \
@@ -141,6 +144,7 @@ typedef struct eddy_stats {
     X(EDDY_CHECK_PART_PLACE, 49, "a part lies within its message")                                 \
     X(EDDY_CHECK_ACK_SKIPPED, 50, "what is acknowledged was not left out on purpose")              \
     X(EDDY_CHECK_ACK_DELAY, 51, "no acknowledgement was held back for longer than 25 ms")          \
+    X(EDDY_CHECK_TIME, 52, "an answer what time it is was held no longer than the round trip")     \
     /* delivery */                                                                                 \
     X(EDDY_CHECK_MESSAGE_SIZE, 60, "a message is not larger than we take, and in parts if large")  \
     X(EDDY_CHECK_SEQUENCE, 61, "a sequence is near those that have come")                          \
@@ -171,6 +175,10 @@ typedef enum eddy_check {
     X(window, "bytes that may be in flight")                                                       \
     X(in_flight, "bytes sent and neither acknowledged nor lost")                                   \
     X(pacing_rate, "bytes per second that may leave")                                              \
+    X(datagram_size, "bytes that a datagram of ours may have")                                     \
+    X(size_probes_sent, "packets sent to see whether a larger datagram passes")                    \
+    X(size_probes_lost, "of these, declared lost")                                                 \
+    X(black_holes, "times that large datagrams did not pass any more")                             \
     /* sending */                                                                                  \
     X(sent_datagrams, "datagrams sent, the handshake's too")                                       \
     X(sent_bytes, "bytes in them")                                                                 \
@@ -203,6 +211,7 @@ typedef struct eddy_connection_stats {
     X(messages_sent, "messages of which at least a part has left")                                 \
     X(messages_resent, "copies sent again, of parts each")                                         \
     X(queued_size, "bytes of heap that is accepted and not settled, as for send_budget")           \
+    X(newest_receipt, "the highest receipt of a message that has arrived; 0: none has")            \
     X(messages_delivered, "messages given to the program")
 
 typedef struct eddy_stream_stats {

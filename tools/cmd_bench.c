@@ -12,8 +12,8 @@ enum {
     FILES_BESIDE = 64, /* descriptors beside the clients' */
     FILES_OF_CLIENT = 4,
     CLIENTS_OF_W4 = 1000,
-    LOSS_OF_L1_PPM = 5 * ED_PPM_PER_PERCENT,
     LOSS_MAX_PPM = 500 * 1000,
+    LOSS_OF_WORK = LOSS_MAX_PPM + 1, /* each has its own */
     RTT_OF_L1_US = 50 * ED_US_PER_MS,
     RTT_MAX_US = 2000 * ED_US_PER_MS,
     BURST_MAX = 100,
@@ -33,6 +33,7 @@ struct arguments {
     uint64_t burst;
     uint64_t rtt_us;
     bool both;
+    const char *series;
     bool json;
 };
 
@@ -61,8 +62,8 @@ static bool add_system(ed_rounds *rounds, const char *name)
         fprintf(stderr, "eddy bench: no system is called %s\n", name);
         return false;
     }
-    if (system != &ed_bench_eddy && system != rounds->work->beside &&
-        (rounds->work->beside != NULL || system->listen == NULL)) {
+    bool can = rounds->work->is_virtual ? system == rounds->work->beside : system->listen != NULL;
+    if (system != &ed_bench_eddy && !can) {
         fprintf(stderr, "eddy bench: %s does not do %s\n", name, rounds->work->name);
         return false;
     }
@@ -151,28 +152,49 @@ static void list(char *text, size_t size)
                                ed_bench_systems[i]->help);
 }
 
+static const char *default_peers(const ed_bench_work *work)
+{
+    if (!work->is_virtual)
+        return "enet,tcp,udp,udp-gso";
+    return work->beside != NULL ? work->beside->name : "";
+}
+
+/** Runs all, with the series of single values in a file. @return NULL, or what failed. */
+static const char *run_with_series(ed_rounds *rounds, const char *path)
+{
+    rounds->series = fopen(path, "we");
+    if (rounds->series == NULL)
+        return "the file of --series cannot be written";
+    const char *error = ed_rounds_run(rounds, stderr);
+    if (fclose(rounds->series) != 0 && error == NULL)
+        error = "the file of --series is not whole";
+    return error;
+}
+
 static int measure(const struct arguments *a, const ed_bench_work *work)
 {
     static ed_rounds rounds;
 
-    rounds = (ed_rounds){.work = work,
-                         .count = a->repeat,
-                         .plan = {.clients = (uint32_t)a->clients,
-                                  .warm_ms = (uint32_t)a->warm_ms,
-                                  .measure_ms = (uint32_t)a->measure_ms,
-                                  .per_packet = a->per_packet,
-                                  .busy = !a->wait,
-                                  .in_turn = a->in_turn,
-                                  .loss_ppm = (uint32_t)a->loss_ppm,
-                                  .burst = (uint32_t)a->burst,
-                                  .rtt_us = (uint32_t)a->rtt_us,
-                                  .both = a->both}};
+    rounds = (ed_rounds){
+        .work = work,
+        .count = a->repeat,
+        .plan = {.clients = (uint32_t)a->clients,
+                 .warm_ms = (uint32_t)a->warm_ms,
+                 .measure_ms = (uint32_t)a->measure_ms,
+                 .per_packet = a->per_packet,
+                 .busy = !a->wait,
+                 .in_turn = a->in_turn,
+                 .loss_ppm = a->loss_ppm == LOSS_OF_WORK ? work->loss_ppm : (uint32_t)a->loss_ppm,
+                 .burst = (uint32_t)a->burst,
+                 .rtt_us = (uint32_t)a->rtt_us,
+                 .both = a->both}};
     const char *peers = a->peers;
     if (peers == NULL)
-        peers = work->beside != NULL ? work->beside->name : "enet,tcp,udp,udp-gso";
+        peers = default_peers(work);
     if (!add_systems(&rounds, peers) || !raise_file_limit(a->clients) || !check_kernel_buffers())
         return ED_EXIT_FAILED;
-    const char *error = ed_rounds_run(&rounds, stderr);
+    const char *error =
+        a->series == NULL ? ed_rounds_run(&rounds, stderr) : run_with_series(&rounds, a->series);
     if (error != NULL) {
         fprintf(stderr, "eddy bench: %s\n", error);
         return ED_EXIT_FAILED;
@@ -189,7 +211,7 @@ int cmd_bench(int argc, char **argv)
         .warm_ms = 300,
         .measure_ms = 1000,
         .clients = CLIENTS_OF_W4,
-        .loss_ppm = LOSS_OF_L1_PPM,
+        .loss_ppm = LOSS_OF_WORK,
         .rtt_us = RTT_OF_L1_US,
     };
     const ed_option options[] = {
@@ -202,11 +224,14 @@ int cmd_bench(int argc, char **argv)
         ED_FLAG("wait", &a.wait, "W5: both ends sleep until something comes"),
         ED_FLAG("in-turn", &a.in_turn, "W6: one after another, not all at once"),
         ED_NUMBER("loss", "PERCENT", &a.loss_ppm, ED_PPM_PER_PERCENT, 0, LOSS_MAX_PPM,
-                  "L1, L3: each way"),
+                  "L1, L3 [5], L4, L5 [0]: each way"),
         ED_NUMBER("burst", "N", &a.burst, ED_PER_ONE, 0, BURST_MAX,
                   "L1: lost in a row, on average"),
-        ED_NUMBER("rtt", "MS", &a.rtt_us, ED_US_PER_MS, 0, RTT_MAX_US, "L1, L3: round trip"),
-        ED_FLAG("both", &a.both, "L1: the server sends, too"),
+        ED_NUMBER("rtt", "MS", &a.rtt_us, ED_US_PER_MS, 0, RTT_MAX_US,
+                  "L1, L3, L4, L5: round trip"),
+        ED_FLAG("both", &a.both, "L1, L5: the server sends, too"),
+        ED_TEXT("series", "FILE", &a.series,
+                "L1, L3, L4, L5: single values of the first round: NAME SECONDS MS"),
         ED_JSON_OPTION(&a.json),
     };
     const ed_usage usage = {.command = "eddy bench",

@@ -72,7 +72,7 @@ static void print_default(const ed_option *option)
 {
     char text[ED_NUMBER_TEXT_SIZE];
 
-    if (option->number != NULL)
+    if (option->number != NULL && *option->number <= option->most)
         printf(" [%s]", ed_number_print(text, *option->number, option->scale));
     if (option->text != NULL && *option->text != NULL)
         printf(" [%s]", *option->text);

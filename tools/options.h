@@ -12,7 +12,10 @@ typedef struct ed_texts {
     size_t count;
 } ed_texts;
 
-/** One option. Where it points to holds the default; exactly one of the pointers is set. */
+/**
+ * One option. Where it points to holds the default; exactly one of the pointers is set. A default
+ * above `most` stands for what cannot be said in a number.
+ */
 typedef struct ed_option {
     const char *name;       /* without its dashes */
     const char *value_name; /* such as "MS"; NULL for a flag */

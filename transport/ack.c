@@ -7,7 +7,14 @@ void ed_ack_init(ed_ack *ack)
     *ack = (ed_ack){.deadline_ns = ED_NEVER_NS};
 }
 
-void ed_ack_on_packet(ed_ack *ack, uint64_t number, bool eliciting, uint64_t now_ns)
+static bool is_due(const ed_ack *ack)
+{
+    return ack->prompt >= ED_ACK_PROMPT_MAX || ack->eliciting >= ED_ACK_PATIENT_MAX ||
+           ack->size >= ED_ACK_PATIENT_SIZE;
+}
+
+void ed_ack_on_packet(ed_ack *ack, uint64_t number, ed_ack_haste haste, size_t size,
+                      uint64_t now_ns)
 {
     bool first = ack->received.count == 0;
     bool newest = first || number > ack->received.range[0].last;
@@ -16,12 +23,15 @@ void ed_ack_on_packet(ed_ack *ack, uint64_t number, bool eliciting, uint64_t now
     (void)ed_ranges_add(&ack->received, number);
     if (newest)
         ack->largest_ns = now_ns;
-    if (!eliciting)
+    if (haste == ED_ACK_UNASKED)
         return;
     ack->eliciting++;
-    bool at_once = !in_order || ack->eliciting >= ED_ACK_ELICITING_MAX;
-    uint64_t deadline_ns = at_once ? now_ns : now_ns + ED_ACK_DELAY_NS;
-    ack->deadline_ns = ed_min_u64(ack->deadline_ns, deadline_ns);
+    ack->prompt += haste == ED_ACK_PROMPT ? 1 : 0;
+    ack->size += size;
+    uint64_t wait_ns = !in_order || is_due(ack)  ? 0
+                       : haste == ED_ACK_PATIENT ? ED_ACK_PATIENCE_NS
+                                                 : ED_ACK_DELAY_NS;
+    ack->deadline_ns = ed_min_u64(ack->deadline_ns, ed_add_sat_u64(now_ns, wait_ns));
 }
 
 void ed_ack_hasten(ed_ack *ack, uint64_t now_ns)
@@ -50,6 +60,8 @@ void ed_ack_write(ed_ack *ack, ed_writer *w, uint64_t now_ns)
 void ed_ack_on_sent(ed_ack *ack)
 {
     ack->eliciting = 0;
+    ack->prompt = 0;
+    ack->size = 0;
     ack->deadline_ns = ED_NEVER_NS;
 }
 

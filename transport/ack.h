@@ -6,21 +6,33 @@
 #include "core/writer.h"
 #include "transport/limits.h"
 
+/** How soon the sender of a packet wants to hear that it came. */
+typedef enum ed_ack_haste {
+    ED_ACK_UNASKED, /* never: nothing in it elicits an ACK */
+    ED_ACK_PATIENT, /* unreliable messages alone: nothing of it would be sent again */
+    ED_ACK_PROMPT,
+} ed_ack_haste;
+
 typedef struct ed_ack {
     ed_ranges received;
     uint64_t largest_ns;  /* when the largest number arrived */
     uint64_t deadline_ns; /* when an ACK must leave; UINT64_MAX: nothing asks for one */
-    uint32_t eliciting;   /* ack-eliciting packets since the last ACK left */
+    /* Ack-eliciting packets since the last ACK left: */
+    uint32_t eliciting;
+    uint32_t prompt; /* of these, the ones that ask for haste */
+    uint64_t size;   /* bytes of their datagrams */
 } ed_ack;
 
 void ed_ack_init(ed_ack *ack);
 
 /**
- * A new packet arrived. One that elicits is acknowledged within ED_ACK_DELAY_NS; at once if it is
- * the second, or out of order, because the peer may then be waiting to repair a loss (RFC
- * 9000 13.2.1).
+ * A new packet arrived, in a datagram of `size` bytes. One that asks for haste is acknowledged
+ * within ED_ACK_DELAY_NS, and at once if it is the second; a patient one within ED_ACK_PATIENCE_NS,
+ * so that the ACK finds company. Both at once if they are out of order, because the peer may be
+ * waiting to repair a loss (RFC 9000 13.2.1), or many: its window waits for word of them.
  */
-void ed_ack_on_packet(ed_ack *ack, uint64_t number, bool eliciting, uint64_t now_ns);
+void ed_ack_on_packet(ed_ack *ack, uint64_t number, ed_ack_haste haste, size_t size,
+                      uint64_t now_ns);
 
 /** What is owed is owed now: the peer does not know what has come, and says it again. */
 void ed_ack_hasten(ed_ack *ack, uint64_t now_ns);

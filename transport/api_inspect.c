@@ -105,7 +105,7 @@ void eddy_get_socket_stats(eddy_manager *m, eddy_socket_stats *stats)
 
 /** Keeps polls away. @return the connection, or NULL: there is none, or the core has not made it.
  */
-static const ed_conn *begin_look(ed_shard *shard, eddy_connection connection)
+static ed_conn *begin_look(ed_shard *shard, eddy_connection connection)
 {
     ed_mutex_lock(&shard->core_mutex);
     return ed_manager_connection(shard->core, connection);
@@ -234,6 +234,27 @@ eddy_status eddy_peer_address(eddy_manager *m, eddy_connection connection, eddy_
     else
         *address = ed_conn_path(conn)->remote;
     end_look(shard);
+    return status;
+}
+
+eddy_status eddy_clock(eddy_manager *m, eddy_connection connection, uint64_t now_ns,
+                       eddy_peer_time *time)
+{
+    if (ed_api_is_forked(m))
+        return EDDY_EFORKED;
+    ed_shard *shard = ed_api_shard(m, connection);
+    ed_conn *conn = begin_look(shard, connection);
+    eddy_status status = EDDY_OK;
+
+    if (conn == NULL)
+        status = status_without(m, connection);
+    else if (!ed_peer_clock_tell(&conn->clock, now_ns, time))
+        status = EDDY_EAGAIN;
+    end_look(shard);
+    if (status == EDDY_ESUPPORT) { // of a pair
+        *time = (eddy_peer_time){.now_ns = now_ns};
+        status = EDDY_OK;
+    }
     return status;
 }
 

@@ -75,6 +75,7 @@ typedef struct ed_model {
     uint8_t since_dip;    /* rounds */
     uint8_t part_count;   /* dips in a row in which the queue fell, but in part */
     uint8_t dip_acks;     /* of packets that came back in it */
+    uint8_t calm_rounds;  /* among others, in a row, without a queue */
     uint8_t spill_rounds; /* in a row */
     uint8_t late_acks;    /* in a row, of packets that had waited */
     bool round_is_full;   /* nothing but window and pacing held us back */
@@ -94,7 +95,8 @@ typedef struct ed_congestion_ack {
     uint64_t sent_ns;
     uint64_t size;
     uint64_t in_flight_before; /* bytes, before the ACK frame was applied */
-    bool app_limited; /* we had nothing more to send: neither window nor pacing held us back */
+    uint64_t patience_ns; /* that the peer has waited for company, having this packet and more */
+    bool app_limited;     /* we had nothing more to send: neither window nor pacing held us back */
 } ed_congestion_ack;
 
 typedef struct ed_congestion_ops {

@@ -28,7 +28,8 @@ static eddy_status init_streams(ed_conn *conn, const ed_conn_shared *shared, uin
     ed_outbox_parts outbox = {.allocator = shared->allocator,
                               .stats = shared->stats,
                               .account = account_of(shared, conn->handle),
-                              .queued_cost = shared->queued_cost};
+                              .queued_cost = shared->queued_cost,
+                              .settled = shared->settled};
     ed_outbox_init(&conn->outbox, &outbox);
     return EDDY_OK;
 }
@@ -92,6 +93,7 @@ static eddy_status init(ed_conn *conn, const ed_conn_shared *shared, eddy_connec
     ed_redundancy_init(&conn->redundancy);
     conn->credit_is_known = true; // the handshake tells the first
     ed_rtt_init(&conn->rtt);
+    ed_mtu_init(&conn->mtu, ED_DATAGRAM_SIZE);
     conn->congestion_ops = ed_congestion_ops_of(config->congestion);
     conn->congestion_ops->init(&conn->congestion, ED_DATAGRAM_SIZE);
     ed_pacer_init(&conn->pacer, ed_conn_rate(conn), ED_DATAGRAM_SIZE, now_ns);
@@ -183,6 +185,7 @@ eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, edd
         memcpy(conn->cookie, initiate->cookie, sizeof(conn->cookie));
     memcpy(conn->token_id, admitted->capsule.id, sizeof(conn->token_id));
     conn->message_max = initiate->message_max;
+    ed_conn_init_mtu(conn, initiate->datagram_size);
     ed_outbox_on_credit(&conn->outbox, initiate->credit);
     ed_timers_on_half_open(&conn->timers, now_ns);
     return EDDY_OK;

@@ -4,8 +4,8 @@
  * holds what belongs to both, conn_name.c which address of a name is dialled, conn_handshake.c the
  * client's and server's first datagrams,
  * conn_request.c what the program decides about a newcomer, conn_path.c where the peer is,
- * conn_program.c what the program says, conn_event.c what it is told, conn_receive.c, conn_send.c
- * and conn_expire.c the rest.
+ * conn_mtu.c how large its datagrams are, conn_program.c what the program says, conn_event.c what
+ * it is told, conn_receive.c, conn_send.c and conn_expire.c the rest.
  */
 #ifndef ED_CONN_H
 #define ED_CONN_H
@@ -18,8 +18,10 @@
 #include "transport/event.h"
 #include "transport/identity.h"
 #include "transport/loss.h"
+#include "transport/mtu.h"
 #include "transport/pacer.h"
 #include "transport/path.h"
+#include "transport/peer_clock.h"
 #include "transport/race.h"
 #include "transport/redundancy.h"
 #include "transport/replay.h"
@@ -46,6 +48,7 @@ typedef struct ed_conn_shared {
     ed_account *accounts;  /* of the slots; NULL: there are none */
     ed_asks *asks;         /* of these, the ones that ask for room; NULL: none does */
     uint64_t *queued_cost; /* ed_send_cost of what all connections have accepted and not settled */
+    ed_settled *settled;   /* what they leave to be given back */
     ed_list *refused;      /* of ed_conn.refused: who waits for room in the send budget, or NULL */
     ed_returns *returns;   /* to say that released messages are awaited; NULL: none are */
     ed_pool *notice_pool;  /* of events that may come late */
@@ -93,6 +96,9 @@ typedef struct ed_conn_counts {
     uint64_t packets_lost;
     uint64_t packets_spurious;
     uint64_t probes_sent;
+    uint64_t size_probes_sent;
+    uint64_t size_probes_lost;
+    uint64_t black_holes;
     uint64_t messages_sent;
     uint64_t messages_resent;
     uint64_t received_datagrams;
@@ -157,6 +163,7 @@ typedef struct ed_conn {
     ed_sent_log sent;
     ed_loss loss;
     ed_rtt rtt;
+    ed_mtu mtu;
     const ed_congestion_ops *congestion_ops;
     ed_redundancy redundancy;
     ed_congestion congestion;
@@ -174,6 +181,7 @@ typedef struct ed_conn {
     uint64_t life_ping_next_ns; /* when a packet that cannot be kept is next answered by a PING */
 
     ed_timers timers;
+    ed_peer_clock clock;
     ed_conn_counts counts;
 
     /* ending */
@@ -242,8 +250,11 @@ void ed_conn_set_stream(ed_conn *conn, uint8_t stream, const eddy_stream_options
 /** The program was told EDDY_EAGAIN: it wants to know when there is room. */
 void ed_conn_want_writable(ed_conn *conn, uint8_t stream, uint64_t charge);
 
-/** The program has given a message back. @return whether the peer is to be told. */
-bool ed_conn_returned(ed_conn *conn, bool reliable, size_t size, uint64_t now_ns);
+/**
+ * The program has given messages back: takes their blocks over, which are linked by `next`.
+ * @return whether the peer is to be told.
+ */
+bool ed_conn_returned(ed_conn *conn, ed_block *blocks, uint64_t now_ns);
 
 /** Grants the peer more, if that is due and there is room. */
 void ed_conn_update_credit(ed_conn *conn, uint64_t now_ns);
@@ -288,7 +299,7 @@ void ed_conn_expire(ed_conn *conn, uint64_t now_ns);
 
 /**
  * Writes the next datagram, if there is one to send now, and the path that it takes.
- * @param data ED_DATAGRAM_SIZE bytes. @return its size, 0: none.
+ * @param data EDDY_DATAGRAM_SIZE_MAX bytes. @return its size, 0: none.
  */
 size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns);
 
@@ -432,7 +443,32 @@ size_t ed_conn_write_aside(ed_conn *conn, ed_span frames, size_t room, uint8_t *
 size_t ed_conn_write_close_aside(ed_conn *conn, size_t room, uint8_t *data, uint64_t now_ns);
 
 /** What a lost packet carried is to be sent again. */
-void ed_conn_on_packet_lost(ed_conn *conn, const ed_sent *packet);
+void ed_conn_on_packet_lost(ed_conn *conn, const ed_sent *packet, uint64_t now_ns);
+
+/** The handshake is through: the peer takes datagrams of `peer_max` bytes. */
+void ed_conn_init_mtu(ed_conn *conn, uint32_t peer_max);
+
+/** Nothing is known of the path any more. */
+void ed_conn_restart_mtu(ed_conn *conn);
+
+/** A datagram is full, and more waits. */
+void ed_conn_on_full(ed_conn *conn, uint64_t now_ns);
+
+/** What acknowledgement and loss of a packet say about the size that passes. */
+void ed_conn_on_size_acked(ed_conn *conn, const ed_sent *packet, uint64_t now_ns);
+void ed_conn_on_size_lost(ed_conn *conn, const ed_sent *packet, uint64_t now_ns);
+
+/** Some packets were lost: whether the path takes less than it did. */
+void ed_conn_check_mtu(ed_conn *conn, uint64_t now_ns);
+
+/** Whether the probe timeout that has come is one whose probe is to be small. */
+bool ed_conn_doubts_mtu(const ed_conn *conn);
+
+/** A packet of nothing, to see whether its size passes. @return its size, 0: none is due. */
+size_t ed_conn_transmit_size_probe(ed_conn *conn, uint8_t *data, uint64_t now_ns);
+
+/** Whether one more packet without messages may be sealed: there is a number, and a place. */
+bool ed_conn_reserve_aside(ed_conn *conn);
 
 /** Sets the recovery deadline by what is in flight. */
 void ed_conn_update_recovery(ed_conn *conn);

@@ -16,7 +16,7 @@ void ed_draft_begin(ed_draft *d, ed_conn *conn, uint8_t *data, uint64_t now_ns)
                             .phase = keys->send_phase,
                             .number_size = ed_packet_number_size(number, unacknowledged)};
     size_t header_size = ed_packet_write(&d->packet, data);
-    d->w = ed_writer_of(data + header_size, ED_DATAGRAM_SIZE - header_size - ED_TAG_SIZE);
+    d->w = ed_writer_of(data + header_size, conn->mtu.size - header_size - ED_TAG_SIZE);
     d->record = (ed_sent){.sent_ns = now_ns};
     d->ref_count = 0;
     d->message_count = 0;
@@ -61,6 +61,13 @@ void ed_draft_pad_client(ed_draft *d)
         ed_draft_pad(d, ED_CLIENT_PACKET_SIZE_MIN - ED_TAG_SIZE - d->packet.header_size);
 }
 
+void ed_draft_fill(ed_draft *d, size_t size)
+{
+    ED_ASSERT(d->last_at == NULL && size <= EDDY_DATAGRAM_SIZE_MAX);
+    d->w.end = d->data + size - ED_TAG_SIZE;
+    ed_write_zeros(&d->w, ed_writer_left(&d->w));
+}
+
 /** The last message runs to the end of the packet, and does not need its length. */
 static void ed_draft_drop_length(ed_draft *d)
 {
@@ -79,7 +86,7 @@ size_t ed_draft_finish(ed_draft *d, ed_conn *conn, uint64_t now_ns)
     if (d->last_at == NULL)
         ed_draft_pad(d, ed_draft_plain_min(d));
     size_t size = d->packet.header_size + ed_writer_size(&d->w);
-    ED_ASSERT(ed_writer_ok(&d->w) && size + ED_TAG_SIZE <= ED_DATAGRAM_SIZE);
+    ED_ASSERT(ed_writer_ok(&d->w) && size + ED_TAG_SIZE <= EDDY_DATAGRAM_SIZE_MAX);
     if (elicits)
         ed_draft_flag(d, ED_SENT_IN_FLIGHT);
     d->record.size = (uint32_t)(size + ED_TAG_SIZE);
@@ -127,19 +134,42 @@ void ed_draft_put_ack_copy(ed_draft *d, ed_conn *conn, uint64_t now_ns)
 void ed_draft_put_ping(ed_draft *d, ed_conn *conn)
 {
     ed_write_u8(&d->w, ED_FRAME_PING);
-    ed_draft_flag(d, ED_SENT_ACK_ELICITING);
+    ed_draft_flag(d, ED_SENT_ACK_ELICITING | ED_SENT_PROMPT);
     conn->ping_pending = false;
+}
+
+void ed_draft_put_answer(ed_draft *d, ed_conn *conn, uint64_t now_ns)
+{
+    if (!conn->clock.is_owed)
+        return;
+    ed_time_frame answer = ed_peer_clock_answer(&conn->clock, now_ns);
+    ed_frame_write_time(&d->w, &answer);
+}
+
+void ed_draft_put_question(ed_draft *d, ed_conn *conn, uint64_t now_ns)
+{
+    if (!ed_peer_clock_asks(&conn->clock, ed_conn_pto_ns(conn), now_ns))
+        return;
+    ed_frame_write_time(&d->w, &(ed_time_frame){.is_answer = false});
+    ed_peer_clock_on_asked(&conn->clock, d->packet.number, now_ns);
 }
 
 void ed_draft_put_credit(ed_draft *d, ed_conn *conn)
 {
     ed_frame_write_credit(&d->w, conn->inbox.credit.limit);
-    ed_draft_flag(d, ED_SENT_ACK_ELICITING | ED_SENT_HAS_CREDIT);
+    ed_draft_flag(d, ED_SENT_ACK_ELICITING | ED_SENT_PROMPT | ED_SENT_HAS_CREDIT);
     if (conn->inbox.credit.pending)
         conn->credit_packet = d->packet.number;
     conn->inbox.credit.pending = false;
     conn->credit_is_known = false;
     conn->shared->stats->credits_sent++;
+}
+
+/** Whether one more message may go in, and there is a place to remember it. */
+static bool has_place(const ed_draft *d, ed_conn *conn)
+{
+    return d->message_count < ED_FRAME_MESSAGES_MAX &&
+           ed_sent_reserve(&conn->sent, d->ref_count + 1) == EDDY_OK;
 }
 
 /** Writes a message, a part of one, or the news that one was given up. */
@@ -155,6 +185,8 @@ static void put(ed_draft *d, ed_conn *conn, const ed_outgoing *next)
     }
     d->message_count++;
     ed_draft_flag(d, ED_SENT_ACK_ELICITING);
+    if (ed_lane_is_reliable(next->out->lane))
+        ed_draft_flag(d, ED_SENT_PROMPT);
     conn->shared->stats->messages_resent += next->part != NULL && !next->is_skip ? 1 : 0;
     conn->counts.messages_resent += next->part != NULL && !next->is_skip ? 1 : 0;
     if (ed_outbox_on_sent(&conn->outbox, next, d->packet.number, &d->refs[d->ref_count]))
@@ -169,7 +201,7 @@ static bool put_again(ed_draft *d, ed_conn *conn, const ed_out *out)
     for (ed_list_node *node = ed_list_first(&out->parts); node != NULL;
          node = ed_list_next(&out->parts, node)) {
         ed_part *part = ED_CONTAINER(node, ed_part, sibling);
-        if (d->message_count == ED_FRAME_MESSAGES_MAX ||
+        if (!has_place(d, conn) ||
             !ed_outbox_again(&conn->outbox, part, ed_writer_left(&d->w), &next))
             return false;
         put(d, conn, &next);
@@ -196,7 +228,7 @@ void ed_draft_put_messages(ed_draft *d, ed_conn *conn)
 {
     ed_outgoing next;
 
-    while (d->message_count < ED_FRAME_MESSAGES_MAX &&
+    while (has_place(d, conn) &&
            ed_outbox_next(&conn->outbox, ed_writer_left(&d->w), d->packet.number, &next))
         put(d, conn, &next);
 }
@@ -210,7 +242,7 @@ static bool may_copy(ed_conn *conn, uint64_t now_ns)
 
     return !ed_outbox_has_next(&conn->outbox) &&
            rtt->smoothed_ns <= rtt->min_ns + ED_COPY_QUEUE_MS * ED_NS_PER_MS &&
-           ed_pacer_when_ns(&conn->pacer, 2 * ED_DATAGRAM_SIZE, now_ns) <= now_ns;
+           ed_pacer_when_ns(&conn->pacer, 2 * (size_t)conn->mtu.size, now_ns) <= now_ns;
 }
 
 /** Puts in again what a packet carried first, as far as it fits. */
@@ -218,7 +250,7 @@ static void put_copies_of(ed_draft *d, ed_conn *conn, const ed_sent *packet)
 {
     ed_outgoing next;
 
-    for (size_t i = 0; i < packet->ref_count && d->message_count < ED_FRAME_MESSAGES_MAX; i++) {
+    for (size_t i = 0; i < packet->ref_count && has_place(d, conn); i++) {
         ed_part *part =
             ed_outbox_to_copy(&conn->outbox, ed_sent_refs(&conn->sent, packet, i), packet->number);
         if (part != NULL && ed_outbox_again(&conn->outbox, part, ed_writer_left(&d->w), &next))

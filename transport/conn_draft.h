@@ -9,7 +9,7 @@
 #include "transport/packet.h"
 
 typedef struct ed_draft {
-    uint8_t *data; /* ED_DATAGRAM_SIZE bytes */
+    uint8_t *data; /* EDDY_DATAGRAM_SIZE_MAX bytes */
     ed_packet packet;
     ed_writer w; /* over the plaintext */
     ed_sent record;
@@ -20,7 +20,10 @@ typedef struct ed_draft {
     ed_message_frame last;
 } ed_draft;
 
-/** Begins the next packet: its number, its key, its header. @param data ED_DATAGRAM_SIZE bytes. */
+/**
+ * Begins the next packet: its number, its key, its header. It has room for what the path takes.
+ * @param data EDDY_DATAGRAM_SIZE_MAX bytes.
+ */
 void ed_draft_begin(ed_draft *d, ed_conn *conn, uint8_t *data, uint64_t now_ns);
 
 /** Notes ed_sent_flag bits of it. */
@@ -31,6 +34,9 @@ bool ed_draft_limit(ed_draft *d, size_t room);
 
 /** So that an answer to a server which has lost its state is shorter than its cause. */
 void ed_draft_pad_client(ed_draft *d);
+
+/** Makes the datagram just so large, whatever the path takes. Nothing goes in any more. */
+void ed_draft_fill(ed_draft *d, size_t size);
 
 /** Seals and records. @return the datagram's size. */
 size_t ed_draft_finish(ed_draft *d, ed_conn *conn, uint64_t now_ns);
@@ -43,6 +49,10 @@ void ed_draft_put_ack_copy(ed_draft *d, ed_conn *conn, uint64_t now_ns);
 
 /** PING, which asks for an acknowledgement. */
 void ed_draft_put_ping(ed_draft *d, ed_conn *conn);
+
+/** The answer what time it is, if one is owed; and the question, if it is time to ask. */
+void ed_draft_put_answer(ed_draft *d, ed_conn *conn, uint64_t now_ns);
+void ed_draft_put_question(ed_draft *d, ed_conn *conn, uint64_t now_ns);
 
 /** The newest grant. */
 void ed_draft_put_credit(ed_draft *d, ed_conn *conn);

@@ -16,7 +16,7 @@ static bool is_urgent(const ed_conn *conn)
 void ed_conn_update_recovery(ed_conn *conn)
 {
     conn->timers.at_ns[ED_TIMER_RECOVERY] =
-        ed_loss_deadline_ns(&conn->loss, &conn->rtt, ED_ACK_DELAY_NS, is_urgent(conn));
+        ed_loss_deadline_ns(&conn->loss, &conn->rtt, is_urgent(conn));
 }
 
 static void expire_recovery(ed_conn *conn, uint64_t now_ns)
@@ -48,6 +48,16 @@ static void expire_handshake(ed_conn *conn, uint64_t now_ns)
         ed_conn_try_next(conn, now_ns);
     if (ed_timers_take(&conn->timers, ED_TIMER_GIVE_UP, now_ns))
         ed_conn_apply(conn, ED_INPUT_SILENCE, &end, now_ns);
+}
+
+/** Where little was said for a while, what a burst before has taken is given back. */
+static void rest(ed_conn *conn, uint64_t now_ns)
+{
+    ed_loss_trim(&conn->loss, &conn->sent, &conn->rtt, ED_ACK_DELAY_NS, now_ns);
+    if (ed_sent_log_rest(&conn->sent))
+        ed_outbox_rest(&conn->outbox); // nothing refers to it
+    if (ed_sent_log_is_large(&conn->sent))
+        ed_timers_on_grown(&conn->timers, now_ns);
 }
 
 static void expire_silence(ed_conn *conn, uint64_t now_ns)
@@ -106,10 +116,13 @@ void ed_conn_expire(ed_conn *conn, uint64_t now_ns)
     if (ed_timers_take(&conn->timers, ED_TIMER_PATH, now_ns))
         ed_conn_expire_path(conn, now_ns);
     expire_silence(conn, now_ns);
+    if (ed_timers_take(&conn->timers, ED_TIMER_REST, now_ns))
+        rest(conn, now_ns);
     if (ed_timers_take(&conn->timers, ED_TIMER_EXPIRE, now_ns))
         expire_messages(conn, now_ns);
     expire_ending(conn, now_ns);
     ed_conn_check_end(conn, now_ns);
-    // ACK and PACE ask for a transmit, which follows every expire.
+    // ACK, PACE and MTU ask for a transmit, which follows every expire.
     (void)ed_timers_take(&conn->timers, ED_TIMER_PACE, now_ns);
+    (void)ed_timers_take(&conn->timers, ED_TIMER_MTU, now_ns);
 }

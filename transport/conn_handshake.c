@@ -190,7 +190,7 @@ static size_t write_initiate(ed_conn *conn, const uint8_t cookie[ED_COOKIE_SIZE]
                             .suites = ed_suites_offered(conn->shared->config),
                             .protocol_id = conn->shared->config->protocol_id,
                             .capsule = conn->mode == ED_MODE_TOKEN ? dial->capsule : NULL,
-                            .datagram_size = ED_DATAGRAM_SIZE,
+                            .datagram_size = (uint16_t)conn->shared->config->max_datagram_size,
                             .credit = (uint32_t)conn->inbox.credit.limit,
                             .message_max = (uint32_t)conn->inbox.parts.max_message_size,
                             .client_time_us = conn->started_ns / ED_NS_PER_US,
@@ -226,6 +226,7 @@ static void accepted(ed_conn *conn, const ed_accept *accept, ed_noise *noise, ui
     conn->id = accept->id;
     conn->request_pending = false; // whatever was to be repeated
     conn->message_max = accept->message_max;
+    ed_conn_init_mtu(conn, accept->datagram_size);
     memcpy(conn->reset_token, accept->reset_token, ED_RESET_TOKEN_SIZE);
     memcpy(dial_of(conn)->server_key, noise->peer, ED_KEY_SIZE);
     if (conn->shared->purse != NULL)
@@ -334,7 +335,7 @@ static ed_accept make_accept(const ed_conn *conn)
 {
     ed_accept accept = {.suite = conn->suite,
                         .id = conn->id,
-                        .datagram_size = ED_DATAGRAM_SIZE,
+                        .datagram_size = (uint16_t)conn->shared->config->max_datagram_size,
                         .credit = (uint32_t)conn->inbox.credit.limit,
                         .message_max = (uint32_t)conn->inbox.parts.max_message_size,
                         .idle_timeout_ms = conn->shared->config->idle_timeout_ms,

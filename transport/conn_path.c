@@ -101,8 +101,9 @@ static void give_up_flight(ed_conn *conn, uint64_t now_ns)
     ed_sent *packet = NULL;
 
     while (ed_loss_next_lost(&losses, &packet))
-        ed_conn_on_packet_lost(conn, packet);
+        ed_conn_on_packet_lost(conn, packet, now_ns);
     conn->path_first = conn->sent.next;
+    ed_mtu_forget_flight(&conn->mtu, conn->sent.next);
 }
 
 /** Begins to learn a path of which nothing is known but how long its answer took, if that. */
@@ -113,6 +114,7 @@ static void restart_path(ed_conn *conn, uint64_t answer_ns, uint64_t now_ns)
     ed_rtt_init(&conn->rtt);
     if (answer_ns != ED_NEVER_NS)
         ed_rtt_sample(&conn->rtt, answer_ns, 0);
+    ed_conn_restart_mtu(conn);
     ops->init(&conn->congestion, ED_DATAGRAM_SIZE);
     ed_pacer_init(&conn->pacer, ed_conn_rate(conn), ED_DATAGRAM_SIZE, now_ns);
 }

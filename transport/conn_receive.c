@@ -21,10 +21,33 @@ typedef enum verdict {
 
 /* -------------------------------------------------------------------------------------- acks -- */
 
-static void on_packet_acked(ed_conn *conn, const ed_sent *packet, uint64_t in_flight_before,
+/** What an ACK frame says besides numbers. */
+struct ack_news {
+    uint64_t in_flight_before; /* bytes, before it was applied */
+    uint64_t newest_sent_ns;   /* of the largest number, if it measures the path; or ED_NEVER_NS */
+    uint64_t delay_ns;         /* that the peer waited after that came, as far as is believed */
+    uint64_t patience_ns;      /* of that, what congestion control is not to take for a queue */
+};
+
+/** Whether its loss tells of congestion, and not of its size alone. */
+static bool speaks_of_room(const ed_sent *packet)
+{
+    return (packet->flags & ED_SENT_IN_FLIGHT) != 0 && (packet->flags & ED_SENT_SIZE_PROBE) == 0;
+}
+
+static void on_spurious(ed_conn *conn, const ed_sent *packet, uint64_t now_ns)
+{
+    conn->shared->stats->packets_spurious++;
+    conn->counts.packets_spurious++;
+    if (packet->number >= conn->path_first)
+        conn->congestion_ops->on_spurious(&conn->congestion, packet->sent_ns, packet->size, now_ns);
+}
+
+static void on_packet_acked(ed_conn *conn, const ed_sent *packet, const struct ack_news *news,
                             uint64_t now_ns)
 {
     ed_keys_on_acked(&conn->secrets->keys, packet->number);
+    ed_conn_on_size_acked(conn, packet, now_ns);
     if ((packet->flags & ED_SENT_ACK_ELICITING) != 0)
         ed_redundancy_on_acked(&conn->redundancy);
     for (size_t i = 0; i < packet->ref_count; i++)
@@ -34,26 +57,47 @@ static void on_packet_acked(ed_conn *conn, const ed_sent *packet, uint64_t in_fl
     if ((packet->flags & ED_SENT_HAS_ACK) != 0)
         ed_ack_on_acked(&conn->ack, packet->ack_largest);
     if ((packet->flags & ED_SENT_WAS_LOST) != 0) {
-        conn->shared->stats->packets_spurious++;
-        conn->counts.packets_spurious++;
-        if (packet->number >= conn->path_first)
-            conn->congestion_ops->on_spurious(&conn->congestion, packet->sent_ns, packet->size,
-                                              now_ns);
+        if (speaks_of_room(packet))
+            on_spurious(conn, packet, now_ns);
     } else if ((packet->flags & ED_SENT_IN_FLIGHT) != 0) {
         ed_congestion_ack ack = {.sent_ns = packet->sent_ns,
                                  .size = packet->size,
-                                 .in_flight_before = in_flight_before,
+                                 .in_flight_before = news->in_flight_before,
+                                 .patience_ns = news->patience_ns,
                                  .app_limited = conn->app_limited};
         conn->congestion_ops->on_acked(&conn->congestion, &ack, &conn->rtt, now_ns);
     }
 }
 
-/** Applies the ranges. `*newest_sent_ns`: of the largest number, if it measures the path. */
-static eddy_status apply_ranges(ed_conn *conn, const ed_ack_frame *frame, uint64_t *newest_sent_ns,
+/** How long passed between a packet and the one sent after it; if there is none, until now. */
+static uint64_t gap_behind_ns(const ed_conn *conn, const ed_sent *packet, uint64_t now_ns)
+{
+    const ed_sent *next = ed_sent_at(&conn->sent, packet->number + 1);
+
+    return (next == NULL ? now_ns : next->sent_ns) - packet->sent_ns;
+}
+
+/**
+ * The largest number is acknowledged for the first time: what that tells of the path. A patient
+ * packet is the largest only until the next one comes, so a longer wait is not believed either.
+ */
+static void read_news(const ed_conn *conn, const ed_sent *packet, uint64_t delay_us,
+                      struct ack_news *news, uint64_t now_ns)
+{
+    bool is_patient = (packet->flags & ED_SENT_PROMPT) == 0;
+    uint64_t gap_ns = is_patient ? gap_behind_ns(conn, packet, now_ns) : 0;
+    uint64_t most_ns = ed_min_u64(ed_max_u64(gap_ns, ED_ACK_DELAY_NS), ED_ACK_PATIENCE_NS);
+
+    if (!SEC_CHECK(EDDY_CHECK_ACK_DELAY, delay_us <= most_ns / ED_NS_PER_US))
+        delay_us = most_ns / ED_NS_PER_US;
+    news->newest_sent_ns = packet->sent_ns;
+    news->delay_ns = delay_us * ED_NS_PER_US;
+    news->patience_ns = ed_min_u64(news->delay_ns, gap_ns);
+}
+
+static eddy_status apply_ranges(ed_conn *conn, const ed_ack_frame *frame, struct ack_news *news,
                                 uint64_t now_ns)
 {
-    uint64_t in_flight_before = conn->loss.in_flight;
-
     for (uint32_t i = 0; i < frame->count; i++) {
         ed_loss_acks acks = ed_loss_on_ack_range(&conn->loss, &conn->sent, frame->range[i].first,
                                                  frame->range[i].last, now_ns);
@@ -62,8 +106,8 @@ static eddy_status apply_ranges(ed_conn *conn, const ed_ack_frame *frame, uint64
             bool measures =
                 (packet->flags & ED_SENT_ACK_ELICITING) != 0 && packet->number >= conn->path_first;
             if (packet->number == frame->range[0].last && measures)
-                *newest_sent_ns = packet->sent_ns;
-            on_packet_acked(conn, packet, in_flight_before, now_ns);
+                read_news(conn, packet, frame->delay_us, news, now_ns);
+            on_packet_acked(conn, packet, news, now_ns);
         }
         if (!SEC_CHECK(EDDY_CHECK_ACK_UNSENT, ed_loss_end_acks(&acks) == EDDY_OK))
             return EDDY_EPROTO;
@@ -71,8 +115,11 @@ static eddy_status apply_ranges(ed_conn *conn, const ed_ack_frame *frame, uint64
     return EDDY_OK;
 }
 
-void ed_conn_on_packet_lost(ed_conn *conn, const ed_sent *packet)
+void ed_conn_on_packet_lost(ed_conn *conn, const ed_sent *packet, uint64_t now_ns)
 {
+    ed_conn_on_size_lost(conn, packet, now_ns);
+    if ((packet->flags & ED_SENT_SIZE_PROBE) != 0)
+        return; // there is nothing in it
     conn->shared->stats->packets_lost++;
     conn->counts.packets_lost++;
     if ((packet->flags & ED_SENT_ACK_ELICITING) != 0)
@@ -88,10 +135,11 @@ void ed_conn_detect_losses(ed_conn *conn, uint64_t now_ns)
     ed_sent *packet = NULL;
 
     while (ed_loss_next_lost(&losses, &packet)) {
-        ed_conn_on_packet_lost(conn, packet);
-        if ((packet->flags & ED_SENT_IN_FLIGHT) != 0)
+        ed_conn_on_packet_lost(conn, packet, now_ns);
+        if (speaks_of_room(packet))
             conn->congestion_ops->on_lost(&conn->congestion, packet->sent_ns, packet->size, now_ns);
     }
+    ed_conn_check_mtu(conn, now_ns);
     if (ed_loss_take_persistent(&conn->loss, &conn->rtt, ED_ACK_DELAY_NS)) {
         conn->congestion_ops->on_persistent(&conn->congestion, now_ns);
         ed_rtt_restart_min(&conn->rtt); // the path may be another one (RFC 9002 section 5.2)
@@ -106,16 +154,13 @@ void ed_conn_check_flushed(ed_conn *conn, uint64_t now_ns)
 
 static verdict handle_ack(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
 {
-    uint64_t newest_sent_ns = ED_NEVER_NS;
+    struct ack_news news = {.in_flight_before = conn->loss.in_flight,
+                            .newest_sent_ns = ED_NEVER_NS};
 
-    if (apply_ranges(conn, &frame->ack, &newest_sent_ns, now_ns) != EDDY_OK)
+    if (apply_ranges(conn, &frame->ack, &news, now_ns) != EDDY_OK)
         return VIOLATION;
-    if (newest_sent_ns != ED_NEVER_NS) {
-        uint64_t delay_us = frame->ack.delay_us;
-        if (!SEC_CHECK(EDDY_CHECK_ACK_DELAY, delay_us <= ED_ACK_DELAY_NS / ED_NS_PER_US))
-            delay_us = ED_ACK_DELAY_NS / ED_NS_PER_US;
-        ed_rtt_sample(&conn->rtt, now_ns - newest_sent_ns, delay_us * ED_NS_PER_US);
-    }
+    if (news.newest_sent_ns != ED_NEVER_NS)
+        ed_rtt_sample(&conn->rtt, now_ns - news.newest_sent_ns, news.delay_ns);
     ed_conn_detect_losses(conn, now_ns);
     ed_loss_trim(&conn->loss, &conn->sent, &conn->rtt, ED_ACK_DELAY_NS, now_ns);
     ed_conn_update_rate(conn, now_ns);
@@ -209,6 +254,15 @@ static verdict handle_response(ed_conn *conn, const ed_frame *frame, uint64_t no
     return TAKEN;
 }
 
+static verdict handle_time(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
+{
+    if (frame->time.is_answer)
+        ed_peer_clock_on_answer(&conn->clock, &frame->time, now_ns);
+    else
+        ed_peer_clock_on_question(&conn->clock, conn->receiving_packet, now_ns);
+    return TAKEN;
+}
+
 static verdict (*const handlers[ED_FRAME_TYPE_COUNT])(ed_conn *conn, const ed_frame *frame,
                                                       uint64_t now_ns) = {
     [ED_FRAME_PADDING] = handle_nothing,
@@ -220,6 +274,7 @@ static verdict (*const handlers[ED_FRAME_TYPE_COUNT])(ed_conn *conn, const ed_fr
     [ED_FRAME_SKIP] = handle_skip,
     [ED_FRAME_PATH_CHALLENGE] = handle_challenge,
     [ED_FRAME_PATH_RESPONSE] = handle_response,
+    [ED_FRAME_TIME] = handle_time,
 };
 
 /* --------------------------------------------------------------------------------- packets -- */
@@ -236,21 +291,32 @@ static verdict handle_frame(ed_conn *conn, const ed_frame *frame, uint64_t now_n
     return SEC_CHECK(EDDY_CHECK_FRAME_STATE, !ed_conn_is_open(conn)) ? TAKEN : VIOLATION;
 }
 
-/** Takes the frames of an authentic packet one by one. `*eliciting`: whether it wants an ack. */
-static verdict handle_frames(ed_conn *conn, ed_span plain, bool *eliciting, uint64_t now_ns)
+/** How soon a frame wants to be acknowledged. */
+static ed_ack_haste haste_of(const ed_frame *frame)
+{
+    if (!ed_frame_rule_of(frame->type)->ack_eliciting)
+        return ED_ACK_UNASKED;
+    bool is_patient =
+        frame->type == ED_FRAME_MESSAGE && frame->message.guarantee < ED_WIRE_RELIABLE_UNORDERED;
+    return is_patient ? ED_ACK_PATIENT : ED_ACK_PROMPT;
+}
+
+/** Takes the frames of an authentic packet one by one. `*haste`: how soon it wants an ack. */
+static verdict handle_frames(ed_conn *conn, ed_span plain, ed_ack_haste *haste, uint64_t now_ns)
 {
     ed_reader r = ed_reader_of(plain.data, plain.size);
     uint32_t messages = 0;
     ed_frame frame;
 
-    *eliciting = false;
+    *haste = ED_ACK_UNASKED;
     while (ed_reader_left(&r) > 0) {
         if (ed_frame_read(&r, &frame) != EDDY_OK)
             return VIOLATION;
         messages += frame.type == ED_FRAME_MESSAGE ? 1 : 0;
         if (!SEC_CHECK(EDDY_CHECK_MESSAGE_COUNT, messages <= ED_FRAME_MESSAGES_MAX))
             return VIOLATION;
-        *eliciting |= ed_frame_rule_of(frame.type)->ack_eliciting;
+        ed_ack_haste wanted = haste_of(&frame);
+        *haste = wanted > *haste ? wanted : *haste;
         verdict got = handle_frame(conn, &frame, now_ns);
         if (got != TAKEN)
             return got;
@@ -339,7 +405,7 @@ static void receive_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_
 {
     uint64_t number = 0;
     ed_span plain = {0};
-    bool eliciting = false;
+    ed_ack_haste haste = ED_ACK_UNASKED;
 
     if (!conn->secrets->has_keys || ed_conn_is_request(conn) || conn->state == ED_CONN_CLOSED) {
         conn->shared->stats->dropped_unknown++; // the peer has no keys yet, or no more
@@ -360,7 +426,7 @@ static void receive_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_
     if (ed_conn_is_open(conn))
         ed_timers_on_heard(&conn->timers, now_ns);
 
-    verdict got = handle_frames(conn, plain, &eliciting, now_ns);
+    verdict got = handle_frames(conn, plain, &haste, now_ns);
     if (got == VIOLATION)
         ed_conn_fail(conn, ED_CLOSE_PROTOCOL, now_ns);
     if (got == NO_ROOM)
@@ -368,7 +434,7 @@ static void receive_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_
     if (got == UNKEPT)
         show_life(conn, now_ns);
     if (got == TAKEN && ed_conn_is_open(conn))
-        ed_ack_on_packet(&conn->ack, number, eliciting, now_ns);
+        ed_ack_on_packet(&conn->ack, number, haste, datagram->size, now_ns);
     if (conn->is_repeated)
         ed_ack_hasten(&conn->ack, now_ns);
     if (!ed_conn_is_open(conn))

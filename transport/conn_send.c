@@ -35,7 +35,7 @@ struct plan {
 /** Whether window and pacer let messages go; if the pacer does not, when to ask again. */
 static bool data_may_leave(ed_conn *conn, uint64_t now_ns)
 {
-    uint64_t when_ns = ed_pacer_when_ns(&conn->pacer, ED_DATAGRAM_SIZE, now_ns);
+    uint64_t when_ns = ed_pacer_when_ns(&conn->pacer, conn->mtu.size, now_ns);
     bool has_data = ed_outbox_has_next(&conn->outbox);
     uint64_t window = ed_max_u64(conn->congestion_ops->window(&conn->congestion),
                                  ED_CONGESTION_FLOOR_DATAGRAMS * ED_DATAGRAM_SIZE);
@@ -69,21 +69,31 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
 {
     ed_draft d;
 
+    bool is_small = plan->probe && ed_conn_doubts_mtu(conn);
+
     ed_draft_begin(&d, conn, data, now_ns);
+    if (is_small)
+        (void)ed_draft_limit(&d, ED_DATAGRAM_SIZE);
     if (ed_ack_wanted(&conn->ack))
         ed_draft_put_ack(&d, conn, now_ns);
     if (plan->ping || (!plan->data && !plan->probe && wants_ack_ping(conn, now_ns)))
         ed_draft_put_ping(&d, conn);
     if (plan->credit || !conn->credit_is_known) // a grant that is lost would hold the peer up
         ed_draft_put_credit(&d, conn);
-    if (plan->probe && !ed_draft_put_oldest(&d, conn) && !plan->data)
+    ed_draft_put_answer(&d, conn, now_ns);
+    if (plan->data || plan->ping) // the ACK brings the answer along
+        ed_draft_put_question(&d, conn, now_ns);
+    // Whatever comes along may ask for no haste; and all parts may be larger than a small one.
+    if (plan->probe && (!ed_draft_put_oldest(&d, conn) || (is_small && d.message_count == 0)))
         ed_draft_put_ping(&d, conn);
     if (plan->data || plan->probe)
         ed_draft_put_messages(&d, conn);
     if (plan->data)
         ed_draft_put_copies(&d, conn, now_ns);
     bool elicits = (d.record.flags & ED_SENT_ACK_ELICITING) != 0;
-    if (plan->probe && elicits) { // an ACK may have left no room for the message: then the next one
+    bool is_prompt = (d.record.flags & ED_SENT_PROMPT) != 0;
+    // An ACK may have left no room for the message: then it is the next one.
+    if (plan->probe && is_prompt) {
         ed_draft_flag(&d, ED_SENT_PROBE);
         conn->probes--;
         conn->shared->stats->probes_sent++;
@@ -91,7 +101,10 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
     }
     if (elicits && d.last_at == NULL)
         ed_draft_pad_client(&d);
-    return ed_draft_finish(&d, conn, now_ns);
+    size_t size = ed_draft_finish(&d, conn, now_ns);
+    if (size + ED_FRAGMENT_UNIT > conn->mtu.size && ed_outbox_has_next(&conn->outbox))
+        ed_conn_on_full(conn, now_ns);
+    return size;
 }
 
 /**
@@ -103,7 +116,6 @@ static void put_close(ed_draft *d, ed_conn *conn, uint64_t now_ns)
     if (conn->ack.received.count > 0)
         ed_draft_put_ack(d, conn, now_ns);
     ed_frame_write_close(&d->w, &conn->close);
-    ed_draft_flag(d, ED_SENT_CLOSE);
 }
 
 static size_t transmit_close(ed_conn *conn, uint8_t *data, uint64_t now_ns)
@@ -125,8 +137,7 @@ static bool has_number(const ed_conn *conn)
            ed_keys_may_seal(&conn->secrets->keys, conn->sent.next);
 }
 
-/** Whether one more packet without messages may be sealed: there is a number, and a place. */
-static bool reserve_aside(ed_conn *conn)
+bool ed_conn_reserve_aside(ed_conn *conn)
 {
     return has_number(conn) && ed_sent_reserve(&conn->sent, 0) == EDDY_OK;
 }
@@ -136,7 +147,7 @@ size_t ed_conn_write_aside(ed_conn *conn, ed_span frames, size_t room, uint8_t *
 {
     ed_draft d;
 
-    if (!reserve_aside(conn))
+    if (!ed_conn_reserve_aside(conn))
         return 0;
     ed_draft_begin(&d, conn, data, now_ns);
     if (!ed_draft_limit(&d, room))
@@ -154,7 +165,7 @@ size_t ed_conn_write_close_aside(ed_conn *conn, size_t room, uint8_t *data, uint
 {
     ed_draft d;
 
-    if (!reserve_aside(conn))
+    if (!ed_conn_reserve_aside(conn))
         return 0;
     ed_draft_begin(&d, conn, data, now_ns);
     if (!ed_draft_limit(&d, room))
@@ -188,7 +199,9 @@ static bool reserve(ed_conn *conn, struct plan *plan, uint64_t now_ns)
     bool has_messages = plan->data || plan->probe;
 
     ed_loss_trim(&conn->loss, &conn->sent, &conn->rtt, ED_ACK_DELAY_NS, now_ns);
-    if (has_messages && ed_sent_reserve(&conn->sent, ED_FRAME_MESSAGES_MAX) == EDDY_OK)
+    if (ed_sent_log_is_large(&conn->sent))
+        ed_timers_on_grown(&conn->timers, now_ns);
+    if (has_messages && ed_sent_reserve(&conn->sent, 1) == EDDY_OK)
         return true;
     // What has no messages still leaves, and a PING asks as well as any probe.
     plan->ping |= plan->probe;
@@ -274,6 +287,8 @@ size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t no
     if (size > 0)
         return size;
     size = transmit_any(conn, data, now_ns);
+    if (size == 0)
+        size = ed_conn_transmit_size_probe(conn, data, now_ns);
     if (size == 0)
         ed_conn_on_all_sent(conn, now_ns);
     if (ed_conn_is_open(conn))

@@ -15,6 +15,7 @@ static void add_path(const ed_conn *conn, eddy_connection_stats *stats)
     stats->window = conn->congestion_ops->window(&conn->congestion);
     stats->in_flight = conn->loss.in_flight;
     stats->pacing_rate = conn->pacer.rate;
+    stats->datagram_size = conn->mtu.size;
 }
 
 static void add_counts(const ed_conn_counts *counts, eddy_connection_stats *stats)
@@ -24,6 +25,9 @@ static void add_counts(const ed_conn_counts *counts, eddy_connection_stats *stat
     stats->packets_lost = counts->packets_lost;
     stats->packets_spurious = counts->packets_spurious;
     stats->probes_sent = counts->probes_sent;
+    stats->size_probes_sent = counts->size_probes_sent;
+    stats->size_probes_lost = counts->size_probes_lost;
+    stats->black_holes = counts->black_holes;
     stats->messages_sent = counts->messages_sent;
     stats->messages_resent = counts->messages_resent;
     stats->received_datagrams = counts->received_datagrams;
@@ -54,6 +58,7 @@ void ed_conn_get_stream_stats(const ed_conn *conn, uint8_t guarantee, uint8_t st
         return;
     stats->messages_sent = out->sent;
     stats->messages_resent = out->resent;
+    stats->newest_receipt = out->newest_receipt;
     stats->queued_size = out->queued_size;
 }
 

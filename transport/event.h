@@ -17,6 +17,17 @@ typedef struct ed_newcomer {
     uint8_t payload[]; /* and behind it the token's data */
 } ed_newcomer;
 
+/** What a message's receipt is made of; in a block. Its event begins it. */
+typedef struct ed_receipt {
+    eddy_event_receipt event;
+    bool is_quiet; /* it is no event: only who asks is told */
+} ed_receipt;
+
+static inline ed_receipt *ed_receipt_of(ed_block *block)
+{
+    return (void *)block->data;
+}
+
 typedef struct ed_event_item {
     eddy_connection connection;
     /* The message; of other types what eddy_event's union holds, or NULL. A payload's block hangs

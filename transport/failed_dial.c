@@ -46,9 +46,11 @@ static ed_block *take_receipt(ed_block *failed)
 void ed_failed_dial_add(ed_block *failed, bool is_reliable, ed_block *receipt)
 {
     end_of(failed)->undelivered += is_reliable ? 1 : 0;
-    if (receipt == NULL)
+    if (receipt == NULL || ed_receipt_of(receipt)->is_quiet) {
+        ed_pool_give(receipt);
         return;
-    ((eddy_event_receipt *)(void *)receipt->data)->outcome = EDDY_OUTCOME_LOST;
+    }
+    ed_receipt_of(receipt)->event.outcome = EDDY_OUTCOME_LOST;
     add_receipt(failed, receipt);
 }
 

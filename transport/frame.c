@@ -11,6 +11,8 @@ enum {
     BIT_STREAM = 0x04,
     BIT_WIDE = 0x02,
     BIT_FRAGMENT = 0x01,
+    TIME_QUESTION = 0,
+    TIME_ANSWER = 1,
     GAP_MIN = 2, /* two ranges are at least this far apart, or they would be one */
 };
 
@@ -30,7 +32,7 @@ static const ed_frame_rule rules[ED_FRAME_TYPE_COUNT] = {
     [ED_FRAME_PATH_RESPONSE] = {"PATH_RESPONSE", OPEN_STATES, true},
     [ED_FRAME_NEW_ID] = {"NEW_ID", NO_STATES, true},
     [ED_FRAME_RETIRE_ID] = {"RETIRE_ID", NO_STATES, true},
-    [ED_FRAME_TIME] = {"TIME", NO_STATES, false},
+    [ED_FRAME_TIME] = {"TIME", OPEN_STATES, false},
     [ED_FRAME_TICKET] = {"TICKET", NO_STATES, true},
     [ED_FRAME_MESSAGE] = {"MESSAGE", OPEN_STATES, true},
 };
@@ -152,10 +154,15 @@ static void read_retire_id(ed_reader *r, uint8_t first, ed_frame *frame)
 static void read_time(ed_reader *r, uint8_t first, ed_frame *frame)
 {
     (void)first;
-    frame->time.kind = ed_read_u8(r);
-    frame->time.echo_us = ed_read_u64(r);
-    frame->time.time_us = ed_read_u64(r);
-    if (frame->time.kind > 1)
+    uint8_t kind = ed_read_u8(r);
+
+    frame->time = (ed_time_frame){.is_answer = kind == TIME_ANSWER};
+    if (kind == TIME_QUESTION)
+        return;
+    frame->time.packet = ed_read_u32(r);
+    frame->time.held_ns = ed_read_varint(r);
+    frame->time.time_ns = ed_read_u64(r);
+    if (kind != TIME_ANSWER)
         ed_reader_fail(r);
 }
 
@@ -276,6 +283,17 @@ void ed_frame_write_skip(ed_writer *w, const ed_skip_frame *skip)
     ed_write_u8(w, skip->stream);
     ed_write_u32(w, skip->sequence);
     ed_write_varint(w, skip->charge);
+}
+
+void ed_frame_write_time(ed_writer *w, const ed_time_frame *time)
+{
+    ed_write_u8(w, ED_FRAME_TIME);
+    ed_write_u8(w, time->is_answer ? TIME_ANSWER : TIME_QUESTION);
+    if (!time->is_answer)
+        return;
+    ed_write_u32(w, time->packet);
+    ed_write_varint(w, ed_min_u64(time->held_ns, ED_VARINT_MAX));
+    ed_write_u64(w, time->time_ns);
 }
 
 void ed_frame_write_path(ed_writer *w, ed_frame_type type, uint64_t data)

@@ -75,7 +75,16 @@ typedef struct ed_skip_frame {
     uint64_t charge;   /* what has been charged for it */
 } ed_skip_frame;
 
+/** A question what time it is, or the answer to one. */
+typedef struct ed_time_frame {
+    bool is_answer;
+    uint32_t packet;  /* the question's; the low bits of its number */
+    uint64_t held_ns; /* how long it waited for the answer to leave, */
+    uint64_t time_ns; /* and what time it was then */
+} ed_time_frame;
+
 enum { ED_SKIP_SIZE_MAX = 1 + 1 + 1 + 4 + 8 };
+enum { ED_TIME_SIZE_MAX = 1 + 1 + 4 + 8 + 8 };
 enum { ED_CREDIT_SIZE_MAX = 1 + 8 };
 
 typedef struct ed_frame {
@@ -92,11 +101,7 @@ typedef struct ed_frame {
             uint32_t id;             /* NEW_ID */
             uint8_t reset_token[16]; /* NEW_ID */
         } id;
-        struct {
-            uint8_t kind;
-            uint64_t echo_us;
-            uint64_t time_us;
-        } time;
+        ed_time_frame time;
         uint8_t ticket[ED_COOKIE_SIZE];
     };
 } ed_frame;
@@ -120,6 +125,8 @@ void ed_frame_write_ack(ed_writer *w, const ed_ranges *ranges, uint64_t delay_us
 void ed_frame_write_close(ed_writer *w, const ed_close *close);
 void ed_frame_write_credit(ed_writer *w, uint64_t limit);
 void ed_frame_write_skip(ed_writer *w, const ed_skip_frame *skip);
+
+void ed_frame_write_time(ed_writer *w, const ed_time_frame *time);
 
 /** Whether a message carries a sequence: an unreliable one in one piece does not need it. */
 static inline bool ed_frame_has_sequence(uint8_t guarantee, bool fragment)

@@ -9,7 +9,7 @@
 enum {
     /* PROTOCOL.md 1: datagrams */
     ED_PROTOCOL_VERSION = 1,
-    ED_DATAGRAM_SIZE = 1200, /* the largest we send, and the size of HELLO and INITIATE */
+    ED_DATAGRAM_SIZE = 1200, /* what every path takes, and the size of HELLO and INITIATE */
 
     /* PROTOCOL.md 2: packets */
     ED_TAG_SIZE = 16,
@@ -56,7 +56,7 @@ enum {
     ED_LANE_WINDOW = 1 << ED_LANE_WINDOW_BITS, /* messages of one lane that may be outstanding */
     ED_LANE_BURST_MAX = 24,                    /* new messages of one lane in one packet */
     ED_SEQUENCE_SHORT_OUTSTANDING = 1 << 14,   /* beyond this many, a sequence takes four bytes */
-    ED_PAGE_UNITS = 9, /* units of a message in parts that are kept together */
+    ED_PAGE_UNITS = 11, /* units of a message in parts that are kept together */
     ED_PAGE_SIZE = ED_PAGE_UNITS * ED_FRAGMENT_UNIT,
     ED_PARTS_RATE_MIN = EDDY_RATE_MIN / 2, /* bytes per second: slower ones may be in others' way */
     ED_STARTED_MAX = 2,           /* reliable messages of which some parts have been sent */
@@ -69,7 +69,9 @@ enum {
     ED_PARTIAL_MAX = 8,  /* unreliable messages of a connection that wait for parts */
 
     /* recovery */
-    ED_ACK_ELICITING_MAX = 2, /* this many unacknowledged packets are acknowledged at once */
+    ED_ACK_PROMPT_MAX = 2,  /* unacknowledged packets that ask for haste: then at once */
+    ED_ACK_PATIENT_MAX = 8, /* and so for so many of any kind, */
+    ED_ACK_PATIENT_SIZE = 2 * ED_DATAGRAM_SIZE, /* or so many bytes: the window waits for them */
 
     /* PROTOCOL.md 7: paths */
     ED_CONTEST_PTOS =
@@ -80,6 +82,11 @@ enum {
     ED_PATH_DOUBLINGS_MAX = 3,  /* so often */
     ED_PATH_HOLD_MS = 100,      /* between one candidate and the next, at least */
     ED_PATH_DEBTS_MAX = 2,      /* challenges of the peer that wait for their answer */
+
+    /* PROTOCOL.md 7.1: the size of datagrams */
+    ED_MTU_TRIES = 3, /* probes of one size that are lost before it counts as refused */
+    ED_MTU_STEP = ED_FRAGMENT_UNIT, /* what is less is not searched for */
+    ED_MTU_DOUBTS_MAX = 8,          /* large packets lost in a row before the path is in doubt */
 
     /* tokens */
     ED_TOKEN_VERSION = 1,
@@ -100,7 +107,11 @@ enum {
 #define ED_KEY_LIFE_NS (600 * ED_NS_PER_S)     /* and so is after this time */
 #define ED_FORGED_MAX (UINT64_C(1) << 35)      /* packets that are not authentic: then it ends */
 #define ED_PARTS_LIFE_NS (60 * ED_NS_PER_S)    /* and as long as the largest takes at that rate */
+#define ED_MTU_RAISE_NS (600 * ED_NS_PER_S)    /* after a search, until the next one */
+#define ED_MTU_REST_NS (60 * ED_NS_PER_S)      /* the same after large packets were lost */
+#define ED_REST_NS (5 * ED_NS_PER_S) /* how often it is seen whether a burst's memory may go */
 #define ED_ACK_DELAY_NS (25 * ED_NS_PER_MS)
+#define ED_ACK_PATIENCE_NS (100 * ED_NS_PER_MS)     /* where nothing would be sent again */
 #define ED_HANDSHAKE_RESEND_NS (250 * ED_NS_PER_MS) /* doubles from here */
 #define ED_RACE_NEXT_NS (250 * ED_NS_PER_MS)        /* after one, if it has not answered */
 #define ED_HALF_OPEN_NS (5 * ED_NS_PER_S)
@@ -112,6 +123,7 @@ enum {
     (3 * ED_NS_PER_S)                    /* and then to who has: nobody can keep all places young */
 #define ED_REFUSING_NS (5 * ED_NS_PER_S) /* longer than a client waits between two INITIATEs */
 
+static_assert(EDDY_DATAGRAM_SIZE_MIN == ED_DATAGRAM_SIZE, "what may be configured");
 static_assert(EDDY_PIECE_SIZE_MAX + ED_PACKET_HEADER_SIZE_MAX + ED_TAG_SIZE + 1 + 1 + 4 <=
                   ED_DATAGRAM_SIZE,
               "the largest message fits one datagram with the largest headers");

@@ -198,7 +198,7 @@ eddy_status ed_local_send(ed_local *local, eddy_connection connection, eddy_guar
         .block = block, .type = EDDY_MESSAGE, .guarantee = (uint8_t)guarantee, .stream = stream};
 
     if (receipt != NULL)
-        ((eddy_event_receipt *)(void *)receipt->data)->outcome = EDDY_OUTCOME_ACKED;
+        ed_receipt_of(receipt)->event.outcome = EDDY_OUTCOME_ACKED;
     ed_mutex_lock(&local->mutex);
     eddy_status status = send_locked(local, connection, &message, receipt);
     ed_mutex_unlock(&local->mutex);

@@ -13,6 +13,11 @@ static bool is_ack_eliciting(const ed_sent *packet)
     return (packet->flags & ED_SENT_ACK_ELICITING) != 0;
 }
 
+static bool is_prompt(const ed_sent *packet)
+{
+    return (packet->flags & ED_SENT_PROMPT) != 0;
+}
+
 void ed_loss_init(ed_loss *loss)
 {
     *loss = (ed_loss){.loss_time_ns = ED_NEVER_NS};
@@ -30,6 +35,10 @@ void ed_loss_on_sent(ed_loss *loss, const ed_sent *packet)
     loss->ack_eliciting_in_flight++;
     ED_ASSERT(loss->ack_eliciting_in_flight <= ED_SENT_MAX);
     loss->last_ack_eliciting_sent_ns = packet->sent_ns;
+    if (!is_prompt(packet))
+        return;
+    loss->prompt_in_flight++;
+    loss->last_prompt_sent_ns = packet->sent_ns;
 }
 
 /** Takes an outstanding packet, about to change state, out of the sums. */
@@ -43,6 +52,8 @@ static void leave_flight(ed_loss *loss, const ed_sent *packet)
         return;
     ED_ASSERT(loss->ack_eliciting_in_flight > 0);
     loss->ack_eliciting_in_flight--;
+    ED_ASSERT(!is_prompt(packet) || loss->prompt_in_flight > 0);
+    loss->prompt_in_flight -= is_prompt(packet) ? 1 : 0;
 }
 
 /* ------------------------------------------------------------------------- acknowledgement -- */
@@ -175,7 +186,8 @@ static bool acked_between(const ed_sent_log *log, uint64_t before, uint64_t afte
 /** Adds a packet just lost to the run of losses, or begins another with it (section 7.6.2). */
 static void lengthen_losses(ed_loss *loss, const ed_sent_log *log, const ed_sent *packet)
 {
-    if (!is_ack_eliciting(packet) || packet->sent_ns <= loss->first_ack_ns)
+    if (!is_ack_eliciting(packet) || packet->sent_ns <= loss->first_ack_ns ||
+        (packet->flags & ED_SENT_SIZE_PROBE) != 0)
         return;
     if (!loss->any_run || acked_between(log, loss->run_last, packet->number)) {
         loss->any_run = true;
@@ -273,8 +285,9 @@ void ed_loss_trim(const ed_loss *loss, ed_sent_log *log, const ed_rtt *rtt,
 
 /* ---------------------------------------------------------------------------------- timing -- */
 
-/** How long to wait after the last ack-eliciting packet, given the probes without an answer. */
-static uint64_t backed_off_ns(const ed_loss *loss, const ed_rtt *rtt, uint64_t pto_ns, bool clamp)
+/** How long to wait after the packet sent at `since_ns`, given the probes without an answer. */
+static uint64_t backed_off_ns(const ed_loss *loss, const ed_rtt *rtt, uint64_t pto_ns,
+                              uint64_t since_ns, bool clamp)
 {
     if (loss->pto_count == 0)
         return pto_ns;
@@ -285,21 +298,22 @@ static uint64_t backed_off_ns(const ed_loss *loss, const ed_rtt *rtt, uint64_t p
     // By the time of the last probe and not the present, so that a deadline once told stands.
     uint64_t early_until_ns =
         ed_add_sat_u64(loss->probing_since_ns, ED_LOSS_PROBE_EARLY_FOR_S * ED_NS_PER_S);
-    bool early = loss->last_ack_eliciting_sent_ns < early_until_ns;
+    bool early = since_ns < early_until_ns;
     uint64_t limit_ms = early ? ED_LOSS_PROBE_EARLY_MS : ED_LOSS_PROBE_LATE_MS;
     return ed_min_u64(doubled_ns, ed_max_u64(limit_ms * ED_NS_PER_MS, rtt->smoothed_ns));
 }
 
-uint64_t ed_loss_deadline_ns(const ed_loss *loss, const ed_rtt *rtt, uint64_t max_ack_delay_ns,
-                             bool clamp)
+uint64_t ed_loss_deadline_ns(const ed_loss *loss, const ed_rtt *rtt, bool clamp)
 {
+    bool prompt = loss->prompt_in_flight > 0;
+    uint64_t since_ns = prompt ? loss->last_prompt_sent_ns : loss->last_ack_eliciting_sent_ns;
+
     if (loss->loss_time_ns != ED_NEVER_NS)
         return loss->loss_time_ns;
     if (loss->ack_eliciting_in_flight == 0)
         return ED_NEVER_NS;
-    uint64_t pto_ns = ed_rtt_pto_ns(rtt, max_ack_delay_ns);
-    return ed_add_sat_u64(loss->last_ack_eliciting_sent_ns,
-                          backed_off_ns(loss, rtt, pto_ns, clamp));
+    uint64_t pto_ns = ed_rtt_pto_ns(rtt, prompt ? ED_ACK_DELAY_NS : ED_ACK_PATIENCE_NS);
+    return ed_add_sat_u64(since_ns, backed_off_ns(loss, rtt, pto_ns, since_ns, clamp));
 }
 
 bool ed_loss_due(const ed_loss *loss, uint64_t now_ns)
@@ -321,7 +335,7 @@ void ed_loss_on_probe_timeout(ed_loss *loss, uint64_t now_ns)
 bool ed_loss_valid(const ed_loss *loss, const ed_sent_log *log)
 {
     uint64_t in_flight = 0;
-    uint32_t ack_eliciting = 0;
+    uint32_t ack_eliciting = 0, prompt = 0;
 
     for (uint64_t number = log->first; number < log->next; number++) {
         const ed_sent *packet = ed_sent_at(log, number);
@@ -329,8 +343,10 @@ bool ed_loss_valid(const ed_loss *loss, const ed_sent_log *log)
             continue;
         in_flight += packet->size;
         ack_eliciting += is_ack_eliciting(packet) ? 1 : 0;
+        prompt += is_prompt(packet) ? 1 : 0;
         if (packet->number < loss->scan_from)
             return false; // nobody will ever look at it again
     }
-    return in_flight == loss->in_flight && ack_eliciting == loss->ack_eliciting_in_flight;
+    return in_flight == loss->in_flight && ack_eliciting == loss->ack_eliciting_in_flight &&
+           prompt == loss->prompt_in_flight;
 }

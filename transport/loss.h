@@ -11,6 +11,7 @@
 #ifndef ED_LOSS_H
 #define ED_LOSS_H
 
+#include "transport/limits.h"
 #include "transport/rtt.h"
 #include "transport/sent.h"
 
@@ -33,10 +34,12 @@ typedef struct ed_loss {
     uint64_t loss_time_ns;  /* when the oldest suspect is lost; ED_NEVER_NS: there is none */
     uint64_t in_flight;     /* bytes */
     uint64_t last_ack_eliciting_sent_ns;
+    uint64_t last_prompt_sent_ns;
     uint64_t probing_since_ns; /* when the first probe without an answer fell due */
     uint64_t first_ack_ns; /* losses before we knew the path do not make persistent congestion */
     uint64_t scan_from;    /* nothing below can be declared lost any more */
     uint32_t ack_eliciting_in_flight; /* packets */
+    uint32_t prompt_in_flight;        /* of these, the ones that are acknowledged with haste */
     uint32_t pto_count;               /* probe timeouts without an answer */
     /* The newest run of ack-eliciting packets lost with none acknowledged between them. */
     uint64_t run_first;
@@ -114,13 +117,14 @@ void ed_loss_trim(const ed_loss *loss, ed_sent_log *log, const ed_rtt *rtt,
                   uint64_t max_ack_delay_ns, uint64_t now_ns);
 
 /**
- * When there is something to do, or ED_NEVER_NS (section 6.2.1).
+ * When there is something to do, or ED_NEVER_NS (section 6.2.1). The probe timeout is that of the
+ * newest packet with ED_SENT_PROMPT, so it is no later for the unreliable ones behind it; where
+ * only those are in flight, it knows of the peer's patience. Each probe has ED_SENT_PROMPT.
  * @param clamp whether reliable data are unacknowledged: then the probes after the first stay
  * within 100 ms or a smoothed round trip of each other for 5 s, then within 1 s or a round trip;
  * otherwise each waits twice as long as the one before.
  */
-uint64_t ed_loss_deadline_ns(const ed_loss *loss, const ed_rtt *rtt, uint64_t max_ack_delay_ns,
-                             bool clamp);
+uint64_t ed_loss_deadline_ns(const ed_loss *loss, const ed_rtt *rtt, bool clamp);
 
 /** Whether the deadline, which has come, is that of a suspect and not a probe timeout. */
 bool ed_loss_due(const ed_loss *loss, uint64_t now_ns);

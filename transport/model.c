@@ -43,6 +43,7 @@ enum {
     DIP_CROWDED_MS = 3000, /* among others: to see whether they are still there */
     DOUBT_MS = 10 * 1000,  /* so long what a dip showed may prove wrong */
     STAYED = 8,            /* a queue that falls by less than that part has stayed whole */
+    CALM_ROUNDS = 16,      /* without a queue, and the others have gone */
     PARTS_MAX = 2,         /* queues in a row that fell in part are others' */
     /* Loss. */
     SPILL_PPM = 50 * 1000, /* more than it was by that part, */
@@ -159,6 +160,7 @@ static void join_crowd(ed_model *m, uint64_t now_ns)
     m->is_crowded = true;
     m->raised_from_ns = 0;
     m->part_count = 0;
+    m->calm_rounds = 0;
     set_window(m, ed_max_u64(m->window, m->episode_window));
     m->dip_at_ns = now_ns + ms(DIP_CROWDED_MS);
 }
@@ -232,6 +234,8 @@ static void judge(ed_model *m, uint64_t now_ns)
     if (is_clear) {
         leave_crowd(m, now_ns);
         m->base_ns = m->round_rtt_ns;
+    } else if (had_ns <= ms(QUEUE_MAX_MS)) {
+        return; // too little to tell
     } else if (left_ns + had_ns / STAYED >= had_ns) {
         raise_base(m, now_ns);
     } else if (m->part_count >= PARTS_MAX) {
@@ -256,7 +260,7 @@ static bool dip_is_due(const ed_model *m, uint64_t now_ns)
 {
     bool has_queue = m->queue_rounds >= DIP_QUEUE_ROUNDS && m->since_dip >= DIP_REST_ROUNDS;
 
-    return now_ns >= m->dip_at_ns || (has_queue && !m->is_crowded);
+    return m->round_is_full && (now_ns >= m->dip_at_ns || (has_queue && !m->is_crowded));
 }
 
 /* ---------------------------------------------------------------------------------- a cruise -- */
@@ -267,15 +271,19 @@ static void end_startup(ed_model *m)
 }
 
 /** Among flows that heed nothing but loss: as they do. */
-static void compete(ed_model *m)
+static void compete(ed_model *m, uint64_t now_ns)
 {
-    bool cuts = m->round_lost > 0 && !m->has_cut;
+    bool is_calm = queue_ns(m) <= ms(QUEUE_CLEAR_MS);
+    bool cuts = m->round_lost > 0 && !m->has_cut && !is_calm;
 
     m->has_cut = cuts; // what is lost in the next round left before
     if (cuts)
         set_window(m, m->window * CUT_NUMERATOR / CUT_DENOMINATOR);
     else if (m->round_is_full)
         set_window(m, m->window + m->datagram_size);
+    m->calm_rounds = is_calm ? (uint8_t)(m->calm_rounds + 1) : 0;
+    if (m->calm_rounds >= CALM_ROUNDS)
+        leave_crowd(m, now_ns);
 }
 
 /** Brings the window to what the path holds, and our share of the queue. */
@@ -321,7 +329,7 @@ static void cruise(ed_model *m, uint64_t now_ns)
         return;
     }
     if (m->is_crowded)
-        compete(m);
+        compete(m, now_ns);
     else
         steer(m);
     watch_queue(m, now_ns);
@@ -416,16 +424,19 @@ static void end_round(ed_model *m, uint64_t now_ns)
 
 static void start_up(ed_model *m, const ed_congestion_ack *ack, uint64_t sample_ns)
 {
-    bool is_late = m->base_ns != ED_NEVER_NS && sample_ns > m->base_ns + m->free_ns + ms(LATE_MS);
+    bool is_used = ack->in_flight_before >= m->window / 2; // else what is late is not so for us
+    bool is_late =
+        is_used && m->base_ns != ED_NEVER_NS && sample_ns > m->base_ns + m->free_ns + ms(LATE_MS);
 
     m->late_acks = is_late ? (uint8_t)ed_min_u64(m->late_acks + 1u, UINT8_MAX) : 0;
-    if (!is_late && !ack->app_limited && ack->in_flight_before >= m->window / 2)
+    if (!is_late && is_used && !ack->app_limited)
         set_window(m, m->window + ack->size);
     if (m->late_acks < STARTUP_LATE)
         return;
-    // Half the window was there when the packets left that had to wait. Before the round is over:
-    // each packet more is one to wait for.
-    set_window(m, scale(m->window / 2, m->base_ns, sample_ns));
+    // Before the round is over: each packet more is one to wait for. When those left that had to
+    // wait, half of the window was there, if it has grown since.
+    uint64_t was = m->window > m->window_before ? m->window / 2 : m->window;
+    set_window(m, scale(was, m->base_ns, sample_ns));
     end_startup(m);
 }
 
@@ -439,6 +450,14 @@ static void dip(ed_model *m, const ed_congestion_ack *ack, uint64_t now_ns)
     begin_round(m, now_ns);
 }
 
+/** What the peer waited is no queue; but its word goes no further than the path's least. */
+static uint64_t without_patience(const ed_model *m, uint64_t sample_ns, uint64_t patience_ns)
+{
+    uint64_t headroom_ns = sample_ns > m->base_ns ? sample_ns - m->base_ns : 0;
+
+    return sample_ns - ed_min_u64(patience_ns, headroom_ns);
+}
+
 static void model_on_acked(ed_congestion *state, const ed_congestion_ack *ack, const ed_rtt *rtt,
                            uint64_t now_ns)
 {
@@ -446,7 +465,7 @@ static void model_on_acked(ed_congestion *state, const ed_congestion_ack *ack, c
 
     (void)rtt;
     ED_ASSERT(ack->sent_ns <= now_ns);
-    uint64_t sample_ns = now_ns - ack->sent_ns;
+    uint64_t sample_ns = without_patience(m, now_ns - ack->sent_ns, ack->patience_ns);
     m->round_acked += ack->size;
     m->round_flight = ed_max_u64(m->round_flight, ack->in_flight_before);
     m->round_lumps += m->acked_ns != now_ns;

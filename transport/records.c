@@ -3,9 +3,37 @@
 #include "core/alloc.h"
 
 enum {
-    CHUNK_RECORDS = 16,
+    FIRST_RECORDS = 2,  /* the first chunk has so many; each as many as all before it, */
+    CHUNK_RECORDS = 16, /* but not more than this */
+    GROWING_CHUNKS = 4, /* chunks until there are CHUNK_RECORDS */
     CHUNK_CAPACITY_MIN = 4,
 };
+
+static_assert(FIRST_RECORDS << (GROWING_CHUNKS - 1) == CHUNK_RECORDS, "chunks double up to there");
+
+/** How many records the first chunks have together. */
+static uint32_t records_before(uint32_t chunk)
+{
+    if (chunk < GROWING_CHUNKS)
+        return chunk == 0 ? 0 : (uint32_t)FIRST_RECORDS << (chunk - 1);
+    return (chunk - GROWING_CHUNKS + 1) * CHUNK_RECORDS;
+}
+
+static size_t chunk_size(const ed_records *records, uint32_t chunk)
+{
+    return (records_before(chunk + 1) - records_before(chunk)) * records->record_size;
+}
+
+static uint32_t chunk_of(uint32_t index)
+{
+    uint32_t chunk = 0;
+
+    if (index >= CHUNK_RECORDS)
+        return GROWING_CHUNKS - 1 + index / CHUNK_RECORDS;
+    for (uint32_t records = FIRST_RECORDS; index >= records; records *= 2)
+        chunk++;
+    return chunk;
+}
 
 void ed_records_init(ed_records *records, const eddy_allocator *allocator, size_t record_size)
 {
@@ -17,9 +45,15 @@ void ed_records_init(ed_records *records, const eddy_allocator *allocator, size_
 void ed_records_free(ed_records *records)
 {
     for (uint32_t c = 0; c < records->chunk_count; c++)
-        ed_alloc_free(records->allocator, records->chunks[c], CHUNK_RECORDS * records->record_size);
+        ed_alloc_free(records->allocator, records->chunks[c], chunk_size(records, c));
     ed_alloc_free(records->allocator, records->chunks, records->chunk_capacity * sizeof(uint8_t *));
     ed_records_init(records, records->allocator, records->record_size);
+}
+
+void ed_records_rest(ed_records *records)
+{
+    if (records->used_count == 0)
+        ed_records_free(records);
 }
 
 static bool widen(ed_records *records)
@@ -44,12 +78,13 @@ bool ed_records_reserve(ed_records *records)
         return true;
     if (!widen(records))
         return false;
-    uint8_t *chunk = ed_alloc_array(records->allocator, CHUNK_RECORDS, records->record_size);
+    uint32_t first = ed_records_count(records);
+    uint8_t *chunk = ed_alloc_zeroed(records->allocator, chunk_size(records, records->chunk_count));
     if (chunk == NULL)
         return false;
-    for (uint32_t i = 0; i < CHUNK_RECORDS; i++) {
-        ed_record *record = (ed_record *)(void *)(chunk + i * records->record_size);
-        record->index = records->chunk_count * CHUNK_RECORDS + i;
+    for (uint32_t index = first; index < records_before(records->chunk_count + 1); index++) {
+        ed_record *record = (ed_record *)(void *)(chunk + (index - first) * records->record_size);
+        record->index = index;
         ed_list_push_back(&records->unused, &record->node);
     }
     records->chunks[records->chunk_count++] = chunk;
@@ -61,6 +96,7 @@ void *ed_records_take(ed_records *records)
     ed_list_node *node = ed_list_pop_front(&records->unused);
 
     ED_ASSERT(node != NULL);
+    records->used_count++;
     return ED_CONTAINER(node, ed_record, node);
 }
 
@@ -68,6 +104,8 @@ void ed_records_give(ed_records *records, void *given)
 {
     ed_record *record = given;
 
+    ED_ASSERT(records->used_count > 0);
+    records->used_count--;
     record->generation++;
     ed_list_push_front(&records->unused, &record->node);
 }
@@ -75,10 +113,11 @@ void ed_records_give(ed_records *records, void *given)
 void *ed_records_at(const ed_records *records, uint32_t index)
 {
     ED_ASSERT(index < ed_records_count(records));
-    return records->chunks[index / CHUNK_RECORDS] + index % CHUNK_RECORDS * records->record_size;
+    uint32_t chunk = chunk_of(index);
+    return records->chunks[chunk] + (index - records_before(chunk)) * records->record_size;
 }
 
 uint32_t ed_records_count(const ed_records *records)
 {
-    return records->chunk_count * CHUNK_RECORDS;
+    return records_before(records->chunk_count);
 }

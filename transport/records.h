@@ -22,12 +22,16 @@ typedef struct ed_records {
     size_t record_size;
     uint32_t chunk_count;
     uint32_t chunk_capacity;
+    uint32_t used_count;
 } ed_records;
 
 void ed_records_init(ed_records *records, const eddy_allocator *allocator, size_t record_size);
 
 /** Frees all records, used or not. */
 void ed_records_free(ed_records *records);
+
+/** Frees all memory if no record is used, and nobody refers to one that was. */
+void ed_records_rest(ed_records *records);
 
 /** Makes sure that the next take does not fail. @return false out of memory. */
 bool ed_records_reserve(ed_records *records);

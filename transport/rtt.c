@@ -11,6 +11,7 @@ void ed_rtt_init(ed_rtt *rtt)
 static void take_first(ed_rtt *rtt, uint64_t sample_ns)
 {
     rtt->sampled = true;
+    rtt->latest_ns = sample_ns;
     rtt->min_ns = sample_ns;
     rtt->smoothed_ns = sample_ns;
     rtt->variance_ns = sample_ns / 2;
@@ -21,7 +22,6 @@ void ed_rtt_sample(ed_rtt *rtt, uint64_t sample_ns, uint64_t ack_delay_ns)
     ED_ASSERT(ed_rtt_valid(rtt));
 
     sample_ns = ed_min_u64(sample_ns, ED_RTT_SAMPLE_MAX_S * ED_NS_PER_S);
-    rtt->latest_ns = sample_ns;
     if (!rtt->sampled) {
         // The peer's word counts only once there is a minimum to hold it against.
         take_first(rtt, sample_ns);
@@ -32,6 +32,7 @@ void ed_rtt_sample(ed_rtt *rtt, uint64_t sample_ns, uint64_t ack_delay_ns)
     // A peer that overstates its delay must not drive our estimate below what the path can do.
     uint64_t headroom_ns = sample_ns - rtt->min_ns;
     uint64_t path_ns = sample_ns - ed_min_u64(ack_delay_ns, headroom_ns);
+    rtt->latest_ns = path_ns;
     uint64_t deviation_ns =
         path_ns > rtt->smoothed_ns ? path_ns - rtt->smoothed_ns : rtt->smoothed_ns - path_ns;
 

@@ -15,7 +15,7 @@ enum {
 };
 
 typedef struct ed_rtt {
-    uint64_t latest_ns;   /* the newest sample, ack delay included; 0 before the first */
+    uint64_t latest_ns;   /* the newest sample, ack delay taken off; 0 before the first */
     uint64_t smoothed_ns; /* ack delay taken off */
     uint64_t variance_ns; /* mean deviation from smoothed_ns */
     uint64_t min_ns;      /* the least sample, ack delay included; 0 before the first */

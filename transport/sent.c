@@ -41,11 +41,37 @@ void ed_sent_log_init(ed_sent_log *log, const eddy_allocator *allocator)
     *log = (ed_sent_log){.allocator = allocator};
 }
 
-void ed_sent_log_free(ed_sent_log *log)
+static void free_rings(ed_sent_log *log)
 {
     ed_alloc_free(log->allocator, log->packets, log->capacity * sizeof(ed_sent));
     ed_alloc_free(log->allocator, log->refs, log->ref_capacity * sizeof(ed_sent_ref));
+    log->packets = NULL;
+    log->capacity = 0;
+    log->refs = NULL;
+    log->ref_capacity = 0;
+}
+
+void ed_sent_log_free(ed_sent_log *log)
+{
+    free_rings(log);
     ed_sent_log_init(log, log->allocator);
+}
+
+bool ed_sent_log_is_large(const ed_sent_log *log)
+{
+    return log->capacity > ED_SENT_MIN || log->ref_capacity > ED_SENT_REFS_MIN;
+}
+
+bool ed_sent_log_rest(ed_sent_log *log)
+{
+    bool is_quiet = log->next - log->rest_from <= ED_SENT_MIN;
+
+    log->rest_from = log->next;
+    if (!is_quiet || log->first != log->next)
+        return false;
+    ED_ASSERT(ed_sent_ref_count(log) == 0);
+    free_rings(log);
+    return true;
 }
 
 /** The capacity that `needed` asks for; 0 if that is above `max`. */

@@ -1,7 +1,7 @@
 /**
  * What was sent and what became of it: a ring of packets indexed by packet number, and beside it a
- * ring of references to the messages that each packet carried. Both double as they fill, never
- * shrink, and allocate nothing once they are large enough.
+ * ring of references to the messages that each packet carried. Both double as they fill, allocate
+ * nothing once they are large enough, and are given back when a connection rests.
  */
 #ifndef ED_SENT_H
 #define ED_SENT_H
@@ -9,9 +9,9 @@
 #include "core/eddy.h"
 
 enum {
-    ED_SENT_MIN = 64,          /* packets at first */
+    ED_SENT_MIN = 8,           /* packets at first */
     ED_SENT_MAX = 16384,       /* packets at most */
-    ED_SENT_REFS_MIN = 128,    /* references at first */
+    ED_SENT_REFS_MIN = 8,      /* references at first */
     ED_SENT_REFS_MAX = 131072, /* references at most, over all packets */
     /* A number is left out after 2^n to 2^(n+1) others, n between these and one more each time. */
     ED_SENT_GAP_LOG2_MIN = 6,
@@ -23,9 +23,10 @@ typedef enum ed_sent_flag {
     ED_SENT_IN_FLIGHT = 2, /* counts for congestion control; every ack-eliciting packet does */
     ED_SENT_HAS_ACK = 4,   /* carried an ACK whose largest number is ack_largest */
     ED_SENT_PROBE = 8,
-    ED_SENT_CLOSE = 16,
+    ED_SENT_SIZE_PROBE = 16, /* larger than what is known to pass: its loss says nothing else */
+    ED_SENT_WAS_LOST = 32,   /* was declared lost; if acknowledged since, that was wrong */
     ED_SENT_HAS_CREDIT = 64,
-    ED_SENT_WAS_LOST = 32, /* was declared lost; if acknowledged since, that was wrong */
+    ED_SENT_PROMPT = 128, /* ack-eliciting, and by more than unreliable messages: ack.h */
 } ed_sent_flag;
 
 typedef enum ed_sent_state {
@@ -64,6 +65,7 @@ typedef struct ed_sent_log {
     uint32_t ref_capacity;
     uint32_t ref_first; /* references are counted on and on and wrap; these bound those held */
     uint32_t ref_next;
+    uint64_t rest_from; /* the number that was next when it was last asked to rest */
     uint64_t gap_at;    /* the number to leave out, or the first above it; 0: not decided yet */
     uint64_t gap_count; /* numbers left out so far */
     uint32_t gap_log2;  /* how far that is above the one before: at least 2 to the power of this */
@@ -74,6 +76,15 @@ void ed_sent_log_init(ed_sent_log *log, const eddy_allocator *allocator);
 
 /** Gives the memory back; the log is empty and may be used again. */
 void ed_sent_log_free(ed_sent_log *log);
+
+/** Whether it has grown beyond what a log is at first. */
+bool ed_sent_log_is_large(const ed_sent_log *log);
+
+/**
+ * Gives all memory back if nothing is held, and not more packets were added since this was last
+ * asked than the smallest log holds. Numbers go on. @return whether it did.
+ */
+bool ed_sent_log_rest(ed_sent_log *log);
 
 /**
  * Makes room for one more packet with `ref_count` references, so that the next ed_sent_push of at

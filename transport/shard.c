@@ -56,6 +56,8 @@ static bool create_pools(ed_shard *s)
     if (s->send_pool != NULL)
         ed_pool_charge_holders(s->send_pool, ED_SEND_HOLDER);
     s->receive_pool = ed_pool_create(allocator, s->config.receive_budget);
+    if (s->receive_pool != NULL) // what the program has of it comes back as an input of a poll
+        ed_pool_use_alone(s->receive_pool);
     return s->control_pool != NULL && s->notice_pool != NULL && s->event_pool != NULL &&
            s->payload_pool != NULL && s->send_pool != NULL && s->receipt_pool != NULL &&
            s->receive_pool != NULL;

@@ -6,10 +6,13 @@
 enum {
     QUANTUM = 32,         /* bytes for each unit of weight, in turn */
     PART_ROOM_MIN = 1024, /* where a message is cut: less is left to others */
-    /* What a packet has room for if it has nothing else in it, and whatever its header is: more is
-       never used, or what was lost might not fit again. */
-    ROOM_MAX = ED_DATAGRAM_SIZE - ED_PACKET_HEADER_SIZE_MAX - ED_TAG_SIZE,
 };
+
+void ed_outbox_set_datagram_size(ed_outbox *outbox, size_t size)
+{
+    // Whatever the header is: more is never used, or what was lost might not fit again.
+    outbox->room = size - ED_PACKET_HEADER_SIZE_MAX - ED_TAG_SIZE;
+}
 
 static void starve(ed_outbox *outbox, ed_lane_out *lane)
 {
@@ -46,6 +49,21 @@ static bool frame_fits(const ed_message_frame *frame, size_t room)
     return ed_frame_message_overhead(frame) + frame->data.size <= room;
 }
 
+/**
+ * Cuts what stands in the frame, in whole units, to what fits, and leaves enough for one more part.
+ * What the length takes is reckoned for all of it. @return false if it is not worth while.
+ */
+static bool cut(ed_message_frame *frame, size_t room)
+{
+    size_t overhead = ed_frame_message_overhead(frame);
+
+    if (!frame->fragment || room < overhead + PART_ROOM_MIN)
+        return false;
+    size_t most = ed_min_size(room - overhead, frame->data.size - ED_PART_SIZE_MIN);
+    frame->data.size = most / ED_FRAGMENT_UNIT * ED_FRAGMENT_UNIT;
+    return true;
+}
+
 /** The first sending of a message, or of its next part. @return false if it does not fit. */
 static bool make_first(ed_out *out, size_t room, ed_outgoing *next)
 {
@@ -53,23 +71,19 @@ static bool make_first(ed_out *out, size_t room, ed_outgoing *next)
     uint64_t sequence = out->is_begun ? out->sequence : out->lane->next_sequence;
 
     *next = (ed_outgoing){.out = out, .message = frame_of(out, sequence, out->sent_size, left)};
-    if (frame_fits(&next->message, room))
-        return true;
-    size_t overhead = ed_frame_message_overhead(&next->message);
-    if (!ed_is_in_parts(out->size) || room < overhead + PART_ROOM_MIN)
-        return false;
-    // As much as fits, in whole units, and as leaves enough for one more part. What the length
-    // takes was reckoned for all that is left.
-    size_t most = ed_min_size(room - overhead, left - ED_PART_SIZE_MIN);
-    next->message.data.size = most / ED_FRAGMENT_UNIT * ED_FRAGMENT_UNIT;
-    return true;
+    return frame_fits(&next->message, room) || cut(&next->message, room);
 }
 
-bool ed_outbox_again(const ed_outbox *outbox, ed_part *part, size_t room, ed_outgoing *next)
+static bool reserve_split(ed_outbox *outbox)
+{
+    outbox->is_out_of_memory = !ed_records_reserve(&outbox->parts);
+    return !outbox->is_out_of_memory;
+}
+
+bool ed_outbox_again(ed_outbox *outbox, ed_part *part, size_t room, ed_outgoing *next)
 {
     ed_out *out = part->out;
 
-    (void)outbox;
     *next = (ed_outgoing){.out = out, .part = part, .is_skip = out->is_skip};
     if (out->is_skip) {
         next->skip = (ed_skip_frame){.guarantee = out->lane->guarantee,
@@ -79,7 +93,11 @@ bool ed_outbox_again(const ed_outbox *outbox, ed_part *part, size_t room, ed_out
         return room >= ED_SKIP_SIZE_MAX;
     }
     next->message = frame_of(out, out->sequence, part->offset, part->size);
-    return frame_fits(&next->message, room);
+    if (frame_fits(&next->message, room))
+        return true;
+    // The path took more when it was cut.
+    return !frame_fits(&next->message, outbox->room) && reserve_split(outbox) &&
+           cut(&next->message, room);
 }
 
 /** What the next sending of a reliable message costs of the peer's credit. */
@@ -186,7 +204,7 @@ bool ed_outbox_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing
 
     if (lost != NULL)
         return ed_outbox_again(outbox, ED_CONTAINER(lost, ed_part, record.node), room, next);
-    room = ed_min_size(room, ROOM_MAX);
+    room = ed_min_size(room, outbox->room);
     outbox->is_out_of_memory = outbox->fresh_count > 0 && !ed_records_reserve(&outbox->parts);
     if (outbox->fresh_count == 0 || outbox->is_out_of_memory)
         return false;
@@ -202,7 +220,7 @@ bool ed_outbox_has_next(ed_outbox *outbox)
 {
     ed_outgoing next;
 
-    return ed_outbox_next(outbox, ROOM_MAX, UINT64_MAX, &next);
+    return ed_outbox_next(outbox, outbox->room, UINT64_MAX, &next);
 }
 
 /* ------------------------------------------------------------------------------------- sent -- */
@@ -294,8 +312,29 @@ static ed_part *sent_first(ed_outbox *outbox, const ed_outgoing *next, uint64_t 
     return part;
 }
 
-static void sent_again(ed_outbox *outbox, ed_part *part, uint64_t packet)
+/** Only `size` bytes of it are sent again now: the rest is a part of its own, as lost as it was. */
+static void split(ed_outbox *outbox, ed_part *part, uint32_t size)
 {
+    ed_part *rest = ed_records_take(&outbox->parts); // ed_outbox_again has reserved it
+
+    ED_ASSERT(size >= ED_PART_SIZE_MIN && part->size - size >= ED_PART_SIZE_MIN);
+    *rest = (ed_part){.record = rest->record,
+                      .out = part->out,
+                      .first_packet = part->first_packet,
+                      .last_packet = part->last_packet,
+                      .offset = part->offset + size,
+                      .size = part->size - size};
+    part->size = size;
+    ed_list_insert_after(&part->sibling, &rest->sibling);
+    ed_part_queue_lost(outbox, rest);
+}
+
+static void sent_again(ed_outbox *outbox, const ed_outgoing *next, uint64_t packet)
+{
+    ed_part *part = next->part;
+
+    if (!next->is_skip && next->message.data.size < part->size)
+        split(outbox, part, (uint32_t)next->message.data.size);
     if (outbox->lost_hint == &part->record.node)
         outbox->lost_hint = NULL;
     ed_list_remove(&part->record.node);
@@ -311,7 +350,7 @@ bool ed_outbox_on_sent(ed_outbox *outbox, const ed_outgoing *next, uint64_t pack
     ed_part *part = next->part;
 
     if (part != NULL)
-        sent_again(outbox, part, packet);
+        sent_again(outbox, next, packet);
     else
         part = sent_first(outbox, next, packet);
     ed_outbox_update_turn(outbox, lane);

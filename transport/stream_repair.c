@@ -29,8 +29,15 @@ void ed_out_tell(ed_outbox *outbox, ed_out *out, eddy_outcome outcome)
 
     if (block == NULL)
         return;
+    ed_receipt *receipt = ed_receipt_of(block);
     out->receipt = NULL;
-    ((eddy_event_receipt *)(void *)block->data)->outcome = outcome;
+    if (outcome == EDDY_OUTCOME_ACKED)
+        out->lane->newest_receipt = ed_max_u64(out->lane->newest_receipt, receipt->event.receipt);
+    if (receipt->is_quiet) {
+        ed_pool_give(block);
+        return;
+    }
+    receipt->event.outcome = outcome;
     block->next = NULL;
     if (outbox->last_receipt == NULL)
         outbox->first_receipt = block;
@@ -87,7 +94,8 @@ static void refund(ed_outbox *outbox, const ed_out *out)
     if (own != NULL) // what was accepted before the stream was counted is not taken off it
         own->queued -= ed_min_u64(own->queued, cost);
     if (outbox->made_of.account != NULL)
-        ed_account_refund(outbox->made_of.account, out->lane->stream, (size_t)cost);
+        ed_account_owe(outbox->made_of.account, outbox->made_of.settled, out->lane->stream,
+                       (size_t)cost);
 }
 
 /** What only a message that has not been given up counts for. */
@@ -101,7 +109,7 @@ static void release(ed_outbox *outbox, ed_out *out)
     }
     if (outbox->deadlines != NULL)
         ed_deadlines_set(outbox->deadlines, out->record.index, ED_NEVER_NS);
-    ed_pool_give(out->block);
+    ed_discard(&outbox->made_of.settled->blocks, out->block);
     out->block = NULL;
 }
 
@@ -168,7 +176,7 @@ void ed_outbox_on_acked(ed_outbox *outbox, ed_sent_ref ref)
  * The oldest goes first: it is what the receiver waits for. Losses come in runs, so the place is
  * mostly behind that of the one before.
  */
-static void queue_lost(ed_outbox *outbox, ed_part *part)
+void ed_part_queue_lost(ed_outbox *outbox, ed_part *part)
 {
     ed_list_node *head = &outbox->lost.head;
     ed_list_node *before = outbox->lost_hint != NULL ? outbox->lost_hint : head->previous;
@@ -220,7 +228,7 @@ static bool give_up(ed_outbox *outbox, ed_out *out, eddy_outcome outcome)
     release(outbox, out);
     out->is_skip = true;
     outbox->skip_count++;
-    queue_lost(outbox, part);
+    ed_part_queue_lost(outbox, part);
     ed_outbox_update_turn(outbox, lane);
     return true;
 }
@@ -247,7 +255,7 @@ void ed_outbox_on_lost(ed_outbox *outbox, ed_sent_ref ref, uint64_t packet)
     if (ed_out_is_superseded(out) && give_up(outbox, out, EDDY_OUTCOME_LOST))
         outbox->made_of.stats->messages_superseded++;
     else
-        queue_lost(outbox, part);
+        ed_part_queue_lost(outbox, part);
 }
 
 /* ------------------------------------------------------------------------------------ expiry -- */

@@ -7,6 +7,7 @@ void ed_outbox_init(ed_outbox *outbox, const ed_outbox_parts *parts)
     const eddy_allocator *allocator = parts->allocator;
 
     *outbox = (ed_outbox){.made_of = *parts};
+    ed_outbox_set_datagram_size(outbox, ED_DATAGRAM_SIZE);
     ed_lanes_init(&outbox->lanes, allocator, sizeof(ed_lane_out));
     for (size_t i = 0; i < EDDY_PRIORITY_COUNT; i++)
         ed_list_init(&outbox->turns[i]);
@@ -41,6 +42,16 @@ void ed_outbox_free(ed_outbox *outbox)
                   EDDY_STREAM_COUNT * sizeof(ed_stream_out));
     ed_outbox_parts parts = outbox->made_of;
     ed_outbox_init(outbox, &parts);
+}
+
+void ed_outbox_rest(ed_outbox *outbox)
+{
+    ed_records_rest(&outbox->outs);
+    ed_records_rest(&outbox->parts);
+    if (ed_records_count(&outbox->outs) > 0)
+        return;
+    ed_deadlines_destroy(outbox->deadlines);
+    outbox->deadlines = NULL;
 }
 
 /* ------------------------------------------------------------------------------------ lanes -- */

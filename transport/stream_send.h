@@ -11,6 +11,7 @@
 #include "core/pool.h"
 #include "transport/account.h"
 #include "transport/credit.h"
+#include "transport/event.h"
 #include "transport/lane.h"
 #include "transport/records.h"
 #include "transport/sent.h"
@@ -18,7 +19,7 @@
 /** A message that the program has sent. */
 typedef struct ed_message {
     ed_block *block;   /* owned */
-    ed_block *receipt; /* holds an eddy_event_receipt; NULL: none is wanted. Owned */
+    ed_block *receipt; /* holds an ed_receipt; NULL: none is wanted. Owned */
     uint64_t expires_ns;
     uint64_t queued_ns; /* when the connection took it */
     uint8_t guarantee;
@@ -41,6 +42,7 @@ typedef struct ed_lane_out {
     uint64_t queued_size; /* ed_send_cost of what is accepted and not settled */
     uint64_t sent;
     uint64_t resent;
+    uint64_t newest_receipt; /* the highest number of those that arrived */
 } ed_lane_out;
 
 /** One message on its way out. */
@@ -88,6 +90,7 @@ typedef struct ed_outbox_parts {
     eddy_stats *stats;
     ed_account *account;   /* what callers go by; NULL: none */
     uint64_t *queued_cost; /* ed_send_cost of what all of a manager's connections have queued */
+    ed_settled *settled;   /* takes what is settled */
 } ed_outbox_parts;
 
 typedef struct ed_outbox {
@@ -104,6 +107,7 @@ typedef struct ed_outbox {
     ed_deadlines *deadlines; /* of outs, by index; NULL: none has one */
     ed_block *first_receipt; /* to be told, linked by ed_block.next */
     ed_block *last_receipt;
+    size_t room;           /* that a packet with nothing else in it has for a message */
     uint64_t credit_limit; /* the peer's grant, cumulative */
     uint64_t credit_used;
     uint64_t queued_size;     /* ed_send_cost of all that is accepted and not settled */
@@ -135,6 +139,9 @@ void ed_outbox_init(ed_outbox *outbox, const ed_outbox_parts *parts);
 /** Gives every block back. */
 void ed_outbox_free(ed_outbox *outbox);
 
+/** Frees what nothing is kept in. Only while no reference to a part is held. */
+void ed_outbox_rest(ed_outbox *outbox);
+
 /** Accepts a message and takes its blocks over. @return EDDY_OK, or EDDY_ENOMEM: as before. */
 EDDY_MUST_CHECK eddy_status ed_outbox_push(ed_outbox *outbox, const ed_message *message);
 
@@ -145,6 +152,9 @@ EDDY_MUST_CHECK eddy_status ed_outbox_set_stream(ed_outbox *outbox, uint8_t stre
 /** The peer's grant. It never falls: a smaller one is an old one. */
 void ed_outbox_on_credit(ed_outbox *outbox, uint64_t limit);
 
+/** A datagram may be so large from now on. What was cut for larger ones is cut again. */
+void ed_outbox_set_datagram_size(ed_outbox *outbox, size_t size);
+
 /** Whether anything may leave, in a packet of its own at least. */
 bool ed_outbox_has_next(ed_outbox *outbox);
 
@@ -154,8 +164,11 @@ bool ed_outbox_has_next(ed_outbox *outbox);
  */
 bool ed_outbox_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing *next);
 
-/** Chooses a part that was sent before. @return false if it does not fit. */
-bool ed_outbox_again(const ed_outbox *outbox, ed_part *part, size_t room, ed_outgoing *next);
+/**
+ * Chooses a part that was sent before; of one that is too large for a datagram by now, a piece.
+ * @return false if it does not fit.
+ */
+bool ed_outbox_again(ed_outbox *outbox, ed_part *part, size_t room, ed_outgoing *next);
 
 /**
  * It left in a packet. `*ref`, for the log of sent packets, names what is to be heard of again.
@@ -260,6 +273,9 @@ void ed_out_forget(ed_outbox *outbox, ed_out *out);
 void ed_out_leave_fresh(ed_outbox *outbox, ed_out *out);
 
 void ed_part_forget(ed_outbox *outbox, ed_part *part);
+
+/** It is to be sent again, in its turn. */
+void ed_part_queue_lost(ed_outbox *outbox, ed_part *part);
 
 static inline bool ed_lane_is_reliable(const ed_lane_out *lane)
 {

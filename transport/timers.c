@@ -45,6 +45,12 @@ bool ed_timers_take(ed_timers *timers, ed_timer timer, uint64_t now_ns)
     return true;
 }
 
+void ed_timers_on_grown(ed_timers *timers, uint64_t now_ns)
+{
+    if (timers->at_ns[ED_TIMER_REST] == ED_NEVER_NS)
+        timers->at_ns[ED_TIMER_REST] = ed_add_sat_u64(now_ns, ED_REST_NS);
+}
+
 void ed_timers_on_greeting(ed_timers *timers, uint64_t timeout_ns, uint64_t now_ns)
 {
     timers->at_ns[ED_TIMER_GIVE_UP] = ed_add_sat_u64(now_ns, timeout_ns);

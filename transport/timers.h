@@ -15,8 +15,10 @@ typedef enum ed_timer {
     ED_TIMER_RECOVERY,  /* a packet counts as lost, or a probe must leave */
     ED_TIMER_PACE,      /* the pacer lets the next packet go */
     ED_TIMER_PATH,      /* a candidate for the path has not answered */
+    ED_TIMER_MTU,       /* a probe of the path's size may leave */
     ED_TIMER_KEEPALIVE, /* nothing was heard for keepalive_ms */
     ED_TIMER_IDLE,      /* nothing was heard for idle_timeout_ms */
+    ED_TIMER_REST,      /* what a burst took may be given back, if none has followed */
     ED_TIMER_EXPIRE,    /* a message's time is over, sent or arriving in parts */
     ED_TIMER_FLUSH,     /* no more time to flush */
     ED_TIMER_CLOSE,     /* the next copy of CLOSE */
@@ -41,6 +43,9 @@ uint64_t ed_timers_next_ns(const ed_timers *timers);
 bool ed_timers_take(ed_timers *timers, ed_timer timer, uint64_t now_ns);
 
 /* The facts. */
+
+/** What is remembered of packets has become large. */
+void ed_timers_on_grown(ed_timers *timers, uint64_t now_ns);
 
 /** A client starts; it gives up after `timeout_ns`. */
 void ed_timers_on_greeting(ed_timers *timers, uint64_t timeout_ns, uint64_t now_ns);

@@ -64,6 +64,15 @@ static void check_message(const ed_message_frame *message, ed_span bytes)
     ED_ASSERT(ed_writer_size(&w) == bytes.size && memcmp(data, bytes.data, bytes.size) == 0);
 }
 
+static void check_time(const ed_time_frame *time, ed_span bytes)
+{
+    uint8_t data[ED_TIME_SIZE_MAX];
+    ed_writer w = ed_writer_of(data, sizeof(data));
+
+    ed_frame_write_time(&w, time);
+    ED_ASSERT(ed_writer_size(&w) == bytes.size && memcmp(data, bytes.data, bytes.size) == 0);
+}
+
 static void check_frame(const ed_frame *frame, ed_span bytes)
 {
     ED_ASSERT(bytes.size > 0 && frame->type < ED_FRAME_TYPE_COUNT);
@@ -73,6 +82,8 @@ static void check_frame(const ed_frame *frame, ed_span bytes)
         check_close(&frame->close, bytes);
     if (frame->type == ED_FRAME_PATH_CHALLENGE || frame->type == ED_FRAME_PATH_RESPONSE)
         check_path(frame->type, frame->challenge, bytes);
+    if (frame->type == ED_FRAME_TIME)
+        check_time(&frame->time, bytes);
     if (frame->type == ED_FRAME_MESSAGE)
         check_message(&frame->message, bytes);
     if (frame->type == ED_FRAME_SKIP)

@@ -48,7 +48,7 @@ static void send_message(ed_pair_end *end, uint8_t what, uint16_t size)
     ed_talk_write(&end->talk, &said, message.block->data);
     if (said.expires)
         message.expires_ns = ed_pair.now_ns + options.expire_ms * ED_NS_PER_MS;
-    eddy_event_receipt receipt = {.receipt = end->talk.count + 1};
+    ed_receipt receipt = {.event.receipt = end->talk.count + 1};
     if ((size & 8) != 0)
         message.receipt = ed_pool_take(ed_pair.send_pool, sizeof(receipt));
     said.wants_receipt = message.receipt != NULL;

@@ -11,6 +11,7 @@ from noise import OPEN, PINNED, TOKEN
 from sodium import has_aes, random
 from wire import key_of_text, number
 
+POLL_NS = 10 ** 9  # a question may come in a poll that began before it left
 SUITES = (1, 2) if has_aes else (1,)
 
 
@@ -51,6 +52,18 @@ def ordered_messages_come_back_in_both_ciphers():
         expect('undelivered', served['undelivered'], 0)
         for count in ('dropped_forged', 'dropped_malformed', 'dropped_replayed'):
             expect(count, served['counters'][count], 0)
+
+
+@check
+def the_server_says_what_time_it_is():
+    with Serve() as server, Client(*server.place) as client:
+        client.connect(PINNED, server.key)
+        client.peer.ask_time()
+        client.run(lambda: client.peer.told)
+        (asked, told, came), = client.peer.told
+        client.close()
+    expect_true('it was still to come', told.time <= came)
+    expect_true('it was long over', told.time - told.held >= asked - POLL_NS)
 
 
 @check

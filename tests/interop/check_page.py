@@ -102,6 +102,13 @@ def packets_are_those_of_the_page():
 
 
 @check
+def the_time_is_that_of_the_page():
+    told = f.Time(9, 2000000, 1000000000)
+    expect_bytes('time-frames', (f.ask_time(), f.tell_time(told)))
+    expect('read', f.read(f.ask_time() + f.tell_time(told)), [(f.TIME, None), (f.TIME, told)])
+
+
+@check
 def a_key_update_is_that_of_the_page():
     keys, ack = Keys(1, b'\2' * 32), f.ack(set(range(10)), 1000)
     receiver = Keys(1, b'\2' * 32)

@@ -41,6 +41,7 @@ def every_message_of_eddy_connect_is_sent_back_in_both_ciphers():
             server.suites = [suite]
             result = served(server, '--rate', '200')
             expect('suite', server.peer.out_keys.cipher, CIPHERS[suite])
+        expect_true('it never asked what time it is', f.TIME in server.peer.log)
         expect_all_kept(result)
         expect('arrived', total(result, 'arrived'), total(result, 'sent'))
         expect('undelivered', result['undelivered'], 0)

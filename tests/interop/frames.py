@@ -4,18 +4,20 @@ import collections
 from wire import Malformed, Reader, number, varint
 
 PADDING, PING, ACK, CREDIT, SKIP, CLOSE, PATH_CHALLENGE, PATH_RESPONSE = range(8)
+TIME = 0x0a
 MESSAGE = 0x80
 (UNRELIABLE, UNRELIABLE_SEQUENCED, RELIABLE_UNORDERED, RELIABLE_ORDERED,
  RELIABLE_SEQUENCED) = range(5)
 PIECE_MAX = 1150
 UNIT = 128
 PART_MIN, PART_MAX = 512, 1152
-QUIET = (PADDING, ACK, CLOSE)  # they oblige nobody to acknowledge them
+QUIET = (PADDING, ACK, CLOSE, TIME)  # they oblige nobody to acknowledge them
 
 # A message, or a part of one: `whole` and `index` are None where it stands in one piece.
 Message = collections.namedtuple('Message', 'guarantee stream sequence whole index data')
 Skip = collections.namedtuple('Skip', 'guarantee stream sequence charge')
 Close = collections.namedtuple('Close', 'cause code reason')
+Time = collections.namedtuple('Time', 'packet held time')  # in ns; a question is None
 
 
 def charge(size):
@@ -56,6 +58,21 @@ def close(code, reason):
 
 def credit(limit):
     return bytes([CREDIT]) + varint(limit)
+
+
+def ask_time():
+    return bytes([TIME, 0])
+
+
+def tell_time(t):
+    return bytes([TIME, 1]) + number(t.packet & 0xffffffff, 4) + varint(t.held) + number(t.time, 8)
+
+
+def _read_time(r):
+    kind = r.number(1)
+    if kind > 1:
+        raise Malformed('a time of kind %d' % kind)
+    return Time(r.number(4), r.varint(), r.number(8)) if kind == 1 else None
 
 
 def _read_ack(r):
@@ -102,6 +119,8 @@ def read(data):
             says = Skip(r.number(1), r.number(1), r.number(4), r.varint())
         elif kind == CLOSE:
             says = Close(r.number(1), r.varint(), r.take(r.number(1)))
+        elif kind == TIME:
+            says = _read_time(r)
         elif kind in (PATH_CHALLENGE, PATH_RESPONSE):
             says = r.take(8)
         elif kind not in (PADDING, PING):

@@ -8,6 +8,7 @@ from wire import Malformed, Reader, number
 HELLO, RETRY, INITIATE, ACCEPT, REJECT, VERSIONS = range(0xe1, 0xe7)
 VERSION = 1
 SIZE = 1200
+DATAGRAM_SIZE_MAX = 1452  # that we take
 OURS = number(VERSION, 4) + bytes(28)
 CAPSULE_SIZE = 356
 
@@ -105,8 +106,8 @@ def write_initiate(initiate, payload, shared=None, **keys):
 
 def write_parameters(credit, message_max, time_us, payload):
     """What a client seals in INITIATE."""
-    return b''.join((number(SIZE, 2), number(256, 2), number(credit, 4), bytes(4), b'\x01',
-                     bytes(3), OURS, number(time_us, 8), bytes(8), number(message_max, 4),
+    return b''.join((number(DATAGRAM_SIZE_MAX, 2), number(256, 2), number(credit, 4), bytes(4),
+                     b'\x01', bytes(3), OURS, number(time_us, 8), bytes(8), number(message_max, 4),
                      number(len(payload), 2), payload))
 
 
@@ -139,7 +140,7 @@ def open_initiate(data, initiate, own, shared=None):
 
 def write_accept(nonce, noise, accepted, time_us=0):
     payload = b''.join((bytes([0, accepted.suite]), bytes(2), number(accepted.wire_id, 4),
-                        number(SIZE, 2), number(256, 2), number(10000, 4),
+                        number(DATAGRAM_SIZE_MAX, 2), number(256, 2), number(10000, 4),
                         number(accepted.credit, 4), accepted.reset_token, bytes(8),
                         number(time_us, 8), bytes(4), accepted.ticket,
                         number(accepted.message_max, 4)))

@@ -23,6 +23,8 @@ class Peer:
         self.packet, self.acked = 0, set()
         self.received, self.wants_ack, self.largest_at = set(), False, 0.0
         self.in_flight = {}  # number of a packet: (when it was sent, its frames)
+        self.asked, self.owed = None, None  # what time it is: (number of the packet, when)
+        self.told = []  # (when we asked, what it said, when that came)
         self.closed, self.closing = None, False
         self.log = []  # the types of all frames that came
 
@@ -51,6 +53,14 @@ class Peer:
     def ping(self):
         self.send_frames([bytes([f.PING])])
 
+    def ask_time(self):
+        self.asked = (self.packet, time.monotonic_ns())
+        self.send_frames([bytes([f.PING]), f.ask_time()])
+
+    def tell_time(self):
+        (packet, came), self.owed, now = self.owed, None, time.monotonic_ns()
+        return f.tell_time(f.Time(packet, now - came, now))
+
     def update_key(self):
         """The other end has acknowledged a packet of this phase: the page allows the next."""
         assert any(packet >= self.out_keys.first for packet in self.acked)
@@ -68,6 +78,7 @@ class Peer:
             self.granted = self.incoming.settled + ROOM
             due.append(f.credit(self.granted))
         batch = [self.ack()] if self.wants_ack else []
+        batch += [self.tell_time()] if self.owed else []
         for frame in due:
             if sum(map(len, batch)) + len(frame) > FRAMES_SIZE_MAX or len(batch) > FRAMES_MAX:
                 self.send_frames(batch)
@@ -118,6 +129,10 @@ class Peer:
             self.incoming.take(says, packet)
         elif kind == f.SKIP:
             self.incoming.skip(says)
+        elif kind == f.TIME and says is None:
+            self.owed = (packet, time.monotonic_ns())
+        elif kind == f.TIME and self.asked and says.packet == self.asked[0]:
+            self.told.append((self.asked[1], says, time.monotonic_ns()))
         elif kind == f.PATH_CHALLENGE:
             self.send_frames([bytes([f.PATH_RESPONSE]) + says])
         elif kind == f.CLOSE and self.closed is None:

@@ -365,7 +365,7 @@ struct bed_thief {
     uint32_t seen;
     uint64_t bytes; /* of all that was seen */
     size_t size;    /* of the one seen last */
-    uint8_t data[ED_DATAGRAM_SIZE];
+    uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
 };
 
 static inline bool bed_steal(void *context, const eddy_datagram *datagram, uint64_t now_ns)

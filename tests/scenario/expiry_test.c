@@ -3,9 +3,11 @@
 
 #include "core/budget.h"
 #include "tests/support/cluster.h"
+#include "transport/limits.h"
 
 enum {
     DELAY_MS = 20,
+    PATIENCE_MS = ED_ACK_PATIENCE_NS / ED_NS_PER_MS, /* before what is unreliable is acknowledged */
     LIMIT_S = 20,
     SIZE = 100,
 };
@@ -240,7 +242,7 @@ static void now_or_never(void **state)
                             .now_or_never = true,
                             .with_receipt = true};
         send(&parcel, rows[i].count);
-        run_ms(2 * DELAY_MS + 60);
+        run_ms(2 * DELAY_MS + PATIENCE_MS + 60);
         CHECK_EQ(rows[i].name, endpoint->receipts_told, rows[i].count);
         uint64_t came = book_of(endpoint, &parcel)->came;
         CHECK_EQ(rows[i].name, endpoint->outcomes[EDDY_OUTCOME_ACKED], came);

@@ -21,8 +21,8 @@ enum {
     FILES = CLIENTS + 100, /* open at once */
     WAIT_MS = 10 * 1000,
     IDLE_MS = 200,
-    RSS_MAX = 8 * 1024,
-    HEAP_MAX = 6 * 1024 + 256,
+    RSS_MAX = 5 * 1024,
+    HEAP_MAX = 4 * 1024,
 };
 
 /** What the server tells. */

@@ -110,6 +110,12 @@ static eddy_status call_peer_address(void)
     return eddy_peer_address(client, connection, &address);
 }
 
+static eddy_status call_clock(void)
+{
+    eddy_peer_time time;
+    return eddy_clock(client, connection, 0, &time);
+}
+
 static eddy_status call_connection_stats(void)
 {
     eddy_connection_stats stats;
@@ -214,6 +220,7 @@ static const struct {
     {"eddy_await", call_await},
     {"eddy_set_connection_data", call_set_data},
     {"eddy_peer_address", call_peer_address},
+    {"eddy_clock", call_clock},
     {"eddy_connections", call_connections},
     {"eddy_connection_state", call_connection_state},
     {"eddy_get_connection_stats", call_connection_stats},

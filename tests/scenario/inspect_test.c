@@ -186,6 +186,24 @@ static void addresses(void **state)
     ed_cluster_close(&cluster);
 }
 
+/** Before anything is sent the other's time is known: by what confirms the handshake. */
+static void clocks(void **state)
+{
+    eddy_peer_time time = {.now_ns = 1};
+
+    (void)state;
+    open_world("clocks", false);
+    const ed_node *client = &cluster.nodes[1];
+    CHECK_EQ("nobody", eddy_clock(client->manager, 0, 0, &time), EDDY_ECONNECTION);
+    eddy_connection dialled = dial(client);
+    CHECK_EQ("not yet", eddy_clock(client->manager, dialled, 0, &time), EDDY_EAGAIN);
+    CHECK_EQ("untouched", time.now_ns, 1);
+    run_ms(SETTLE_MS);
+    CHECK_EQ("known", eddy_clock(client->manager, dialled, ed_node_now_ns(client), &time), EDDY_OK);
+    CHECK("error", time.error_ns < SETTLE_MS * ED_NS_PER_MS);
+    ed_cluster_close(&cluster);
+}
+
 /* ------------------------------------------------------------------------------- statistics -- */
 
 static eddy_connection_stats stats_of(const ed_node *node, eddy_connection connection)
@@ -392,6 +410,7 @@ int main(void)
         cmocka_unit_test(states),
         cmocka_unit_test(half_open_connections_are_not_known),
         cmocka_unit_test(addresses),
+        cmocka_unit_test(clocks),
         cmocka_unit_test(statistics_of_nobody),
         cmocka_unit_test(statistics_add_up),
         cmocka_unit_test(statistics_of_a_blocked_path),

@@ -24,7 +24,7 @@ static struct keeper {
     bool is_armed;
     uint32_t later;
     eddy_datagram kept;
-    uint8_t data[ED_DATAGRAM_SIZE];
+    uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
 } keeper;
 
 static bool keep_one(void *context, const eddy_datagram *datagram, uint64_t now_ns)

@@ -206,6 +206,7 @@ static void what_is_not_for_pairs(void **state)
     eddy_connection all[3];
     eddy_connection_stats stats;
     eddy_address address;
+    eddy_peer_time time;
 
     (void)state;
     open_pair("not for pairs");
@@ -213,6 +214,8 @@ static void what_is_not_for_pairs(void **state)
     CHECK_EQ("state", eddy_connection_state(node->manager, b), EDDY_STATE_CONNECTED);
     CHECK_EQ("address", eddy_peer_address(node->manager, a, &address), EDDY_ESUPPORT);
     CHECK_EQ("stats", eddy_get_connection_stats(node->manager, a, &stats), EDDY_ESUPPORT);
+    CHECK_EQ("clock", eddy_clock(node->manager, a, 77, &time), EDDY_OK); // it is our own
+    CHECK("clock", time.now_ns == 77 && time.error_ns == 0);
     CHECK_EQ("rate", eddy_set_rate(node->manager, a, EDDY_RATE_MIN), EDDY_ESUPPORT);
     CHECK_EQ("accept", eddy_accept(node->manager, b), EDDY_ESTATE);
     run_ms(SETTLE_MS);

@@ -3,6 +3,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 #include "tests/support/seeds.h"
+#include "transport/limits.h"
 
 enum {
     SETTLE_MS = 500,
@@ -10,6 +11,8 @@ enum {
     GUARANTEES = 5,
     PER_TICK = 100, /* messages of each node and tick: of all guarantees in turn */
     WARM_TICKS = 50,
+    BURST = 10 * 1000,
+    BURST_KEPT = 100, /* bytes for each message of it: at least, in records and references */
     MESSAGES = 1000 * 1000,
     MESSAGES_SLOW = 40 * 1000,
     SEND_BUDGET_LARGE = 32 << 20,
@@ -112,6 +115,26 @@ static void a_warm_connection_allocates_nothing(void **state)
         ed_cluster_shut_down(&cluster, 1000, 10 * ED_NS_PER_S);
         ed_cluster_close(&cluster);
     }
+}
+
+/** What a burst made a connection remember is let go when nothing has been sent for a while. */
+static void a_connection_at_rest_gives_back_what_a_burst_took(void **state)
+{
+    eddy_config server = ed_cluster_server_config();
+    eddy_config client = ed_cluster_client_config();
+
+    (void)state;
+    server.connection_send_budget = client.connection_send_budget = SEND_BUDGET_LARGE;
+    open_pair("burst", 1, (ed_sizes){8, 64}, &server, &client);
+    talk(1, BURST);
+    size_t after_burst = cluster.nodes[0].memory.live_size;
+    ed_cluster_run_for(&cluster, 3 * ED_REST_NS);
+    size_t at_rest = cluster.nodes[0].memory.live_size;
+    CHECK("given back", after_burst - at_rest >= BURST * BURST_KEPT);
+    talk(1, BURST);
+    CHECK("taken again", cluster.nodes[0].memory.live_size > at_rest);
+    ed_cluster_shut_down(&cluster, 1000, 10 * ED_NS_PER_S);
+    ed_cluster_close(&cluster);
 }
 
 /* ----------------------------------------------------------------------------------- budgets -- */
@@ -393,6 +416,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_warm_connection_allocates_nothing),
+        cmocka_unit_test(a_connection_at_rest_gives_back_what_a_burst_took),
         cmocka_unit_test(a_used_up_send_budget_refuses_and_recovers),
         cmocka_unit_test(a_send_budget_is_a_bound_on_heap),
         cmocka_unit_test(a_program_that_does_not_read_loses_nothing),

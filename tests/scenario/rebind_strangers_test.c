@@ -140,14 +140,14 @@ static struct stranger {
     uint64_t received; /* bytes that were sent to it */
     struct {
         size_t size;
-        uint8_t data[ED_DATAGRAM_SIZE];
+        uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
     } kept[KEPT_MAX];
     size_t kept_count;
 } stranger;
 
 static void repeat_datagram(const uint8_t *data, size_t size)
 {
-    uint8_t copy[ED_DATAGRAM_SIZE];
+    uint8_t copy[EDDY_DATAGRAM_SIZE_MAX];
     eddy_datagram datagram = {.remote = cluster.nodes[0].address, .data = copy, .size = size};
 
     memcpy(copy, data, size);

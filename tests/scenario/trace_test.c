@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0x0a3af8f0e32ba464)
+#define GOLDEN_TRACE UINT64_C(0xa2f1034a790e356b)
 
 enum {
     WORLDS = 8,

@@ -1,6 +1,6 @@
 /**
  * Acknowledgements that lie: of what has not come (T13), of what was never sent, and as much as
- * fits (T14), and about how long they waited (T15).
+ * fits (T14), and about how long they waited, or what time it is (T15).
  */
 #include "core/addr.h"
 #include "sim/random.h"
@@ -341,12 +341,63 @@ static void t15_no_delay_makes_the_path_fast(void **state)
                                    .checks = {EDDY_CHECK_ACK_DELAY}});
 }
 
+/** Answers what time it is with the number and the rest as the test has it. */
+static void lie_about_the_time(ed_rogue *r, uint64_t number, ed_span frames, uint64_t now_ns)
+{
+    ed_reader reader = ed_reader_of(frames.data, frames.size);
+    ed_time_frame lie = *(const ed_time_frame *)r->context;
+    uint8_t data[ED_TIME_SIZE_MAX];
+    ed_writer w = ed_writer_of(data, sizeof(data));
+    ed_frame frame;
+
+    (void)now_ns;
+    lie.packet = (uint32_t)number;
+    while (ed_reader_left(&reader) > 0 && ed_frame_read(&reader, &frame) == EDDY_OK)
+        if (frame.type == ED_FRAME_TIME && !frame.time.is_answer) {
+            ed_frame_write_time(&w, &lie);
+            ed_rogue_say_written(r, &w);
+            return;
+        }
+}
+
+/** @return whether nothing was believed, and nothing else has suffered. */
+static bool the_time_is_not_known(const void *context)
+{
+    ed_time_frame lie = *(const ed_time_frame *)context;
+    eddy_peer_time time;
+
+    open_both("T15", 15, lie_about_the_time);
+    rogue.context = &lie;
+    be_busy_for(300);
+    eddy_status status = eddy_clock(server->manager, server->endpoints[0].handle,
+                                    ed_cluster_now_ns(&cluster), &time);
+    bool open = !server->endpoints[0].disconnected;
+    close_both();
+    return open && status == EDDY_EAGAIN;
+}
+
+static void t15_no_time_is_beyond_all_others(void **state)
+{
+    static const ed_time_frame lies[] = {
+        {.is_answer = true, .time_ns = UINT64_C(1) << 62},
+        {.is_answer = true, .time_ns = UINT64_MAX},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(lies); i++)
+        ed_attack_run(&(ed_attack){.name = "T15 time",
+                                   .mount = the_time_is_not_known,
+                                   .context = &lies[i],
+                                   .checks = {EDDY_CHECK_TIME}});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(t13_optimistic_acks_end_the_connection),
         cmocka_unit_test(t14_acks_of_the_unsent_and_full_ones),
         cmocka_unit_test(t15_no_delay_makes_the_path_fast),
+        cmocka_unit_test(t15_no_time_is_beyond_all_others),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

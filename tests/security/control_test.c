@@ -59,10 +59,12 @@ static const struct kind kinds[] = {
          "12345678901234567890",
          EDDY_CHECK_FRAME_STATE),
     KIND("RETIRE_ID", "\x09\x00", EDDY_CHECK_FRAME_STATE),
-    KIND("TIME",
-         "\x0a\x00"
-         "1234567812345678",
-         EDDY_CHECK_FRAME_STATE),
+    KIND("TIME, asked for", "\x0a\x00", (eddy_check)0),
+    KIND("TIME, without having been asked",
+         "\x0a\x01\x00\x00\x00\x00\x00"
+         "12345678",
+         (eddy_check)0),
+    KIND("TIME that is neither", "\x0a\x02", EDDY_CHECK_FRAME_END),
     KIND("TICKET, in one that is too short",
          "\x0b"
          "1234",

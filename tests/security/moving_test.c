@@ -55,7 +55,7 @@ static struct hijacker {
     uint64_t said, heard; /* bytes */
     size_t count;
     size_t size[COPIES_MAX];
-    uint8_t data[COPIES_MAX][ED_DATAGRAM_SIZE];
+    uint8_t data[COPIES_MAX][EDDY_DATAGRAM_SIZE_MAX];
 } hijacker;
 
 static bool copy_one(void *context, const eddy_datagram *datagram, uint64_t now_ns)

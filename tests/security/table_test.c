@@ -32,7 +32,7 @@ static void start_at(ed_conn *from, ed_conn *to, uint64_t first)
 /** Carries all that one end has to say to the other, each datagram twice. @return how many. */
 static uint64_t carry_twice(ed_conn *from, ed_conn *to, const ed_path *as_seen)
 {
-    uint8_t data[ED_DATAGRAM_SIZE], copy[ED_DATAGRAM_SIZE];
+    uint8_t data[EDDY_DATAGRAM_SIZE_MAX], copy[EDDY_DATAGRAM_SIZE_MAX];
     uint64_t count = 0;
     ed_path path;
 
@@ -90,7 +90,7 @@ static bool numbers_go_over_every_edge(const void *context)
 /** With the last number a connection ends; none is used again. */
 static void the_last_number_ends_it(void)
 {
-    uint8_t data[ED_DATAGRAM_SIZE];
+    uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
     ed_path path;
 
     ed_duel_open(&duel);

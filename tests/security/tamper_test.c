@@ -145,7 +145,7 @@ static bool is_unchanged(const ed_conn *conn)
 
 static void deliver(size_t to, const uint8_t *data, size_t size)
 {
-    uint8_t copy[ED_DATAGRAM_SIZE];
+    uint8_t copy[EDDY_DATAGRAM_SIZE_MAX];
     eddy_datagram datagram = {.remote = paths[to].remote, .data = copy, .size = size};
 
     memcpy(copy, data, size);
@@ -154,13 +154,14 @@ static void deliver(size_t to, const uint8_t *data, size_t size)
 
 static void drain(void)
 {
-    uint8_t data[ED_DATAGRAM_SIZE];
+    uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
     ed_event_item item;
     ed_path path;
 
     for (size_t end = 0; end < 2; end++) {
         while (ed_conn_event(&ends[end], &item))
             ed_event_drop(&item);
+        ed_settled_give_back(&bed.settled);
         for (size_t size = 1; size > 0;) {
             if (ed_conn_next_ns(&ends[end]) <= now_ns)
                 ed_conn_expire(&ends[end], now_ns);
@@ -210,7 +211,7 @@ static void close_bed(void)
 
 static bool notices_all_bits_of(size_t to, const uint8_t *data, size_t size)
 {
-    uint8_t altered[ED_DATAGRAM_SIZE];
+    uint8_t altered[EDDY_DATAGRAM_SIZE_MAX];
     bool held_out = true;
 
     memcpy(altered, data, size);
@@ -227,7 +228,7 @@ static bool notices_all_bits_of(size_t to, const uint8_t *data, size_t size)
 /** Some bytes altered, and some of its end or another's, cut or added. */
 static bool notices_corruptions_of(size_t to, const uint8_t *data, size_t size, uint64_t count)
 {
-    uint8_t altered[ED_DATAGRAM_SIZE];
+    uint8_t altered[EDDY_DATAGRAM_SIZE_MAX];
     bool held_out = true;
 
     take_snapshot(&before, &ends[to]);
@@ -257,7 +258,7 @@ static bool notices_altered_packets(const void *context)
     (void)context;
     open_bed();
     for (uint64_t i = 0; i < packets && held_out; i++) {
-        uint8_t data[ED_DATAGRAM_SIZE] = {0};
+        uint8_t data[EDDY_DATAGRAM_SIZE_MAX] = {0};
         size_t from = i % 2, size = next_packet(from, data);
         held_out = notices_all_bits_of(1 - from, data, size) &&
                    notices_corruptions_of(1 - from, data, size, corruptions);

@@ -33,14 +33,16 @@ typedef struct ed_node {
     eddy_manager *manager; /* NULL: it is not running */
     ed_endpoint *endpoints;
     size_t endpoint_count;
-    size_t earlier_count;  /* of these belong to managers that have crashed */
-    eddy_stats earlier;    /* what those had seen */
-    uint64_t memory_max;   /* checked whenever it has run; 0: not */
-    uint32_t broadcasts;   /* begun; numbers them */
-    bool is_reading;       /* whether it takes its events as they come */
-    bool has_paused;       /* whether it ever did not */
-    bool is_over;          /* the events have ended */
-    ed_node_decide decide; /* with config.ask */
+    size_t earlier_count;    /* of these belong to managers that have crashed */
+    eddy_stats earlier;      /* what those had seen */
+    uint64_t clock_ahead_ns; /* its clock is so far ahead of the world's, as that begins, */
+    int32_t clock_fast_ppm;  /* and runs faster by so much */
+    uint64_t memory_max;     /* checked whenever it has run; 0: not */
+    uint32_t broadcasts;     /* begun; numbers them */
+    bool is_reading;         /* whether it takes its events as they come */
+    bool has_paused;         /* whether it ever did not */
+    bool is_over;            /* the events have ended */
+    ed_node_decide decide;   /* with config.ask */
 } ed_node;
 
 typedef struct ed_cluster {
@@ -121,6 +123,9 @@ void ed_node_shutdown(ed_node *node, uint32_t flush_ms);
 
 /** Takes all events that wait. */
 void ed_node_read(ed_node *node);
+
+/** What its clock says. */
+uint64_t ed_node_now_ns(const ed_node *node);
 
 /** What the manager that runs has seen. */
 eddy_stats ed_node_stats(const ed_node *node);

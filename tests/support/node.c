@@ -5,6 +5,8 @@
 #include "tests/support/cluster.h"
 #include "tests/support/keys.h"
 
+enum { PPM = 1000 * 1000 };
+
 eddy_config ed_cluster_client_config(void)
 {
     eddy_config config = eddy_config_default();
@@ -124,9 +126,37 @@ static void check_memory(const ed_node *node)
         CHECK_EQ(node->cluster->name, size, node->memory_max);
 }
 
-static uint64_t run(void *context, uint64_t now_ns)
+/** What its clock says at a time of the world. */
+static uint64_t clock_at(const ed_node *node, uint64_t world_ns)
+{
+    int64_t gained_ns = (int64_t)world_ns * node->clock_fast_ppm / PPM;
+
+    return node->clock_ahead_ns + world_ns + (uint64_t)gained_ns;
+}
+
+/** From when on its clock says `clock_ns`. */
+static uint64_t world_when(const ed_node *node, uint64_t clock_ns)
+{
+    if (clock_ns == UINT64_MAX)
+        return UINT64_MAX;
+    uint64_t elapsed_ns = clock_ns - node->clock_ahead_ns;
+    int64_t gained_ns = (int64_t)elapsed_ns * node->clock_fast_ppm / (PPM + node->clock_fast_ppm);
+    uint64_t world_ns = elapsed_ns - (uint64_t)gained_ns;
+
+    while (clock_at(node, world_ns) < clock_ns)
+        world_ns++;
+    return world_ns;
+}
+
+uint64_t ed_node_now_ns(const ed_node *node)
+{
+    return clock_at(node, ed_cluster_now_ns(node->cluster));
+}
+
+static uint64_t run(void *context, uint64_t world_ns)
 {
     ed_node *node = context;
+    uint64_t now_ns = clock_at(node, world_ns);
     uint64_t next_ns = eddy_poll(node->manager, now_ns);
 
     check_memory(node);
@@ -135,7 +165,7 @@ static uint64_t run(void *context, uint64_t now_ns)
     while (node->is_reading && read_events(node))
         next_ns = eddy_poll(node->manager, now_ns);
     check_memory(node);
-    return next_ns;
+    return world_when(node, next_ns);
 }
 
 /* ------------------------------------------------------------------------------- the socket -- */

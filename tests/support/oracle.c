@@ -106,7 +106,24 @@ eddy_send_options ed_endpoint_options(const ed_endpoint *endpoint, const ed_parc
 
     return (eddy_send_options){.expire_ms = parcel->expire_ms,
                                .now_or_never = parcel->now_or_never,
-                               .receipt = parcel->with_receipt ? receipt : 0};
+                               .receipt =
+                                   parcel->with_receipt || parcel->quiet_receipt ? receipt : 0,
+                               .quiet_receipt = parcel->quiet_receipt};
+}
+
+static ed_note *note_of(const ed_endpoint *endpoint, uint64_t receipt)
+{
+    eddy_guarantee guarantee = (eddy_guarantee)(receipt >> 40 & 0xf);
+    uint8_t stream = (uint8_t)(receipt >> 32);
+    const ed_book *book = ed_ledger_find(&endpoint->ledger, guarantee, stream);
+    uint32_t index = (uint32_t)receipt;
+
+    return book == NULL || index >= book->count ? NULL : &book->notes[index];
+}
+
+const ed_note *ed_endpoint_note_of(const ed_endpoint *endpoint, uint64_t receipt)
+{
+    return note_of(endpoint, receipt);
 }
 
 void ed_endpoint_on_sent(ed_endpoint *endpoint, eddy_guarantee guarantee, uint8_t stream,
@@ -300,14 +317,11 @@ static void take_message(ed_endpoint *endpoint, const eddy_event_message *messag
 static void take_receipt(ed_endpoint *endpoint, const eddy_event_receipt *receipt)
 {
     eddy_guarantee guarantee = (eddy_guarantee)(receipt->receipt >> 40 & 0xf);
-    uint8_t stream = (uint8_t)(receipt->receipt >> 32);
-    const ed_book *book = ed_ledger_find(&endpoint->ledger, guarantee, stream);
+    ed_note *note = note_of(endpoint, receipt->receipt);
 
     CHECK_EQ(endpoint->name, receipt->receipt >> 44,
              (RECEIPT_MARK | (uint64_t)endpoint->ledger.tag << 44) >> 44);
-    CHECK(endpoint->name, book != NULL && (uint32_t)receipt->receipt < book->count);
-    ed_note *note = &book->notes[(uint32_t)receipt->receipt];
-    CHECK(endpoint->name, note->wants_receipt);
+    CHECK(endpoint->name, note != NULL && note->wants_receipt);
     CHECK_EQ(endpoint->name, note->outcome, 0); // it is told once
     CHECK(endpoint->name,
           receipt->outcome >= EDDY_OUTCOME_ACKED && receipt->outcome <= EDDY_OUTCOME_TOO_BIG);

@@ -31,6 +31,7 @@ typedef struct ed_parcel {
     uint32_t expire_ms;
     bool now_or_never;
     bool with_receipt;
+    bool quiet_receipt; /* it has one that is no event */
 } ed_parcel;
 
 struct ed_endpoint;
@@ -87,6 +88,9 @@ ed_note ed_endpoint_next_note(const ed_endpoint *endpoint, const ed_parcel *parc
 /** The options that go with it. */
 eddy_send_options ed_endpoint_options(const ed_endpoint *endpoint, const ed_parcel *parcel,
                                       const ed_note *note);
+
+/** The note of a message by its receipt; NULL if there is none. */
+const ed_note *ed_endpoint_note_of(const ed_endpoint *endpoint, uint64_t receipt);
 
 /** It was accepted. */
 void ed_endpoint_on_sent(ed_endpoint *endpoint, eddy_guarantee guarantee, uint8_t stream,

@@ -64,7 +64,7 @@ static void transmit(ed_pair_end *end)
         flying->size = ed_conn_transmit(end->conn, &path, flying->data, ed_pair.now_ns);
         if (flying->size == 0)
             return;
-        ED_ASSERT(flying->size <= ED_DATAGRAM_SIZE);
+        ED_ASSERT(flying->size <= EDDY_DATAGRAM_SIZE_MAX);
         flying->port = end->port;
         if (fits && path.remote.port == to->port)
             to->flight.count++;
@@ -139,9 +139,7 @@ void ed_pair_release(ed_pair_end *end, ed_block **held)
 {
     if (*held == NULL)
         return;
-    bool reliable = ed_block_guarantee(*held) >= ED_WIRE_RELIABLE_UNORDERED;
-    (void)ed_conn_returned(end->conn, reliable, (*held)->size, ed_pair.now_ns);
-    ed_pool_give(*held);
+    (void)ed_conn_returned(end->conn, *held, ed_pair.now_ns);
     *held = NULL;
 }
 

@@ -22,7 +22,7 @@ enum {
 typedef struct ed_pair_flying {
     size_t size;
     uint16_t port; /* that it comes from */
-    uint8_t data[ED_DATAGRAM_SIZE];
+    uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
 } ed_pair_flying;
 
 /** Datagrams on their way to one end: the first `count` places of `order`, each once in it. */

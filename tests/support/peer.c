@@ -163,7 +163,7 @@ static void hear_packet(ed_peer *peer, uint8_t *data, size_t size, uint64_t now_
 
 void ed_peer_hear(ed_peer *peer, const void *data, size_t size, uint64_t now_ns)
 {
-    uint8_t copy[ED_DATAGRAM_SIZE];
+    uint8_t copy[EDDY_DATAGRAM_SIZE_MAX];
     ed_form form = ed_form_of(data, size);
 
     ED_ASSERT(size > 0 && size <= sizeof(copy));

@@ -76,7 +76,7 @@ static void take_all(ed_rogue *rogue, uint64_t now_ns)
 /** While it is an honest client. */
 static void shake_hands(ed_rogue *rogue, uint64_t now_ns)
 {
-    uint8_t data[ED_DATAGRAM_SIZE];
+    uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
     ed_path path;
 
     if (ed_conn_next_ns(&rogue->conn) <= now_ns)
@@ -160,7 +160,7 @@ size_t ed_rogue_seal(const ed_conn *client, uint64_t number, ed_span frames, uin
 
 void ed_rogue_say(ed_rogue *rogue, const void *frames, size_t size)
 {
-    uint8_t data[ED_DATAGRAM_SIZE];
+    uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
     ed_span span = {.data = frames, .size = size};
 
     send_now(rogue, data, ed_rogue_seal(&rogue->conn, rogue->number, span, data));
@@ -223,7 +223,7 @@ void ed_duel_close(ed_duel *duel)
 
 void ed_duel_say(ed_duel *duel, ed_span frames)
 {
-    uint8_t data[ED_DATAGRAM_SIZE];
+    uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
     eddy_datagram datagram = {.data = data, .remote = duel->from.remote};
 
     datagram.size = ed_rogue_seal(&duel->client, duel->number++, frames, data);
@@ -235,7 +235,7 @@ uint64_t ed_duel_least_time_ns(ed_duel *duel, ed_span frames, int count)
     uint64_t least_ns = UINT64_MAX;
 
     for (int i = 0; i < count; i++) {
-        uint8_t data[ED_DATAGRAM_SIZE];
+        uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
         eddy_datagram datagram = {.data = data, .remote = duel->from.remote};
         datagram.size = ed_rogue_seal(&duel->client, duel->number++, frames, data);
         uint64_t before_ns = ed_clock_now_ns();

@@ -6,7 +6,7 @@ import tempfile
 
 from harness import LIMIT_S, PROMISES, TOP, build, check, eddy, expect, expect_true, free_port, run
 
-EXAMPLE_LINES_MAX = {'echo_client': 15, 'echo_server': 20}
+EXAMPLE_LINES_MAX = {'echo_client': 15, 'echo_server': 20, 'snapshots': 85}
 
 
 def eddy_key():
@@ -33,6 +33,18 @@ def the_examples_talk_to_each_other():
     expect('the echo', (told.stdout, told.returncode), ('hello\n', 0))
     expect('with the key of another', (lied_to.stdout, lied_to.returncode), ('', 1))
     expect('without a key', (untold.stdout, untold.returncode), ('', 1))
+
+
+@check
+def snapshots_are_told_as_changes():
+    told = subprocess.run([os.path.join(build, 'tools', 'examples', 'snapshots')], timeout=LIMIT_S,
+                          stdout=subprocess.PIPE, text=True)
+    found = re.fullmatch(r'59 snapshots of 200 bytes, told in (\d+) bytes; '
+                         r'the last that came: (\d+), right\n', told.stdout)
+    expect('exit code', told.returncode, 0)
+    expect_true('it says ' + told.stdout, found and int(found.group(2)) > 0)
+    # A tick changes one thing; told from the beginning, all would take 59 * 60 bytes and the heads.
+    expect_true('they are not changes', int(found.group(1)) < 59 * 60)
 
 
 @check

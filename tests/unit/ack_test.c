@@ -6,46 +6,69 @@
 
 #define AT_ONCE 0
 #define LATER ED_ACK_DELAY_NS
+#define PATIENT ED_ACK_PATIENCE_NS
 #define NEVER ED_NEVER_NS
 
-enum { PACKETS_MAX = 6 };
+enum { PACKETS_MAX = 8, SMALL = 60 };
+
+/** What a letter of a row stands for. */
+static ed_ack_haste haste_of(char letter)
+{
+    return letter == '!' ? ED_ACK_PROMPT : letter == 'p' ? ED_ACK_PATIENT : ED_ACK_UNASKED;
+}
 
 /** Packets that arrive one at a time, a nanosecond apart, and what is owed after the last. */
 static void policy(void **state)
 {
     static const struct {
         const char *name;
-        const char *eliciting; /* '!' for each packet that elicits, '.' for one that does not */
+        const char *packets; /* '!': prompt, 'p': patient, '.': asks for nothing */
         uint64_t numbers[PACKETS_MAX];
         uint64_t due_after_ns; /* counted from the packet that set the deadline */
         unsigned set_by;       /* which packet that was */
+        size_t size;           /* of each; 0: a small one */
     } rows[] = {
-        {"nothing", "", {0}, NEVER, 0},
-        {"one that elicits waits", "!", {0}, LATER, 0},
-        {"one that does not asks for nothing", ".", {0}, NEVER, 0},
-        {"many that do not", "......", {0, 1, 2, 3, 4, 5}, NEVER, 0},
-        {"the second goes at once", "!!", {0, 1}, AT_ONCE, 1},
-        {"between them others do not count", "!..!", {0, 1, 2, 3}, AT_ONCE, 3},
-        {"the first may have any number", "!", {1000}, LATER, 0},
-        {"a gap is told at once", ".!", {0, 2}, AT_ONCE, 1},
-        {"a gap of one that does not elicit is not", "..", {0, 2}, NEVER, 0},
-        {"what fills a gap is told at once", "..!", {0, 2, 1}, AT_ONCE, 2},
-        {"behind a gap of old all is in order again", "..!", {0, 2, 3}, LATER, 2},
-        {"a late one does not put the deadline off", "!.", {0, 1}, LATER, 0},
-        {"an early deadline stays", "!!!", {0, 2, 3}, AT_ONCE, 1},
+        {"nothing", "", {0}, NEVER, 0, 0},
+        {"one that elicits waits", "!", {0}, LATER, 0, 0},
+        {"one that does not asks for nothing", ".", {0}, NEVER, 0, 0},
+        {"many that do not", "......", {0, 1, 2, 3, 4, 5}, NEVER, 0, 0},
+        {"the second goes at once", "!!", {0, 1}, AT_ONCE, 1, 0},
+        {"between them others do not count", "!..!", {0, 1, 2, 3}, AT_ONCE, 3, 0},
+        {"the first may have any number", "!", {1000}, LATER, 0, 0},
+        {"a gap is told at once", ".!", {0, 2}, AT_ONCE, 1, 0},
+        {"a gap of one that does not elicit is not", "..", {0, 2}, NEVER, 0, 0},
+        {"what fills a gap is told at once", "..!", {0, 2, 1}, AT_ONCE, 2, 0},
+        {"behind a gap of old all is in order again", "..!", {0, 2, 3}, LATER, 2, 0},
+        {"a late one does not put the deadline off", "!.", {0, 1}, LATER, 0, 0},
+        {"an early deadline stays", "!!!", {0, 2, 3}, AT_ONCE, 1, 0},
+        {"a patient one waits longer", "p", {0}, PATIENT, 0, 0},
+        {"the second does not hasten it", "pp", {0, 1}, PATIENT, 0, 0},
+        {"a prompt one does", "pp!", {0, 1, 2}, LATER, 2, 0},
+        {"a patient one does not slow a prompt one", "!p", {0, 1}, LATER, 0, 0},
+        {"nor does it count as the second", "!ppp", {0, 1, 2, 3}, LATER, 0, 0},
+        {"two prompt ones among them", "!pp!", {0, 1, 2, 3}, AT_ONCE, 3, 0},
+        {"a gap in patient ones is told at once", "pp", {0, 2}, AT_ONCE, 1, 0},
+        {"so is a late patient one", "..p", {0, 2, 1}, AT_ONCE, 2, 0},
+        {"seven", "ppppppp", {0, 1, 2, 3, 4, 5, 6}, PATIENT, 0, 0},
+        {"eight", "pppppppp", {0, 1, 2, 3, 4, 5, 6, 7}, AT_ONCE, 7, 0},
+        {"eight, one of them prompt", "!ppppppp", {0, 1, 2, 3, 4, 5, 6, 7}, AT_ONCE, 7, 0},
+        {"one full datagram", "p", {0}, PATIENT, 0, ED_DATAGRAM_SIZE},
+        {"two", "pp", {0, 1}, AT_ONCE, 1, ED_DATAGRAM_SIZE},
+        {"not quite", "pp", {0, 1}, PATIENT, 0, ED_DATAGRAM_SIZE - 1},
+        {"what asks for nothing takes no room", "p.p", {0, 1, 2}, PATIENT, 0, 1000},
     };
 
     (void)state;
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
         ed_ack ack;
         ed_ack_init(&ack);
-        size_t count = strlen(rows[i].eliciting);
-        bool any = strchr(rows[i].eliciting, '!') != NULL;
+        size_t count = strlen(rows[i].packets);
         for (size_t n = 0; n < count; n++)
-            ed_ack_on_packet(&ack, rows[i].numbers[n], rows[i].eliciting[n] == '!', 1000 + n);
+            ed_ack_on_packet(&ack, rows[i].numbers[n], haste_of(rows[i].packets[n]),
+                             rows[i].size == 0 ? SMALL : rows[i].size, 1000 + n);
         uint64_t want_ns = ed_add_sat_u64(1000 + rows[i].set_by, rows[i].due_after_ns);
         CHECK_EQ(rows[i].name, ack.deadline_ns, want_ns);
-        CHECK_EQ(rows[i].name, ed_ack_wanted(&ack), any);
+        CHECK_EQ(rows[i].name, ed_ack_wanted(&ack), strpbrk(rows[i].packets, "!p") != NULL);
     }
 }
 
@@ -55,15 +78,19 @@ static void sending_settles_it(void **state)
 
     (void)state;
     ed_ack_init(&ack);
-    ed_ack_on_packet(&ack, 5, true, 10);
-    ed_ack_on_packet(&ack, 6, true, 20);
+    ed_ack_on_packet(&ack, 5, ED_ACK_PROMPT, SMALL, 10);
+    ed_ack_on_packet(&ack, 6, ED_ACK_PROMPT, SMALL, 20);
     ed_ack_on_sent(&ack);
     CHECK_EQ("deadline", ack.deadline_ns, NEVER);
     CHECK("nothing new to say", !ed_ack_wanted(&ack));
     CHECK_EQ("it remembers", ed_ack_largest(&ack), 6);
-    ed_ack_on_packet(&ack, 7, true, 30);
+    ed_ack_on_packet(&ack, 7, ED_ACK_PROMPT, SMALL, 30);
     CHECK_EQ("counts anew", ack.deadline_ns, 30 + LATER);
     CHECK("wanted", ed_ack_wanted(&ack));
+    ed_ack_on_sent(&ack);
+    for (uint64_t i = 0; i + 1 < ED_ACK_PATIENT_MAX; i++)
+        ed_ack_on_packet(&ack, 8 + i, ED_ACK_PATIENT, SMALL, 40);
+    CHECK_EQ("and the patient ones, too", ack.deadline_ns, 40 + PATIENT);
 }
 
 /** Reads back what an ACK written now would say. */
@@ -87,9 +114,10 @@ static void delay_is_that_of_the_largest(void **state)
 
     (void)state;
     ed_ack_init(&ack);
-    ed_ack_on_packet(&ack, 0, true, 1 * ED_NS_PER_MS);
-    ed_ack_on_packet(&ack, 2, true, 2 * ED_NS_PER_MS);
-    ed_ack_on_packet(&ack, 1, true, 9 * ED_NS_PER_MS); // late: it does not make 2 any younger
+    ed_ack_on_packet(&ack, 0, ED_ACK_PROMPT, SMALL, 1 * ED_NS_PER_MS);
+    ed_ack_on_packet(&ack, 2, ED_ACK_PROMPT, SMALL, 2 * ED_NS_PER_MS);
+    ed_ack_on_packet(&ack, 1, ED_ACK_PROMPT, SMALL,
+                     9 * ED_NS_PER_MS); // late: it does not make 2 any younger
     CHECK_EQ("delay", written(&ack, 10 * ED_NS_PER_MS).delay_us, 8000);
     CHECK_EQ("below a microsecond", written(&ack, 2 * ED_NS_PER_MS + 999).delay_us, 0);
 }
@@ -103,7 +131,7 @@ static void ranges_are_told_newest_first(void **state)
     (void)state;
     ed_ack_init(&ack);
     for (size_t i = 0; i < ED_COUNT(numbers); i++)
-        ed_ack_on_packet(&ack, numbers[i], true, i);
+        ed_ack_on_packet(&ack, numbers[i], ED_ACK_PROMPT, SMALL, i);
     ed_ack_frame frame = written(&ack, 10);
     CHECK_EQ("ranges", frame.count, ED_COUNT(want));
     CHECK_BYTES("ranges", frame.range, want, sizeof(want));
@@ -118,7 +146,7 @@ static void more_ranges_than_fit(void **state)
     (void)state;
     ed_ack_init(&ack);
     for (uint64_t n = 0; n < 3 * ED_ACK_RANGES_MAX; n++)
-        ed_ack_on_packet(&ack, 2 * n, true, n);
+        ed_ack_on_packet(&ack, 2 * n, ED_ACK_PROMPT, SMALL, n);
     ed_ack_frame frame = written(&ack, 1000);
     CHECK_EQ("all that fit", frame.count, ED_ACK_RANGES_MAX);
     CHECK_EQ("the newest", frame.range[0].last, 2 * (3 * ED_ACK_RANGES_MAX - 1));
@@ -147,7 +175,7 @@ static void what_the_peer_knows_is_forgotten(void **state)
         ed_ack ack;
         ed_ack_init(&ack);
         for (size_t n = 0; n < ED_COUNT(numbers); n++)
-            ed_ack_on_packet(&ack, numbers[n], false, n);
+            ed_ack_on_packet(&ack, numbers[n], ED_ACK_UNASKED, SMALL, n);
         ed_ack_on_acked(&ack, rows[i].acked);
         CHECK_EQ(rows[i].name, ack.received.count, rows[i].want_count);
         const ed_range *oldest = &ack.received.range[ack.received.count - 1];
@@ -155,7 +183,7 @@ static void what_the_peer_knows_is_forgotten(void **state)
         CHECK_EQ(rows[i].name, oldest->last, rows[i].want_last.last);
         CHECK_EQ("still the largest", ed_ack_largest(&ack), 22);
         ed_ack_on_sent(&ack);
-        ed_ack_on_packet(&ack, 23, true, 100);
+        ed_ack_on_packet(&ack, 23, ED_ACK_PROMPT, SMALL, 100);
         CHECK_EQ("the next is in order", ack.deadline_ns, 100 + LATER);
     }
 }
@@ -168,7 +196,7 @@ static void nothing_to_forget(void **state)
     ed_ack_init(&ack);
     ed_ack_on_acked(&ack, 5);
     CHECK_EQ("none", ack.received.count, 0);
-    ed_ack_on_packet(&ack, 0, true, 1);
+    ed_ack_on_packet(&ack, 0, ED_ACK_PROMPT, SMALL, 1);
     ed_ack_on_acked(&ack, 5);
     CHECK_EQ("packet 0 alone stays", ed_ack_largest(&ack), 0);
 }

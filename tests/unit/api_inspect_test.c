@@ -26,6 +26,7 @@ static void look(eddy_manager *manager, eddy_connection connection, int *data)
     eddy_connection all[2];
     eddy_connection_stats stats;
     eddy_address address;
+    eddy_peer_time time;
 
     CHECK_EQ("one", eddy_connections(manager, all, ED_COUNT(all)), 1);
     CHECK_EQ("that", all[0], connection);
@@ -33,6 +34,8 @@ static void look(eddy_manager *manager, eddy_connection connection, int *data)
     CHECK_EQ("address", eddy_peer_address(manager, connection, &address), EDDY_OK);
     CHECK_EQ("stats", eddy_get_connection_stats(manager, connection, &stats), EDDY_OK);
     CHECK("stats", stats.packets_lost <= stats.packets_sent && stats.window > 0);
+    eddy_status known = eddy_clock(manager, connection, eddy_now_ns(), &time);
+    CHECK("clock", known == EDDY_OK || known == EDDY_EAGAIN);
     CHECK_EQ("data", eddy_set_connection_data(manager, connection, data), EDDY_OK);
     CHECK("data", eddy_connection_data(manager, connection) == data);
     CHECK_EQ("rate", eddy_set_rate(manager, connection, RATE), EDDY_OK);

@@ -56,6 +56,7 @@ static void the_default_is_a_client_and_good(void **state)
     CHECK_EQ("handshake_timeout_ms", config.handshake_timeout_ms, 10000);
     CHECK_EQ("idle_timeout_ms", config.idle_timeout_ms, 10000);
     CHECK_EQ("keepalive_ms", config.keepalive_ms, 3000);
+    CHECK_EQ("max_datagram_size", config.max_datagram_size, EDDY_DATAGRAM_SIZE_MAX);
     CHECK_EQ("max_message_size", config.max_message_size, 256 << 10);
     CHECK_EQ("send_budget", config.send_budget, 64 << 20);
     CHECK_EQ("connection_send_budget", config.connection_send_budget, 4 << 20);
@@ -151,6 +152,9 @@ static void numbers_have_bounds(void **state)
         {"a rate too low", "rate_max", {SET(rate_max, 1199)}},
         {"the lowest rate", NULL, {SET(rate_max, 1200)}},
         {"the highest rate", NULL, {SET(rate_max, UINT64_MAX)}},
+        {"every path takes it", NULL, {SET(max_datagram_size, EDDY_DATAGRAM_SIZE_MIN)}},
+        {"not HELLO", "max_datagram_size", {SET(max_datagram_size, EDDY_DATAGRAM_SIZE_MIN - 1)}},
+        {"too large", "max_datagram_size", {SET(max_datagram_size, EDDY_DATAGRAM_SIZE_MAX + 1)}},
         {"smallest largest message", NULL, {SET(max_message_size, EDDY_PIECE_SIZE_MAX)}},
         {"no whole datagram", "max_message_size", {SET(max_message_size, EDDY_PIECE_SIZE_MAX - 1)}},
         {"largest message",

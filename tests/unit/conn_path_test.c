@@ -20,7 +20,7 @@ static ed_conn_bed bed;
 static unsigned moves_logged;
 static ed_conn client, server;
 static uint64_t now_ns;
-static uint8_t data[ED_DATAGRAM_SIZE];
+static uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
 
 static ed_path path_of(uint8_t host, uint16_t port)
 {
@@ -322,7 +322,7 @@ static void acks_of_the_old_path_say_nothing_of_the_new_one(void **state)
         {"another port: all stays", 1, RTT_MS, false},
         {"another host: the question alone was measured", 2, 5, true},
     };
-    uint8_t kept[ED_DATAGRAM_SIZE];
+    uint8_t kept[EDDY_DATAGRAM_SIZE_MAX];
 
     (void)state;
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
@@ -419,7 +419,7 @@ static void who_ends_waits_for_no_room(void **state)
 /** A packet that was held up on a path which the client has left is no news. */
 static void an_old_packet_moves_nobody(void **state)
 {
-    uint8_t kept[ED_DATAGRAM_SIZE];
+    uint8_t kept[EDDY_DATAGRAM_SIZE_MAX];
 
     (void)state;
     size_t size = say(&client, "\x01", 1);

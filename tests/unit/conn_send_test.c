@@ -37,7 +37,7 @@ static int teardown(void **state)
 
 static size_t transmit(ed_conn *conn)
 {
-    uint8_t data[ED_DATAGRAM_SIZE];
+    uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
     ed_path path;
 
     return ed_conn_transmit(conn, &path, data, now_ns);

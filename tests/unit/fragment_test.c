@@ -143,9 +143,9 @@ static void memory_is_taken_as_parts_come(void **state)
     } rows[] = {
         {"four units", 0, 512, 512},
         {"the same", 0, 512, 0},
-        {"the rest of the page: nine units take as much as ten", 512, 1152, 1280 - 512},
-        {"over the edge of pages", 2048, 2560, 256 + 256 + 80},
-        {"a unit of a page", 1152, 1280, 128},
+        {"the rest of the page: 11 units take as much as 12", 512, 1408, 1536 - 512},
+        {"over the edge of pages", 2560, 3072, 256 + 256 + 80},
+        {"a unit of a page", 1408, 1536, 128},
         {"the last units, and a byte more", 99840, 99969, 128 + 16},
         {"from there", 99328, 99969, 512},
     };

@@ -75,7 +75,7 @@ static const struct {
     {ED_FRAME_PATH_RESPONSE, {"response", true, 9, BYTES(7, 1, 2, 3, 4, 5, 6, 7, 8)}},
     {ED_FRAME_NEW_ID, {"new id", true, 22, BYTES(8, 4, 1, 2, 3, 4, [21] = 9)}},
     {ED_FRAME_RETIRE_ID, {"retire id", true, 2, BYTES(9, 4)}},
-    {ED_FRAME_TIME, {"time", true, 18, BYTES(10, 1, [17] = 7)}},
+    {ED_FRAME_TIME, {"time", true, 15, BYTES(10, 1, 1, 2, 3, 4, 4, [14] = 7)}},
     {ED_FRAME_TICKET, {"ticket", true, 25, BYTES(11, [24] = 5)}},
     {ED_FRAME_MESSAGE, {"message", true, 7, BYTES(0xbc, 5, 0x34, 0x12, 8, 'h', 'i')}},
 };
@@ -253,8 +253,9 @@ static void other_bounds(void **state)
         {"SKIP, last guarantee", true, 8, BYTES(4, 4, 0, 0, 0, 0, 0, 4)},
         {"SKIP, no guarantee", false, 8, BYTES(4, 5, 0, 0, 0, 0, 0, 4)},
         {"SKIP, of nothing", false, 8, BYTES(4, 2, 0, 0, 0, 0, 0, 0)},
-        {"TIME, question", true, 18, BYTES(10, 0)},
-        {"TIME, neither question nor answer", false, 18, BYTES(10, 2)},
+        {"TIME, question", true, 2, BYTES(10, 0)},
+        {"TIME, neither question nor answer", false, 15, BYTES(10, 2)},
+        {"TIME, held for more bytes than it needs", false, 16, BYTES(10, 1, [6] = 0x05)},
         {"CREDIT, not shortest", false, 3, BYTES(3, 4 | 1, 0)},
     };
 
@@ -447,6 +448,37 @@ static void paths_go_around(void **state)
     }
 }
 
+static void times_go_around(void **state)
+{
+    static const struct {
+        const char *name;
+        ed_time_frame frame;
+        size_t size;
+    } rows[] = {
+        {"question", {.is_answer = false}, 2},
+        {"answer at once", {.is_answer = true, .packet = 1, .time_ns = 1}, 15},
+        {"25 ms later", {true, UINT32_MAX, 25 * ED_NS_PER_MS, UINT64_MAX}, 18},
+        {"at the end of time", {true, 0, ED_VARINT_MAX, 0}, ED_TIME_SIZE_MAX},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        uint8_t data[32];
+        ed_writer w = ed_writer_of(data, sizeof(data));
+        ed_frame frame;
+        size_t left = 0;
+        ed_frame_write_time(&w, &rows[i].frame);
+        CHECK_EQ(rows[i].name, ed_writer_size(&w), rows[i].size);
+        CHECK_EQ(rows[i].name, read_copy(data, rows[i].size, &frame, &left), EDDY_OK);
+        CHECK_EQ(rows[i].name, left, 0);
+        CHECK_EQ(rows[i].name, frame.type, ED_FRAME_TIME);
+        CHECK_EQ(rows[i].name, frame.time.is_answer, rows[i].frame.is_answer);
+        CHECK_EQ(rows[i].name, frame.time.packet, rows[i].frame.packet);
+        CHECK_EQ(rows[i].name, frame.time.held_ns, rows[i].frame.held_ns);
+        CHECK_EQ(rows[i].name, frame.time.time_ns, rows[i].frame.time_ns);
+    }
+}
+
 static void credit_and_skips_go_around(void **state)
 {
     static const ed_skip_frame rows[] = {
@@ -608,7 +640,7 @@ static void the_rules(void **state)
         {ED_FRAME_PATH_RESPONSE, "PATH_RESPONSE", "-----CF----", true},
         {ED_FRAME_NEW_ID, "NEW_ID", "-----------", true},
         {ED_FRAME_RETIRE_ID, "RETIRE_ID", "-----------", true},
-        {ED_FRAME_TIME, "TIME", "-----------", false},
+        {ED_FRAME_TIME, "TIME", "-----CF----", false},
         {ED_FRAME_TICKET, "TICKET", "-----------", true},
         {ED_FRAME_MESSAGE, "MESSAGE", "-----CF----", true},
     };
@@ -688,6 +720,7 @@ int main(void)
         cmocka_unit_test(acks_go_around),
         cmocka_unit_test(a_long_delay_is_cut),
         cmocka_unit_test(paths_go_around),
+        cmocka_unit_test(times_go_around),
         cmocka_unit_test(credit_and_skips_go_around),
         cmocka_unit_test(closes_go_around),
         cmocka_unit_test(messages_go_around),

@@ -202,10 +202,10 @@ static void test_gives_up(void **state)
         check_states(rows[i].name, &bed, rows[i].want);
         check_valid(rows[i].name, &bed);
         CHECK_EQ(rows[i].name, bed.loss.in_flight, 0);
-        CHECK_EQ(rows[i].name, ed_loss_deadline_ns(&bed.loss, &bed.rtt, 0, true), ED_NEVER_NS);
+        CHECK_EQ(rows[i].name, ed_loss_deadline_ns(&bed.loss, &bed.rtt, true), ED_NEVER_NS);
         CHECK(rows[i].name, !ed_loss_take_persistent(&bed.loss, &bed.rtt, 0));
         send(&bed, DATA, MS(901));
-        CHECK_EQ(rows[i].name, ed_loss_deadline_ns(&bed.loss, &bed.rtt, 0, true), MS(901 + 120));
+        CHECK_EQ(rows[i].name, ed_loss_deadline_ns(&bed.loss, &bed.rtt, true), MS(901 + 145));
         ed_sent_log_free(&bed.log);
     }
 }
@@ -262,8 +262,10 @@ static void test_deadline(void **state)
         uint64_t want_ns;
     } rows[] = {
 #define NO_SUSPECT .loss_time_ns = ED_NEVER_NS
-#define WAITING NO_SUSPECT, .ack_eliciting_in_flight = 1
-#define SINCE(probe, last) .probing_since_ns = MS(probe), .last_ack_eliciting_sent_ns = MS(last)
+#define WAITING NO_SUSPECT, .ack_eliciting_in_flight = 1, .prompt_in_flight = 1
+#define PATIENTLY NO_SUSPECT, .ack_eliciting_in_flight = 1
+#define SINCE(probe, last) .probing_since_ns = MS(probe), .last_prompt_sent_ns = MS(last)
+#define LAST(last) .last_ack_eliciting_sent_ns = MS(last)
         {"nothing in flight", {NO_SUSPECT, SINCE(0, 9), .pto_count = 3}, 80, true, UINT64_MAX},
         {"a suspect", {.loss_time_ns = 7}, 80, true, 7},
         {"a suspect is before a probe",
@@ -273,6 +275,9 @@ static void test_deadline(void **state)
          MS(999)},
         {"the first probe", {WAITING, SINCE(0, 10)}, 80, false, MS(10 + 145)},
         {"is not clamped", {WAITING, SINCE(0, 10)}, 80, true, MS(10 + 145)},
+        {"that of what is patient", {PATIENTLY, LAST(10)}, 80, false, MS(10 + 220)},
+        {"what is patient puts nothing off", {WAITING, SINCE(0, 10), LAST(99)}, 80, false, MS(155)},
+        {"what is prompt has come", {PATIENTLY, SINCE(0, 10), LAST(99)}, 80, false, MS(99 + 220)},
         {"doubled", {WAITING, SINCE(155, 155), .pto_count = 1}, 80, false, MS(155 + 290)},
         {"8 times", {WAITING, SINCE(155, 155), .pto_count = 3}, 80, false, MS(155 + 1160)},
         {"clamped to 100 ms", {WAITING, SINCE(155, 155), .pto_count = 1}, 80, true, MS(255)},
@@ -295,15 +300,48 @@ static void test_deadline(void **state)
          false,
          MS(145) << 16},
         {"never means never",
-         {WAITING, .last_ack_eliciting_sent_ns = UINT64_MAX - 1},
+         {WAITING, .last_prompt_sent_ns = UINT64_MAX - 1},
          80,
          false,
          UINT64_MAX},
     };
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
         ed_rtt rtt = {0, MS(rows[i].smoothed_ms), MS(10), 0, true};
-        uint64_t got_ns = ed_loss_deadline_ns(&rows[i].loss, &rtt, MS(25), rows[i].clamp);
+        uint64_t got_ns = ed_loss_deadline_ns(&rows[i].loss, &rtt, rows[i].clamp);
         CHECK_EQ(rows[i].name, got_ns, rows[i].want_ns);
+    }
+}
+
+/** Whose timeout it is, while packets of both kinds come and go. */
+static void test_haste(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        uint8_t flags[3]; /* of packets sent 10 ms apart; 0: none */
+        ed_range acked;   /* none if it is empty */
+        uint64_t want_ms;
+    } rows[] = {
+        {"prompt", {DATA}, {1, 0}, 145},
+        {"patient", {PATIENT}, {1, 0}, 220},
+        {"the newest patient one", {PATIENT, PATIENT}, {1, 0}, 10 + 220},
+        {"the newest prompt one", {DATA, DATA, PATIENT}, {1, 0}, 10 + 145},
+        {"a prompt one behind", {PATIENT, PATIENT, DATA}, {1, 0}, 20 + 145},
+        {"the prompt one has come", {DATA, PATIENT, PATIENT}, {0, 0}, 20 + 220},
+        {"the patient one has come", {PATIENT, DATA}, {0, 0}, 10 + 145},
+    };
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        struct bed bed;
+        bed_init(&bed);
+        for (size_t n = 0; n < ED_COUNT(rows[i].flags) && rows[i].flags[n] != 0; n++)
+            send(&bed, rows[i].flags[n], MS(10 * n));
+        if (rows[i].acked.first <= rows[i].acked.last)
+            (void)ack(&bed, rows[i].acked.first, rows[i].acked.last, MS(90));
+        CHECK_EQ(rows[i].name, detect(&bed, MS(90)), 0);
+        CHECK_EQ(rows[i].name, ed_loss_deadline_ns(&bed.loss, &bed.rtt, false),
+                 MS(rows[i].want_ms));
+        check_valid(rows[i].name, &bed);
+        ed_sent_log_free(&bed.log);
     }
 }
 
@@ -317,7 +355,7 @@ static void test_probing(void **state)
     bed_init(&bed);
     send(&bed, DATA, 0);
     for (uint64_t now_ns = 0; probes < 60; probes++) {
-        now_ns = ed_loss_deadline_ns(&bed.loss, &bed.rtt, MS(25), true);
+        now_ns = ed_loss_deadline_ns(&bed.loss, &bed.rtt, true);
         uint64_t want_ms = probes <= 50 ? 145 + 100 * probes : 5145 + 1000 * (probes - 50);
         CHECK_EQ("probe", now_ns, MS(want_ms));
         CHECK("no suspect", !ed_loss_due(&bed.loss, now_ns));
@@ -329,7 +367,7 @@ static void test_probing(void **state)
     ack(&bed, 60, 60, MS(20000));
     CHECK_EQ("an answer", bed.loss.pto_count, 0);
     CHECK_EQ("all the others are lost", detect(&bed, MS(20000)), 60);
-    CHECK_EQ("nothing to wait for", ed_loss_deadline_ns(&bed.loss, &bed.rtt, 0, true), ED_NEVER_NS);
+    CHECK_EQ("nothing to wait for", ed_loss_deadline_ns(&bed.loss, &bed.rtt, true), ED_NEVER_NS);
     check_valid("probing", &bed);
     ed_sent_log_free(&bed.log);
 }
@@ -406,6 +444,7 @@ int main(void)
         cmocka_unit_test(test_gives_up_without_persistence),
         cmocka_unit_test(test_forgets_by_number),
         cmocka_unit_test(test_deadline),
+        cmocka_unit_test(test_haste),
         cmocka_unit_test(test_probing),
         cmocka_unit_test(test_persistent),
         cmocka_unit_test(test_persistent_in_parts),

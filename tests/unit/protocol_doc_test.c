@@ -335,6 +335,25 @@ static void write_path_frames(struct text *text)
     }
 }
 
+static void write_time_frames(struct text *text)
+{
+    static const ed_time_frame answer = {
+        .is_answer = true, .packet = 9, .held_ns = 2000000, .time_ns = 1000000000};
+    uint8_t data[32];
+    ed_writer w = ed_writer_of(data, sizeof(data));
+    size_t at = 0;
+
+    ed_frame_write_time(&w, &(ed_time_frame){.is_answer = false});
+    check_frame(data, ed_writer_size(&w), ED_FRAME_TIME);
+    add_field(text, data, &at, ed_writer_size(&w), "TIME: a question");
+    ed_frame_write_time(&w, &answer);
+    check_frame(data + at, ed_writer_size(&w) - at, ED_FRAME_TIME);
+    add_field(text, data, &at, 2, "TIME: an answer");
+    add_field(text, data, &at, 4, "to packet 9");
+    add_field(text, data, &at, 4, "held for 2,000,000 ns");
+    add_field(text, data, &at, 8, "time: 1,000,000,000 ns");
+}
+
 static void write_credit_frame(struct text *text)
 {
     uint8_t data[64];
@@ -441,6 +460,7 @@ static const struct block examples[] = {
     {"stateless-reset", write_reset},
     {"ack-frame", write_ack_frame},
     {"path-frames", write_path_frames},
+    {"time-frames", write_time_frames},
     {"close-frame", write_close_frame},
     {"credit-frame", write_credit_frame},
     {"skip-frame", write_skip_frame},

@@ -99,6 +99,24 @@ static void a_reserve_costs_once(void **state)
     CHECK_EQ("nothing new", counting.calls, calls);
 }
 
+static void memory_is_given_back_if_none_is_used(void **state)
+{
+    struct item *items[MANY];
+
+    (void)state;
+    for (unsigned i = 0; i < MANY; i++)
+        items[i] = take();
+    for (unsigned i = 0; i < MANY; i++) {
+        ed_records_rest(&records);
+        CHECK("not while one is used", ed_records_at(&records, MANY - 1) == items[MANY - 1]);
+        ed_records_give(&records, items[i]);
+    }
+    ed_records_rest(&records);
+    CHECK_EQ("all of it", counting.live_size, 0);
+    CHECK_EQ("and it begins anew", take()->record.index, 0);
+    CHECK("small", counting.live_size <= 4 * sizeof(struct item) + 64);
+}
+
 static void out_of_memory(void **state)
 {
     unsigned failures = 0;
@@ -154,6 +172,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(indices_are_dense, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_given_back_is_used_first, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reserve_costs_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(memory_is_given_back_if_none_is_used, setup, teardown),
         cmocka_unit_test_setup_teardown(out_of_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(a_long_life, setup, teardown),
     };

@@ -134,11 +134,10 @@ static void push_message(void)
     if (id == MESSAGES_MAX)
         return;
     message.block = block_of(id, size);
-    message.receipt = has_receipt ? ed_pool_take(bed.pool, sizeof(eddy_event_receipt)) : NULL;
+    message.receipt = has_receipt ? ed_pool_take(bed.pool, sizeof(ed_receipt)) : NULL;
     bool has_all = message.block != NULL && (message.receipt != NULL || !has_receipt);
     if (has_all && has_receipt)
-        memcpy(message.receipt->data, &(eddy_event_receipt){.receipt = id + 1u},
-               sizeof(eddy_event_receipt));
+        *ed_receipt_of(message.receipt) = (ed_receipt){.event.receipt = id + 1u};
     if (!has_all || ed_outbox_push(&bed.outbox, &message) != EDDY_OK) {
         ed_pool_give(message.block);
         ed_pool_give(message.receipt);
@@ -437,7 +436,7 @@ static void check_end(void)
     CHECK_EQ(pair.name, rx.inbox.credit.consumed, rx.inbox.credit.claimed);
     CHECK_EQ(pair.name, rx_charged(), 0);
     CHECK_EQ(pair.name, rx.inbox.unreliable, 0);
-    CHECK_EQ(pair.name, ed_pool_charged(bed.pool), 0);
+    CHECK_EQ(pair.name, bed_charged(), 0);
 }
 
 static void count_seen(void)

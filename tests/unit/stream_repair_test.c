@@ -126,7 +126,7 @@ static void lost_then_acked(void **state)
     CHECK_EQ("acked once", bed.outbox.reliable_count, 1);
     acked(&second);
     CHECK_EQ("all acknowledged", bed.outbox.reliable_count, 0);
-    CHECK_EQ("all blocks back", ed_pool_charged(bed.pool), 0);
+    CHECK_EQ("all blocks back", bed_charged(), 0);
 }
 
 /** A record is used again, and old references do not reach what stands there now. */
@@ -301,7 +301,7 @@ static void what_was_begun_is_skipped(void **state)
             (void)send_next();
         CHECK_EQ(rows[i].name, bed.outbox.credit_used, rows[i].charge);
         ed_outbox_expire(&bed.outbox, 100);
-        CHECK_EQ(rows[i].name, ed_pool_charged(bed.pool), 0);
+        CHECK_EQ(rows[i].name, bed_charged(), 0);
         struct sent skip = send_next();
         CHECK(rows[i].name, skip.is_skip && !has_next());
         CHECK_EQ(rows[i].name, skip.skip.guarantee, rows[i].guarantee);
@@ -521,19 +521,53 @@ static void receipts_say_what_became_of_it(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+    for (size_t i = 0; i < 2 * ED_COUNT(rows); i++) {
+        bool is_quiet = i % 2 == 1;
+        const char *name = rows[i / 2].name;
+        uint8_t guarantee = rows[i / 2].guarantee;
+        int want = is_quiet ? 0 : rows[i / 2].want;
         struct sent sent = {0};
         eddy_event_receipt event = {0};
-        push_with((ed_message){.guarantee = rows[i].guarantee,
-                               .receipt = make_receipt(77 + i),
+        ed_block *receipt = make_receipt(77 + i);
+        ed_receipt_of(receipt)->is_quiet = is_quiet;
+        push_with((ed_message){.guarantee = guarantee,
+                               .receipt = receipt,
                                .expires_ns = 100,
-                               .now_or_never = rows[i].guarantee <= US},
+                               .now_or_never = guarantee <= US},
                   1, 100);
-        for (size_t n = 0; n < ED_COUNT(rows[i].deeds); n++)
-            act(rows[i].deeds[n], rows[i].guarantee, &sent);
-        CHECK_EQ(rows[i].name, take_receipts(&event), rows[i].want != 0);
-        CHECK_EQ(rows[i].name, event.outcome, rows[i].want);
-        CHECK_EQ(rows[i].name, event.receipt, rows[i].want != 0 ? 77 + i : 0);
+        for (size_t n = 0; n < ED_COUNT(rows[i / 2].deeds); n++)
+            act(rows[i / 2].deeds[n], guarantee, &sent);
+        CHECK_EQ(name, take_receipts(&event), want != 0);
+        CHECK_EQ(name, event.outcome, want);
+        CHECK_EQ(name, event.receipt, want != 0 ? 77 + i : 0);
+        const ed_lane_out *lane = ed_lanes_find(&bed.outbox.lanes, guarantee, 0);
+        CHECK_EQ(name, lane->newest_receipt, rows[i / 2].want == EDDY_OUTCOME_ACKED ? 77 + i : 0);
+        bed_restart();
+    }
+}
+
+/** What is acknowledged in any order: the highest number counts. */
+static void the_newest_receipt_is_the_highest(void **state)
+{
+    static const unsigned orders[][3] = {{0, 1, 2}, {2, 1, 0}, {1, 2, 0}, {1, 0, 2}};
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(orders); i++) {
+        struct sent sent[3];
+        uint64_t highest = 0;
+        for (unsigned n = 0; n < 3; n++) {
+            push_with((ed_message){.guarantee = U, .receipt = make_receipt(n + 1)}, n, 100);
+            sent[n] = send_next();
+        }
+        for (unsigned n = 0; n < 3; n++) {
+            eddy_event_receipt event;
+            acked(&sent[orders[i][n]]);
+            highest = ed_max_u64(highest, orders[i][n] + 1);
+            CHECK_EQ("newest",
+                     ((const ed_lane_out *)ed_lanes_find(&bed.outbox.lanes, U, 0))->newest_receipt,
+                     highest);
+            CHECK_EQ("told", take_receipts(&event), 1);
+        }
         bed_restart();
     }
 }
@@ -677,6 +711,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_record_is_wanted, bed_setup, bed_teardown),
         cmocka_unit_test_setup_teardown(only_the_newest_is_sent_again, bed_setup, bed_teardown),
         cmocka_unit_test_setup_teardown(receipts_say_what_became_of_it, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(the_newest_receipt_is_the_highest, bed_setup, bed_teardown),
         cmocka_unit_test_setup_teardown(receipts_of_unreliable_parts, bed_setup, bed_teardown),
         cmocka_unit_test_setup_teardown(lost_before_all_has_left, bed_setup, bed_teardown),
         cmocka_unit_test_setup_teardown(receipts_stand_in_line, bed_setup, bed_teardown),

@@ -28,7 +28,7 @@ struct flight {
     size_t size; /* 0: none */
     uint64_t due_ns;
     bool up;
-    uint8_t data[ED_DATAGRAM_SIZE];
+    uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
 };
 
 /** What one end has had of one lane. */
@@ -74,7 +74,7 @@ static void launch(const uint8_t *data, size_t size, bool up)
 static void take_out(bool up)
 {
     ed_conn *conn = &conns[up ? 0 : 1];
-    uint8_t data[ED_DATAGRAM_SIZE];
+    uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
     ed_path path;
     size_t size = 0;
 
@@ -126,13 +126,12 @@ static void read_events(size_t end)
     ed_event_item item;
 
     while (ed_conn_event(&conns[end], &item)) {
-        if (item.type == EDDY_MESSAGE) {
-            hear(&heard[end][item.guarantee], item.guarantee, item.block);
-            size_t size = item.block->size;
-            (void)ed_conn_returned(&conns[end], item.guarantee >= EDDY_RELIABLE_UNORDERED, size,
-                                   now_ns);
+        if (item.type != EDDY_MESSAGE) {
+            ed_pool_give(item.block);
+            continue;
         }
-        ed_pool_give(item.block);
+        hear(&heard[end][item.guarantee], item.guarantee, item.block);
+        (void)ed_conn_returned(&conns[end], item.block, now_ns);
     }
 }
 

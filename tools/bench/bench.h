@@ -5,6 +5,8 @@
 #ifndef ED_BENCH_H
 #define ED_BENCH_H
 
+#include <stdio.h>
+
 #include "core/base.h"
 #include "core/eddy.h"
 
@@ -36,6 +38,10 @@ typedef struct ed_bench_system {
     uint32_t (*connected)(void *host); /* how many peers */
     /** @return false: there is no room now. */
     bool (*send)(void *host, uint32_t peer, bool reliable, const void *data, size_t size);
+    /** The same for messages that lie one behind the other, in one call. NULL: it has no such.
+     * @return how many of them went. */
+    uint32_t (*send_many)(void *host, uint32_t peer, bool reliable, const void *data, size_t size,
+                          uint32_t count);
     void (*flush)(void *host);
     /** Receives, and does what is due; waits for a datagram for at most that long. */
     void (*poll)(void *host, uint32_t wait_ms);
@@ -71,6 +77,7 @@ typedef struct ed_bench_plan {
     bool both; /* both ends send */
     eddy_congestion congestion;
     uint64_t seed; /* of this round */
+    FILE *series;  /* L1, L3, L4, L5: single values, for plots; NULL: nobody wants them */
 } ed_bench_plan;
 
 /** What one run gave: a work's own figures, in the order of its names. */
@@ -93,8 +100,9 @@ typedef struct ed_bench_work {
     size_t message_size;
     uint32_t outstanding; /* at most so many messages are on their way */
     bool reliable;
-    const ed_bench_system *beside; /* in virtual time, the same on every machine: what is measured
-                                      beside eddy, and nothing else. NULL: real processes */
+    uint32_t loss_ppm; /* where nothing else is said */
+    bool is_virtual;   /* in virtual time, the same on every machine; otherwise real processes */
+    const ed_bench_system *beside; /* of a virtual work: what is measured beside eddy; NULL: none */
 } ed_bench_work;
 
 extern const ed_bench_work ed_bench_works[];
@@ -113,5 +121,9 @@ void ed_bench_run_lossy(ed_bench_result *result, const ed_bench_work *work,
                         const ed_bench_system *system, const ed_bench_plan *plan);
 void ed_bench_run_bulk(ed_bench_result *result, const ed_bench_work *work,
                        const ed_bench_system *system, const ed_bench_plan *plan);
+void ed_bench_run_mixed(ed_bench_result *result, const ed_bench_work *work,
+                        const ed_bench_system *system, const ed_bench_plan *plan);
+void ed_bench_run_blackout(ed_bench_result *result, const ed_bench_work *work,
+                           const ed_bench_system *system, const ed_bench_plan *plan);
 
 #endif

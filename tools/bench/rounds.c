@@ -16,6 +16,7 @@ const char *ed_rounds_run(ed_rounds *rounds, FILE *progress)
                 fprintf(progress, "\r\033[Kround %zu of %zu: %s", round + 1, rounds->count,
                         rounds->systems[i]->name);
             rounds->plan.seed = round + 1;
+            rounds->plan.series = round == 0 ? rounds->series : NULL;
             rounds->work->run(result, rounds->work, rounds->systems[i], &rounds->plan);
             if (result->error[0] != '\0')
                 return result->error;

@@ -25,6 +25,7 @@ typedef struct ed_rounds {
     const ed_bench_system *systems[ED_ROUNDS_SYSTEMS_MAX];
     size_t system_count;
     size_t count; /* rounds: each runs every system once */
+    FILE *series; /* single values of the first round; NULL: nobody wants them */
     ed_bench_result results[ED_ROUNDS_SYSTEMS_MAX][ED_ROUNDS_MAX];
 } ed_rounds;
 

@@ -15,6 +15,8 @@ const size_t ed_bench_system_count = ED_COUNT(ed_bench_systems);
         }                                                                                          \
     }
 
+enum { LOSS_PPM = 50 * 1000 };
+
 const ed_bench_work ed_bench_works[] = {
     {.name = "W1",
      .help = "64-byte reliable ordered messages, one connection, the queue full",
@@ -70,6 +72,8 @@ const ed_bench_work ed_bench_works[] = {
                  {"bytes", "a message"},
                  {"datagrams", "a message"}},
      .run = ed_bench_run_lossy,
+     .loss_ppm = LOSS_PPM,
+     .is_virtual = true,
      .beside = &ed_bench_bound},
     {.name = "L3",
      .help = "20 MiB through 20 Mbit/s with a queue of 100 kB",
@@ -78,6 +82,24 @@ const ed_bench_work ed_bench_works[] = {
                  {"queue, 99 %", "ms"},
                  {"drops of the queue", "datagrams"}},
      .run = ed_bench_run_bulk,
+     .loss_ppm = LOSS_PPM,
+     .is_virtual = true,
      .beside = &ed_bench_eddy_reno},
+    {.name = "L4",
+     .help = "the messages of L1 during the transfer of L3, on one connection",
+     .figures = {{"delay, 99 %", "ms"},
+                 {"delay, 99.9 %", "ms"},
+                 {"delay, median", "ms"},
+                 {"the bulk's share of what the path delivers", "%"},
+                 {"queue, 95 %", "ms"},
+                 {"drops of the queue", "datagrams"}},
+     .run = ed_bench_run_mixed,
+     .is_virtual = true},
+    {.name = "L5",
+     .help = "a path that carries nothing for 2 s, in the traffic of L1",
+     .figures = {{"all has come, after the path's return", "ms"},
+                 {"a single message from before it", "ms"}},
+     .run = ed_bench_run_blackout,
+     .is_virtual = true},
 };
 const size_t ed_bench_work_count = ED_COUNT(ed_bench_works);
