@@ -62,7 +62,9 @@ static bool add_system(ed_rounds *rounds, const char *name)
         fprintf(stderr, "eddy bench: no system is called %s\n", name);
         return false;
     }
-    bool can = rounds->work->is_virtual ? system == rounds->work->beside : system->listen != NULL;
+    const ed_bench_system *const *beside = rounds->work->beside;
+    bool is_beside = system == beside[0] || system == beside[1];
+    bool can = rounds->work->is_virtual ? is_beside : system->listen != NULL;
     if (system != &ed_bench_eddy && !can) {
         fprintf(stderr, "eddy bench: %s does not do %s\n", name, rounds->work->name);
         return false;
@@ -156,7 +158,7 @@ static const char *default_peers(const ed_bench_work *work)
 {
     if (!work->is_virtual)
         return "enet,tcp,udp,udp-gso";
-    return work->beside != NULL ? work->beside->name : "";
+    return work->beside[0] != NULL ? work->beside[0]->name : "";
 }
 
 /** Runs all, with the series of single values in a file. @return NULL, or what failed. */

@@ -61,10 +61,36 @@ static void delays_are_near_the_bound(void **state)
     }
 }
 
+/** A code does no better than copies do in as many bytes: so there is none. */
+static void no_code_is_earlier_than_copies(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        uint32_t loss_ppm, rtt_ms;
+    } rows[] = {
+        {"1 %", 10000, 50},   {"5 %", 50000, 50},   {"5 %, off the beat", 50000, 58},
+        {"10 %", 100000, 50}, {"20 %", 200000, 50},
+    };
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_bench_plan plan = {.loss_ppm = rows[i].loss_ppm, .rtt_us = rows[i].rtt_ms * 1000};
+        ed_bench_result eddy[SEEDS], fec[SEEDS], bound[SEEDS];
+        run(eddy, &ed_bench_eddy, plan);
+        run(fec, &ed_bench_fec, plan);
+        run(bound, &ed_bench_bound, plan);
+        for (size_t s = 0; s < SEEDS; s++) {
+            CHECK(rows[i].name, fec[s].figures[COPIES] == eddy[s].figures[COPIES]);
+            CHECK(rows[i].name, fec[s].figures[P99] >= bound[s].figures[P99]);
+        }
+        CHECK(rows[i].name, worst(eddy, P99) <= worst(fec, P99) + 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(delays_are_near_the_bound),
+        cmocka_unit_test(no_code_is_earlier_than_copies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -61,7 +61,8 @@ extern const ed_bench_system ed_bench_tcp;
 extern const ed_bench_system ed_bench_udp;     /* datagrams of messages, nothing else: the limit */
 extern const ed_bench_system ed_bench_udp_gso; /* the same with GSO and GRO */
 extern const ed_bench_system ed_bench_eddy_reno; /* of L3 alone */
-extern const ed_bench_system ed_bench_bound;     /* of virtual works alone: what cannot be beaten */
+extern const ed_bench_system ed_bench_bound;     /* of L1 alone: what cannot be beaten, */
+extern const ed_bench_system ed_bench_fec;       /* and not by an error-correcting code */
 
 /** What one run is asked for. */
 typedef struct ed_bench_plan {
@@ -102,7 +103,8 @@ typedef struct ed_bench_work {
     bool reliable;
     uint32_t loss_ppm; /* where nothing else is said */
     bool is_virtual;   /* in virtual time, the same on every machine; otherwise real processes */
-    const ed_bench_system *beside; /* of a virtual work: what is measured beside eddy; NULL: none */
+    const ed_bench_system
+        *beside[2]; /* of a virtual work: what is measured beside eddy, if named */
 } ed_bench_work;
 
 extern const ed_bench_work ed_bench_works[];

@@ -3,7 +3,7 @@
 const ed_bench_system *const ed_bench_systems[] = {
     &ed_bench_eddy,  &ed_bench_eddy_chacha20, &ed_bench_eddy_plain, &ed_bench_eddy_pump,
     &ed_bench_enet,  &ed_bench_tcp,           &ed_bench_udp,        &ed_bench_udp_gso,
-    &ed_bench_bound, &ed_bench_eddy_reno,
+    &ed_bench_bound, &ed_bench_fec,           &ed_bench_eddy_reno,
 };
 const size_t ed_bench_system_count = ED_COUNT(ed_bench_systems);
 
@@ -74,7 +74,7 @@ const ed_bench_work ed_bench_works[] = {
      .run = ed_bench_run_lossy,
      .loss_ppm = LOSS_PPM,
      .is_virtual = true,
-     .beside = &ed_bench_bound},
+     .beside = {&ed_bench_bound, &ed_bench_fec}},
     {.name = "L3",
      .help = "20 MiB through 20 Mbit/s with a queue of 100 kB",
      .figures = {{"used of what the path delivers", "%"},
@@ -84,7 +84,7 @@ const ed_bench_work ed_bench_works[] = {
      .run = ed_bench_run_bulk,
      .loss_ppm = LOSS_PPM,
      .is_virtual = true,
-     .beside = &ed_bench_eddy_reno},
+     .beside = {&ed_bench_eddy_reno}},
     {.name = "L4",
      .help = "the messages of L1 during the transfer of L3, on one connection",
      .figures = {{"delay, 99 %", "ms"},
