@@ -127,6 +127,12 @@ static uint64_t same_window(const ed_congestion *state)
     return WINDOW;
 }
 
+static ed_congestion_path no_path(const ed_congestion *state, const ed_rtt *rtt)
+{
+    (void)state, (void)rtt;
+    return (ed_congestion_path){0};
+}
+
 static uint64_t same_rate(const ed_congestion *state, const ed_rtt *rtt)
 {
     (void)state;
@@ -142,6 +148,7 @@ static const ed_congestion_ops listener = {
     .on_persistent = hear_persistent,
     .on_spurious = hear_spurious,
     .window = same_window,
+    .path = no_path,
     .pacing_rate = same_rate,
 };
 
