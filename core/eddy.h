@@ -556,7 +556,11 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_clock(eddy_manager *manager, eddy_conn
 
 /* -------------------------------------------------------------------------------- statistics -- */
 
-/** Copies the counters as of the last poll: the sums of all shards. */
+/*
+ * These are as of the last poll, and each of these calls may have to wait for the end of one.
+ */
+
+/** Copies the counters: the sums of all shards. */
 EDDY_API void eddy_get_stats(eddy_manager *manager, eddy_stats *stats);
 
 /** Copies the counters of one shard. @return EDDY_OK, EDDY_EINVAL (shard) or EDDY_EFORKED. */
@@ -569,7 +573,7 @@ EDDY_API uint32_t eddy_shard_count(const eddy_manager *manager);
 EDDY_API uint32_t eddy_shard_of(eddy_connection connection);
 
 /**
- * Copies the figures of a connection. May wait for the end of a poll, as eddy_connections does.
+ * Copies the figures of a connection.
  * @return EDDY_OK; EDDY_ECONNECTION; EDDY_EAGAIN (dialled, and no poll has seen it yet); `*stats`
  * is then untouched.
  */
@@ -578,7 +582,7 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_get_connection_stats(eddy_manager *man
                                                                eddy_connection_stats *stats);
 
 /**
- * Copies the figures of a stream, zeros if it was never used. May wait for the end of a poll.
+ * Copies the figures of a stream, zeros if it was never used.
  * @return as eddy_get_connection_stats; EDDY_EINVAL (guarantee).
  */
 EDDY_API EDDY_MUST_CHECK eddy_status eddy_get_stream_stats(eddy_manager *manager,
@@ -586,13 +590,13 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_get_stream_stats(eddy_manager *manager
                                                            eddy_guarantee guarantee, uint8_t stream,
                                                            eddy_stream_stats *stats);
 
-/** Copies how often each check of EDDY_CHECK_MAP has refused something, as of the last poll. */
+/** Copies how often each check of EDDY_CHECK_MAP has refused something. */
 EDDY_API void eddy_get_refusals(eddy_manager *manager, uint64_t counts[EDDY_CHECK_COUNT]);
 
 /** What a check demands; "unknown check" for a value that is none. Never NULL; static. */
 EDDY_API const char *eddy_check_text(eddy_check check);
 
-/** Copies the socket's counters as of the last poll. */
+/** Copies the socket's counters. */
 EDDY_API void eddy_get_socket_stats(eddy_manager *manager, eddy_socket_stats *stats);
 
 #ifdef __cplusplus

@@ -49,16 +49,14 @@ typedef enum ed_model_mode {
 typedef struct ed_model {
     uint64_t round_ns; /* since when the round runs */
 
-    uint64_t dip_at_ns;   /* the next one, at the latest */
-    uint64_t doubt_at_ns; /* when others had gone, as it seemed, or (is_raised) the path had become
-                             longer; 0: neither */
-    uint32_t window;      /* that may be in flight */
+    uint32_t window;        /* that may be in flight */
     uint32_t window_before; /* of the round before: what is acknowledged now left under it */
-    uint32_t step;          /* that the window grows by next while there is no queue */
-    uint32_t rate;          /* a second, that the path delivered lately */
-    uint32_t base_us;       /* the round trip with an empty queue; ED_MODEL_NEVER_US: not known */
+    uint32_t dip_at_ms;     /* the next one, at the latest; wraps, as do all of these */
+    uint32_t doubt_at_ms; /* when others had gone, as it seemed, or (is_raised) the path had become
+                             longer; 0: neither */
+    uint32_t rate;        /* a second, that the path delivered lately */
+    uint32_t base_us;     /* the round trip with an empty queue; ED_MODEL_NEVER_US: not known */
 
-    uint32_t free_us;        /* of waiting that counts for nothing */
     uint32_t episode_window; /* what it was when the queue became long */
     uint32_t dip_window;     /* what it is to be after the dip */
     uint32_t dip_queue_us;   /* before the dip */
@@ -66,20 +64,22 @@ typedef struct ed_model {
     uint32_t round_lost;
     uint32_t round_flight; /* the most in flight */
     uint32_t round_rtt_us; /* the least; ED_MODEL_NEVER_US: none */
-    uint32_t acked_us;     /* when the newest acknowledgement came; wraps */
-    uint32_t queue_us;     /* how long the last round's packets waited in the path */
+
+    uint32_t queue_us; /* how long the last round's packets waited in the path */
 
     uint32_t datagram_size;
+    uint16_t free_us;     /* of waiting that counts for nothing */
+    uint16_t acked_us;    /* when the newest acknowledgement came; wraps */
     uint16_t round_lumps; /* times at which anything was acknowledged */
     uint16_t loss_part;   /* of 65,536: that is lost whatever we do */
     uint8_t mode;         /* ed_model_mode */
     uint8_t queue_rounds; /* in a row, with a long one */
     uint8_t since_dip;    /* rounds */
-    uint8_t dip_acks;     /* of packets that came back in it */
+    uint8_t step;         /* doublings of our share, by which the window grows next */
     uint8_t part_count;   /* dips in a row in which the queue fell, but in part */
     uint8_t calm_rounds;  /* among others, in a row, without a queue */
     uint8_t spill_rounds; /* in a row */
-    uint8_t late_acks;    /* in a row, of packets that had waited */
+    uint8_t acks;         /* STARTUP: in a row, of packets that had waited. DIP: that came in it */
     bool round_is_full;   /* nothing but window and pacing held us back */
     bool has_cut;         /* the window, for a loss in the round before */
     bool is_raised;       /* base_us, by a dip */

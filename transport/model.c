@@ -9,24 +9,25 @@ enum {
     FIRST_DIP_MS = 500,   /* after it: what it took for the path may be others' queue */
     FIRST_DIP_ROUNDS = 8, /* or after that, if it is longer */
     /* Later. */
-    FREE_US = 1000,     /* of waiting that count for nothing: clocks and schedulers jitter */
-    LUMP_DATAGRAMS = 3, /* acknowledged at once are what any peer does; */
-    LUMP_MAX_MS = 50,   /* one that looks at its socket in each frame keeps more, so long */
-    FALL_MAX = 2,       /* the window becomes that part of itself in a round, at the least */
-    STEP_MAX = 8,       /* and grows by that part of itself, at the most */
-    DIP_ACKS = 8,       /* of packets that come back in it */
+    FREE_US = 1000,      /* of waiting that count for nothing: clocks and schedulers jitter */
+    LUMP_DATAGRAMS = 3,  /* acknowledged at once are what any peer does; */
+    LUMP_MAX_US = 50000, /* one that looks at its socket in each frame keeps more, so long */
+    FALL_MAX = 2,        /* the window becomes that part of itself in a round, at the least */
+    STEP_MAX = 8,        /* and grows by that part of itself, at the most */
+    DIP_ACKS = 8,        /* of packets that come back in it */
     /* Among others. */
     CUT_NUMERATOR = 7, /* what stays of the window at a loss: as CUBIC does */
     CUT_DENOMINATOR = 10,
     CALM_ROUNDS = 16, /* without a queue, and they have gone */
 };
 
+static_assert(LUMP_MAX_US <= UINT16_MAX, "it fits in free_us");
 static_assert((uint64_t)ED_CONGESTION_WINDOW_MAX * 2 < UINT32_MAX, "sizes fit in 32 bits");
 
 static bool model_valid(const ed_model *m)
 {
     return m->datagram_size > 0 && m->mode <= ED_MODEL_JUDGE &&
-           m->window <= ED_CONGESTION_WINDOW_MAX && m->step <= ED_CONGESTION_WINDOW_MAX;
+           m->window <= ED_CONGESTION_WINDOW_MAX;
 }
 
 static uint32_t add_sat_u32(uint32_t a, uint64_t b)
@@ -58,7 +59,6 @@ static void model_init(ed_congestion *state, uint32_t datagram_size)
     ed_model *m = &state->model;
 
     *m = (ed_model){.datagram_size = datagram_size, .base_us = ED_MODEL_NEVER_US};
-    m->step = ed_model_share(m);
     ed_model_set_window(m, ed_congestion_initial_window(datagram_size));
     begin_round(m, 0);
     ED_ASSERT(model_valid(m));
@@ -90,12 +90,10 @@ static void learn_rate(ed_model *m, uint64_t now_ns)
 static void learn_lumps(ed_model *m, uint64_t now_ns)
 {
     uint64_t lumps = ed_max_u64(m->round_lumps, 1);
+    uint64_t apart_us = ed_min_u64((now_ns - m->round_ns) / ED_NS_PER_US / lumps, LUMP_MAX_US);
+    bool has_lumps = m->round_acked > lumps * LUMP_DATAGRAMS * m->datagram_size;
 
-    m->free_us = FREE_US;
-    if (m->round_acked > lumps * LUMP_DATAGRAMS * m->datagram_size)
-        m->free_us =
-            (uint32_t)ed_max_u64(FREE_US, ed_min_u64(ed_model_us(now_ns - m->round_ns) / lumps,
-                                                     ed_model_ms(LUMP_MAX_MS)));
+    m->free_us = (uint16_t)(has_lumps ? ed_max_u64(apart_us, FREE_US) : FREE_US);
 }
 
 static void learn_queue(ed_model *m)
@@ -126,11 +124,13 @@ static void steer(ed_model *m)
 {
     if (m->queue_us > 0) {
         uint64_t window = ed_model_held(m, m->window_before, m->queue_us) + ed_model_share(m);
-        m->step = ed_model_share(m);
+        m->step = 0;
         ed_model_set_window(m, ed_max_u64(window, m->window / FALL_MAX));
     } else if (m->round_is_full) {
-        ed_model_set_window(m, (uint64_t)m->window + m->step);
-        m->step = (uint32_t)ed_min_u64((uint64_t)m->step * 2, m->window / STEP_MAX);
+        uint64_t step = (uint64_t)ed_model_share(m) << m->step;
+        uint64_t most = ed_max_u64(m->window / STEP_MAX, ed_model_share(m));
+        m->step = (uint8_t)(m->step + (step < most ? 1 : 0));
+        ed_model_set_window(m, m->window + ed_min_u64(step, most));
     }
 }
 
@@ -156,8 +156,8 @@ static void end_drain(ed_model *m, uint64_t now_ns)
         ed_max_u64(FIRST_DIP_MS * ED_NS_PER_MS, FIRST_DIP_ROUNDS * (m->base_us * ED_NS_PER_US));
 
     ed_model_set_window(m, ed_max_u64(m->window, held) + ed_model_share(m));
-    m->step = ed_model_share(m);
-    m->dip_at_ns = now_ns + first_ns;
+    m->step = 0;
+    m->dip_at_ms = ed_model_now_ms(now_ns + first_ns);
     m->since_dip = UINT8_MAX;
     m->mode = ED_MODEL_SETTLE;
 }
@@ -200,10 +200,10 @@ static void start_up(ed_model *m, const ed_congestion_ack *ack, uint32_t sample_
     bool is_late = is_used && m->base_us != ED_MODEL_NEVER_US &&
                    sample_us > m->base_us + m->free_us + ed_model_ms(LATE_MS);
 
-    m->late_acks = is_late ? (uint8_t)(m->late_acks + 1) : 0;
+    m->acks = is_late ? (uint8_t)(m->acks + 1) : 0;
     if (!is_late && is_used && !ack->app_limited)
         ed_model_set_window(m, m->window + ack->size);
-    if (m->late_acks < STARTUP_LATE)
+    if (m->acks < STARTUP_LATE)
         return;
     // Before the round is over: each packet more is one to wait for. When those left that had to
     // wait, half of the window was there, if it has grown since.
@@ -215,7 +215,7 @@ static void start_up(ed_model *m, const ed_congestion_ack *ack, uint32_t sample_
 /** A few packets leave while less is in flight; then all is as it was, and the round shows it. */
 static void dip(ed_model *m, const ed_congestion_ack *ack, uint64_t now_ns)
 {
-    if (ack->in_flight_before > m->window + m->datagram_size || ++m->dip_acks < DIP_ACKS)
+    if (ack->in_flight_before > m->window + m->datagram_size || ++m->acks < DIP_ACKS)
         return;
     ed_model_set_window(m, m->dip_window);
     m->mode = ED_MODEL_JUDGE;
@@ -242,7 +242,7 @@ static void model_on_acked(ed_congestion *state, const ed_congestion_ack *ack, c
     m->round_acked = add_sat_u32(m->round_acked, ack->size);
     m->round_flight =
         (uint32_t)ed_min_u64(ed_max_u64(m->round_flight, ack->in_flight_before), UINT32_MAX);
-    uint32_t now_us = (uint32_t)(now_ns / ED_NS_PER_US);
+    uint16_t now_us = (uint16_t)(now_ns / ED_NS_PER_US);
     if (m->acked_us != now_us && m->round_lumps < UINT16_MAX)
         m->round_lumps++;
     m->acked_us = now_us;

@@ -39,6 +39,12 @@ static inline uint32_t ed_model_ms(uint32_t ms)
     return ms * (uint32_t)(ED_NS_PER_MS / ED_NS_PER_US);
 }
 
+/** A time in ms, which wraps; not 0. */
+static inline uint32_t ed_model_now_ms(uint64_t now_ns)
+{
+    return (uint32_t)(now_ns / ED_NS_PER_MS) | 1;
+}
+
 /** Our share of the queue. */
 static inline uint32_t ed_model_share(const ed_model *m)
 {

@@ -15,7 +15,7 @@ enum {
 
 static bool is_in_doubt(const ed_model *m, uint64_t now_ns)
 {
-    return m->doubt_at_ns != 0 && now_ns - m->doubt_at_ns < DOUBT_MS * ED_NS_PER_MS;
+    return m->doubt_at_ms != 0 && ed_model_now_ms(now_ns) - m->doubt_at_ms < DOUBT_MS;
 }
 
 /* -------------------------------------------------------------------------------- the others -- */
@@ -24,11 +24,11 @@ static void join_crowd(ed_model *m, uint64_t now_ns)
 {
     m->is_crowded = true;
     m->is_raised = false;
-    m->doubt_at_ns = 0;
+    m->doubt_at_ms = 0;
     m->part_count = 0;
     m->calm_rounds = 0;
     ed_model_set_window(m, ed_max_u64(m->window, m->episode_window));
-    m->dip_at_ns = now_ns + DIP_CROWDED_MS * ED_NS_PER_MS;
+    m->dip_at_ms = ed_model_now_ms(now_ns) + DIP_CROWDED_MS;
 }
 
 void ed_model_leave_crowd(ed_model *m, uint64_t now_ns)
@@ -37,7 +37,7 @@ void ed_model_leave_crowd(ed_model *m, uint64_t now_ns)
         return;
     m->is_crowded = false;
     m->is_raised = false;
-    m->doubt_at_ns = now_ns;
+    m->doubt_at_ms = ed_model_now_ms(now_ns);
 }
 
 void ed_model_learn_base(ed_model *m, uint64_t now_ns)
@@ -73,7 +73,9 @@ bool ed_model_dip_is_due(const ed_model *m, uint64_t now_ns)
 {
     bool has_queue = m->queue_rounds >= DIP_QUEUE_ROUNDS && m->since_dip >= DIP_REST_ROUNDS;
 
-    return m->round_is_full && (now_ns >= m->dip_at_ns || (has_queue && !m->is_crowded));
+    bool is_time = (int32_t)(ed_model_now_ms(now_ns) - m->dip_at_ms) >= 0;
+
+    return m->round_is_full && (is_time || (has_queue && !m->is_crowded));
 }
 
 void ed_model_begin_dip(ed_model *m)
@@ -81,7 +83,7 @@ void ed_model_begin_dip(ed_model *m)
     uint64_t holds = ed_model_held(m, m->window, m->queue_us);
 
     m->mode = ED_MODEL_DIP;
-    m->dip_acks = 0;
+    m->acks = 0;
     m->dip_queue_us = m->queue_us;
     m->dip_window = m->is_crowded ? m->window : (uint32_t)holds + ed_model_share(m);
     ed_model_set_window(m, m->is_crowded ? holds : holds * DIP_NUMERATOR / DIP_DENOMINATOR);
@@ -96,10 +98,10 @@ static void raise_base(ed_model *m, uint64_t now_ns)
     }
     ed_model_leave_crowd(m, now_ns);
     m->is_raised = true;
-    m->doubt_at_ns = now_ns;
+    m->doubt_at_ms = ed_model_now_ms(now_ns);
     m->base_us = m->round_rtt_us;
     m->mode = ED_MODEL_STARTUP;
-    m->late_acks = 0;
+    m->acks = 0;
     ed_model_set_window(m, m->episode_window);
 }
 
@@ -119,7 +121,7 @@ void ed_model_judge_dip(ed_model *m, uint64_t now_ns)
     m->mode = ED_MODEL_CRUISE;
     m->queue_rounds = 0;
     m->since_dip = DIP_REST_ROUNDS;
-    m->dip_at_ns = now_ns + (m->is_crowded ? DIP_CROWDED_MS : DIP_MS) * ED_NS_PER_MS;
+    m->dip_at_ms = ed_model_now_ms(now_ns) + (m->is_crowded ? DIP_CROWDED_MS : DIP_MS);
     if (m->queue_us <= clear_us) {
         m->since_dip = 0;
         m->part_count = 0;

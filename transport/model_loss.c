@@ -57,12 +57,12 @@ static void shrink(ed_model *m)
 
     ed_model_set_window(m,
                         ed_max_u64(window * (m->round_acked + known_loss(m)) / all_of(m), least));
-    m->step = ed_model_share(m);
+    m->step = 0;
 }
 
 bool ed_model_heed_loss(ed_model *m)
 {
-    bool has_grown = m->step > ed_model_share(m) || m->mode == ED_MODEL_STARTUP;
+    bool has_grown = m->step > 0 || m->mode == ED_MODEL_STARTUP;
 
     m->spill_rounds = spills(m, SPILL_IN_A_ROW) ? (uint8_t)(m->spill_rounds + 1) : 0;
     bool is_spill = m->spill_rounds >= SPILL_ROUNDS || (has_grown && spills(m, SPILL_AT_ONCE));

@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0xa2f1034a790e356b)
+#define GOLDEN_TRACE UINT64_C(0xab9009ac13aebddf)
 
 enum {
     WORLDS = 8,

@@ -46,11 +46,12 @@ def expect_true(what, holds):
 
 
 def run(*arguments, code=0, through=()):
-    """Runs a command of eddy, perhaps through another, to its end. @return (stdout, stderr)."""
+    """Runs a command of eddy, perhaps through another, to its end. @return (stdout, stderr).
+    @param code what it must exit with, or several of which it may."""
     done = subprocess.run([*through, eddy, *arguments], capture_output=True, text=True,
                           timeout=LIMIT_S, stdin=subprocess.DEVNULL)
-    if done.returncode != code:
-        raise Wrong('eddy %s: exit code %d, want %d: %s' % (
+    if done.returncode not in (code if isinstance(code, tuple) else (code,)):
+        raise Wrong('eddy %s: exit code %d, want %s: %s' % (
             ' '.join(arguments), done.returncode, code, done.stderr))
     return done.stdout, done.stderr
 

@@ -86,9 +86,38 @@ static void no_code_is_earlier_than_copies(void **state)
     }
 }
 
+/** Beside a bulk transfer, and after two seconds in which nothing came through. */
+static void what_was_promised_is_reached(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        void (*run)(ed_bench_result *result, const ed_bench_work *work,
+                    const ed_bench_system *system, const ed_bench_plan *plan);
+        bool both;
+        size_t figure;
+        double least, most;
+    } rows[] = {
+        {"beside a bulk, half of the messages", ed_bench_run_mixed, false, 2, 25, 32},
+        {"and the bulk's share", ed_bench_run_mixed, false, 3, 90, 100},
+        {"a blackout", ed_bench_run_blackout, false, 0, 42, 95},
+        {"both ways", ed_bench_run_blackout, true, 0, 42, 95},
+        {"a single message", ed_bench_run_blackout, false, 1, 25, 95},
+    };
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_bench_plan plan = {.rtt_us = 50 * 1000, .both = rows[i].both, .seed = 1};
+        ed_bench_result result;
+        rows[i].run(&result, NULL, &ed_bench_eddy, &plan);
+        CHECK_STR(rows[i].name, result.error, "");
+        CHECK(rows[i].name, result.figures[rows[i].figure] >= rows[i].least);
+        CHECK(rows[i].name, result.figures[rows[i].figure] <= rows[i].most);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_promised_is_reached),
         cmocka_unit_test(delays_are_near_the_bound),
         cmocka_unit_test(no_code_is_earlier_than_copies),
     };

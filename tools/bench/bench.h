@@ -16,7 +16,8 @@ enum {
     ED_BENCH_FIGURES_MAX = 8,
     ED_BENCH_ERROR_SIZE = 160,
     ED_BENCH_KERNEL_BUFFER = 4 << 20, /* of each socket, each way, for every system alike */
-    ED_BENCH_CONNECT_MS = 10 * 1000,  /* and whoever is not connected by then never will be */
+    ED_BENCH_MEASURE_MS = 1000,
+    ED_BENCH_CONNECT_MS = 10 * 1000, /* and whoever is not connected by then never will be */
 };
 
 /** Who hears what a host receives. Peers are numbered from 0, as they come; a client has one. */
@@ -101,10 +102,14 @@ typedef struct ed_bench_work {
     size_t message_size;
     uint32_t outstanding; /* at most so many messages are on their way */
     bool reliable;
-    uint32_t loss_ppm; /* where nothing else is said */
-    bool is_virtual;   /* in virtual time, the same on every machine; otherwise real processes */
-    const ed_bench_system
-        *beside[2]; /* of a virtual work: what is measured beside eddy, if named */
+    /* Where nothing else is said: */
+    uint32_t loss_ppm;
+    uint32_t clients;
+    uint32_t measure_ms; /* 0: ED_BENCH_MEASURE_MS */
+    const char *peers;   /* NULL: all real ones that are not eddy */
+    bool is_virtual;     /* in virtual time, the same on every machine; otherwise real processes */
+    const ed_bench_system *beside[2]; /* which are of this work alone, if named */
+    const struct ed_bench_work *real; /* the same in real time; NULL: none */
 } ed_bench_work;
 
 extern const ed_bench_work ed_bench_works[];
@@ -121,6 +126,8 @@ void ed_bench_run_connect(ed_bench_result *result, const ed_bench_work *work,
                           const ed_bench_system *system, const ed_bench_plan *plan);
 void ed_bench_run_lossy(ed_bench_result *result, const ed_bench_work *work,
                         const ed_bench_system *system, const ed_bench_plan *plan);
+void ed_bench_run_real(ed_bench_result *result, const ed_bench_work *work,
+                       const ed_bench_system *system, const ed_bench_plan *plan);
 void ed_bench_run_bulk(ed_bench_result *result, const ed_bench_work *work,
                        const ed_bench_system *system, const ed_bench_plan *plan);
 void ed_bench_run_mixed(ed_bench_result *result, const ed_bench_work *work,
