@@ -135,8 +135,7 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
     if (elicits && d.last_at == NULL)
         ed_draft_pad_client(&d);
     size_t size = ed_draft_finish(&d, conn, now_ns);
-    if (size + ED_FRAGMENT_UNIT > conn->mtu.size && ed_outbox_has_next(&conn->outbox))
-        ed_conn_on_full(conn, now_ns);
+    ed_conn_on_size_sent(conn, size, now_ns);
     return size;
 }
 
