@@ -44,6 +44,7 @@ eddy_status ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared
     ed_list_init(&reliable->half_open);
     ed_credit_pool_init(&reliable->room, config->receive_budget, config->max_message_size,
                         config->max_outgoing + (config->accept ? config->max_connections : 0));
+    ed_conn_share(&reliable->shared);
     return config->accept ? init_server(reliable) : EDDY_OK;
 }
 
