@@ -453,10 +453,8 @@ void ed_conn_init_mtu(ed_conn *conn, uint32_t peer_max);
 /** Nothing is known of the path any more. */
 void ed_conn_restart_mtu(ed_conn *conn);
 
-/** A datagram is full, and more waits. */
-void ed_conn_on_full(ed_conn *conn, uint64_t now_ns);
-
-/** What acknowledgement and loss of a packet say about the size that passes. */
+/** A packet has left, and been acknowledged or lost: what its size says about those that pass. */
+void ed_conn_on_size_sent(ed_conn *conn, size_t size, uint64_t now_ns);
 void ed_conn_on_size_acked(ed_conn *conn, const ed_sent *packet, uint64_t now_ns);
 void ed_conn_on_size_lost(ed_conn *conn, const ed_sent *packet, uint64_t now_ns);
 

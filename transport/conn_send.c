@@ -135,8 +135,7 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
     if (elicits && d.last_at == NULL)
         ed_draft_pad_client(&d);
     size_t size = ed_draft_finish(&d, conn, now_ns);
-    if (size + ED_FRAGMENT_UNIT > conn->mtu.size && ed_outbox_has_next(&conn->outbox))
-        ed_conn_on_full(conn, now_ns);
+    ed_conn_on_size_sent(conn, size, now_ns);
     return size;
 }
 
@@ -320,9 +319,9 @@ size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t no
     size_t size = ed_conn_transmit_path(conn, path, data, now_ns);
     if (size > 0)
         return size;
-    size = transmit_any(conn, data, now_ns);
+    size = ed_conn_transmit_size_probe(conn, data, now_ns);
     if (size == 0)
-        size = ed_conn_transmit_size_probe(conn, data, now_ns);
+        size = transmit_any(conn, data, now_ns);
     if (size == 0)
         ed_conn_on_all_sent(conn, now_ns);
     if (ed_conn_is_open(conn))
