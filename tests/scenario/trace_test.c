@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0x36a258486b6827a7)
+#define GOLDEN_TRACE UINT64_C(0x25f444461df266c9)
 
 enum {
     WORLDS = 8,
