@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0x25f444461df266c9)
+#define GOLDEN_TRACE UINT64_C(0x2f2a9b6909033ba5)
 
 enum {
     WORLDS = 8,
