@@ -108,7 +108,7 @@ static void what_has_a_deadline_is_dropped_rather_than_late(void **state)
         {"slow", EDDY_CONGESTION_NEW_RENO, EDDY_UNRELIABLE, 400000, 1100, 100},
         {"sequenced", EDDY_CONGESTION_NEW_RENO, EDDY_UNRELIABLE_SEQUENCED, 400000, 1100, 50},
         {"the model", EDDY_CONGESTION_MODEL, EDDY_UNRELIABLE, 4000000, 1100, 50},
-        {"the model, small ones", EDDY_CONGESTION_MODEL, EDDY_UNRELIABLE, 2000000, 300, 200},
+        {"the model, small ones", EDDY_CONGESTION_MODEL, EDDY_UNRELIABLE, 2000000, 300, 50},
     };
 
     (void)state;
