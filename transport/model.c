@@ -265,8 +265,8 @@ static void model_on_lost(ed_congestion *state, uint64_t sent_ns, uint64_t size,
 }
 
 /**
- * The path is another one, or was gone: it is learnt anew, from a quarter of what it was, though not
- * from less than any path begins with: what a game sent meanwhile comes at once when it is back.
+ * The path is another one, or was gone: it is learnt anew, from a quarter of what it was, though
+ * from no less than any path begins with: what a game sent meanwhile comes at once when it is back.
  */
 static void model_on_persistent(ed_congestion *state, uint64_t now_ns)
 {
