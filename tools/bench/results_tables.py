@@ -65,6 +65,10 @@ for loss, peers in ((0, 'GNS 93 by hand, KCP 67, ENet 50, yojimbo 34'),
                 ('L3: %d %% lost, queue, 95 %%, ms' % loss, '', '', run, 'queue, 95 %', MOST, 15),
                 ('L3: %d %% lost, queue, 99 %%, ms' % loss, '', '', run, 'queue, 99 %', MOST, 25)]
 TARGETS += [
+    ('L3 beside TCP, its share, %', '', '50', 'L3-tcp', 'share of what both get', LEAST, 35),
+    ('L3 beside TCP, no more than, %', '', '50', 'L3-tcp', 'share of what both get', MOST, 65),
+    ('A poll with 4,000 idle clients, times one with 10', '', '1', 'idle', 'all against 10', MOST,
+     2),
     ('L4: 99 %, ms', 'GNS lanes 27-77, KCP 65-12,500, ENet 16,700', '25', 'L4', P99, MOST, 35),
     ("L4: the bulk's share, %", 'GNS 87-93', '95', 'L4',
      "the bulk's share of what the path delivers", LEAST, 90),
@@ -77,13 +81,15 @@ DETAILS = {  # a table: its runs, and what stands before each
     'W': (('W1', 'W1'), ('W2', 'W2'), ('W3', 'W3'), ('W4-100', 'W4, 100 clients'),
           ('W4-1000', 'W4, 1,000 clients'), ('W4-4000', 'W4, 4,000 clients'),
           ('W4-packet', 'W4, waking for each datagram'), ('W5', 'W5, busy'),
-          ('W5-wait', 'W5, asleep'), ('W6', 'W6, at once'), ('W6-turn', 'W6, in turn')),
+          ('W5-wait', 'W5, asleep'), ('W6', 'W6, at once'), ('W6-turn', 'W6, in turn'),
+          ('idle', 'a poll, 4,000 idle clients')),
     'L1': tuple(('L1-%d%s' % (loss, kind), '%d %% lost%s' % (loss, text))
                 for kind, text in (('', ''), ('-both', ', both ways'), ('-58', ', RTT 58 ms'),
                                    ('-burst', ' in bursts of 3'))
                 for loss in (0, 1, 5, 10, 20) if loss > 0 or kind != '-burst'),
     'L1-real': (('L1-real-1', '1 % lost'), ('L1-real-5', '5 % lost'), ('L1-real-20', '20 % lost')),
-    'L3': (('L3-0', 'L3, nothing lost'), ('L3-1', 'L3, 1 % lost'), ('L3-5', 'L3, 5 % lost'),
+    'L3': (('L3-tcp', 'L3, beside TCP'),
+           ('L3-0', 'L3, nothing lost'), ('L3-1', 'L3, 1 % lost'), ('L3-5', 'L3, 5 % lost'),
            ('L4', 'L4'), ('L5', 'L5'), ('L5-both', 'L5, both ways')),
 }
 
