@@ -86,6 +86,7 @@ static void test_change(void **state)
             (void)percent_of(&flows[0], ed_max_u64(rows[i].after_ms, 1));
             CHECK(rows[i].name, percent_of(&flows[0], 12 * 1000) >= rows[i].least);
             CHECK(rows[i].name, queue_mean_ms() <= rows[i].queue_ms);
+            CHECK(rows[i].name, path.overflow * 50 <= path.queue_count);
         }
 }
 
