@@ -25,6 +25,19 @@ _Noreturn void ed_panic(const char *belief, const char *file, int line);
 /** A function that seldom runs: kept out of its callers, which are short and fast without it. */
 #define ED_APART __attribute__((noinline))
 
+/**
+ * Before a large local that is written before it is read: it need not be zeroed first, as the build
+ * has all others.
+ */
+#if defined(__has_attribute)
+#if __has_attribute(uninitialized)
+#define ED_UNSET __attribute__((uninitialized))
+#endif
+#endif
+#if !defined(ED_UNSET)
+#define ED_UNSET
+#endif
+
 /** The number of elements of an array (not of a pointer). */
 #define ED_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -38,6 +51,12 @@ _Noreturn void ed_panic(const char *belief, const char *file, int line);
 #define ED_NS_PER_US UINT64_C(1000)
 #define ED_NS_PER_MS UINT64_C(1000000)
 #define ED_NS_PER_S UINT64_C(1000000000)
+
+/** Has the memory on its way by the time that it is touched. Any address is fine. */
+static inline void ed_prefetch(const void *at)
+{
+    __builtin_prefetch(at);
+}
 
 static inline uint64_t ed_min_u64(uint64_t a, uint64_t b)
 {

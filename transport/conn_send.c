@@ -32,16 +32,22 @@ struct plan {
     bool data;   /* messages may leave */
 };
 
+static bool window_is_open(const ed_conn *conn)
+{
+    uint64_t in_flight = conn->loss.in_flight;
+
+    return (in_flight < ED_CONGESTION_FLOOR_DATAGRAMS * ED_DATAGRAM_SIZE ||
+            in_flight < conn->congestion_ops->window(&conn->congestion)) &&
+           ed_sent_count(&conn->sent) + SENT_RESERVE < ED_SENT_MAX &&
+           ed_sent_ref_count(&conn->sent) + SENT_RESERVE * ED_FRAME_MESSAGES_MAX < ED_SENT_REFS_MAX;
+}
+
 /** Whether window and pacer let messages go; if the pacer does not, when to ask again. */
 static bool data_may_leave(ed_conn *conn, uint64_t now_ns)
 {
     uint64_t when_ns = ed_pacer_when_ns(&conn->pacer, conn->mtu.size, now_ns);
     bool has_data = ed_outbox_has_next(&conn->outbox);
-    uint64_t window = ed_max_u64(conn->congestion_ops->window(&conn->congestion),
-                                 ED_CONGESTION_FLOOR_DATAGRAMS * ED_DATAGRAM_SIZE);
-    bool has_window =
-        conn->loss.in_flight < window && ed_sent_count(&conn->sent) + SENT_RESERVE < ED_SENT_MAX &&
-        ed_sent_ref_count(&conn->sent) + SENT_RESERVE * ED_FRAME_MESSAGES_MAX < ED_SENT_REFS_MAX;
+    bool has_window = window_is_open(conn);
 
     conn->timers.at_ns[ED_TIMER_PACE] = ED_NEVER_NS;
     // Nor does a path show what it can carry while a cap holds everything back.
@@ -67,7 +73,7 @@ static struct plan make_plan(ed_conn *conn, uint64_t now_ns)
 static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *data,
                               uint64_t now_ns)
 {
-    ed_draft d;
+    ED_UNSET ed_draft d;
 
     bool is_small = plan->probe && ed_conn_doubts_mtu(conn);
 
@@ -120,7 +126,7 @@ static void put_close(ed_draft *d, ed_conn *conn, uint64_t now_ns)
 
 static size_t transmit_close(ed_conn *conn, uint8_t *data, uint64_t now_ns)
 {
-    ed_draft d;
+    ED_UNSET ed_draft d;
 
     conn->close_copies++;
     conn->close_pending = conn->is_out_of_time && conn->state == ED_CONN_CLOSING &&
@@ -145,7 +151,7 @@ bool ed_conn_reserve_aside(ed_conn *conn)
 size_t ed_conn_write_aside(ed_conn *conn, ed_span frames, size_t room, uint8_t *data,
                            uint64_t now_ns)
 {
-    ed_draft d;
+    ED_UNSET ed_draft d;
 
     if (!ed_conn_reserve_aside(conn))
         return 0;
@@ -163,7 +169,7 @@ size_t ed_conn_write_aside(ed_conn *conn, ed_span frames, size_t room, uint8_t *
 
 size_t ed_conn_write_close_aside(ed_conn *conn, size_t room, uint8_t *data, uint64_t now_ns)
 {
-    ed_draft d;
+    ED_UNSET ed_draft d;
 
     if (!ed_conn_reserve_aside(conn))
         return 0;
@@ -280,15 +286,18 @@ void ed_conn_on_all_sent(ed_conn *conn, uint64_t now_ns)
 
 size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns)
 {
-    *path = *ed_conn_path(conn);
-    if (conn->request_pending)
+    if (conn->request_pending) {
+        *path = *ed_conn_path(conn);
         return ed_conn_transmit_handshake(conn, path, data, now_ns);
+    }
     size_t size = ed_conn_transmit_path(conn, path, data, now_ns);
     if (size > 0)
         return size;
     size = transmit_any(conn, data, now_ns);
     if (size == 0)
         size = ed_conn_transmit_size_probe(conn, data, now_ns);
+    if (size > 0)
+        *path = *ed_conn_path(conn);
     if (size == 0)
         ed_conn_on_all_sent(conn, now_ns);
     if (ed_conn_is_open(conn))

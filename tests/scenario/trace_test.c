@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0xafa8a14c9b1f5a7d)
+#define GOLDEN_TRACE UINT64_C(0x16716842a50e44e9)
 
 enum {
     WORLDS = 8,
