@@ -26,16 +26,16 @@ _Noreturn void ed_panic(const char *belief, const char *file, int line);
 #define ED_APART __attribute__((noinline))
 
 /**
- * Before a large local that is written before it is read: it need not be zeroed first, as the build
- * has all others.
+ * A large local in a busy place, of which nothing is read that was not written: it is not cleared,
+ * as all other locals are by the build.
  */
 #if defined(__has_attribute)
 #if __has_attribute(uninitialized)
-#define ED_UNSET __attribute__((uninitialized))
+#define ED_UNCLEARED __attribute__((uninitialized))
 #endif
 #endif
-#if !defined(ED_UNSET)
-#define ED_UNSET
+#ifndef ED_UNCLEARED
+#define ED_UNCLEARED
 #endif
 
 /** The number of elements of an array (not of a pointer). */

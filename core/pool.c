@@ -26,22 +26,20 @@ struct ed_pool {
     const eddy_allocator *allocator;
     size_t budget;
     size_t holder_base; /* that each holder is charged; 0: nothing */
+    bool has_one_user;  /* nobody needs the mutex */
     ed_mutex mutex;     /* guards what follows */
     size_t charged;     /* bytes that are out */
     size_t kept;        /* bytes in `spare`; with `charged` never above the budget */
     struct spare *spare[ED_POOL_CLASS_COUNT];
 };
 
-static size_t class_size(unsigned size_class)
-{
-    unsigned doublings = size_class < STEPS ? 0 : size_class / STEPS - 1;
-    size_t step = (size_t)ED_POOL_CLASS_SIZE_MIN << doublings;
-
-    return step * (size_class - STEPS * doublings + 1);
-}
+static const uint16_t class_sizes[ED_POOL_CLASS_COUNT] = {
+    16,  32,  48,  64,  80,  96,  112, 128,  160,  192,  224,  256,
+    320, 384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048,
+};
 
 /** The smallest class that holds `size` bytes. */
-static unsigned class_of(size_t size)
+static inline unsigned class_of(size_t size)
 {
     size_t step = ED_POOL_CLASS_SIZE_MIN;
     unsigned before = 0;
@@ -54,16 +52,23 @@ static unsigned class_of(size_t size)
     return before + (unsigned)((size - 1) / step);
 }
 
-/** What is taken from the allocator for so many bytes. */
-static size_t rounded(size_t size)
+/** What is taken for so many bytes. */
+struct shape {
+    unsigned size_class;
+    size_t taken;  /* from the allocator */
+    size_t charge; /* that, and what the holder of a block is charged */
+};
+
+static inline struct shape shape_of(size_t size)
 {
     unsigned size_class = class_of(size);
+    size_t taken = size_class == NO_CLASS ? size : class_sizes[size_class];
 
-    return size_class == NO_CLASS ? size : class_size(size_class);
+    return (struct shape){.size_class = size_class, .taken = taken, .charge = taken};
 }
 
 /** Small blocks are of few classes, so that what one message gives back serves another like it. */
-static size_t size_of_block(size_t size)
+static inline size_t size_of_block(size_t size)
 {
     size_t whole = sizeof(ed_block) + size;
 
@@ -72,7 +77,7 @@ static size_t size_of_block(size_t size)
 
 size_t ed_pool_charge(size_t size)
 {
-    return rounded(size_of_block(size));
+    return shape_of(size_of_block(size)).taken;
 }
 
 void ed_pool_charge_holders(ed_pool *pool, size_t base)
@@ -81,9 +86,23 @@ void ed_pool_charge_holders(ed_pool *pool, size_t base)
     pool->holder_base = base;
 }
 
-static size_t holder_charge(const ed_pool *pool, size_t size)
+void ed_pool_use_alone(ed_pool *pool)
+{
+    ED_ASSERT(pool->charged == 0);
+    pool->has_one_user = true;
+}
+
+static inline size_t holder_charge(const ed_pool *pool, size_t size)
 {
     return pool->holder_base == 0 ? 0 : pool->holder_base + size / ED_POOL_HOLDER_SHARE;
+}
+
+static inline struct shape shape_of_block(const ed_pool *pool, size_t size)
+{
+    struct shape shape = shape_of(size_of_block(size));
+
+    shape.charge += holder_charge(pool, size);
+    return shape;
 }
 
 static void push_spare(struct spare **list, struct spare *memory, size_t size)
@@ -133,156 +152,262 @@ void ed_pool_destroy(ed_pool *pool)
     ed_alloc_free(pool->allocator, pool, sizeof(*pool));
 }
 
-/** Takes what is kept, the largest first, until `charge` more bytes fit. @return its list. */
-static struct spare *evict(ed_pool *pool, size_t charge)
+/** Puts what is kept onto a list, the largest first, until so many more bytes fit. */
+static void evict(ed_pool *pool, size_t needed, struct spare **evicted)
 {
-    struct spare *evicted = NULL;
     unsigned size_class = ED_POOL_CLASS_COUNT;
 
-    ED_ASSERT(pool->charged + charge <= pool->budget);
-    while (pool->budget - pool->charged - pool->kept < charge) {
+    ED_ASSERT(pool->charged + needed <= pool->budget);
+    while (pool->budget - pool->charged - pool->kept < needed) {
         while (size_class > 0 && pool->spare[size_class - 1] == NULL)
             size_class--;
         ED_ASSERT(size_class > 0); // with nothing kept it fits
-        size_t size = class_size(size_class - 1);
+        size_t size = class_sizes[size_class - 1];
         pool->kept -= size;
-        push_spare(&evicted, pull_spare(&pool->spare[size_class - 1]), size);
+        push_spare(evicted, pull_spare(&pool->spare[size_class - 1]), size);
     }
-    return evicted;
 }
 
-/**
- * Charges the account, and takes what is kept of a class, if anything: else `*memory` is NULL.
- * What must be freed to make room stands in `*evicted`. @return false: over the budget.
- */
-static bool reserve(ed_pool *pool, unsigned size_class, size_t charge, struct spare **memory,
-                    struct spare **evicted)
+static inline void lock(ed_pool *pool)
 {
-    bool fits = false;
+    if (!pool->has_one_user)
+        ed_mutex_lock(&pool->mutex);
+}
 
-    ed_mutex_lock(&pool->mutex);
+static inline void unlock(ed_pool *pool)
+{
+    if (!pool->has_one_user)
+        ed_mutex_unlock(&pool->mutex);
+}
+
+/** With the lock held; what has to be freed for it goes onto `*evicted`. */
+static inline bool charge(ed_pool *pool, size_t size, struct spare **evicted)
+{
     ED_ASSERT(pool->charged + pool->kept <= pool->budget);
-    if (charge <= pool->budget - pool->charged) {
-        fits = true;
-        *memory = size_class == NO_CLASS ? NULL : pull_spare(&pool->spare[size_class]);
-        if (*memory != NULL)
-            pool->kept -= class_size(size_class);
-        *evicted = evict(pool, charge);
-        pool->charged += charge;
-    }
-    ed_mutex_unlock(&pool->mutex);
-    return fits;
+    if (size > pool->budget - pool->charged)
+        return false;
+    if (pool->budget - pool->charged - pool->kept < size)
+        evict(pool, size, evicted);
+    pool->charged += size;
+    return true;
 }
 
-static void refund(ed_pool *pool, size_t charge)
+/** With the lock held: the same, and takes what is kept of the class, if anything; else NULL. */
+static inline bool reserve(ed_pool *pool, const struct shape *shape, struct spare **memory,
+                           struct spare **evicted)
 {
-    ed_mutex_lock(&pool->mutex);
-    ED_ASSERT(pool->charged >= charge);
-    pool->charged -= charge;
-    ed_mutex_unlock(&pool->mutex);
+    size_t size = shape->size_class == NO_CLASS ? 0 : shape->taken;
+
+    if (shape->charge > pool->budget - pool->charged)
+        return false;
+    *memory = size == 0 ? NULL : pull_spare(&pool->spare[shape->size_class]);
+    if (*memory != NULL)
+        pool->kept -= size;
+    return charge(pool, shape->charge, evicted);
 }
 
-/** Takes `size` bytes, for which `holder` more are charged. */
-static void *take(ed_pool *pool, size_t size, size_t holder)
+static void refund(ed_pool *pool, size_t size)
 {
-    size_t taken = rounded(size);
-    struct spare *memory = NULL;
-    struct spare *evicted = NULL;
+    lock(pool);
+    ED_ASSERT(pool->charged >= size);
+    pool->charged -= size;
+    unlock(pool);
+}
 
-    if (!reserve(pool, class_of(size), taken + holder, &memory, &evicted))
-        return NULL;
-    free_all(pool, evicted);
-    if (memory != NULL)
-        return memory;
-    void *fresh = pool->allocator->allocate(pool->allocator->context, taken);
+/** Once there is a reservation, of which nothing was kept. */
+static void *allocate(ed_pool *pool, const struct shape *shape)
+{
+    void *fresh = pool->allocator->allocate(pool->allocator->context, shape->taken);
+
     if (fresh == NULL)
-        refund(pool, taken + holder);
+        refund(pool, shape->charge);
     return fresh;
 }
 
-static void keep(ed_pool *pool, void *memory, unsigned size_class, size_t holder)
+/** With the lock held: keeps the memory, or puts it onto `*large`, as that is to be freed. */
+static inline void keep(ed_pool *pool, void *memory, const struct shape *shape,
+                        struct spare **large)
 {
-    size_t size = class_size(size_class);
+    bool is_kept = shape->size_class != NO_CLASS;
 
-    ed_mutex_lock(&pool->mutex);
-    ED_ASSERT(pool->charged >= size + holder);
-    pool->charged -= size + holder;
-    pool->kept += size;
-    push_spare(&pool->spare[size_class], memory, size);
-    ed_mutex_unlock(&pool->mutex);
-}
-
-static void give(ed_pool *pool, void *memory, size_t size, size_t holder)
-{
-    unsigned size_class = class_of(size);
-
-    if (size_class != NO_CLASS) {
-        keep(pool, memory, size_class, holder);
-        return;
-    }
-    refund(pool, size + holder);
-    ed_alloc_free(pool->allocator, memory, size);
+    ED_ASSERT(pool->charged >= shape->charge);
+    pool->charged -= shape->charge;
+    pool->kept += is_kept ? shape->taken : 0;
+    push_spare(is_kept ? &pool->spare[shape->size_class] : large, memory, shape->taken);
 }
 
 void *ed_pool_take_bytes(ed_pool *pool, size_t size)
 {
-    return take(pool, size, 0);
+    struct shape shape = shape_of(size);
+    struct spare *memory = NULL;
+    struct spare *evicted = NULL;
+
+    lock(pool);
+    bool fits = reserve(pool, &shape, &memory, &evicted);
+    unlock(pool);
+    free_all(pool, evicted);
+    return memory != NULL || !fits ? memory : allocate(pool, &shape);
 }
 
 void ed_pool_give_bytes(ed_pool *pool, void *bytes, size_t size)
 {
-    if (bytes != NULL)
-        give(pool, bytes, size, 0);
+    struct spare *large = NULL;
+
+    if (bytes == NULL)
+        return;
+    struct shape shape = shape_of(size);
+    lock(pool);
+    keep(pool, bytes, &shape, &large);
+    unlock(pool);
+    free_all(pool, large);
+}
+
+/* ---------------------------------------------------------------------------------- blocks -- */
+
+/** With the lock held: what is kept, or NULL, for as many as there is room for. @return those. */
+static size_t reserve_blocks(ed_pool *pool, const size_t *sizes, ed_block **blocks, size_t count,
+                             struct spare **evicted)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct spare *memory = NULL;
+        if (sizes[i] > UINT32_MAX - sizeof(ed_block))
+            return i;
+        struct shape shape = shape_of_block(pool, sizes[i]);
+        if (!reserve(pool, &shape, &memory, evicted))
+            return i;
+        blocks[i] = (ed_block *)(void *)memory;
+    }
+    return count;
+}
+
+/** Makes a block of what was reserved for it. @return false out of memory: nothing is reserved. */
+static inline bool make_block(ed_pool *pool, ed_block **block, size_t size)
+{
+    if (*block == NULL) {
+        struct shape shape = shape_of_block(pool, size);
+        *block = allocate(pool, &shape);
+    }
+    if (*block == NULL)
+        return false;
+    **block = (ed_block){.pool = pool, .size = (uint32_t)size, .holder_count = 1};
+    return true;
+}
+
+size_t ed_pool_take_all(ed_pool *pool, const size_t *sizes, ed_block **blocks, size_t count)
+{
+    struct spare *evicted = NULL;
+    size_t made = 0;
+
+    lock(pool);
+    size_t reserved = reserve_blocks(pool, sizes, blocks, count, &evicted);
+    unlock(pool);
+    free_all(pool, evicted);
+    while (made < reserved && make_block(pool, &blocks[made], sizes[made]))
+        made++;
+    for (size_t i = made + 1; i < reserved; i++)
+        if (make_block(pool, &blocks[i], sizes[i]))
+            ed_pool_give(blocks[i]);
+    return made;
 }
 
 ed_block *ed_pool_take(ed_pool *pool, size_t size)
 {
-    if (size > UINT32_MAX - sizeof(ed_block))
-        return NULL;
-    ed_block *block = take(pool, size_of_block(size), holder_charge(pool, size));
+    ed_block *block = NULL;
 
-    if (block != NULL)
-        *block = (ed_block){.pool = pool, .size = (uint32_t)size, .holder_count = 1};
-    return block;
+    return ed_pool_take_all(pool, &size, &block, 1) == 1 ? block : NULL;
+}
+
+/** @return whether there was room for what one more holder is charged. */
+static bool charge_holder(ed_pool *pool, size_t holder)
+{
+    struct spare *evicted = NULL;
+
+    if (holder == 0)
+        return true;
+    lock(pool);
+    bool fits = charge(pool, holder, &evicted);
+    unlock(pool);
+    free_all(pool, evicted);
+    return fits;
 }
 
 ed_block *ed_pool_share(ed_block *block)
 {
-    size_t holder = holder_charge(block->pool, block->size);
-    struct spare *none = NULL;
-    struct spare *evicted = NULL;
-
-    if (holder > 0 && !reserve(block->pool, NO_CLASS, holder, &none, &evicted))
+    if (!charge_holder(block->pool, holder_charge(block->pool, block->size)))
         return NULL;
-    free_all(block->pool, evicted);
     uint32_t before = atomic_fetch_add(&block->holder_count, 1);
 
     ED_ASSERT(before > 0 && before < UINT32_MAX); // only a holder can share
     return block;
 }
 
+/** One of several is done with it. @return whether no other was left. */
+static bool leave(ed_block *block, size_t holder)
+{
+    uint32_t before = atomic_fetch_sub(&block->holder_count, 1);
+
+    ED_ASSERT(before > 0);
+    if (before > 1 && holder > 0)
+        refund(block->pool, holder);
+    return before == 1;
+}
+
+/** Gives back those of the first one's pool, under one lock. @return the first of another. */
+static ed_block *give_run(ed_block *block)
+{
+    ed_pool *pool = block->pool;
+    struct spare *large = NULL;
+    ed_block *next = NULL;
+
+    lock(pool);
+    for (; block != NULL && block->pool == pool; block = next) {
+        next = block->next;
+        struct shape shape = shape_of_block(pool, block->size);
+        keep(pool, block, &shape, &large);
+    }
+    unlock(pool);
+    free_all(pool, large);
+    return block;
+}
+
+void ed_discard(ed_discards *discards, ed_block *block)
+{
+    uint32_t holders = atomic_load(&block->holder_count);
+
+    ED_ASSERT(holders > 0); // else given twice: what follows is a link
+    // Who holds it alone is the only one that could share it: one it stays.
+    if (holders == 1)
+        atomic_store_explicit(&block->holder_count, 0, memory_order_relaxed);
+    else if (!leave(block, holder_charge(block->pool, block->size)))
+        return;
+    block->next = discards->newest;
+    discards->newest = block;
+}
+
+void ed_discards_give(ed_discards *discards)
+{
+    ed_block *block = discards->newest;
+
+    discards->newest = NULL;
+    while (block != NULL)
+        block = give_run(block);
+}
+
 void ed_pool_give(ed_block *block)
 {
+    ed_discards alone = {.newest = NULL};
+
     if (block == NULL)
         return;
-    ED_ASSERT(atomic_load(&block->holder_count) > 0); // else given twice: what follows is a link
-    ed_pool *pool = block->pool;
-    size_t size = size_of_block(block->size);
-    size_t holder = holder_charge(pool, block->size);
-    uint32_t before = atomic_fetch_sub(&block->holder_count, 1);
-    ED_ASSERT(before > 0);
-
-    if (before == 1)
-        give(pool, block, size, holder);
-    else if (holder > 0)
-        refund(pool, holder);
+    ed_discard(&alone, block);
+    ed_discards_give(&alone);
 }
 
 size_t ed_pool_charged(ed_pool *pool)
 {
-    ed_mutex_lock(&pool->mutex);
+    lock(pool);
     size_t charged = pool->charged;
-    ed_mutex_unlock(&pool->mutex);
+    unlock(pool);
     return charged;
 }
 

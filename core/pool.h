@@ -1,6 +1,9 @@
 /**
  * Blocks for messages: freed blocks are kept by size class, so that a warm pool allocates nothing.
  * Thread-safe: the program takes and the manager gives, or the other way round.
+ *
+ * The budget is exact: a block is charged from the moment that it is taken until it is given, and
+ * what is kept counts, too. Who has many to take or to give does so under one lock.
  */
 #ifndef ED_POOL_H
 #define ED_POOL_H
@@ -46,11 +49,20 @@ ed_pool *ed_pool_create(const eddy_allocator *allocator, size_t budget);
  */
 void ed_pool_charge_holders(ed_pool *pool, size_t base);
 
+/** From now on, while no block is out, one thread at a time uses the pool: it takes no lock. */
+void ed_pool_use_alone(ed_pool *pool);
+
 /** All blocks must be back. NULL is fine. */
 void ed_pool_destroy(ed_pool *pool);
 
 /** @return a block of at least `size` bytes (0 is fine), or NULL: no memory, or over the budget. */
 ed_block *ed_pool_take(ed_pool *pool, size_t size);
+
+/**
+ * Several at once: blocks[i] is as ed_pool_take makes one of sizes[i].
+ * @return how many: all before the first for which there was no room.
+ */
+size_t ed_pool_take_all(ed_pool *pool, const size_t *sizes, ed_block **blocks, size_t count);
 
 /**
  * Counts one more holder, each of whom gives the block back. Any thread.
@@ -60,6 +72,17 @@ ed_block *ed_pool_share(ed_block *block);
 
 /** One holder is done with the block; the last gives it back. NULL is fine. */
 void ed_pool_give(ed_block *block);
+
+/** Blocks with which their holders are done, and which are still charged. Zeroed: none. */
+typedef struct ed_discards {
+    ed_block *newest; /* the others are linked behind it by `next` */
+} ed_discards;
+
+/** As ed_pool_give, but the last to be done puts it here. */
+void ed_discard(ed_discards *discards, ed_block *block);
+
+/** Gives all of them to their pools. */
+void ed_discards_give(ed_discards *discards);
 
 /**
  * Memory without a block's header, for what there are many of; its holder is charged nothing more.

@@ -11,9 +11,12 @@ enum {
     PEERS_SIZE = 160,
     FILES_BESIDE = 64, /* descriptors beside the clients' */
     FILES_OF_CLIENT = 4,
-    CLIENTS_OF_W4 = 1000,
     LOSS_MAX_PPM = 500 * 1000,
-    LOSS_OF_WORK = LOSS_MAX_PPM + 1, /* each has its own */
+    SECONDS_MAX = 600,
+    /* Each work has its own: */
+    LOSS_OF_WORK = LOSS_MAX_PPM + 1,
+    CLIENTS_OF_WORK = ED_BENCH_CLIENTS_MAX + 1,
+    MEASURE_OF_WORK = (SECONDS_MAX * ED_MS_PER_S) + 1,
     RTT_OF_L1_US = 50 * ED_US_PER_MS,
     RTT_MAX_US = 2000 * ED_US_PER_MS,
     BURST_MAX = 100,
@@ -33,6 +36,7 @@ struct arguments {
     uint64_t burst;
     uint64_t rtt_us;
     bool both;
+    bool real;
     const char *series;
     bool json;
 };
@@ -62,7 +66,9 @@ static bool add_system(ed_rounds *rounds, const char *name)
         fprintf(stderr, "eddy bench: no system is called %s\n", name);
         return false;
     }
-    bool can = rounds->work->is_virtual ? system == rounds->work->beside : system->listen != NULL;
+    const ed_bench_system *const *beside = rounds->work->beside;
+    bool is_beside = system == beside[0] || system == beside[1];
+    bool can = is_beside || (!rounds->work->is_virtual && system->listen != NULL);
     if (system != &ed_bench_eddy && !can) {
         fprintf(stderr, "eddy bench: %s does not do %s\n", name, rounds->work->name);
         return false;
@@ -152,13 +158,6 @@ static void list(char *text, size_t size)
                                ed_bench_systems[i]->help);
 }
 
-static const char *default_peers(const ed_bench_work *work)
-{
-    if (!work->is_virtual)
-        return "enet,tcp,udp,udp-gso";
-    return work->beside != NULL ? work->beside->name : "";
-}
-
 /** Runs all, with the series of single values in a file. @return NULL, or what failed. */
 static const char *run_with_series(ed_rounds *rounds, const char *path)
 {
@@ -174,13 +173,15 @@ static const char *run_with_series(ed_rounds *rounds, const char *path)
 static int measure(const struct arguments *a, const ed_bench_work *work)
 {
     static ed_rounds rounds;
+    uint32_t own_ms = work->measure_ms > 0 ? work->measure_ms : ED_BENCH_MEASURE_MS;
+    uint32_t measure_ms = a->measure_ms == MEASURE_OF_WORK ? own_ms : (uint32_t)a->measure_ms;
 
     rounds = (ed_rounds){
         .work = work,
         .count = a->repeat,
-        .plan = {.clients = (uint32_t)a->clients,
+        .plan = {.clients = a->clients == CLIENTS_OF_WORK ? work->clients : (uint32_t)a->clients,
                  .warm_ms = (uint32_t)a->warm_ms,
-                 .measure_ms = (uint32_t)a->measure_ms,
+                 .measure_ms = measure_ms,
                  .per_packet = a->per_packet,
                  .busy = !a->wait,
                  .in_turn = a->in_turn,
@@ -188,10 +189,11 @@ static int measure(const struct arguments *a, const ed_bench_work *work)
                  .burst = (uint32_t)a->burst,
                  .rtt_us = (uint32_t)a->rtt_us,
                  .both = a->both}};
-    const char *peers = a->peers;
-    if (peers == NULL)
-        peers = default_peers(work);
-    if (!add_systems(&rounds, peers) || !raise_file_limit(a->clients) || !check_kernel_buffers())
+    const char *peers = a->peers != NULL      ? a->peers
+                        : work->peers != NULL ? work->peers
+                                              : "enet,tcp,udp,udp-gso";
+    if (!add_systems(&rounds, peers) || !raise_file_limit(rounds.plan.clients) ||
+        !check_kernel_buffers())
         return ED_EXIT_FAILED;
     const char *error =
         a->series == NULL ? ed_rounds_run(&rounds, stderr) : run_with_series(&rounds, a->series);
@@ -209,17 +211,20 @@ int cmd_bench(int argc, char **argv)
     struct arguments a = {
         .repeat = 5,
         .warm_ms = 300,
-        .measure_ms = 1000,
-        .clients = CLIENTS_OF_W4,
+        .measure_ms = MEASURE_OF_WORK,
+        .clients = CLIENTS_OF_WORK,
         .loss_ppm = LOSS_OF_WORK,
         .rtt_us = RTT_OF_L1_US,
     };
     const ed_option options[] = {
         ED_TEXT("peers", "LIST", &a.peers, "beside eddy"),
         ED_NUMBER("repeat", "N", &a.repeat, ED_PER_ONE, 1, ED_ROUNDS_MAX, "rounds"),
-        ED_NUMBER("seconds", "S", &a.measure_ms, ED_MS_PER_S, 100, 600000, "measured of each run"),
-        ED_NUMBER("warm", "S", &a.warm_ms, ED_MS_PER_S, 0, 600000, "before that"),
-        ED_NUMBER("clients", "N", &a.clients, ED_PER_ONE, 1, ED_BENCH_CLIENTS_MAX, "of W4 and W6"),
+        ED_NUMBER("seconds", "S", &a.measure_ms, ED_MS_PER_S, 100, SECONDS_MAX * ED_MS_PER_S,
+                  "measured of each run [1], L1 --real [20]"),
+        ED_NUMBER("warm", "S", &a.warm_ms, ED_MS_PER_S, 0, SECONDS_MAX * ED_MS_PER_S,
+                  "before that"),
+        ED_NUMBER("clients", "N", &a.clients, ED_PER_ONE, 1, ED_BENCH_CLIENTS_MAX,
+                  "of W4, W6 [1000] and L1 --real [100]"),
         ED_FLAG("per-packet", &a.per_packet, "W4: the server wakes for each datagram"),
         ED_FLAG("wait", &a.wait, "W5: both ends sleep until something comes"),
         ED_FLAG("in-turn", &a.in_turn, "W6: one after another, not all at once"),
@@ -230,6 +235,7 @@ int cmd_bench(int argc, char **argv)
         ED_NUMBER("rtt", "MS", &a.rtt_us, ED_US_PER_MS, 0, RTT_MAX_US,
                   "L1, L3, L4, L5: round trip"),
         ED_FLAG("both", &a.both, "L1, L5: the server sends, too"),
+        ED_FLAG("real", &a.real, "L1: over sockets and in real time, many clients"),
         ED_TEXT("series", "FILE", &a.series,
                 "L1, L3, L4, L5: single values of the first round: NAME SECONDS MS"),
         ED_JSON_OPTION(&a.json),
@@ -252,5 +258,9 @@ int cmd_bench(int argc, char **argv)
                 a.work);
         return ED_EXIT_USAGE;
     }
-    return measure(&a, work);
+    if (a.real && work->real == NULL) {
+        fprintf(stderr, "eddy bench: %s is not done in another time\n", a.work);
+        return ED_EXIT_USAGE;
+    }
+    return measure(&a, a.real ? work->real : work);
 }

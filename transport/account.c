@@ -8,13 +8,13 @@
  * there, not even for a moment: a refund that stops at zero would take it for something charged,
  * and taking it off then would wrap.
  */
-static bool take(atomic_size_t *used, size_t budget, size_t charge)
+static bool take(atomic_size_t *used, size_t budget, size_t charge, bool is_one)
 {
     size_t before = atomic_load(used);
 
     do {
-        // An empty account takes a message of any size that may be sent at all.
-        if (before != 0 && (before > budget || charge > budget - before))
+        // An empty account takes one message of any size that may be sent at all.
+        if ((before != 0 || !is_one) && (before > budget || charge > budget - before))
             return false;
     } while (!atomic_compare_exchange_weak(used, &before, before + charge));
     return true;
@@ -27,21 +27,32 @@ static ed_account_stream *stream_of(const ed_account *account, uint8_t stream)
     return streams == NULL ? NULL : &streams[stream];
 }
 
-eddy_status ed_account_charge(ed_account *account, size_t budget, uint8_t stream, size_t charge)
+static eddy_status charge_both(ed_account *account, size_t budget, uint8_t stream, size_t charge,
+                               bool is_one)
 {
     ed_account_stream *own = stream_of(account, stream);
 
-    if (!take(&account->used, budget, charge))
+    if (!take(&account->used, budget, charge, is_one))
         return EDDY_EAGAIN;
     size_t own_budget = own == NULL ? 0 : atomic_load(&own->budget);
     if (own == NULL)
         return EDDY_OK;
     if (own_budget == 0)
         own_budget = SIZE_MAX;
-    if (take(&own->used, own_budget, charge))
+    if (take(&own->used, own_budget, charge, is_one))
         return EDDY_OK;
     (void)atomic_fetch_sub(&account->used, charge);
     return EDDY_EAGAIN;
+}
+
+eddy_status ed_account_charge(ed_account *account, size_t budget, uint8_t stream, size_t charge)
+{
+    return charge_both(account, budget, stream, charge, true);
+}
+
+eddy_status ed_account_charge_all(ed_account *account, size_t budget, uint8_t stream, size_t charge)
+{
+    return charge_both(account, budget, stream, charge, false);
 }
 
 static void push(ed_asks *asks, ed_account *account)
@@ -89,7 +100,7 @@ void ed_account_answered(ed_account *account, eddy_connection connection)
 
 size_t ed_account_used(const ed_account *account)
 {
-    return atomic_load(&account->used);
+    return atomic_load(&account->used) - account->owed;
 }
 
 /** What was charged before the stream was counted at all is not taken off it. */
@@ -101,14 +112,47 @@ static void refund_stream(ed_account_stream *own, size_t charge)
         continue;
 }
 
-void ed_account_refund(ed_account *account, uint8_t stream, size_t charge)
+static void refund(ed_account *account, size_t charge)
 {
-    ed_account_stream *own = stream_of(account, stream);
     size_t before = atomic_fetch_sub(&account->used, charge);
 
     ED_ASSERT(before >= charge);
+}
+
+void ed_account_refund(ed_account *account, uint8_t stream, size_t charge)
+{
+    ed_account_stream *own = stream_of(account, stream);
+
+    refund(account, charge);
     if (own != NULL)
         refund_stream(own, charge);
+}
+
+void ed_account_owe(ed_account *account, ed_settled *settled, uint8_t stream, size_t charge)
+{
+    ed_account_stream *own = stream_of(account, stream);
+
+    if (own != NULL)
+        refund_stream(own, charge);
+    if (account->owed == 0) {
+        account->next_owed = settled->owed;
+        settled->owed = account;
+    }
+    account->owed += charge;
+}
+
+void ed_settled_give_back(ed_settled *settled)
+{
+    ed_account *next = NULL;
+
+    // First the blocks: who finds room in an account should find it in the pool as well.
+    ed_discards_give(&settled->blocks);
+    for (ed_account *account = settled->owed; account != NULL; account = next) {
+        next = account->next_owed;
+        refund(account, account->owed);
+        account->owed = 0;
+    }
+    settled->owed = NULL;
 }
 
 eddy_status ed_account_set_stream(ed_account *account, const eddy_allocator *allocator,

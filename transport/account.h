@@ -8,7 +8,7 @@
 
 #include <stdatomic.h>
 
-#include "core/eddy.h"
+#include "core/pool.h"
 
 typedef struct ed_account_stream {
     atomic_size_t budget; /* 0: no limit of its own */
@@ -23,12 +23,23 @@ typedef struct ed_account {
     atomic_bool is_asking;                /* it is there */
     atomic_size_t wanted;                 /* the charge of what was refused, */
     atomic_uchar wanted_stream;           /* and its stream */
+    size_t owed;                          /* the manager's: settled, and not refunded yet */
+    struct ed_account *next_owed;         /* in ed_settled */
 } ed_account;
 
 /** The accounts that ask, on their way to the manager. Zeroed: none. */
 typedef struct ed_asks {
     _Atomic(ed_account *) newest; /* the others are linked behind it by `next` */
 } ed_asks;
+
+/**
+ * What settled messages leave to be given back: once for all of a poll, before the program hears of
+ * anything that the poll did. The manager's. Zeroed: nothing.
+ */
+typedef struct ed_settled {
+    ed_discards blocks;
+    ed_account *owed; /* the accounts that something is owed to */
+} ed_settled;
 
 /** Who wants to know when there is room, and for what. */
 typedef struct ed_ask {
@@ -40,6 +51,10 @@ typedef struct ed_ask {
 /** @return EDDY_OK, or EDDY_EAGAIN with nothing charged. Any thread. */
 EDDY_MUST_CHECK eddy_status ed_account_charge(ed_account *account, size_t budget, uint8_t stream,
                                               size_t charge);
+
+/** The same for several messages, which an empty account takes only if all fit its budget. */
+EDDY_MUST_CHECK eddy_status ed_account_charge_all(ed_account *account, size_t budget,
+                                                  uint8_t stream, size_t charge);
 
 /**
  * A connection of this slot was refused. A call that was about to be refused when its connection
@@ -60,11 +75,19 @@ void ed_account_ask_again(ed_account *account, ed_asks *asks);
 /** The question was answered: the next refusal asks again. Any thread. */
 void ed_account_answered(ed_account *account, eddy_connection connection);
 
+/** At once. Any thread. */
 void ed_account_refund(ed_account *account, uint8_t stream, size_t charge);
 
+/** The manager: the same, by ed_settled_give_back. */
+void ed_account_owe(ed_account *account, ed_settled *settled, uint8_t stream, size_t charge);
+
+/** The manager: gives all of it back. */
+void ed_settled_give_back(ed_settled *settled);
+
 /**
- * What is charged now. Once messages are refused, who still charges sees so and gives it back: if
- * this is what the manager holds, nobody is about to send, and nothing sent is on its way.
+ * The manager: what is charged now, and not owed. Once messages are refused, who still charges sees
+ * so and gives it back: if this is what the manager holds, nobody is about to send, and nothing
+ * sent is on its way.
  */
 size_t ed_account_used(const ed_account *account);
 

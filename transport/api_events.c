@@ -12,10 +12,10 @@ static uint64_t wait_until_ns(const eddy_manager *m, uint32_t timeout_ms)
     return ed_clock_deadline_ns(timeout_ms);
 }
 
-/** Hands a block back to its shard, and wakes that where it can do nothing before. */
-static void give_back(ed_shard *shard, ed_block *block)
+/** Hands blocks back to their shard, and wakes that where it can do nothing before. */
+static void give_back(ed_shard *shard, const ed_returned *returned)
 {
-    if (ed_returns_push(&shard->returns, block))
+    if (ed_returns_push(&shard->returns, returned))
         ed_channel_nudge(shard->commands);
 }
 
@@ -29,8 +29,10 @@ static void take_last(ed_shard *shard, const ed_event_item *item)
         return;
     }
     // At a poll: which slot a newcomer gets depends on the manager's inputs alone.
+    ed_returned alone = ed_returned_alone(item->block);
+
     ed_return_mark_last(item->block, item->connection);
-    give_back(shard, item->block);
+    give_back(shard, &alone);
 }
 
 /** Makes an item the program's: a message or a payload leaves it something to release. */
@@ -86,7 +88,7 @@ eddy_status eddy_await(eddy_manager *m, eddy_event_type type, eddy_event *event,
 
 size_t eddy_next_batch(eddy_manager *m, eddy_event *events, size_t count)
 {
-    ed_event_item items[EVENT_BATCH];
+    ED_UNCLEARED ed_event_item items[EVENT_BATCH];
     size_t taken = 0;
     size_t got = 0;
 
@@ -102,28 +104,61 @@ size_t eddy_next_batch(eddy_manager *m, eddy_event *events, size_t count)
     return taken;
 }
 
-/** Whose messages come out of that pool. The program may have changed what the event says. */
-static ed_shard *shard_of_pool(const eddy_manager *m, const ed_pool *pool)
+/**
+ * Whose messages come out of that pool. The program may have changed what the event says.
+ * @param before which it may be again; NULL: none.
+ */
+static ed_shard *shard_of_pool(const eddy_manager *m, ed_shard *before, const ed_pool *pool)
 {
+    if (before != NULL && before->receive_pool == pool)
+        return before;
     for (uint32_t i = 0; i < m->shard_count; i++)
         if (m->shards[i]->receive_pool == pool)
             return m->shards[i];
     return NULL;
 }
 
+/** Makes it empty, so that releasing it again is fine, and what it pointed to is not found. */
+static void close_event(eddy_event *event)
+{
+    event->type = EDDY_EVENT_NONE;
+    event->connection = 0;
+    event->user_data = NULL;
+    event->message = (eddy_event_message){.data = NULL};
+    event->block = NULL;
+}
+
+void eddy_release_batch(eddy_manager *m, eddy_event *events, size_t count)
+{
+    ed_returned run = {.newest = NULL}; // of one shard
+    ed_shard *shard = NULL;
+    bool is_forked = ed_api_is_forked(m);
+
+    for (size_t i = 0; i < count; i++) {
+        ed_block *block = events[i].block;
+        close_event(&events[i]);
+        if (block == NULL || is_forked)
+            continue; // the parent has its own copy, and releases that
+        ed_shard *own = shard_of_pool(m, shard, block->pool);
+        // A payload, or a message of a pair, was not granted to a peer: nobody waits for it.
+        if (own == NULL) {
+            ed_pool_give(block);
+            continue;
+        }
+        if (own != shard && shard != NULL) {
+            give_back(shard, &run);
+            run = (ed_returned){.newest = NULL};
+        }
+        shard = own;
+        ed_returned_add(&run, block);
+    }
+    if (shard != NULL)
+        give_back(shard, &run);
+}
+
 void eddy_release(eddy_manager *m, eddy_event *event)
 {
-    ed_block *block = event->block;
-
-    *event = (eddy_event){0};
-    if (ed_api_is_forked(m))
-        return; // the parent has its own copy, and releases that
-    ed_shard *shard = block == NULL ? NULL : shard_of_pool(m, block->pool);
-    // A payload, or a message of a pair, was not granted to a peer: nobody waits for its memory.
-    if (shard != NULL)
-        give_back(shard, block);
-    else
-        ed_pool_give(block);
+    eddy_release_batch(m, event, 1);
 }
 
 int eddy_event_fd(eddy_manager *m)

@@ -32,10 +32,10 @@ void eddy_get_refusals(eddy_manager *m, uint64_t counts[EDDY_CHECK_COUNT])
     if (ed_api_is_forked(m))
         return;
     for (uint32_t i = 0; i < m->shard_count; i++) {
-        ed_mutex_lock(&m->shards[i]->mutex);
+        ed_mutex_lock(&m->shards[i]->core_mutex);
         for (size_t k = 0; k < EDDY_CHECK_COUNT; k++)
-            counts[k] += m->shards[i]->published_refusals[k];
-        ed_mutex_unlock(&m->shards[i]->mutex);
+            counts[k] += m->shards[i]->refusals[k];
+        ed_mutex_unlock(&m->shards[i]->core_mutex);
     }
 }
 
@@ -52,9 +52,10 @@ eddy_status eddy_get_shard_stats(eddy_manager *m, uint32_t shard, eddy_stats *st
         return EDDY_EINVAL;
     if (ed_api_is_forked(m))
         return EDDY_EFORKED;
-    ed_mutex_lock(&m->shards[shard]->mutex);
-    *stats = m->shards[shard]->published;
-    ed_mutex_unlock(&m->shards[shard]->mutex);
+    ed_mutex_lock(&m->shards[shard]->core_mutex);
+    *stats = m->shards[shard]->live;
+    stats->sends_refused = atomic_load(&m->shards[shard]->sends_refused);
+    ed_mutex_unlock(&m->shards[shard]->core_mutex);
     return EDDY_OK;
 }
 
@@ -95,9 +96,9 @@ void eddy_get_socket_stats(eddy_manager *m, eddy_socket_stats *stats)
     if (ed_api_is_forked(m))
         return;
     for (uint32_t i = 0; i < m->shard_count; i++) {
-        ed_mutex_lock(&m->shards[i]->mutex);
-        add_socket_stats(stats, &m->shards[i]->published_socket);
-        ed_mutex_unlock(&m->shards[i]->mutex);
+        ed_mutex_lock(&m->shards[i]->core_mutex);
+        add_socket_stats(stats, &m->shards[i]->socket_stats);
+        ed_mutex_unlock(&m->shards[i]->core_mutex);
     }
 }
 

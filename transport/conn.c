@@ -28,7 +28,8 @@ static eddy_status init_streams(ed_conn *conn, const ed_conn_shared *shared, uin
     ed_outbox_parts outbox = {.allocator = shared->allocator,
                               .stats = shared->stats,
                               .account = account_of(shared, conn->handle),
-                              .queued_cost = shared->queued_cost};
+                              .queued_cost = shared->queued_cost,
+                              .settled = shared->settled};
     ed_outbox_init(&conn->outbox, &outbox);
     return EDDY_OK;
 }

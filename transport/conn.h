@@ -48,6 +48,7 @@ typedef struct ed_conn_shared {
     ed_account *accounts;  /* of the slots; NULL: there are none */
     ed_asks *asks;         /* of these, the ones that ask for room; NULL: none does */
     uint64_t *queued_cost; /* ed_send_cost of what all connections have accepted and not settled */
+    ed_settled *settled;   /* what they leave to be given back */
     ed_list *refused;      /* of ed_conn.refused: who waits for room in the send budget, or NULL */
     ed_returns *returns;   /* to say that released messages are awaited; NULL: none are */
     ed_pool *notice_pool;  /* of events that may come late */
@@ -249,8 +250,11 @@ void ed_conn_set_stream(ed_conn *conn, uint8_t stream, const eddy_stream_options
 /** The program was told EDDY_EAGAIN: it wants to know when there is room. */
 void ed_conn_want_writable(ed_conn *conn, uint8_t stream, uint64_t charge);
 
-/** The program has given a message back. @return whether the peer is to be told. */
-bool ed_conn_returned(ed_conn *conn, bool reliable, size_t size, uint64_t now_ns);
+/**
+ * The program has given messages back: takes their blocks over, which are linked by `next`.
+ * @return whether the peer is to be told.
+ */
+bool ed_conn_returned(ed_conn *conn, ed_block *blocks, uint64_t now_ns);
 
 /** Grants the peer more, if that is due and there is room. */
 void ed_conn_update_credit(ed_conn *conn, uint64_t now_ns);

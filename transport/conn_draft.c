@@ -101,7 +101,10 @@ size_t ed_draft_finish(ed_draft *d, ed_conn *conn, uint64_t now_ns)
                                       now_ns);
         ed_conn_update_recovery(conn);
     }
-    if (elicits || conn->rate_max != 0) // a cap is on all that leaves
+    // A probe does not hold up what follows: it leaves where nothing is known to be on the path.
+    // But a cap is on all that leaves.
+    bool is_paced = elicits && (d->record.flags & ED_SENT_PROBE) == 0;
+    if (is_paced || conn->rate_max != 0)
         ed_pacer_spent(&conn->pacer, d->record.size, now_ns);
     return d->record.size;
 }
@@ -209,14 +212,28 @@ static bool put_again(ed_draft *d, ed_conn *conn, const ed_out *out)
     return true;
 }
 
-bool ed_draft_put_oldest(ed_draft *d, ed_conn *conn)
+/** Whether no packet since then carries the message. */
+static bool is_older(const ed_conn *conn, const ed_out *out, uint64_t before_ns)
 {
+    ed_list_node *first = ed_list_first(&out->parts);
+
+    if (first == NULL)
+        return false;
+    const ed_part *part = ED_CONTAINER(first, ed_part, sibling);
+    const ed_sent *packet = ed_sent_at(&conn->sent, part->last_packet);
+    return packet == NULL || packet->sent_ns < before_ns;
+}
+
+bool ed_draft_put_oldest(ed_draft *d, ed_conn *conn, uint64_t before_ns)
+{
+    uint32_t looks = 0;
     bool any = false;
 
-    for (ed_out *out = ed_outbox_oldest(&conn->outbox); out != NULL;
-         out = ed_out_next_oldest(out)) {
-        if (ed_out_is_superseded(out))
-            continue; // of a sequenced lane only the newest is sent again
+    for (ed_out *out = ed_outbox_oldest(&conn->outbox); out != NULL && looks < ED_OLDEST_LOOKS_MAX;
+         out = ed_out_next_oldest(out), looks++) {
+        // Of a sequenced lane only the newest is sent again.
+        if (ed_out_is_superseded(out) || !is_older(conn, out, before_ns))
+            continue;
         any |= !ed_list_empty(&out->parts);
         if (!put_again(d, conn, out))
             break;

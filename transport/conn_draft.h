@@ -8,6 +8,8 @@
 #include "transport/conn.h"
 #include "transport/packet.h"
 
+enum { ED_OLDEST_LOOKS_MAX = 512 }; /* messages that are looked at for what to repeat */
+
 typedef struct ed_draft {
     uint8_t *data; /* EDDY_DATAGRAM_SIZE_MAX bytes */
     ed_packet packet;
@@ -58,10 +60,11 @@ void ed_draft_put_question(ed_draft *d, ed_conn *conn, uint64_t now_ns);
 void ed_draft_put_credit(ed_draft *d, ed_conn *conn);
 
 /**
- * Repeats what is unacknowledged longest: it is what the receiver waits for.
+ * Repeats what is unacknowledged longest, of what no packet since `before_ns` carries: it is what
+ * the receiver waits for.
  * @return false if there was nothing to repeat: of all that was begun, the rest has yet to be sent.
  */
-bool ed_draft_put_oldest(ed_draft *d, ed_conn *conn);
+bool ed_draft_put_oldest(ed_draft *d, ed_conn *conn, uint64_t before_ns);
 
 /** What is to leave next, as far as it fits. */
 void ed_draft_put_messages(ed_draft *d, ed_conn *conn);

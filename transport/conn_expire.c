@@ -65,8 +65,11 @@ static void expire_silence(ed_conn *conn, uint64_t now_ns)
     ed_conn_end end = {.end = EDDY_END_IDLE};
 
     if (ed_timers_take(&conn->timers, ED_TIMER_KEEPALIVE, now_ns)) {
-        // Once: from here on it is the probes that ask.
+        // Once: from here on it is the probes that ask. If they do already, this is one of them,
+        // so that what is unacknowledged does not wait longer for its next.
         conn->ping_pending = true;
+        if (conn->loss.pto_count > 0)
+            conn->probes = 1;
         conn->shared->stats->keepalives_sent++;
     }
     if (ed_timers_take(&conn->timers, ED_TIMER_IDLE, now_ns))

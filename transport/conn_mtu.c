@@ -64,7 +64,7 @@ bool ed_conn_doubts_mtu(const ed_conn *conn)
 size_t ed_conn_transmit_size_probe(ed_conn *conn, uint8_t *data, uint64_t now_ns)
 {
     uint32_t size = ed_mtu_due(&conn->mtu, now_ns);
-    ED_UNSET ed_draft d;
+    ED_UNCLEARED ed_draft d;
 
     // It measures the path in use; and while nothing is known of its time, nor is when it is lost.
     if (size == 0 || !ed_conn_is_open(conn) || !conn->rtt.sampled || ed_conn_is_moving(conn) ||

@@ -77,10 +77,19 @@ void ed_conn_want_writable(ed_conn *conn, uint8_t stream, uint64_t charge)
         ed_list_push_back(conn->shared->refused, &conn->refused);
 }
 
-bool ed_conn_returned(ed_conn *conn, bool reliable, size_t size, uint64_t now_ns)
+bool ed_conn_returned(ed_conn *conn, ed_block *blocks, uint64_t now_ns)
 {
-    ed_inbox_returned(&conn->inbox, reliable, size);
-    if (reliable)
+    bool any_reliable = false;
+    ed_block *next = NULL;
+
+    for (ed_block *block = blocks; block != NULL; block = next) {
+        bool reliable = ed_block_guarantee(block) >= ED_WIRE_RELIABLE_UNORDERED;
+        next = block->next;
+        any_reliable |= reliable;
+        ed_inbox_returned(&conn->inbox, reliable, block->size);
+        ed_pool_give(block);
+    }
+    if (any_reliable)
         ed_conn_update_credit(conn, now_ns);
     return conn->inbox.credit.pending;
 }

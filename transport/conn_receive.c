@@ -309,7 +309,7 @@ static verdict handle_frames(ed_conn *conn, ed_span plain, ed_ack_haste *haste, 
 {
     ed_reader r = ed_reader_of(plain.data, plain.size);
     uint32_t messages = 0;
-    ED_UNSET ed_frame frame;
+    ED_UNCLEARED ed_frame frame;
 
     *haste = ED_ACK_UNASKED;
     while (ed_reader_left(&r) > 0) {

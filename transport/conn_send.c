@@ -6,6 +6,7 @@ enum {
     ACK_PING_PACKETS = 256, /* and so does one after so many that were not */
     SENT_RESERVE = 64,      /* places in the log of sent packets kept for acks and probes */
     MEMORY_RETRY_MS = 10,   /* after an allocation failed */
+    SILENT_TICK_MS = 10,    /* while nothing is acknowledged: between packets for the program */
     STARVED_PING_MS = 100,  /* or a probe timeout: how often who waits for credit is heard of */
 };
 
@@ -30,8 +31,10 @@ struct plan {
     bool credit; /* a CREDIT must leave */
     bool probe;  /* whatever the window says */
     bool data;   /* messages may leave */
+    bool tick;   /* in a silence, for a program that goes on sending: whatever the window says */
 };
 
+/** Whether congestion control, and the log of sent packets, let more leave. */
 static bool window_is_open(const ed_conn *conn)
 {
     uint64_t in_flight = conn->loss.in_flight;
@@ -59,6 +62,22 @@ static bool data_may_leave(ed_conn *conn, uint64_t now_ns)
     return has_data && has_window && when_ns <= now_ns;
 }
 
+/**
+ * Who goes on sending while nothing is acknowledged has a packet for it, so that the first that the
+ * path lets through again brings an answer, and takes along what the ones before it lost.
+ */
+static bool wants_tick(const ed_conn *conn, uint64_t now_ns)
+{
+    const ed_loss *loss = &conn->loss;
+    uint64_t until_ns =
+        ed_add_sat_u64(loss->probing_since_ns, ED_LOSS_PROBE_EARLY_FOR_S * ED_NS_PER_S);
+    bool may =
+        conn->rate_max == 0 || ed_pacer_when_ns(&conn->pacer, ED_DATAGRAM_SIZE, now_ns) <= now_ns;
+
+    return may && loss->pto_count > 0 && conn->outbox.fresh_count > 0 && now_ns < until_ns &&
+           now_ns - loss->last_ack_eliciting_sent_ns >= SILENT_TICK_MS * ED_NS_PER_MS;
+}
+
 static struct plan make_plan(ed_conn *conn, uint64_t now_ns)
 {
     return (struct plan){
@@ -67,14 +86,31 @@ static struct plan make_plan(ed_conn *conn, uint64_t now_ns)
         .credit = conn->inbox.credit.pending,
         .probe = conn->probes > 0,
         .data = data_may_leave(conn, now_ns),
+        .tick = wants_tick(conn, now_ns),
     };
+}
+
+/** @param is_small this probe is: what it repeats may be too large for it. */
+static void put_all_messages(ed_draft *d, ed_conn *conn, const struct plan *plan, bool is_small,
+                             uint64_t now_ns)
+{
+    // Whatever comes along may ask for no haste; and all parts may be larger than a small one.
+    if (plan->probe &&
+        (!ed_draft_put_oldest(d, conn, now_ns) || (is_small && d->message_count == 0)))
+        ed_draft_put_ping(d, conn);
+    if (plan->data || plan->probe || plan->tick)
+        ed_draft_put_messages(d, conn);
+    if (plan->tick && !ed_draft_put_oldest(d, conn, now_ns - conn->rtt.smoothed_ns) &&
+        d->message_count == 0)
+        ed_draft_put_ping(d, conn);
+    if (plan->data)
+        ed_draft_put_copies(d, conn, now_ns);
 }
 
 static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *data,
                               uint64_t now_ns)
 {
-    ED_UNSET ed_draft d;
-
+    ED_UNCLEARED ed_draft d;
     bool is_small = plan->probe && ed_conn_doubts_mtu(conn);
 
     ed_draft_begin(&d, conn, data, now_ns);
@@ -84,20 +120,18 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
         ed_draft_put_ack(&d, conn, now_ns);
     if (plan->ping || (!plan->data && !plan->probe && wants_ack_ping(conn, now_ns)))
         ed_draft_put_ping(&d, conn);
+    if (plan->ping && plan->probe) // the message that follows may be small
+        ed_draft_pad_client(&d);
     if (plan->credit || !conn->credit_is_known) // a grant that is lost would hold the peer up
         ed_draft_put_credit(&d, conn);
     ed_draft_put_answer(&d, conn, now_ns);
     if (plan->data || plan->ping) // the ACK brings the answer along
         ed_draft_put_question(&d, conn, now_ns);
-    // Whatever comes along may ask for no haste; and all parts may be larger than a small one.
-    if (plan->probe && (!ed_draft_put_oldest(&d, conn) || (is_small && d.message_count == 0)))
-        ed_draft_put_ping(&d, conn);
-    if (plan->data || plan->probe)
-        ed_draft_put_messages(&d, conn);
-    if (plan->data)
-        ed_draft_put_copies(&d, conn, now_ns);
+    put_all_messages(&d, conn, plan, is_small, now_ns);
     bool elicits = (d.record.flags & ED_SENT_ACK_ELICITING) != 0;
     bool is_prompt = (d.record.flags & ED_SENT_PROMPT) != 0;
+    if (plan->tick && is_prompt)
+        ed_draft_flag(&d, ED_SENT_PROBE);
     // An ACK may have left no room for the message: then it is the next one.
     if (plan->probe && is_prompt) {
         ed_draft_flag(&d, ED_SENT_PROBE);
@@ -126,7 +160,7 @@ static void put_close(ed_draft *d, ed_conn *conn, uint64_t now_ns)
 
 static size_t transmit_close(ed_conn *conn, uint8_t *data, uint64_t now_ns)
 {
-    ED_UNSET ed_draft d;
+    ED_UNCLEARED ed_draft d;
 
     conn->close_copies++;
     conn->close_pending = conn->is_out_of_time && conn->state == ED_CONN_CLOSING &&
@@ -151,7 +185,7 @@ bool ed_conn_reserve_aside(ed_conn *conn)
 size_t ed_conn_write_aside(ed_conn *conn, ed_span frames, size_t room, uint8_t *data,
                            uint64_t now_ns)
 {
-    ED_UNSET ed_draft d;
+    ED_UNCLEARED ed_draft d;
 
     if (!ed_conn_reserve_aside(conn))
         return 0;
@@ -169,7 +203,7 @@ size_t ed_conn_write_aside(ed_conn *conn, ed_span frames, size_t room, uint8_t *
 
 size_t ed_conn_write_close_aside(ed_conn *conn, size_t room, uint8_t *data, uint64_t now_ns)
 {
-    ED_UNSET ed_draft d;
+    ED_UNCLEARED ed_draft d;
 
     if (!ed_conn_reserve_aside(conn))
         return 0;
@@ -202,7 +236,7 @@ static void leave_gap(ed_conn *conn, uint64_t now_ns)
 /** Makes room in the log of sent packets. */
 static bool reserve(ed_conn *conn, struct plan *plan, uint64_t now_ns)
 {
-    bool has_messages = plan->data || plan->probe;
+    bool has_messages = plan->data || plan->probe || plan->tick;
 
     ed_loss_trim(&conn->loss, &conn->sent, &conn->rtt, ED_ACK_DELAY_NS, now_ns);
     if (ed_sent_log_is_large(&conn->sent))
@@ -214,6 +248,7 @@ static bool reserve(ed_conn *conn, struct plan *plan, uint64_t now_ns)
     conn->probes = 0;
     plan->probe = false;
     plan->data = false;
+    plan->tick = false;
     bool has_rest = conn->close_pending || plan->ack || plan->ping || plan->credit;
     return has_rest && ed_sent_reserve(&conn->sent, 0) == EDDY_OK;
 }
@@ -238,7 +273,7 @@ static size_t transmit_any(ed_conn *conn, uint8_t *data, uint64_t now_ns)
     if (is_open)
         plan = make_plan(conn, now_ns);
     if (!conn->close_pending && !plan.ack && !plan.ping && !plan.credit && !plan.probe &&
-        !plan.data)
+        !plan.data && !plan.tick)
         return 0;
     leave_gap(conn, now_ns);
     if (!has_number(conn)) {

@@ -4,7 +4,11 @@
 
 enum {
     WINDOW_SHARE = 4, /* a connection's window is at most a quarter of what is for windows */
-    GROW_RTTS = 2,    /* a window that is used up within so many round trips is too small */
+    /* A window of which half is used within so many round trips is too small; and one of which half
+       is used within this time does not last while a path carries nothing for so long. */
+    GROW_RTTS = 2,
+    OUTAGE_MS = 2000,
+    OUTAGE_SIZE = 64 << 10, /* and no more for that */
 };
 
 void ed_credit_pool_init(ed_credit_pool *pool, size_t budget, size_t max_message_size,
@@ -33,7 +37,8 @@ void ed_credit_pool_init(ed_credit_pool *pool, size_t budget, size_t max_message
 
 bool ed_credit_in_init(ed_credit_in *credit, ed_credit_pool *pool, uint64_t now_ns)
 {
-    *credit = (ed_credit_in){.pool = pool, .round_ns = now_ns};
+    *credit =
+        (ed_credit_in){.pool = pool, .fast = {.begin_ns = now_ns}, .steady = {.begin_ns = now_ns}};
     if (pool->window_initial > pool->windows_max - pool->windows)
         return false;
     pool->windows += pool->window_initial;
@@ -96,15 +101,15 @@ static void release(ed_credit_in *credit)
     credit->reserved = needed;
 }
 
-/** Whether half of the window was used in little more than a round trip: that holds the peer up. */
-static bool is_fast(ed_credit_in *credit, uint64_t smoothed_rtt_ns, uint64_t now_ns)
+/** Whether half of the window was used within that time. */
+static bool is_half_used(const ed_credit_in *credit, ed_credit_round *round, uint64_t within_ns,
+                         uint64_t now_ns)
 {
-    bool is_over = now_ns - credit->round_ns > GROW_RTTS * smoothed_rtt_ns;
+    bool is_over = now_ns - round->begin_ns > within_ns;
 
-    if (!is_over && credit->claimed - credit->round_at < credit->window / 2)
+    if (!is_over && credit->claimed - round->claimed < credit->window / 2)
         return false;
-    credit->round_ns = now_ns;
-    credit->round_at = credit->claimed;
+    *round = (ed_credit_round){.begin_ns = now_ns, .claimed = credit->claimed};
     return !is_over;
 }
 
@@ -118,18 +123,22 @@ static uint64_t room_to_grow(const ed_credit_pool *pool)
 }
 
 /**
- * Widens a window that is too narrow for the path; or for a program that does not read for a
- * moment, which its peer should not feel, as long as there is plenty of room.
+ * Widens a window that is too narrow for the path. As long as there is plenty of room, also for a
+ * program that does not read for a moment, or a path that fails for one: its peer should not feel
+ * that.
  */
 static void grow_window(ed_credit_in *credit, uint64_t smoothed_rtt_ns, uint64_t now_ns)
 {
     ed_credit_pool *pool = credit->pool;
     uint64_t more = ed_min_u64(credit->window, pool->window_max - credit->window);
+    bool is_fast = is_half_used(credit, &credit->fast, GROW_RTTS * smoothed_rtt_ns, now_ns);
+    bool is_steady = is_half_used(credit, &credit->steady, OUTAGE_MS * ED_NS_PER_MS, now_ns) &&
+                     credit->window < OUTAGE_SIZE;
     bool is_full = credit->claimed - credit->consumed > credit->window / 2;
     uint64_t most = room_to_grow(pool);
 
-    if (!is_fast(credit, smoothed_rtt_ns, now_ns)) {
-        if (!is_full)
+    if (!is_fast) {
+        if (!is_full && !is_steady)
             return;
         most /= 2;
     }

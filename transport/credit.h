@@ -61,6 +61,12 @@ typedef struct ed_credit_pool {
 void ed_credit_pool_init(ed_credit_pool *pool, size_t budget, size_t max_message_size,
                          uint32_t connections_max);
 
+/** Since when, and from which claim on, use is measured. */
+typedef struct ed_credit_round {
+    uint64_t begin_ns;
+    uint64_t claimed;
+} ed_credit_round;
+
 /** One connection as a receiver. */
 typedef struct ed_credit_in {
     ed_credit_pool *pool;
@@ -68,12 +74,12 @@ typedef struct ed_credit_in {
     uint64_t limit;
     uint64_t claimed;
     uint64_t consumed;
-    uint64_t window;   /* may be outstanding besides the demand */
-    uint64_t demand;   /* the charges of the messages of which some parts are here */
-    uint64_t reserved; /* of the pool's demands */
-    uint64_t round_ns; /* since when, and from which claim on, use is measured */
-    uint64_t round_at;
-    bool pending; /* a CREDIT frame is to be sent */
+    uint64_t window;        /* may be outstanding besides the demand */
+    uint64_t demand;        /* the charges of the messages of which some parts are here */
+    uint64_t reserved;      /* of the pool's demands */
+    ed_credit_round fast;   /* for the use within round trips, */
+    ed_credit_round steady; /* and within seconds */
+    bool pending;           /* a CREDIT frame is to be sent */
 } ed_credit_in;
 
 /** Reserves the initial window. @return false if there is no room: nothing is reserved. */

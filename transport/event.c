@@ -45,19 +45,23 @@ ed_event_item ed_event_of(eddy_connection connection, eddy_event_type type, ed_b
 
 void ed_event_read(const ed_event_item *item, eddy_event *event)
 {
-    *event = (eddy_event){.type = (eddy_event_type)item->type, .connection = item->connection};
-    if (item->type == EDDY_MESSAGE) {
-        event->block = item->block;
-        event->message = (eddy_event_message){.data = item->block->data,
-                                              .size = item->block->size,
+    ed_block *block = item->block;
+
+    event->type = (eddy_event_type)item->type;
+    event->connection = item->connection;
+    event->block = NULL;
+    if (item->type == EDDY_MESSAGE) { // field by field: the union is far larger than this
+        event->block = block;
+        event->message = (eddy_event_message){.data = block->data,
+                                              .size = block->size,
                                               .guarantee = (eddy_guarantee)item->guarantee,
                                               .stream = item->stream,
                                               .skipped = item->skipped};
-    } else if (item->block != NULL) {
-        ED_ASSERT(item->block->size <= UNION_SIZE);
-        memcpy((uint8_t *)event + UNION_OFFSET, item->block->data, item->block->size);
-        event->block = item->block->next;
-        item->block->next = NULL;
+    } else if (block != NULL) {
+        ED_ASSERT(block->size <= UNION_SIZE);
+        memcpy((uint8_t *)event + UNION_OFFSET, block->data, block->size);
+        event->block = block->next;
+        block->next = NULL;
     }
 }
 

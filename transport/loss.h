@@ -23,7 +23,7 @@ enum {
     ED_LOSS_REMEMBER_PTOS = 3,
     ED_LOSS_PERSISTENT_PTOS = 3, /* kPersistentCongestionThreshold (section 7.6.1) */
     /* Backed-off probes while somebody waits for data: how far apart, and until when. */
-    ED_LOSS_PROBE_EARLY_MS = 100, /* or a round trip, if that is longer */
+    ED_LOSS_PROBE_EARLY_MS = 60, /* or a round trip, if that is longer */
     ED_LOSS_PROBE_EARLY_FOR_S = 5,
     ED_LOSS_PROBE_LATE_MS = 1000, /* or a round trip */
     ED_LOSS_BACKOFF_MAX = 16,     /* doublings */

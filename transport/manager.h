@@ -171,12 +171,15 @@ typedef struct ed_connection_type {
     eddy_address (*remote)(const void *connection);     /* NULL: it never changes */
     void (*begin_poll)(void *context, uint64_t now_ns); /* NULL: nothing to do */
     void (*end_commands)(void *context); /* all that waited were taken. NULL: nothing to do */
+    /** Before the program hears of what was done. NULL: nothing to do. */
+    void (*end_work)(void *context);
     /**
-     * The program is done with a message: takes its block over. Needed where there are returns.
+     * The program is done with messages: takes their blocks over, which are linked by `next`.
+     * Needed where there are returns.
      * @param connection whose it was; NULL: it is gone.
      * @return whether the connection may have something to give out.
      */
-    bool (*returned)(void *context, void *connection, ed_block *block, uint64_t now_ns);
+    bool (*returned)(void *context, void *connection, ed_block *blocks, uint64_t now_ns);
     /** No connection is left. @return whether the events may end, too. NULL: they may. */
     bool (*may_end)(void *context);
     /** Takes over what found no connection. @param failed of a dial that failed, or NULL. */

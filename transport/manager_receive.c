@@ -52,11 +52,11 @@ static eddy_connection owner_of(const ed_manager *m, const ed_block *block)
     return ed_return_connection(block, ed_slots_shard(m->parts.slots));
 }
 
-static void take_back(ed_manager *m, ed_block *block, uint64_t now_ns)
+static void take_back(ed_manager *m, ed_block *blocks, uint64_t now_ns)
 {
-    ed_manager_slot *slot = ed_manager_find_handle(m, owner_of(m, block));
+    ed_manager_slot *slot = ed_manager_find_handle(m, owner_of(m, blocks));
     void *connection = slot == NULL ? NULL : slot->connection;
-    bool has_work = m->parts.type->returned(m->parts.type_context, connection, block, now_ns);
+    bool has_work = m->parts.type->returned(m->parts.type_context, connection, blocks, now_ns);
 
     ED_ASSERT(slot != NULL || !has_work);
     if (has_work)
@@ -75,19 +75,33 @@ static void take_last(ed_manager *m, ed_block *block)
         ed_list_push_back(&m->ended, &slot->ended);
 }
 
+/** Ends the list behind the run of blocks of one connection that it begins with. @return the rest.
+ */
+static ed_block *cut_run(const ed_manager *m, ed_block *block)
+{
+    eddy_connection owner = owner_of(m, block);
+    bool is_last = ed_return_is_last(block);
+
+    while (!is_last && block->next != NULL && owner_of(m, block->next) == owner &&
+           !ed_return_is_last(block->next))
+        block = block->next;
+    ed_block *rest = block->next;
+    block->next = NULL;
+    return rest;
+}
+
 void ed_manager_take_returns(ed_manager *m, uint64_t now_ns)
 {
-    ed_block *next = NULL;
+    ed_block *rest = NULL;
 
     if (m->parts.returns == NULL)
         return;
-    for (ed_block *block = ed_returns_take(m->parts.returns); block != NULL; block = next) {
-        next = block->next;
-        block->next = NULL;
-        if (ed_return_is_last(block))
-            take_last(m, block);
+    for (ed_block *run = ed_returns_take(m->parts.returns); run != NULL; run = rest) {
+        rest = cut_run(m, run);
+        if (ed_return_is_last(run))
+            take_last(m, run);
         else
-            take_back(m, block, now_ns);
+            take_back(m, run, now_ns);
     }
 }
 

@@ -28,6 +28,8 @@ bool ed_manager_flush_out(ed_manager *m)
 
 bool ed_manager_flush_events(ed_manager *m)
 {
+    if (m->parts.type->end_work != NULL)
+        m->parts.type->end_work(m->parts.type_context);
     if (m->event_count == 0)
         return true;
     eddy_status status = ed_channel_push(m->parts.events, m->events, m->event_count);

@@ -1,7 +1,8 @@
 /**
  * How often a small reliable message goes along again in packets that leave anyway, before anybody
  * knows whether it came. Decided by what the path loses, and whether it loses in runs: so many
- * copies that hardly ever all of them are lost; none on a path that loses next to nothing.
+ * copies that hardly ever all of them are lost; none on a path that loses next to nothing. An ideal
+ * error-correcting code in as many bytes would be no earlier (`eddy bench L1 --peers fec`).
  */
 #ifndef ED_REDUNDANCY_H
 #define ED_REDUNDANCY_H

@@ -38,6 +38,7 @@ eddy_status ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared
     reliable->shared.room = &reliable->room;
     reliable->shared.purse = &reliable->purse;
     reliable->shared.queued_cost = &reliable->queued_cost;
+    reliable->shared.settled = &reliable->settled;
     reliable->shared.refused = &reliable->refused;
     ed_list_init(&reliable->refused);
     ed_list_init(&reliable->half_open);
@@ -48,6 +49,7 @@ eddy_status ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared
 
 void ed_reliable_free(ed_reliable *reliable)
 {
+    ed_settled_give_back(&reliable->settled);
     ed_secret_free(reliable->admitted, sizeof(*reliable->admitted));
     reliable->admitted = NULL;
     ed_map_destroy(reliable->begun);
@@ -141,16 +143,26 @@ static void end_commands(void *context)
     }
 }
 
-static bool returned(void *context, void *connection, ed_block *block, uint64_t now_ns)
+static void end_work(void *context)
 {
     ed_reliable *reliable = context;
-    bool is_reliable = ed_block_guarantee(block) >= ED_WIRE_RELIABLE_UNORDERED;
-    size_t size = block->size;
 
-    ed_pool_give(block);
+    ed_settled_give_back(&reliable->settled);
+}
+
+static bool returned(void *context, void *connection, ed_block *blocks, uint64_t now_ns)
+{
+    ed_reliable *reliable = context;
+    ed_block *next = NULL;
+
     if (connection != NULL)
-        return ed_conn_returned(connection, is_reliable, size, now_ns);
-    ed_inbox_returned_late(&reliable->room, is_reliable, size);
+        return ed_conn_returned(connection, blocks, now_ns);
+    for (ed_block *block = blocks; block != NULL; block = next) {
+        bool is_reliable = ed_block_guarantee(block) >= ED_WIRE_RELIABLE_UNORDERED;
+        next = block->next;
+        ed_inbox_returned_late(&reliable->room, is_reliable, block->size);
+        ed_pool_give(block);
+    }
     return false;
 }
 
@@ -415,6 +427,7 @@ const ed_connection_type ed_reliable_type = {
     .remote = remote_of,
     .begin_poll = begin_poll,
     .end_commands = end_commands,
+    .end_work = end_work,
     .returned = returned,
     .drop_command = ed_reliable_drop_command,
     .drop_event = drop_event,

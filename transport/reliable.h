@@ -59,6 +59,7 @@ typedef struct ed_reliable {
     ed_purse purse;
     ed_credit_pool room;
     uint64_t queued_cost;
+    ed_settled settled;
     ed_list refused;     /* of ed_conn.refused */
     bool was_crowded;    /* more than half of the send budget was used when it was looked at last */
     ed_manager *manager; /* set once there is one */

@@ -12,10 +12,13 @@ enum {
     GENERATION_SHIFT = 32,
 };
 
-bool ed_returns_push(ed_returns *returns, ed_block *block)
+bool ed_returns_push(ed_returns *returns, const ed_returned *returned)
 {
-    block->next = atomic_load_explicit(&returns->newest, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak(&returns->newest, &block->next, block))
+    ED_ASSERT(returned->newest != NULL);
+    ed_block **next = &returned->oldest->next;
+
+    *next = atomic_load_explicit(&returns->newest, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak(&returns->newest, next, returned->newest))
         continue;
     return atomic_load(&returns->is_awaited) && atomic_exchange(&returns->is_awaited, false);
 }

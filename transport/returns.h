@@ -14,11 +14,32 @@ typedef struct ed_returns {
     atomic_bool is_awaited;
 } ed_returns;
 
+/** Blocks that go back together. Zeroed: none. */
+typedef struct ed_returned {
+    ed_block *newest; /* the others are linked behind it by `next` */
+    ed_block *oldest;
+} ed_returned;
+
+/** Adds a block, whose `next` is ours from here on. */
+static inline void ed_returned_add(ed_returned *returned, ed_block *block)
+{
+    block->next = returned->newest;
+    returned->newest = block;
+    if (returned->oldest == NULL)
+        returned->oldest = block;
+}
+
+static inline ed_returned ed_returned_alone(ed_block *block)
+{
+    block->next = NULL;
+    return (ed_returned){.newest = block, .oldest = block};
+}
+
 /**
- * Any thread: the program is done with the block, whose `next` is ours from here on.
+ * Any thread: the program is done with these blocks, one at least.
  * @return whether the manager waits for it: the caller wakes it. True once for each wait.
  */
-EDDY_MUST_CHECK bool ed_returns_push(ed_returns *returns, ed_block *block);
+EDDY_MUST_CHECK bool ed_returns_push(ed_returns *returns, const ed_returned *returned);
 
 /** The manager: takes what has come, linked by `next`, oldest first. NULL: nothing. */
 ed_block *ed_returns_take(ed_returns *returns);

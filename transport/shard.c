@@ -1,7 +1,5 @@
 #include "transport/shard.h"
 
-#include <string.h>
-
 #include "core/alloc.h"
 #include "core/share.h"
 
@@ -56,6 +54,8 @@ static bool create_pools(ed_shard *s)
     if (s->send_pool != NULL)
         ed_pool_charge_holders(s->send_pool, ED_SEND_HOLDER);
     s->receive_pool = ed_pool_create(allocator, s->config.receive_budget);
+    if (s->receive_pool != NULL) // what the program has of it comes back as an input of a poll
+        ed_pool_use_alone(s->receive_pool);
     return s->control_pool != NULL && s->notice_pool != NULL && s->event_pool != NULL &&
            s->payload_pool != NULL && s->send_pool != NULL && s->receipt_pool != NULL &&
            s->receive_pool != NULL;
@@ -82,18 +82,6 @@ static bool create_parts(ed_shard *s)
     return s->accounts != NULL;
 }
 
-static eddy_status create_mutexes(ed_shard *s)
-{
-    eddy_status status = ed_mutex_init(&s->mutex);
-
-    if (status != EDDY_OK)
-        return status;
-    status = ed_mutex_init(&s->core_mutex);
-    if (status != EDDY_OK)
-        ed_mutex_destroy(&s->mutex);
-    return status;
-}
-
 eddy_status ed_shard_create(ed_shard **shard, ed_shard_common *common, uint32_t number,
                             const eddy_socket *socket)
 {
@@ -112,7 +100,7 @@ eddy_status ed_shard_create(ed_shard **shard, ed_shard_common *common, uint32_t 
                       .context = config->log_context,
                       .level = config->log_level,
                       .topics = config->log_topics};
-    eddy_status status = create_mutexes(s);
+    eddy_status status = ed_mutex_init(&s->core_mutex);
     if (status != EDDY_OK) {
         ed_alloc_free(config->allocator, s, sizeof(*s));
         return status;
@@ -174,15 +162,9 @@ uint64_t ed_shard_poll(ed_shard *s, uint64_t now_ns)
     ed_check_count_in(s->refusals);
     uint64_t next_ns = ed_manager_poll(s->core, now_ns);
     ed_check_count_in(NULL);
-    ed_mutex_unlock(&s->core_mutex);
-
-    s->live.sends_refused = atomic_load(&s->sends_refused);
-    ed_mutex_lock(&s->mutex);
-    s->published = s->live;
-    memcpy(s->published_refusals, s->refusals, sizeof(s->refusals));
     if (s->socket->stats != NULL)
-        s->socket->stats(s->socket->context, &s->published_socket);
-    ed_mutex_unlock(&s->mutex);
+        s->socket->stats(s->socket->context, &s->socket_stats);
+    ed_mutex_unlock(&s->core_mutex);
     return next_ns;
 }
 
@@ -283,7 +265,6 @@ void ed_shard_destroy(ed_shard *s)
     destroy_held(s, s->send_pool, "messages of pairs");
     destroy_held(s, s->payload_pool, "payloads");
     destroy_held(s, s->receive_pool, "messages");
-    ed_mutex_destroy(&s->mutex);
     ed_mutex_destroy(&s->core_mutex);
     ed_alloc_free(s->config.allocator, s, sizeof(*s));
 }

@@ -40,20 +40,16 @@ typedef struct ed_shard {
     ed_slots *slots;
     ed_account *accounts; /* of the slots, by number */
     ed_asks asks;
-    ed_mutex core_mutex; /* held while the core is polled, or looked into */
-    uint64_t polled_ns;  /* the time of the last poll; of core_mutex, too */
+    ed_mutex core_mutex; /* of what follows: held while the core is polled, or looked into */
+    uint64_t polled_ns;  /* the time of the last poll */
+    eddy_stats live;
+    uint64_t refusals[EDDY_CHECK_COUNT];
+    eddy_socket_stats socket_stats; /* as of the last poll: a wait changes the socket's own */
     ed_manager *core;
     ed_reliable reliable;
     ed_log log;
     ed_pump pump;
     atomic_uint_fast64_t sends_refused;
-
-    eddy_stats live; /* its own */
-    uint64_t refusals[EDDY_CHECK_COUNT];
-    ed_mutex mutex; /* of what follows */
-    eddy_stats published;
-    uint64_t published_refusals[EDDY_CHECK_COUNT];
-    eddy_socket_stats published_socket;
 } ed_shard;
 
 /** A channel for the events of all shards. @return NULL out of memory. */

@@ -94,7 +94,8 @@ static void refund(ed_outbox *outbox, const ed_out *out)
     if (own != NULL) // what was accepted before the stream was counted is not taken off it
         own->queued -= ed_min_u64(own->queued, cost);
     if (outbox->made_of.account != NULL)
-        ed_account_refund(outbox->made_of.account, out->lane->stream, (size_t)cost);
+        ed_account_owe(outbox->made_of.account, outbox->made_of.settled, out->lane->stream,
+                       (size_t)cost);
 }
 
 /** What only a message that has not been given up counts for. */
@@ -108,7 +109,7 @@ static void release(ed_outbox *outbox, ed_out *out)
     }
     if (outbox->deadlines != NULL)
         ed_deadlines_set(outbox->deadlines, out->record.index, ED_NEVER_NS);
-    ed_pool_give(out->block);
+    ed_discard(&outbox->made_of.settled->blocks, out->block);
     out->block = NULL;
 }
 

@@ -90,6 +90,7 @@ typedef struct ed_outbox_parts {
     eddy_stats *stats;
     ed_account *account;   /* what callers go by; NULL: none */
     uint64_t *queued_cost; /* ed_send_cost of what all of a manager's connections have queued */
+    ed_settled *settled;   /* takes what is settled */
 } ed_outbox_parts;
 
 typedef struct ed_outbox {

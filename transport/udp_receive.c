@@ -23,7 +23,6 @@ void ed_udp_inbox_init(ed_udp_inbox *inbox)
 
 void ed_udp_on_waited(ed_udp *udp, const bool is_ready[ED_UDP_QUEUE_COUNT])
 {
-    udp->has_waited = is_ready != NULL;
     for (size_t i = 0; i < ED_UDP_QUEUE_COUNT; i++)
         udp->inboxes[i].is_empty = is_ready != NULL && !is_ready[i];
 }
@@ -71,11 +70,11 @@ static bool fetch(ed_udp *udp, ed_udp_queue queue)
             inbox->at = 0;
             inbox->offset = 0;
             inbox->segment = 0;
-            inbox->is_empty = udp->has_waited && udp->stats.batching && got < ED_UDP_RECEIVE_BATCH;
+            inbox->is_empty = udp->stats.batching && got < ED_UDP_RECEIVE_BATCH;
             return true;
         }
         if (got == 0 || errno == EAGAIN || errno == EWOULDBLOCK) {
-            inbox->is_empty = udp->has_waited;
+            inbox->is_empty = true;
             return false;
         }
         if (errno == ENOSYS)

@@ -39,7 +39,7 @@ typedef struct ed_udp_inbox {
     size_t at;            /* the one that is handed out now */
     size_t offset;        /* the bytes of it that have been */
     size_t segment;       /* the size of its datagrams, the last may be shorter; 0: not read yet */
-    bool is_empty;        /* behind it nothing was left, and nobody has waited since */
+    bool is_empty;        /* behind it nothing was left, and `receive` has not returned 0 since */
     eddy_datagram common; /* what its datagrams have in common */
     uint8_t *buffers;     /* ED_UDP_RECEIVE_BATCH of ED_UDP_RECEIVE_SIZE */
 } ed_udp_inbox;
@@ -63,7 +63,6 @@ typedef enum ed_udp_queue {
 typedef struct ed_udp {
     int fds[ED_UDP_QUEUE_COUNT]; /* by queue; the first sends; -1: there is none */
     bool ipv6;                   /* the sockets' own family; they may carry both */
-    bool has_waited;             /* and no call of `receive` has returned 0 since */
     size_t turn;                 /* handshakes handed out since a call of `receive` returned 0 */
     eddy_address local;
     eddy_allocator allocator;
@@ -77,7 +76,7 @@ void ed_udp_inbox_init(ed_udp_inbox *inbox);
 
 /**
  * What is known of the queues after a wait: those of which `is_ready` does not hold have nothing.
- * Until a call of `receive` returns 0 the kernel is not asked about them again, nor about one that
+ * Until a call of `receive` returns 0 the kernel is not asked about them, nor again about one that
  * gave less than it could: what comes meanwhile ends the next wait. NULL: nothing is known.
  */
 void ed_udp_on_waited(ed_udp *udp, const bool is_ready[ED_UDP_QUEUE_COUNT]);

@@ -1,7 +1,8 @@
 /**
  * Two connections that talk to each other, both ours and both honest, in virtual time. The input
  * decides what their programs send, read, give back and close, and what becomes of each datagram:
- * it comes, late, twice, damaged, from another address or never; and time.
+ * it comes, late, twice, damaged, from another address or never, as those that are too large for
+ * the path of the moment; and time.
  *
  * Neither end may ever say that the other broke the protocol; no message may come twice, damaged,
  * or out of order; when the network has calmed down, all that was promised must have come; and what
@@ -141,7 +142,7 @@ enum order {
     RELEASE,
     STREAM,
     TIME,
-    END, /* seldom: close; else the client's address changes, or nothing */
+    END, /* seldom: close; else the client's address changes, or what the path takes, or nothing */
     ORDER_COUNT
 };
 
@@ -190,6 +191,8 @@ static void use(ed_pair_end *end, enum order order, uint8_t value, ed_reader *r)
         close_end(end, value);
     if (order == END && value < 0x40)
         ed_pair_ends[0].port = (uint16_t)(ED_PAIR_PORT + value % 4);
+    if (order == END && value >= 0x40 && value < 0x80)
+        end->takes = value % 2 == 0 ? EDDY_DATAGRAM_SIZE_MAX : ED_DATAGRAM_SIZE + value % 64u * 4;
 }
 
 static void obey(ed_reader *r)

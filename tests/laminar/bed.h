@@ -181,6 +181,7 @@ static inline eddy_config bed_client_config(void)
     eddy_config config = eddy_config_default();
 
     config.pump = false;
+    config.max_datagram_size = ED_DATAGRAM_SIZE; // so that they stay as large as they begin
     return config;
 }
 

@@ -44,7 +44,7 @@ static void let_clocks_settle(void)
         for (size_t n = 0; n < 2; n++)
             ed_node_send_many(&cluster.nodes[n], &cluster.nodes[n].endpoints[0], EDDY_UNRELIABLE, 0,
                               1);
-        ed_cluster_run_for(&cluster, ED_CLOCK_EARLY_MS * ED_NS_PER_MS);
+        ed_cluster_run_for(&cluster, 2 * ED_CLOCK_EARLY_MS * ED_NS_PER_MS); // and all is acked
     }
 }
 

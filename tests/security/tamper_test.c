@@ -161,6 +161,7 @@ static void drain(void)
     for (size_t end = 0; end < 2; end++) {
         while (ed_conn_event(&ends[end], &item))
             ed_event_drop(&item);
+        ed_settled_give_back(&bed.settled);
         for (size_t size = 1; size > 0;) {
             if (ed_conn_next_ns(&ends[end]) <= now_ns)
                 ed_conn_expire(&ends[end], now_ns);

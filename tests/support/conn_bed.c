@@ -37,6 +37,7 @@ void ed_conn_bed_open_with(ed_conn_bed *bed, uint32_t connections_max, const edd
         .notice_pool = ed_pool_create(allocator, NOTICE_BUDGET),
         .room = &bed->room,
         .queued_cost = &bed->queued_cost,
+        .settled = &bed->settled,
         .stats = &bed->stats,
         .log = &bed->log};
     CHECK("pools", bed->shared.receive_pool != NULL && bed->shared.event_pool != NULL &&
@@ -59,6 +60,7 @@ void ed_conn_bed_close(ed_conn_bed *bed)
 {
     check_wiped(bed->shared.identity);
     CHECK_EQ("queued", bed->queued_cost, 0);
+    ed_settled_give_back(&bed->settled);
     ed_pool_destroy(bed->shared.receive_pool);
     ed_pool_destroy(bed->shared.event_pool);
     ed_pool_destroy(bed->shared.notice_pool);

@@ -12,6 +12,7 @@ typedef struct ed_conn_bed {
     ed_pool *dial_pool;
     ed_credit_pool room;
     uint64_t queued_cost;
+    ed_settled settled;
 } ed_conn_bed;
 
 /** Default configuration, system's entropy. Fails the test where that is not to be had. */

@@ -51,7 +51,8 @@ ed_pair_flying *ed_pair_take(ed_pair_flight *flight, size_t i)
     return &flight->places[place];
 }
 
-/** What is said to an address that was left is lost, and so is one datagram too many. */
+/** What is said to an address that was left is lost, and so is one datagram too many, or too large.
+ */
 static void transmit(ed_pair_end *end)
 {
     static ed_pair_flying lost;
@@ -66,7 +67,7 @@ static void transmit(ed_pair_end *end)
             return;
         ED_ASSERT(flying->size <= EDDY_DATAGRAM_SIZE_MAX);
         flying->port = end->port;
-        if (fits && path.remote.port == to->port)
+        if (fits && path.remote.port == to->port && flying->size <= to->takes)
             to->flight.count++;
     }
 }
@@ -139,9 +140,7 @@ void ed_pair_release(ed_pair_end *end, ed_block **held)
 {
     if (*held == NULL)
         return;
-    bool reliable = ed_block_guarantee(*held) >= ED_WIRE_RELIABLE_UNORDERED;
-    (void)ed_conn_returned(end->conn, reliable, (*held)->size, ed_pair.now_ns);
-    ed_pool_give(*held);
+    (void)ed_conn_returned(end->conn, *held, ed_pair.now_ns);
     *held = NULL;
 }
 
@@ -164,6 +163,7 @@ static void init_end(ed_pair_end *end)
 {
     end->conn = &ed_pair.conns[end - ed_pair_ends];
     end->port = ED_PAIR_PORT;
+    end->takes = EDDY_DATAGRAM_SIZE_MAX;
     end->is_over = false;
     end->undelivered = 0;
     memset(end->held, 0, sizeof(end->held));

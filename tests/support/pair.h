@@ -35,6 +35,7 @@ typedef struct ed_pair_flight {
 typedef struct ed_pair_end {
     ed_conn *conn;
     uint16_t port;
+    size_t takes; /* larger datagrams towards it vanish */
     bool is_over; /* its program has heard so */
     uint64_t undelivered;
     ed_block *held[ED_PAIR_HELD_MAX]; /* by its program */

@@ -3,6 +3,7 @@
 #include "core/budget.h"
 
 enum {
+    SIZES = EDDY_DATAGRAM_SIZE_MAX - EDDY_DATAGRAM_SIZE_MIN + 1, /* of datagrams */
     SIZE_MAX_LARGE = 64 * 1024,
     SIZE_MAX_SMALL = 4 * 1024, /* where the budgets are the smallest possible */
     BUDGET_MIN = 64 * 1024,
@@ -69,6 +70,8 @@ eddy_config ed_draw_node_config(ed_rng *rng, const ed_climate *climate, bool acc
         shrink_receive(rng, &config);
     if (one_in(rng, 3))
         shrink_send(rng, &config);
+    if (one_in(rng, 4))
+        config.max_datagram_size = EDDY_DATAGRAM_SIZE_MIN + (uint32_t)ed_rng_below(rng, SIZES);
     return config;
 }
 
@@ -102,6 +105,8 @@ ed_link_config ed_draw_link(ed_rng *rng, uint64_t now_ns)
     if (config.rate_bps != 0)
         config.rate_bps += 128 * 1000;
     config.queue_size = 8 * 1024 + ed_rng_below(rng, 64 * 1024);
+    if (one_in(rng, 3)) // some of them less than what was found to pass a moment ago
+        config.mtu = EDDY_DATAGRAM_SIZE_MIN + (uint32_t)ed_rng_below(rng, SIZES);
     draw_partitions(rng, &config, now_ns);
     return config;
 }

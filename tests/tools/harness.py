@@ -45,12 +45,13 @@ def expect_true(what, holds):
         raise Wrong(what)
 
 
-def run(*arguments, code=0):
-    """Runs a command of eddy to its end. @return (stdout, stderr)."""
-    done = subprocess.run([eddy, *arguments], capture_output=True, text=True, timeout=LIMIT_S,
-                          stdin=subprocess.DEVNULL)
-    if done.returncode != code:
-        raise Wrong('eddy %s: exit code %d, want %d: %s' % (
+def run(*arguments, code=0, through=()):
+    """Runs a command of eddy, perhaps through another, to its end. @return (stdout, stderr).
+    @param code what it must exit with, or several of which it may."""
+    done = subprocess.run([*through, eddy, *arguments], capture_output=True, text=True,
+                          timeout=LIMIT_S, stdin=subprocess.DEVNULL)
+    if done.returncode not in (code if isinstance(code, tuple) else (code,)):
+        raise Wrong('eddy %s: exit code %d, want %s: %s' % (
             ' '.join(arguments), done.returncode, code, done.stderr))
     return done.stdout, done.stderr
 
@@ -58,10 +59,10 @@ def run(*arguments, code=0):
 class Process:
     """A command of eddy that runs beside us; it is killed if a check leaves it behind."""
 
-    def __init__(self, *arguments, stdin_open=False):
+    def __init__(self, *arguments, stdin_open=False, through=()):
         self.arguments = arguments
         self.process = subprocess.Popen(
-            [eddy, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            [*through, eddy, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             stdin=subprocess.PIPE if stdin_open else subprocess.DEVNULL, start_new_session=True)
 
     def __enter__(self):
@@ -93,8 +94,9 @@ class Process:
 class Server(Process):
     """eddy serve on a free port, with its result as JSON."""
 
-    def __init__(self, *arguments):
-        super().__init__('serve', '--bind', '127.0.0.1:0', '--json', *arguments)
+    def __init__(self, *arguments, through=()):
+        super().__init__('serve', '--bind', '127.0.0.1:0', '--json', *arguments,
+                         through=through)
         self.address = self.await_line('stderr', r'listening on (\S+)').group(1)
         self.key = self.await_line('stderr', r'server key (\S+)').group(1)
         self.way = (self.address, '--server-key', self.key)  # for a client of mode PINNED

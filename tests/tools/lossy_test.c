@@ -61,10 +61,65 @@ static void delays_are_near_the_bound(void **state)
     }
 }
 
+/** A code does no better than copies do in as many bytes: so there is none. */
+static void no_code_is_earlier_than_copies(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        uint32_t loss_ppm, rtt_ms;
+    } rows[] = {
+        {"1 %", 10000, 50},   {"5 %", 50000, 50},   {"5 %, off the beat", 50000, 58},
+        {"10 %", 100000, 50}, {"20 %", 200000, 50},
+    };
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_bench_plan plan = {.loss_ppm = rows[i].loss_ppm, .rtt_us = rows[i].rtt_ms * 1000};
+        ed_bench_result eddy[SEEDS], fec[SEEDS], bound[SEEDS];
+        run(eddy, &ed_bench_eddy, plan);
+        run(fec, &ed_bench_fec, plan);
+        run(bound, &ed_bench_bound, plan);
+        for (size_t s = 0; s < SEEDS; s++) {
+            CHECK(rows[i].name, fec[s].figures[COPIES] == eddy[s].figures[COPIES]);
+            CHECK(rows[i].name, fec[s].figures[P99] >= bound[s].figures[P99]);
+        }
+        CHECK(rows[i].name, worst(eddy, P99) <= worst(fec, P99) + 1);
+    }
+}
+
+/** Beside a bulk transfer, and after two seconds in which nothing came through. */
+static void what_was_promised_is_reached(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        void (*run)(ed_bench_result *result, const ed_bench_work *work,
+                    const ed_bench_system *system, const ed_bench_plan *plan);
+        bool both;
+        size_t figure;
+        double least, most;
+    } rows[] = {
+        {"beside a bulk, half of the messages", ed_bench_run_mixed, false, 2, 25, 32},
+        {"and the bulk's share", ed_bench_run_mixed, false, 3, 90, 100},
+        {"a blackout", ed_bench_run_blackout, false, 0, 42, 95},
+        {"both ways", ed_bench_run_blackout, true, 0, 42, 95},
+        {"a single message", ed_bench_run_blackout, false, 1, 25, 95},
+    };
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_bench_plan plan = {.rtt_us = 50 * 1000, .both = rows[i].both, .seed = 1};
+        ed_bench_result result;
+        rows[i].run(&result, NULL, &ed_bench_eddy, &plan);
+        CHECK_STR(rows[i].name, result.error, "");
+        CHECK(rows[i].name, result.figures[rows[i].figure] >= rows[i].least);
+        CHECK(rows[i].name, result.figures[rows[i].figure] <= rows[i].most);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_promised_is_reached),
         cmocka_unit_test(delays_are_near_the_bound),
+        cmocka_unit_test(no_code_is_earlier_than_copies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

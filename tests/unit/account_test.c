@@ -28,6 +28,42 @@ static int teardown(void **state)
     return counting.live_count == 0 ? 0 : -1;
 }
 
+/** What is owed is charged until all of it is given back, but the manager knows better. */
+static void what_is_owed_is_refunded_at_once(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t owed[2]; /* of two accounts */
+        bool is_given;
+        size_t used[2];
+        size_t known[2];
+    } rows[] = {
+        {"nothing is owed", {0, 0}, true, {900, 900}, {900, 900}},
+        {"it is still charged", {200, 0}, false, {900, 900}, {700, 900}},
+        {"it adds up", {100, 300}, false, {900, 900}, {600, 600}},
+        {"all of it", {0, 0}, true, {600, 600}, {600, 600}},
+        {"once", {0, 0}, true, {600, 600}, {600, 600}},
+        {"the last", {600, 600}, true, {0, 0}, {0, 0}},
+    };
+    ed_account accounts[2] = {0};
+    ed_settled settled = {0};
+
+    (void)state;
+    for (size_t k = 0; k < 2; k++)
+        CHECK_EQ("charge", ed_account_charge(&accounts[k], BUDGET, NO_STREAM, 900), EDDY_OK);
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        for (size_t k = 0; k < 2; k++)
+            if (rows[i].owed[k] > 0)
+                ed_account_owe(&accounts[k], &settled, NO_STREAM, rows[i].owed[k]);
+        if (rows[i].is_given)
+            ed_settled_give_back(&settled);
+        for (size_t k = 0; k < 2; k++) {
+            CHECK_EQ(rows[i].name, accounts[k].used, rows[i].used[k]);
+            CHECK_EQ(rows[i].name, ed_account_used(&accounts[k]), rows[i].known[k]);
+        }
+    }
+}
+
 /** One account over all rows. */
 static void within_the_budget(void **state)
 {
@@ -306,6 +342,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(within_the_budget, setup, teardown),
+        cmocka_unit_test(what_is_owed_is_refunded_at_once),
         cmocka_unit_test_setup_teardown(a_stream_has_its_own, setup, teardown),
         cmocka_unit_test_setup_teardown(a_budget_may_come_later, setup, teardown),
         cmocka_unit_test_setup_teardown(the_next_connection_has_no_budgets, setup, teardown),

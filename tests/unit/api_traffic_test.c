@@ -17,6 +17,7 @@ enum {
     CLIENTS = 8,
     EACH = 1000,
     THREADS = 4,
+    ECHO_BATCH = 16,
     LIMIT_MS = 30000, /* far more than it takes; only a hang meets it */
 };
 
@@ -69,23 +70,40 @@ struct echo {
     unsigned failed; /* sends that were refused */
 };
 
+/** Says the messages of some events back. */
+static void say_back(struct echo *echo, const eddy_event *events, size_t count)
+{
+    eddy_message messages[ECHO_BATCH];
+    size_t told = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        echo->opened += events[i].type == EDDY_CONNECTED ? 1 : 0;
+        echo->closed += events[i].type == EDDY_DISCONNECTED ? 1 : 0;
+        if (events[i].type == EDDY_MESSAGE)
+            messages[told++] = (eddy_message){.connection = events[i].connection,
+                                              .guarantee = events[i].message.guarantee,
+                                              .stream = events[i].message.stream,
+                                              .data = events[i].message.data,
+                                              .size = events[i].message.size};
+    }
+    for (size_t sent = 0; sent < told; sent++) { // on behind one that was refused
+        eddy_status status = EDDY_OK;
+        sent += eddy_send_batch(echo->peer.manager, messages + sent, told - sent, &status);
+        echo->failed += status == EDDY_OK || status == EDDY_ECONNECTION ? 0 : 1;
+    }
+}
+
 /** Says every message back, until the events end. */
 static void run_echo(void *context)
 {
     struct echo *echo = context;
     eddy_manager *manager = echo->peer.manager;
-    eddy_event event;
+    eddy_event events[ECHO_BATCH];
 
-    while (eddy_next(manager, &event, EDDY_FOREVER) == EDDY_OK) {
-        echo->opened += event.type == EDDY_CONNECTED ? 1 : 0;
-        echo->closed += event.type == EDDY_DISCONNECTED ? 1 : 0;
-        if (event.type == EDDY_MESSAGE) {
-            eddy_status status =
-                eddy_send(manager, event.connection, event.message.guarantee, event.message.stream,
-                          event.message.data, event.message.size);
-            echo->failed += status == EDDY_OK || status == EDDY_ECONNECTION ? 0 : 1;
-        }
-        eddy_release(manager, &event);
+    while (eddy_next(manager, events, EDDY_FOREVER) == EDDY_OK) {
+        size_t count = 1 + eddy_next_batch(manager, events + 1, ECHO_BATCH - 1);
+        say_back(echo, events, count);
+        eddy_release_batch(manager, events, count);
     }
 }
 

@@ -10,8 +10,9 @@ enum {
     LARGEST = 100 * 1024,
     CONNECTIONS = 8,
     RTT_NS = 50 * 1000 * 1000,
-    SLOW_NS = 1000 * 1000 * 1000, /* far more than windows are grown for */
 };
+
+#define SLOW_NS (3 * ED_NS_PER_S) /* more than windows are grown for */
 
 static ed_credit_pool pool;
 static uint64_t now_ns;
@@ -217,7 +218,7 @@ static void a_window_that_is_used_up_grows(void **state)
 
     (void)state;
     open_credit(&credit);
-    use_window(&credit, 3 * (uint64_t)RTT_NS);
+    use_window(&credit, SLOW_NS);
     CHECK_EQ("not if it takes longer", credit.window, pool.window_initial);
     use_window(&credit, RTT_NS);
     CHECK_EQ("doubled", credit.window, 2 * pool.window_initial);
@@ -227,6 +228,21 @@ static void a_window_that_is_used_up_grows(void **state)
     CHECK_EQ("out of the pool", pool.windows, credit.window);
     ed_credit_in_free(&credit);
     CHECK_EQ("and back", pool.windows, 0);
+}
+
+/** Messages that go on while the path fails for a moment need not wait for credit. */
+static void a_window_lasts_for_an_outage(void **state)
+{
+    enum { STEADY_MAX = 128 << 10 };
+    ed_credit_in credit;
+
+    (void)state;
+    open_credit(&credit);
+    for (unsigned i = 0; i < 20; i++)
+        use_window(&credit, ED_NS_PER_S);
+    CHECK("it grew", credit.window > 2 * pool.window_initial);
+    CHECK("not without end", credit.window <= STEADY_MAX);
+    ed_credit_in_free(&credit);
 }
 
 /** What a program does not read for a moment its peer need not feel, while there is plenty. */
@@ -583,6 +599,7 @@ int main(void)
         cmocka_unit_test_setup(half_a_window_is_news, setup),
         cmocka_unit_test_setup(the_last_bytes_are_news, setup),
         cmocka_unit_test_setup(a_window_that_is_used_up_grows, setup),
+        cmocka_unit_test_setup(a_window_lasts_for_an_outage, setup),
         cmocka_unit_test_setup(a_window_that_is_not_read_grows_to_half_the_room, setup),
         cmocka_unit_test_setup(growth_leaves_room_for_newcomers, setup),
         cmocka_unit_test_setup(growth_ends_with_the_pool, setup),

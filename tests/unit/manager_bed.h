@@ -194,10 +194,11 @@ static inline ed_admission fake_admit(void *context, const eddy_datagram *datagr
 
 static inline void return_late(struct fake *fake)
 {
-    if (fake->late_return != NULL)
-        (void)!ed_returns_push(fake->returns, fake->late_return);
-    if (fake->late_return != NULL)
-        ed_returns_await(fake->returns);
+    if (fake->late_return == NULL)
+        return;
+    ed_returned alone = ed_returned_alone(fake->late_return);
+    (void)!ed_returns_push(fake->returns, &alone);
+    ed_returns_await(fake->returns);
     fake->late_return = NULL;
 }
 
@@ -396,16 +397,19 @@ static inline void fake_drop_event(void *context, void *event)
     ((struct fake *)context)->events_dropped++;
 }
 
-static inline bool fake_returned(void *context, void *connection, ed_block *block, uint64_t now_ns)
+static inline bool fake_returned(void *context, void *connection, ed_block *blocks, uint64_t now_ns)
 {
     struct fake *fake = context;
     const struct fake_connection *c = connection;
 
     (void)now_ns;
-    fake->returned_count++;
     fake->returned_to = c == NULL ? 0 : c->handle;
-    fake->returned_sum = fake->returned_sum * 10 + (uint8_t)(block->note >> 8);
-    ed_pool_give(block);
+    for (ed_block *block = blocks, *next = NULL; block != NULL; block = next) {
+        next = block->next;
+        fake->returned_count++;
+        fake->returned_sum = fake->returned_sum * 10 + (uint8_t)(block->note >> 8);
+        ed_pool_give(block);
+    }
     return c != NULL && fake->wants_work;
 }
 
@@ -582,7 +586,8 @@ static inline bool give_back(struct bed *bed, eddy_connection from, uint8_t stre
     CHECK("block", block != NULL);
     block->note = (uint64_t)stream << 8;
     ed_return_mark(block, from);
-    return ed_returns_push(&bed->returns, block);
+    ed_returned alone = ed_returned_alone(block);
+    return ed_returns_push(&bed->returns, &alone);
 }
 
 /** The program takes the last event of an incoming connection. */
@@ -592,7 +597,8 @@ static inline void hear_last(struct bed *bed, eddy_connection of)
 
     CHECK("block", block != NULL);
     ed_return_mark_last(block, of);
-    CHECK("nobody waits", !ed_returns_push(&bed->returns, block));
+    ed_returned alone = ed_returned_alone(block);
+    CHECK("nobody waits", !ed_returns_push(&bed->returns, &alone));
 }
 
 static inline void shut_down(struct bed *bed, uint32_t flush_ms)

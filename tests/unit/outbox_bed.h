@@ -27,6 +27,7 @@ struct bed {
     eddy_stats stats;
     ed_account account;
     uint64_t queued_cost;
+    ed_settled settled;
     ed_outbox outbox;
     uint64_t packet; /* the number of the next */
 };
@@ -54,9 +55,17 @@ static inline int bed_setup(void **state)
     ed_outbox_init(&bed.outbox, &(ed_outbox_parts){.allocator = &bed.counting.allocator,
                                                    .stats = &bed.stats,
                                                    .account = &bed.account,
-                                                   .queued_cost = &bed.queued_cost});
+                                                   .queued_cost = &bed.queued_cost,
+                                                   .settled = &bed.settled});
     ed_outbox_on_credit(&bed.outbox, BED_CREDIT);
     return bed.pool != NULL ? 0 : -1;
+}
+
+/** What blocks are out once those that are settled are given back. */
+static inline size_t bed_charged(void)
+{
+    ed_settled_give_back(&bed.settled);
+    return ed_pool_charged(bed.pool);
 }
 
 /** Nothing may be left: no block, no memory, no charge. */
@@ -64,7 +73,7 @@ static inline int bed_teardown(void **state)
 {
     (void)state;
     ed_outbox_free(&bed.outbox);
-    size_t charged = ed_pool_charged(bed.pool);
+    size_t charged = bed_charged();
     ed_pool_destroy(bed.pool);
     ed_account_free(&bed.account, &bed.counting.allocator);
     return charged == 0 && bed.counting.live_count == 0 && bed.queued_cost == 0 &&

@@ -144,6 +144,97 @@ static void bytes_have_no_header(void **state)
     destroy(pool);
 }
 
+/** As many as there is room for, and memory: those behind the first that fails are not taken. */
+static void several_are_taken_at_once(void **state)
+{
+    enum { COUNT = 6, SIZE = 128 - HEADER_SIZE };
+    static const struct {
+        const char *name;
+        size_t sizes[COUNT];
+        size_t budget;
+        size_t kept;       /* of them, by a take before */
+        size_t fail_after; /* allocations */
+        size_t want;
+        size_t charged;
+    } rows[] = {
+        {"all", {SIZE, 0, 1, 3000, SIZE, 0}, 1 << 20, 0, SIZE_MAX, 6, 3416},
+        {"to the byte", {SIZE, SIZE, SIZE, SIZE, SIZE, SIZE}, 6 * 128, 0, SIZE_MAX, 6, 768},
+        {"one too many", {SIZE, SIZE, SIZE, SIZE, SIZE, SIZE}, 6 * 128 - 1, 0, SIZE_MAX, 5, 640},
+        {"no smaller one behind", {SIZE, 3000, 0, 0, 0, 0}, 1000, 0, SIZE_MAX, 1, 128},
+        {"one that is none", {SIZE, SIZE_MAX, 0, 0, 0, 0}, 1000, 0, SIZE_MAX, 1, 128},
+        {"no memory for the third", {SIZE, SIZE, SIZE, 0, 0, 0}, 1000, 0, 2, 2, 256},
+        {"nor for any", {SIZE, SIZE, SIZE, 0, 0, 0}, 1000, 0, 0, 0, 0},
+        {"but for those that are kept", {SIZE, 3000, SIZE, SIZE, 0, 0}, 5000, 3, 0, 1, 128},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_block *blocks[COUNT];
+        ed_discards discards = {0};
+        ed_pool *pool = pool_of(rows[i].budget);
+        for (size_t k = 0; k < rows[i].kept; k++)
+            blocks[k] = ed_pool_take(pool, SIZE);
+        for (size_t k = 0; k < rows[i].kept; k++)
+            ed_pool_give(blocks[k]);
+        counting.fail_after = rows[i].fail_after;
+        size_t got = ed_pool_take_all(pool, rows[i].sizes, blocks, COUNT);
+        CHECK_EQ(rows[i].name, got, rows[i].want);
+        CHECK_EQ(rows[i].name, ed_pool_charged(pool), rows[i].charged);
+        for (size_t k = 0; k < got; k++) {
+            CHECK_EQ(rows[i].name, blocks[k]->size, rows[i].sizes[k]);
+            ed_discard(&discards, blocks[k]);
+        }
+        CHECK_EQ(rows[i].name, ed_pool_charged(pool), rows[i].charged);
+        ed_discards_give(&discards);
+        CHECK("none is left", discards.newest == NULL);
+        CHECK_EQ(rows[i].name, ed_pool_charged(pool), 0);
+        destroy(pool);
+    }
+}
+
+/** Of several pools, and of those held by several: each goes back to its own, when it is over. */
+static void discards_go_where_they_came_from(void **state)
+{
+    enum { POOLS = 2, EACH = 5 };
+    ed_pool *pools[POOLS];
+    ed_discards discards = {0};
+    ed_block *shared = NULL;
+
+    (void)state;
+    ed_counting_alloc_init(&counting, NULL);
+    for (size_t p = 0; p < POOLS; p++)
+        pools[p] = ed_pool_create(&counting.allocator, 1 << 20);
+    for (size_t i = 0; i < EACH; i++)
+        for (size_t p = 0; p < POOLS; p++)
+            ed_discard(&discards, ed_pool_take(pools[p], i * 1000));
+    shared = ed_pool_share(ed_pool_take(pools[0], 100));
+    ed_discard(&discards, shared);
+    ed_discards_give(&discards);
+    CHECK_EQ("one holder is left", ed_pool_charged(pools[0]), ed_pool_charge(100));
+    CHECK_EQ("all of the other", ed_pool_charged(pools[1]), 0);
+    ed_discard(&discards, shared);
+    ed_discards_give(&discards);
+    CHECK_EQ("nobody is", ed_pool_charged(pools[0]), 0);
+    ed_pool_destroy(pools[0]);
+    destroy(pools[1]);
+}
+
+/** It is the same without a lock. */
+static void a_pool_of_one_user(void **state)
+{
+    (void)state;
+    ed_pool *pool = pool_of(1000);
+    ed_pool_use_alone(pool);
+    ed_block *block = ed_pool_take(pool, 100);
+    CHECK("shared", ed_pool_share(block) == block);
+    CHECK_EQ("charged", ed_pool_charged(pool), ed_pool_charge(100));
+    CHECK("over the budget", ed_pool_take(pool, 1000) == NULL);
+    ed_pool_give(block);
+    ed_pool_give(block);
+    CHECK_EQ("back", ed_pool_left(pool), 1000);
+    destroy(pool);
+}
+
 static void a_warm_pool_allocates_nothing(void **state)
 {
     ed_block *blocks[64];
@@ -343,6 +434,9 @@ int main(void)
         cmocka_unit_test(rounding_wastes_at_most_a_quarter),
         cmocka_unit_test(the_last_holder_gives_a_block_back),
         cmocka_unit_test(bytes_have_no_header),
+        cmocka_unit_test(several_are_taken_at_once),
+        cmocka_unit_test(discards_go_where_they_came_from),
+        cmocka_unit_test(a_pool_of_one_user),
         cmocka_unit_test(a_warm_pool_allocates_nothing),
         cmocka_unit_test(nothing_goes_over_the_budget),
         cmocka_unit_test(what_is_kept_makes_way_for_what_is_asked),

@@ -39,9 +39,19 @@ static ed_block *numbered(uint64_t number)
     return block;
 }
 
+/** Pushes so many at once. @return whether somebody is to be woken. */
+static bool push_from(uint64_t number, size_t count)
+{
+    ed_returned returned = ed_returned_alone(numbered(number));
+
+    for (size_t i = 1; i < count; i++)
+        ed_returned_add(&returned, numbered(number + i));
+    return ed_returns_push(&returns, &returned);
+}
+
 static void push(uint64_t number)
 {
-    CHECK("nobody waits", !ed_returns_push(&returns, numbered(number)));
+    CHECK("nobody waits", !push_from(number, 1));
 }
 
 /** Takes all and checks that they are `first` and those after it. @return how many. */
@@ -69,6 +79,10 @@ static void all_come_at_once_and_in_order(void **state)
     CHECK_EQ("no more", take_from(0), 0);
     push(5);
     CHECK_EQ("one", take_from(5), 1);
+    CHECK("three at once", !push_from(6, 3));
+    push(9);
+    CHECK("two at once", !push_from(10, 2));
+    CHECK_EQ("all of them", take_from(6), 6);
     push(6);
     push(7); // what is left goes back to the pool at the end
 }
@@ -83,13 +97,13 @@ static void who_waits_is_woken_once(void **state)
     CHECK("it came before", ed_returns_came(&returns));
     CHECK_EQ("one", take_from(0), 1);
     CHECK("not yet", !ed_returns_came(&returns));
-    CHECK("wake", ed_returns_push(&returns, numbered(1)));
+    CHECK("wake", push_from(1, 1));
     push(2);
     CHECK("was told already", !ed_returns_came(&returns));
     CHECK_EQ("both", take_from(1), 2);
     ed_returns_await(&returns);
     ed_returns_await(&returns);
-    CHECK("wake again", ed_returns_push(&returns, numbered(3)));
+    CHECK("wake again", push_from(3, 1));
     push(4);
 }
 
@@ -139,7 +153,8 @@ static void run_pusher(void *context)
         while ((block = ed_pool_take(pool, 8)) == NULL)
             continue; // the budget is used up until the other end gives some back
         block->note = pusher->id << 32 | n;
-        if (ed_returns_push(&returns, block))
+        ed_returned alone = ed_returned_alone(block);
+        if (ed_returns_push(&returns, &alone))
             (void)!ed_channel_push(pusher->wakes, &wake, 1);
     }
 }

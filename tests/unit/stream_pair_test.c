@@ -436,7 +436,7 @@ static void check_end(void)
     CHECK_EQ(pair.name, rx.inbox.credit.consumed, rx.inbox.credit.claimed);
     CHECK_EQ(pair.name, rx_charged(), 0);
     CHECK_EQ(pair.name, rx.inbox.unreliable, 0);
-    CHECK_EQ(pair.name, ed_pool_charged(bed.pool), 0);
+    CHECK_EQ(pair.name, bed_charged(), 0);
 }
 
 static void count_seen(void)

@@ -126,7 +126,7 @@ static void lost_then_acked(void **state)
     CHECK_EQ("acked once", bed.outbox.reliable_count, 1);
     acked(&second);
     CHECK_EQ("all acknowledged", bed.outbox.reliable_count, 0);
-    CHECK_EQ("all blocks back", ed_pool_charged(bed.pool), 0);
+    CHECK_EQ("all blocks back", bed_charged(), 0);
 }
 
 /** A record is used again, and old references do not reach what stands there now. */
@@ -301,7 +301,7 @@ static void what_was_begun_is_skipped(void **state)
             (void)send_next();
         CHECK_EQ(rows[i].name, bed.outbox.credit_used, rows[i].charge);
         ed_outbox_expire(&bed.outbox, 100);
-        CHECK_EQ(rows[i].name, ed_pool_charged(bed.pool), 0);
+        CHECK_EQ(rows[i].name, bed_charged(), 0);
         struct sent skip = send_next();
         CHECK(rows[i].name, skip.is_skip && !has_next());
         CHECK_EQ(rows[i].name, skip.skip.guarantee, rows[i].guarantee);

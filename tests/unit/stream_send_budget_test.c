@@ -72,7 +72,7 @@ static void unreliable_ones_are_sent_once(void **state)
     CHECK_EQ("bytes", bed.outbox.unreliable_size, 100);
     CHECK("nothing is heard of it", !send_next().has_ref);
     CHECK_EQ("bytes", bed.outbox.unreliable_size, 0);
-    CHECK_EQ("its block is back", ed_pool_charged(bed.pool), 0);
+    CHECK_EQ("its block is back", bed_charged(), 0);
     CHECK("not in flight", ed_outbox_oldest(&bed.outbox) == NULL);
     CHECK("nothing waits", ed_outbox_is_flushed(&bed.outbox));
 }
@@ -86,7 +86,7 @@ static void a_begun_one_is_shed(void **state)
     for (uint32_t n = 0; n < FIT; n++)
         push(U, 1, n + 10, KIB);
     CHECK_EQ("it went first", bed.stats.messages_shed, 1);
-    CHECK("and is told", ed_pool_charged(bed.pool) > 0);
+    CHECK("and is told", bed_charged() > 0);
     CHECK_EQ("another lane's turn", send_next().mark, 10);
 }
 
@@ -156,7 +156,10 @@ static void accounts_are_paid_when_it_is_settled(void **state)
     for (size_t i = 0; i < count; i++)
         if (sent[i].has_ref)
             acked(&sent[i]);
-    CHECK("nothing is", bed.queued_cost == 0 && bed.account.used == 0);
+    CHECK_EQ("the manager knows", ed_account_used(&bed.account), 0);
+    CHECK_EQ("its callers do not yet", bed.account.used, both + ed_send_cost(100));
+    CHECK_EQ("the blocks are back", bed_charged(), 0);
+    CHECK("nothing is queued", bed.queued_cost == 0 && bed.account.used == 0);
 }
 
 /* ------------------------------------------------------------------------------------ memory -- */

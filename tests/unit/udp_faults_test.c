@@ -273,6 +273,7 @@ static void works_without_a_second_queue(void **state)
             CHECK_EQ("send", client.send(client.context, &sent, 1), 1);
             CHECK_EQ("receive", server.receive(server.context, &got, 1), 1);
             CHECK_EQ("data", got.data[0], first);
+            CHECK_EQ("no more", server.receive(server.context, &got, 1), 0);
         }
         client.close(client.context);
         server.close(server.context);

@@ -336,6 +336,32 @@ static void a_wait_saves_calls(void **state)
     }
 }
 
+/** Nor is a queue that gave less than it could asked twice for what has come. */
+static void what_is_known_is_not_asked_again(void **state)
+{
+    static const struct {
+        const char *name;
+        uint8_t what;
+        uint64_t calls[2]; /* until it returns 0, and then with nothing there */
+    } rows[] = {{"a packet", PACKET, {2, 2}}, {"a handshake", HELLO, {2, 2}}};
+    eddy_datagram got[2];
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        open_both("127.0.0.1:0", "127.0.0.1:1", &split);
+        for (size_t round = 0; round < 3; round++) {
+            uint64_t before = calls_so_far();
+            send_one(rows[i].what, (uint32_t)round, SIZE, 0);
+            CHECK_EQ(rows[i].name, server.receive(server.context, got, 2), 1);
+            CHECK_EQ(rows[i].name, server.receive(server.context, got, 2), 0);
+            CHECK_EQ(rows[i].name, calls_so_far() - before, rows[i].calls[0]);
+            CHECK_EQ(rows[i].name, server.receive(server.context, got, 2), 0);
+            CHECK_EQ(rows[i].name, calls_so_far() - before, rows[i].calls[0] + rows[i].calls[1]);
+        }
+        close_both();
+    }
+}
+
 /** Where packets never end, no turn of the handshakes does. */
 static void endless_packets_leave_room_for_handshakes(void **state)
 {
@@ -462,6 +488,7 @@ int main(void)
         cmocka_unit_test(neither_starves),
         cmocka_unit_test(handshakes_come_in_turns),
         cmocka_unit_test(a_wait_saves_calls),
+        cmocka_unit_test(what_is_known_is_not_asked_again),
         cmocka_unit_test(endless_packets_leave_room_for_handshakes),
         cmocka_unit_test(a_second_server_is_refused),
         cmocka_unit_test(nobody_else_may_share_the_port),

@@ -126,13 +126,12 @@ static void read_events(size_t end)
     ed_event_item item;
 
     while (ed_conn_event(&conns[end], &item)) {
-        if (item.type == EDDY_MESSAGE) {
-            hear(&heard[end][item.guarantee], item.guarantee, item.block);
-            size_t size = item.block->size;
-            (void)ed_conn_returned(&conns[end], item.guarantee >= EDDY_RELIABLE_UNORDERED, size,
-                                   now_ns);
+        if (item.type != EDDY_MESSAGE) {
+            ed_pool_give(item.block);
+            continue;
         }
-        ed_pool_give(item.block);
+        hear(&heard[end][item.guarantee], item.guarantee, item.block);
+        (void)ed_conn_returned(&conns[end], item.block, now_ns);
     }
 }
 

@@ -16,7 +16,8 @@ enum {
     ED_BENCH_FIGURES_MAX = 8,
     ED_BENCH_ERROR_SIZE = 160,
     ED_BENCH_KERNEL_BUFFER = 4 << 20, /* of each socket, each way, for every system alike */
-    ED_BENCH_CONNECT_MS = 10 * 1000,  /* and whoever is not connected by then never will be */
+    ED_BENCH_MEASURE_MS = 1000,
+    ED_BENCH_CONNECT_MS = 10 * 1000, /* and whoever is not connected by then never will be */
 };
 
 /** Who hears what a host receives. Peers are numbered from 0, as they come; a client has one. */
@@ -38,6 +39,10 @@ typedef struct ed_bench_system {
     uint32_t (*connected)(void *host); /* how many peers */
     /** @return false: there is no room now. */
     bool (*send)(void *host, uint32_t peer, bool reliable, const void *data, size_t size);
+    /** The same for messages that lie one behind the other, in one call. NULL: it has no such.
+     * @return how many of them went. */
+    uint32_t (*send_many)(void *host, uint32_t peer, bool reliable, const void *data, size_t size,
+                          uint32_t count);
     void (*flush)(void *host);
     /** Receives, and does what is due; waits for a datagram for at most that long. */
     void (*poll)(void *host, uint32_t wait_ms);
@@ -57,7 +62,8 @@ extern const ed_bench_system ed_bench_tcp;
 extern const ed_bench_system ed_bench_udp;     /* datagrams of messages, nothing else: the limit */
 extern const ed_bench_system ed_bench_udp_gso; /* the same with GSO and GRO */
 extern const ed_bench_system ed_bench_eddy_reno; /* of L3 alone */
-extern const ed_bench_system ed_bench_bound;     /* of virtual works alone: what cannot be beaten */
+extern const ed_bench_system ed_bench_bound;     /* of L1 alone: what cannot be beaten, */
+extern const ed_bench_system ed_bench_fec;       /* and not by an error-correcting code */
 
 /** What one run is asked for. */
 typedef struct ed_bench_plan {
@@ -96,9 +102,14 @@ typedef struct ed_bench_work {
     size_t message_size;
     uint32_t outstanding; /* at most so many messages are on their way */
     bool reliable;
-    uint32_t loss_ppm; /* where nothing else is said */
-    bool is_virtual;   /* in virtual time, the same on every machine; otherwise real processes */
-    const ed_bench_system *beside; /* of a virtual work: what is measured beside eddy; NULL: none */
+    /* Where nothing else is said: */
+    uint32_t loss_ppm;
+    uint32_t clients;
+    uint32_t measure_ms; /* 0: ED_BENCH_MEASURE_MS */
+    const char *peers;   /* NULL: all real ones that are not eddy */
+    bool is_virtual;     /* in virtual time, the same on every machine; otherwise real processes */
+    const ed_bench_system *beside[2]; /* which are of this work alone, if named */
+    const struct ed_bench_work *real; /* the same in real time; NULL: none */
 } ed_bench_work;
 
 extern const ed_bench_work ed_bench_works[];
@@ -115,6 +126,8 @@ void ed_bench_run_connect(ed_bench_result *result, const ed_bench_work *work,
                           const ed_bench_system *system, const ed_bench_plan *plan);
 void ed_bench_run_lossy(ed_bench_result *result, const ed_bench_work *work,
                         const ed_bench_system *system, const ed_bench_plan *plan);
+void ed_bench_run_real(ed_bench_result *result, const ed_bench_work *work,
+                       const ed_bench_system *system, const ed_bench_plan *plan);
 void ed_bench_run_bulk(ed_bench_result *result, const ed_bench_work *work,
                        const ed_bench_system *system, const ed_bench_plan *plan);
 void ed_bench_run_mixed(ed_bench_result *result, const ed_bench_work *work,

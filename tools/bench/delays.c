@@ -39,12 +39,15 @@ void ed_delays_sort(ed_delays *delays)
     qsort(delays->at_ns, delays->count, sizeof(*delays->at_ns), compare);
 }
 
-double ed_delays_ms(const ed_delays *delays, uint64_t per_mille)
+uint64_t ed_delays_ns(const ed_delays *delays, uint64_t per_mille)
 {
     ED_ASSERT(delays->count > 0);
-    uint64_t place = ed_min_u64(delays->count * per_mille / PER_MILLE, delays->count - 1);
+    return delays->at_ns[ed_min_u64(delays->count * per_mille / PER_MILLE, delays->count - 1)];
+}
 
-    return (double)delays->at_ns[place] / (double)ED_NS_PER_MS;
+double ed_delays_ms(const ed_delays *delays, uint64_t per_mille)
+{
+    return (double)ed_delays_ns(delays, per_mille) / (double)ED_NS_PER_MS;
 }
 
 void ed_series_note(const ed_bench_plan *plan, const char *name, uint64_t at_ns, uint64_t value_ns)

@@ -18,7 +18,8 @@ void ed_delays_close(ed_delays *delays);
 void ed_delays_add(ed_delays *delays, uint64_t delay_ns);
 void ed_delays_sort(ed_delays *delays);
 
-/** The delay in ms that so many of a thousand do not exceed. They are sorted, and not none. */
+/** The delay that so many of a thousand do not exceed. They are sorted, and not none. */
+uint64_t ed_delays_ns(const ed_delays *delays, uint64_t per_mille);
 double ed_delays_ms(const ed_delays *delays, uint64_t per_mille);
 
 /** A line `NAME SECONDS MS` of the plan's series, if it has one. */

@@ -68,13 +68,19 @@ void *ed_duel_listen(ed_duel *duel, uint32_t clients, const ed_bench_sink *sink)
     return host;
 }
 
-void *ed_duel_dial(ed_duel *duel, const ed_bench_sink *sink)
+uint16_t ed_duel_port(const ed_duel *duel)
 {
     uint64_t give_up_ns = ed_clock_now_ns() + ED_BENCH_CONNECT_MS * ED_NS_PER_MS;
 
     while (atomic_load(&duel->port) == 0 && ed_clock_now_ns() < give_up_ns)
         nap();
-    void *host = duel->system->dial((uint16_t)atomic_load(&duel->port), sink);
+    return (uint16_t)atomic_load(&duel->port);
+}
+
+void *ed_duel_dial(ed_duel *duel, const ed_bench_sink *sink)
+{
+    void *host = duel->system->dial(ed_duel_port(duel), sink);
+
     if (host == NULL)
         ed_duel_fail(duel, ED_DUEL_CLIENT, "cannot dial: %s", strerror(errno));
     return host;

@@ -63,6 +63,9 @@ _Noreturn void ed_duel_fail(ed_duel *duel, ed_duel_side side, const char *format
 /** Listens, or ends. */
 void *ed_duel_listen(ed_duel *duel, uint32_t clients, const ed_bench_sink *sink);
 
+/** Waits until the server listens. @return its port; 0: it never will. */
+uint16_t ed_duel_port(const ed_duel *duel);
+
 /** Dials once the server listens, or ends; does not wait for the connection. */
 void *ed_duel_dial(ed_duel *duel, const ed_bench_sink *sink);
 

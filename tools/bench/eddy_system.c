@@ -9,6 +9,7 @@
 
 enum {
     EVENTS = 64,                  /* taken in one call */
+    MESSAGES = 64,                /* sent in one call */
     BUDGET = 256 << 20,           /* of a host, each way */
     CONNECTION_BUDGET = 16 << 20, /* of each connection's messages */
     NO_PEER = UINT32_MAX,
@@ -149,10 +150,9 @@ static size_t take_events(struct host *host)
 
     do {
         count = eddy_next_batch(host->manager, events, EVENTS);
-        for (size_t i = 0; i < count; i++) {
+        for (size_t i = 0; i < count; i++)
             take(host, &events[i]);
-            eddy_release(host->manager, &events[i]);
-        }
+        eddy_release_batch(host->manager, events, count);
         all += count;
     } while (count == EVENTS);
     return all;
@@ -185,6 +185,26 @@ static bool send_to(void *context, uint32_t peer, bool reliable, const void *dat
 
     return eddy_send(host->manager, host->peers[peer],
                      reliable ? EDDY_RELIABLE_ORDERED : EDDY_UNRELIABLE, 0, data, size) == EDDY_OK;
+}
+
+static uint32_t send_many(void *context, uint32_t peer, bool reliable, const void *data,
+                          size_t size, uint32_t count)
+{
+    struct host *host = context;
+    eddy_message messages[MESSAGES];
+    uint32_t went = 0, now = 0, took = 0;
+
+    for (; went < count && took == now; went += took) {
+        now = (uint32_t)ed_min_size(count - went, MESSAGES);
+        for (uint32_t i = 0; i < now; i++)
+            messages[i] =
+                (eddy_message){.connection = host->peers[peer],
+                               .guarantee = reliable ? EDDY_RELIABLE_ORDERED : EDDY_UNRELIABLE,
+                               .data = (const uint8_t *)data + (went + i) * size,
+                               .size = size};
+        took = (uint32_t)eddy_send_batch(host->manager, messages, now, NULL);
+    }
+    return went;
 }
 
 static void flush(void *context)
@@ -226,6 +246,7 @@ static void close_host(void *context)
                                     .dial = dial_##SYMBOL,                                         \
                                     .connected = connected,                                        \
                                     .send = send_to,                                               \
+                                    .send_many = send_many,                                        \
                                     .flush = flush,                                                \
                                     .poll = poll_host,                                             \
                                     .close = close_host}

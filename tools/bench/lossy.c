@@ -1,12 +1,18 @@
 /**
  * L1: a game's small reliable messages at 60 Hz over a lossy path, in virtual time: how late each
  * is. Beside eddy stands what no scheme can beat that sends a datagram a tick: everything that is
- * not acknowledged goes along in each of them, and each that arrives is acknowledged at once.
+ * not acknowledged goes along in each of them, and each that arrives is acknowledged at once. And
+ * what no error-correcting code can beat that spends as many bytes as eddy does on copies.
  */
 #include <stdio.h>
 
 #include "sim/loss.h"
 #include "tools/bench/game.h"
+
+enum {
+    COPIES = 3, /* its place in the figures */
+    PPM = 1000 * 1000,
+};
 
 /** @param copies how often a message left on average; `bytes` and `datagrams` a message. */
 static void report(ed_bench_result *result, ed_delays *delays, double copies, double bytes,
@@ -20,7 +26,7 @@ static void report(ed_bench_result *result, ed_delays *delays, double copies, do
     result->figures[0] = ed_delays_ms(delays, 990);
     result->figures[1] = ed_delays_ms(delays, 999);
     result->figures[2] = ed_delays_ms(delays, 500);
-    result->figures[3] = copies;
+    result->figures[COPIES] = copies;
     result->figures[4] = bytes;
     result->figures[5] = datagrams;
 }
@@ -128,6 +134,68 @@ static void run_bound(ed_bench_result *result, const ed_bench_plan *plan)
     ed_delays_close(&delays);
 }
 
+/* --------------------------------------------------------------------------------------- fec -- */
+
+/** A code that knows no better: any m symbols of parity bring any m messages back at once. */
+struct code {
+    uint64_t parity_ppm; /* symbols in a datagram, on average, behind the message of its tick */
+    uint64_t sent_ppm;   /* what has not made up a whole symbol yet */
+    uint64_t lacked;     /* messages that have not come, */
+    uint64_t held;       /* and symbols that have, since the first of these was sent */
+};
+
+/** A datagram leaves. @return whether nothing is lacked once it has come. */
+static bool step_code(struct code *code, bool came)
+{
+    code->sent_ppm += code->parity_ppm;
+    uint64_t symbols = code->sent_ppm / PPM;
+    code->sent_ppm %= PPM;
+    if (!came) {
+        code->lacked++;
+        return false;
+    }
+    code->held = code->lacked == 0 ? 0 : code->held + symbols;
+    if (code->held < code->lacked)
+        return false;
+    code->lacked = code->held = 0;
+    return true;
+}
+
+/** Messages are delivered in order: those that wait, and those behind them, come together. */
+static void deliver_coded(ed_delays *delays, const struct bound *b, const ed_bench_plan *plan,
+                          uint64_t parity_ppm)
+{
+    struct code code = {.parity_ppm = parity_ppm};
+    uint64_t first = 0; /* that has not been delivered */
+
+    for (uint64_t k = 0; k < ED_GAME_SENDS; k++) {
+        if (!step_code(&code, b->came[k]))
+            continue;
+        for (; first <= k; first++)
+            ed_delays_add(delays, plan->rtt_us * ED_NS_PER_US / 2 + ed_game_ticks_ns(k - first));
+    }
+}
+
+static void run_fec(ed_bench_result *result, const ed_bench_plan *plan)
+{
+    static struct bound b;
+    ed_delays delays;
+
+    run_eddy(result, plan); // what it spends on copies is what the code may spend
+    double copies = result->figures[COPIES];
+    if (result->error[0] != 0)
+        return;
+    b = (struct bound){0};
+    if (!ed_delays_open(&delays, ED_GAME_SENDS)) {
+        snprintf(result->error, sizeof(result->error), "no memory");
+        return;
+    }
+    draw_losses(&b, plan);
+    deliver_coded(&delays, &b, plan, (uint64_t)((copies - 1) * PPM));
+    report(result, &delays, copies, 0, 0);
+    ed_delays_close(&delays);
+}
+
 void ed_bench_run_lossy(ed_bench_result *result, const ed_bench_work *work,
                         const ed_bench_system *system, const ed_bench_plan *plan)
 {
@@ -135,9 +203,13 @@ void ed_bench_run_lossy(ed_bench_result *result, const ed_bench_work *work,
     *result = (ed_bench_result){.error = ""};
     if (system == &ed_bench_bound)
         run_bound(result, plan);
+    else if (system == &ed_bench_fec)
+        run_fec(result, plan);
     else
         run_eddy(result, plan);
 }
 
+const ed_bench_system ed_bench_fec = {
+    .name = "fec", .help = "L1: what no code can beat, in the bytes of eddy's copies"};
 const ed_bench_system ed_bench_bound = {.name = "bound",
                                         .help = "L1: what no scheme of a datagram a tick can beat"};

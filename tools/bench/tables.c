@@ -3,7 +3,7 @@
 const ed_bench_system *const ed_bench_systems[] = {
     &ed_bench_eddy,  &ed_bench_eddy_chacha20, &ed_bench_eddy_plain, &ed_bench_eddy_pump,
     &ed_bench_enet,  &ed_bench_tcp,           &ed_bench_udp,        &ed_bench_udp_gso,
-    &ed_bench_bound, &ed_bench_eddy_reno,
+    &ed_bench_bound, &ed_bench_fec,           &ed_bench_eddy_reno,
 };
 const size_t ed_bench_system_count = ED_COUNT(ed_bench_systems);
 
@@ -16,6 +16,23 @@ const size_t ed_bench_system_count = ED_COUNT(ed_bench_systems);
     }
 
 enum { LOSS_PPM = 50 * 1000 };
+
+#define LOSSY_FIGURES                                                                              \
+    {"delay, 99 %", "ms"}, {"delay, 99.9 %", "ms"},                                                \
+    {                                                                                              \
+        "delay, median", "ms"                                                                      \
+    }
+
+static const ed_bench_work lossy_real = {
+    .name = "L1",
+    .help = "100-byte reliable ordered messages at 60 Hz over a lossy path, in real time",
+    .figures = {LOSSY_FIGURES},
+    .run = ed_bench_run_real,
+    .loss_ppm = LOSS_PPM,
+    .clients = 100,
+    .measure_ms = 20 * 1000,
+    .peers = "enet,bound",
+    .beside = {&ed_bench_bound}};
 
 const ed_bench_work ed_bench_works[] = {
     {.name = "W1",
@@ -48,7 +65,8 @@ const ed_bench_work ed_bench_works[] = {
                  {"unreliable down", "%"},
                  {"reliable", "%"},
                  {"server's memory", "KiB/client"}},
-     .run = ed_bench_run_scale},
+     .run = ed_bench_run_scale,
+     .clients = 1000},
     {.name = "W5",
      .help = "32-byte reliable echo, one at a time",
      .figures = {{"round trip, median", "us"},
@@ -62,19 +80,20 @@ const ed_bench_work ed_bench_works[] = {
      .figures = {{"server's CPU", "us/connection"},
                  {"client's CPU", "us/connection"},
                  {"all connected after", "s"}},
-     .run = ed_bench_run_connect},
+     .run = ed_bench_run_connect,
+     .clients = 1000},
     {.name = "L1",
      .help = "100-byte reliable ordered messages at 60 Hz over a lossy path",
-     .figures = {{"delay, 99 %", "ms"},
-                 {"delay, 99.9 %", "ms"},
-                 {"delay, median", "ms"},
+     .figures = {LOSSY_FIGURES,
                  {"copies", "of a message"},
                  {"bytes", "a message"},
                  {"datagrams", "a message"}},
      .run = ed_bench_run_lossy,
      .loss_ppm = LOSS_PPM,
      .is_virtual = true,
-     .beside = &ed_bench_bound},
+     .peers = "bound",
+     .real = &lossy_real,
+     .beside = {&ed_bench_bound, &ed_bench_fec}},
     {.name = "L3",
      .help = "20 MiB through 20 Mbit/s with a queue of 100 kB",
      .figures = {{"used of what the path delivers", "%"},
@@ -84,22 +103,23 @@ const ed_bench_work ed_bench_works[] = {
      .run = ed_bench_run_bulk,
      .loss_ppm = LOSS_PPM,
      .is_virtual = true,
-     .beside = &ed_bench_eddy_reno},
+     .peers = "new-reno",
+     .beside = {&ed_bench_eddy_reno}},
     {.name = "L4",
      .help = "the messages of L1 during the transfer of L3, on one connection",
-     .figures = {{"delay, 99 %", "ms"},
-                 {"delay, 99.9 %", "ms"},
-                 {"delay, median", "ms"},
+     .figures = {LOSSY_FIGURES,
                  {"the bulk's share of what the path delivers", "%"},
                  {"queue, 95 %", "ms"},
                  {"drops of the queue", "datagrams"}},
      .run = ed_bench_run_mixed,
+     .peers = "",
      .is_virtual = true},
     {.name = "L5",
      .help = "a path that carries nothing for 2 s, in the traffic of L1",
      .figures = {{"all has come, after the path's return", "ms"},
                  {"a single message from before it", "ms"}},
      .run = ed_bench_run_blackout,
+     .peers = "",
      .is_virtual = true},
 };
 const size_t ed_bench_work_count = ED_COUNT(ed_bench_works);

@@ -37,5 +37,6 @@ build_needs=(gcc=gcc scons=scons python3=python3 sodium.h=libsodium-dev
     histedit.h=libedit-dev stdio.h=libc6-dev)
 # The names are also the ones of Debian's packages for clang's sanitizer runtimes.
 test_needs=(g++=g++ clang=clang clang-format=clang-format pkg-config=pkg-config
-    cmocka.h=libcmocka-dev enet/enet.h=libenet-dev fuzzer=libclang-rt-14-dev timeout=coreutils nm=binutils)
-full_needs=(valgrind=valgrind gcov=gcc llvm-cov=llvm)
+    cmocka.h=libcmocka-dev enet/enet.h=libenet-dev fuzzer=libclang-rt-14-dev timeout=coreutils nm=binutils
+    valgrind=valgrind)
+full_needs=(gcov=gcc llvm-cov=llvm)
