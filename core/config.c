@@ -44,7 +44,7 @@ eddy_config eddy_config_default(void)
         .half_open_per_address = 4,
         .reply_rate = 50 * 1000,
         .handshake_rate = 2 * 1000,
-        .congestion = EDDY_CONGESTION_NEW_RENO,
+        .congestion = EDDY_CONGESTION_MODEL,
         .log_level = EDDY_LOG_WARN,
         .log_topics = EDDY_LOG_ALL_TOPICS,
     };

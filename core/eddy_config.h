@@ -81,10 +81,10 @@ typedef void (*eddy_log_function)(void *context, eddy_log_level level, eddy_log_
 
 /** How congestion is controlled. */
 typedef enum eddy_congestion {
-    EDDY_CONGESTION_NEW_RENO = 0, /* RFC 9002 section 7: gives way to every loss. The default */
-    EDDY_CONGESTION_MODEL = 1,    /* by the path's rate and least round trip: keeps queues short,
-                                     and bears loss that is not for want of room. New: a path
-                                     that becomes longer is slow for 10 s */
+    EDDY_CONGESTION_NEW_RENO = 0, /* RFC 9002 section 7: gives way to every loss */
+    EDDY_CONGESTION_MODEL = 1,    /* by the path's round trip with and without a queue: keeps
+                                     queues short, and bears loss that is not for want of room.
+                                     The default */
 } eddy_congestion;
 
 /** How the two ends prove who they are. All is encrypted, with fresh keys, in each of them. */

@@ -175,6 +175,9 @@ typedef enum eddy_check {
     X(window, "bytes that may be in flight")                                                       \
     X(in_flight, "bytes sent and neither acknowledged nor lost")                                   \
     X(pacing_rate, "bytes per second that may leave")                                              \
+    X(path_rate, "bytes per second that the path delivers, as far as it was put to use")           \
+    X(path_rtt_ns, "round trip that the path has now, with an empty queue")                        \
+    X(path_queue_ns, "how long what is sent waits in the path")                                    \
     X(datagram_size, "bytes that a datagram of ours may have")                                     \
     X(size_probes_sent, "packets sent to see whether a larger datagram passes")                    \
     X(size_probes_lost, "of these, declared lost")                                                 \

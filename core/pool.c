@@ -2,6 +2,7 @@
 
 #include "core/alloc.h"
 #include "core/base.h"
+#include "core/pool_class.h"
 #include "core/thread.h"
 
 /** Memory that is kept. */
@@ -15,12 +16,7 @@ static_assert(sizeof(struct spare) <= ED_POOL_CLASS_SIZE_MIN, "the smallest clas
 static_assert(sizeof(void *) < 8 || sizeof(ed_block) == 32, "as small as it was before sharing");
 static_assert(offsetof(ed_block, data) % 16 == 0, "eddy_event promises aligned messages");
 
-enum {
-    NO_CLASS = ED_POOL_CLASS_COUNT, /* of more than the largest class, and never kept */
-    STEPS = 4,                      /* classes to each doubling */
-    BLOCK_STEP = 32,
-    BLOCK_SMALL_MAX = 128,
-};
+enum { NO_CLASS = ED_POOL_CLASS_COUNT }; /* of more than the largest, and never kept */
 
 struct ed_pool {
     const eddy_allocator *allocator;
@@ -33,25 +29,6 @@ struct ed_pool {
     struct spare *spare[ED_POOL_CLASS_COUNT];
 };
 
-static const uint16_t class_sizes[ED_POOL_CLASS_COUNT] = {
-    16,  32,  48,  64,  80,  96,  112, 128,  160,  192,  224,  256,
-    320, 384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048,
-};
-
-/** The smallest class that holds `size` bytes. */
-static inline unsigned class_of(size_t size)
-{
-    size_t step = ED_POOL_CLASS_SIZE_MIN;
-    unsigned before = 0;
-
-    ED_ASSERT(size > 0);
-    if (size > ED_POOL_CLASS_SIZE_MAX)
-        return NO_CLASS;
-    for (; size > 2 * STEPS * step; step *= 2)
-        before += STEPS;
-    return before + (unsigned)((size - 1) / step);
-}
-
 /** What is taken for so many bytes. */
 struct shape {
     unsigned size_class;
@@ -61,23 +38,15 @@ struct shape {
 
 static inline struct shape shape_of(size_t size)
 {
-    unsigned size_class = class_of(size);
-    size_t taken = size_class == NO_CLASS ? size : class_sizes[size_class];
+    unsigned size_class = ed_pool_class_of(size);
+    size_t taken = size_class == NO_CLASS ? size : ed_pool_class_sizes[size_class];
 
     return (struct shape){.size_class = size_class, .taken = taken, .charge = taken};
 }
 
-/** Small blocks are of few classes, so that what one message gives back serves another like it. */
-static inline size_t size_of_block(size_t size)
-{
-    size_t whole = sizeof(ed_block) + size;
-
-    return whole > BLOCK_SMALL_MAX ? whole : (whole + BLOCK_STEP - 1) / BLOCK_STEP * BLOCK_STEP;
-}
-
 size_t ed_pool_charge(size_t size)
 {
-    return shape_of(size_of_block(size)).taken;
+    return shape_of(ed_pool_size_of_block(size)).taken;
 }
 
 void ed_pool_charge_holders(ed_pool *pool, size_t base)
@@ -99,7 +68,7 @@ static inline size_t holder_charge(const ed_pool *pool, size_t size)
 
 static inline struct shape shape_of_block(const ed_pool *pool, size_t size)
 {
-    struct shape shape = shape_of(size_of_block(size));
+    struct shape shape = shape_of(ed_pool_size_of_block(size));
 
     shape.charge += holder_charge(pool, size);
     return shape;
@@ -162,7 +131,7 @@ static void evict(ed_pool *pool, size_t needed, struct spare **evicted)
         while (size_class > 0 && pool->spare[size_class - 1] == NULL)
             size_class--;
         ED_ASSERT(size_class > 0); // with nothing kept it fits
-        size_t size = class_sizes[size_class - 1];
+        size_t size = ed_pool_class_sizes[size_class - 1];
         pool->kept -= size;
         push_spare(evicted, pull_spare(&pool->spare[size_class - 1]), size);
     }
@@ -264,20 +233,19 @@ void ed_pool_give_bytes(ed_pool *pool, void *bytes, size_t size)
 
 /* ---------------------------------------------------------------------------------- blocks -- */
 
-/** With the lock held: what is kept, or NULL, for as many as there is room for. @return those. */
-static size_t reserve_blocks(ed_pool *pool, const size_t *sizes, ed_block **blocks, size_t count,
-                             struct spare **evicted)
+/** With the lock held: `*block` is what is kept, or NULL. @return whether there is room for it. */
+static inline bool reserve_block(ed_pool *pool, size_t size, ed_block **block,
+                                 struct spare **evicted)
 {
-    for (size_t i = 0; i < count; i++) {
-        struct spare *memory = NULL;
-        if (sizes[i] > UINT32_MAX - sizeof(ed_block))
-            return i;
-        struct shape shape = shape_of_block(pool, sizes[i]);
-        if (!reserve(pool, &shape, &memory, evicted))
-            return i;
-        blocks[i] = (ed_block *)(void *)memory;
-    }
-    return count;
+    struct spare *memory = NULL;
+
+    if (size > UINT32_MAX - sizeof(ed_block))
+        return false;
+    struct shape shape = shape_of_block(pool, size);
+    if (!reserve(pool, &shape, &memory, evicted))
+        return false;
+    *block = (ed_block *)(void *)memory;
+    return true;
 }
 
 /** Makes a block of what was reserved for it. @return false out of memory: nothing is reserved. */
@@ -296,10 +264,11 @@ static inline bool make_block(ed_pool *pool, ed_block **block, size_t size)
 size_t ed_pool_take_all(ed_pool *pool, const size_t *sizes, ed_block **blocks, size_t count)
 {
     struct spare *evicted = NULL;
-    size_t made = 0;
+    size_t reserved = 0, made = 0;
 
     lock(pool);
-    size_t reserved = reserve_blocks(pool, sizes, blocks, count, &evicted);
+    while (reserved < count && reserve_block(pool, sizes[reserved], &blocks[reserved], &evicted))
+        reserved++;
     unlock(pool);
     free_all(pool, evicted);
     while (made < reserved && make_block(pool, &blocks[made], sizes[made]))
@@ -312,9 +281,14 @@ size_t ed_pool_take_all(ed_pool *pool, const size_t *sizes, ed_block **blocks, s
 
 ed_block *ed_pool_take(ed_pool *pool, size_t size)
 {
+    struct spare *evicted = NULL;
     ed_block *block = NULL;
 
-    return ed_pool_take_all(pool, &size, &block, 1) == 1 ? block : NULL;
+    lock(pool);
+    bool fits = reserve_block(pool, size, &block, &evicted);
+    unlock(pool);
+    free_all(pool, evicted);
+    return fits && make_block(pool, &block, size) ? block : NULL;
 }
 
 /** @return whether there was room for what one more holder is charged. */

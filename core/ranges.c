@@ -31,9 +31,9 @@ static bool insert_at(ed_ranges *ranges, uint32_t i, uint64_t number)
 {
     ED_ASSERT(i <= ranges->count);
 
-    if (i == ED_RANGES_MAX)
+    if (i == ranges->capacity)
         return false;
-    if (ranges->count == ED_RANGES_MAX)
+    if (ranges->count == ranges->capacity)
         ranges->count--; // the oldest gives way
     memmove(&ranges->range[i + 1], &ranges->range[i],
             (ranges->count - i) * sizeof(ranges->range[0]));
@@ -44,7 +44,7 @@ static bool insert_at(ed_ranges *ranges, uint32_t i, uint64_t number)
 
 bool ed_ranges_add(ed_ranges *ranges, uint64_t number)
 {
-    ED_ASSERT(ranges->count <= ED_RANGES_MAX);
+    ED_ASSERT(ranges->count <= ranges->capacity);
 
     uint32_t i = find(ranges, number);
     if (holds(ranges, i, number))
@@ -73,7 +73,7 @@ bool ed_ranges_contain(const ed_ranges *ranges, uint64_t number)
 
 void ed_ranges_forget(ed_ranges *ranges, uint64_t last)
 {
-    ED_ASSERT(ranges->count <= ED_RANGES_MAX);
+    ED_ASSERT(ranges->count <= ranges->capacity);
 
     while (ranges->count > 0 && ranges->range[ranges->count - 1].last <= last)
         ranges->count--;
@@ -84,7 +84,7 @@ void ed_ranges_forget(ed_ranges *ranges, uint64_t last)
 
 bool ed_ranges_valid(const ed_ranges *ranges)
 {
-    if (ranges->count > ED_RANGES_MAX)
+    if (ranges->count > ranges->capacity || ranges->capacity > ED_RANGES_MAX)
         return false;
     for (uint32_t i = 0; i < ranges->count; i++) {
         const ed_range *range = &ranges->range[i];

@@ -1,4 +1,7 @@
-/** A bounded set of numbers, kept as ranges, newest first. The oldest range gives way. */
+/**
+ * A bounded set of numbers, kept as ranges, newest first, in places that its owner has. Where they
+ * are full the oldest range gives way.
+ */
 #ifndef ED_RANGES_H
 #define ED_RANGES_H
 
@@ -12,9 +15,16 @@ typedef struct ed_range {
 } ed_range;
 
 typedef struct ed_ranges {
-    ed_range range[ED_RANGES_MAX]; /* descending, with a gap of at least one between them */
+    ed_range *range; /* `capacity` places; descending, with a gap of at least one between them */
     uint32_t count;
+    uint32_t capacity; /* up to ED_RANGES_MAX */
 } ed_ranges;
+
+/** An empty set over places that outlive it. */
+static inline ed_ranges ed_ranges_over(ed_range *places, uint32_t capacity)
+{
+    return (ed_ranges){.range = places, .capacity = capacity};
+}
 
 /** Adds a number. @return false if it was there, or is older than a full set can remember. */
 bool ed_ranges_add(ed_ranges *ranges, uint64_t number);

@@ -238,6 +238,15 @@ bool ed_client_await_connected(ed_client *c)
     return c->is_connected;
 }
 
+/** While there is a connection to ask. */
+static void note_path(ed_client *c)
+{
+    eddy_connection_stats stats;
+
+    if (eddy_get_connection_stats(c->eddy, c->connection, &stats) == EDDY_OK)
+        c->report.datagram_size = stats.datagram_size;
+}
+
 void ed_client_run(ed_client *c)
 {
     c->mix = c->options->mix;
@@ -247,6 +256,7 @@ void ed_client_run(ed_client *c)
         ed_runner_round(&c->runner, LOOK_MS);
         note_progress(c, eddy_now_ns());
     }
+    note_path(c);
 }
 
 void ed_client_finish(ed_client *c)

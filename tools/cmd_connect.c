@@ -18,12 +18,13 @@ static int print_json(const ed_client *c)
     const ed_report *report = &c->report;
 
     return ed_json_print(json_pack(
-        "{s:s, s:s, s:s, s:I, s:b, s:o, s:o, s:I, s:I, s:o}", "command", "connect", "address",
+        "{s:s, s:s, s:s, s:I, s:b, s:o, s:o, s:I, s:I, s:I, s:o}", "command", "connect", "address",
         c->place, "mode", ed_mode_name(c->mode), "duration_ms",
         ed_json_int(report->duration_ns / ED_NS_PER_MS), "kept", ed_report_is_kept(report),
         "guarantees", ed_flows_json(report), "large", ed_large_json(&report->large), "resent",
         ed_json_int(report->stats.messages_resent), "undelivered", ed_json_int(report->undelivered),
-        "counters", ed_stats_json(&report->stats)));
+        "datagram_size", ed_json_int(report->datagram_size), "counters",
+        ed_stats_json(&report->stats)));
 }
 
 static int print_result(ed_client *c)
@@ -38,6 +39,9 @@ static int print_result(ed_client *c)
     putchar('\n');
     ed_report_print_datagrams(NULL, &c->report.stats);
     ed_report_print_datagrams("client", &c->report.stats);
+    if (c->report.datagram_size > 0) // the connection stood to the end
+        printf("The path takes datagrams of %" PRIu64 " bytes, as far as that was tried.\n",
+               c->report.datagram_size);
     return ED_EXIT_OK;
 }
 

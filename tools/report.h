@@ -20,6 +20,7 @@ typedef struct ed_report {
     ed_echo_counts echo;               /* a server's */
     ed_flow flows[ED_GUARANTEE_COUNT]; /* a client's */
     ed_large large;                    /* a client's */
+    uint64_t datagram_size;            /* of a client's: what its path was found to take */
     eddy_stats stats;
     bool is_final;
 } ed_report;

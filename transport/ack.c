@@ -1,10 +1,55 @@
 #include "transport/ack.h"
 
+#include <string.h>
+
+#include "core/alloc.h"
 #include "transport/frame.h"
 
-void ed_ack_init(ed_ack *ack)
+void ed_ack_init(ed_ack *ack, const eddy_allocator *allocator)
 {
-    *ack = (ed_ack){.deadline_ns = ED_NEVER_NS};
+    *ack = (ed_ack){.allocator = allocator,
+                    .received = ed_ranges_over(ack->few, ED_ACK_RANGES_FEW),
+                    .deadline_ns = ED_NEVER_NS};
+}
+
+bool ed_ack_is_wide(const ed_ack *ack)
+{
+    return ack->received.range != ack->few;
+}
+
+void ed_ack_free(ed_ack *ack)
+{
+    if (ed_ack_is_wide(ack))
+        ed_alloc_free(ack->allocator, ack->received.range, ED_ACK_RANGES_MAX * sizeof(ed_range));
+    ed_ack_init(ack, ack->allocator);
+}
+
+/** Moves to other places, which have room for all. */
+static void move(ed_ack *ack, ed_range *places, uint32_t capacity)
+{
+    ED_ASSERT(ack->received.count <= capacity);
+    memcpy(places, ack->received.range, ack->received.count * sizeof(*places));
+    ack->received.range = places;
+    ack->received.capacity = capacity;
+}
+
+/** Without memory for it the oldest ranges give way earlier. */
+static void widen(ed_ack *ack)
+{
+    ed_range *places = ed_alloc_array(ack->allocator, ED_ACK_RANGES_MAX, sizeof(*places));
+
+    if (places != NULL)
+        move(ack, places, ED_ACK_RANGES_MAX);
+}
+
+void ed_ack_rest(ed_ack *ack)
+{
+    ed_range *places = ack->received.range;
+
+    if (!ed_ack_is_wide(ack) || ack->received.count > ED_ACK_RANGES_FEW)
+        return;
+    move(ack, ack->few, ED_ACK_RANGES_FEW);
+    ed_alloc_free(ack->allocator, places, ED_ACK_RANGES_MAX * sizeof(*places));
 }
 
 static bool is_due(const ed_ack *ack)
@@ -20,6 +65,8 @@ void ed_ack_on_packet(ed_ack *ack, uint64_t number, ed_ack_haste haste, size_t s
     bool newest = first || number > ack->received.range[0].last;
     bool in_order = first || number == ack->received.range[0].last + 1;
 
+    if (ack->received.count == ED_ACK_RANGES_FEW && !ed_ack_is_wide(ack))
+        widen(ack);
     (void)ed_ranges_add(&ack->received, number);
     if (newest)
         ack->largest_ns = now_ns;

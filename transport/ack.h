@@ -13,8 +13,14 @@ typedef enum ed_ack_haste {
     ED_ACK_PROMPT,
 } ed_ack_haste;
 
+enum {
+    ED_ACK_RANGES_FEW = 2, /* what a path that loses next to nothing needs */
+};
+
 typedef struct ed_ack {
-    ed_ranges received;
+    const eddy_allocator *allocator;
+    ed_ranges received; /* in `few`, or in ED_ACK_RANGES_MAX places of its own */
+    ed_range few[ED_ACK_RANGES_FEW];
     uint64_t largest_ns;  /* when the largest number arrived */
     uint64_t deadline_ns; /* when an ACK must leave; UINT64_MAX: nothing asks for one */
     /* Ack-eliciting packets since the last ACK left: */
@@ -23,7 +29,17 @@ typedef struct ed_ack {
     uint64_t size;   /* bytes of their datagrams */
 } ed_ack;
 
-void ed_ack_init(ed_ack *ack);
+/** It must stay where it is. `allocator` outlives it. */
+void ed_ack_init(ed_ack *ack, const eddy_allocator *allocator);
+
+/** Gives its memory back. */
+void ed_ack_free(ed_ack *ack);
+
+/** Whether it has memory of its own. */
+bool ed_ack_is_wide(const ed_ack *ack);
+
+/** Gives that back, if there are few ranges: it goes on with those. */
+void ed_ack_rest(ed_ack *ack);
 
 /**
  * A new packet arrived, in a datagram of `size` bytes. One that asks for haste is acknowledged

@@ -37,31 +37,53 @@ typedef struct ed_new_reno {
 
 /** What the model of a path goes through. */
 typedef enum ed_model_mode {
-    ED_MODEL_STARTUP = 0, /* looks for the rate, doubling it each round trip */
-    ED_MODEL_DRAIN = 1,   /* lets the queue go that this made */
-    ED_MODEL_CRUISE = 2,
+    ED_MODEL_STARTUP = 0, /* looks for what the path holds, doubling it each round trip */
+    ED_MODEL_DRAIN = 1,   /* the rest of the round that ended it */
+    ED_MODEL_SETTLE = 2,  /* a round that left before that */
+    ED_MODEL_CRUISE = 3,
+    ED_MODEL_DIP = 4,   /* a round with less in flight, to see whose the queue is */
+    ED_MODEL_JUDGE = 5, /* the round that shows it */
 } ed_model_mode;
 
-/** The state of the model-based controller: model.c. Rates in bytes per second. */
+/** The state of the model-based controller: model.h. Sizes are bytes. */
 typedef struct ed_model {
-    uint64_t rates[2];      /* the best of the newest rounds, and of those before */
-    uint64_t full_rate;     /* in STARTUP: what would have to be exceeded by a quarter */
-    uint64_t rtt_min_ns;    /* ED_NEVER_NS: nothing is known */
-    uint64_t rtt_min_at_ns; /* when it was seen */
-    uint64_t round_ns;      /* since when the round runs */
-    uint64_t round_acked;   /* bytes */
-    uint64_t round_lost;
-    uint64_t round_rtt_ns; /* the least of the round; ED_NEVER_NS: none */
+    uint64_t round_ns; /* since when the round runs */
+
+    uint32_t window;        /* that may be in flight */
+    uint32_t window_before; /* of the round before: what is acknowledged now left under it */
+    uint32_t dip_at_ms;     /* the next one, at the latest; wraps, as do all of these */
+    uint32_t doubt_at_ms; /* when others had gone, as it seemed, or (is_raised) the path had become
+                             longer; 0: neither */
+    uint32_t rate;        /* a second, that the path delivered lately */
+    uint32_t base_us;     /* the round trip with an empty queue; ED_MODEL_NEVER_US: not known */
+
+    uint32_t episode_window; /* what it was when the queue became long */
+    uint32_t dip_window;     /* what it is to be after the dip */
+    uint32_t dip_queue_us;   /* before the dip */
+    uint32_t round_acked;
+    uint32_t round_lost;
+    uint32_t round_flight; /* the most in flight */
+    uint32_t round_rtt_us; /* the least; ED_MODEL_NEVER_US: none */
+
+    uint32_t queue_us; /* how long the last round's packets waited in the path */
+
     uint32_t datagram_size;
+    uint16_t free_us;     /* of waiting that counts for nothing */
+    uint16_t acked_us;    /* when the newest acknowledgement came; wraps */
+    uint16_t round_lumps; /* times at which anything was acknowledged */
+    uint16_t loss_part;   /* of 65,536: that is lost whatever we do */
     uint8_t mode;         /* ed_model_mode */
-    uint8_t phase;        /* of the cycle in CRUISE */
-    uint8_t rate_rounds;  /* in rates[0] */
-    uint8_t full_rounds;  /* without growth */
-    uint8_t queue_rounds; /* with too much of it */
-    uint8_t late_acks;    /* in a row, of packets that had waited */
+    uint8_t queue_rounds; /* in a row, with a long one */
+    uint8_t since_dip;    /* rounds */
+    uint8_t step;         /* doublings of our share, by which the window grows next */
+    uint8_t part_count;   /* dips in a row in which the queue fell, but in part */
+    uint8_t calm_rounds;  /* among others, in a row, without a queue */
+    uint8_t spill_rounds; /* in a row */
+    uint8_t acks;         /* STARTUP: in a row, of packets that had waited. DIP: that came in it */
     bool round_is_full;   /* nothing but window and pacing held us back */
-    bool yields;          /* less is sent than the path takes */
-    bool rtt_is_due;      /* to be seen again */
+    bool has_cut;         /* the window, for a loss in the round before */
+    bool is_raised;       /* base_us, by a dip */
+    bool is_crowded;      /* flows that heed nothing but loss share the path */
 } ed_model;
 
 typedef struct ed_congestion {
@@ -79,6 +101,13 @@ typedef struct ed_congestion_ack {
     uint64_t patience_ns; /* that the peer has waited for company, having this packet and more */
     bool app_limited;     /* we had nothing more to send: neither window nor pacing held us back */
 } ed_congestion_ack;
+
+/** What a controller takes the path for; 0: it does not know. */
+typedef struct ed_congestion_path {
+    uint64_t rate;     /* bytes per second that it delivers */
+    uint64_t rtt_ns;   /* the round trip with an empty queue */
+    uint64_t queue_ns; /* how long what is sent waits in it */
+} ed_congestion_path;
 
 typedef struct ed_congestion_ops {
     const char *name;
@@ -100,6 +129,7 @@ typedef struct ed_congestion_ops {
     void (*on_spurious)(ed_congestion *state, uint64_t sent_ns, uint64_t size, uint64_t now_ns);
     /** How many bytes may be in flight. */
     uint64_t (*window)(const ed_congestion *state);
+    ed_congestion_path (*path)(const ed_congestion *state, const ed_rtt *rtt);
     /** Bytes per second to send at, at least 1; for ed_pacer_set_rate. */
     uint64_t (*pacing_rate)(const ed_congestion *state, const ed_rtt *rtt);
 } ed_congestion_ops;

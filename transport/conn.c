@@ -14,16 +14,19 @@ static ed_account *account_of(const ed_conn_shared *shared, eddy_connection hand
     return shared->accounts == NULL ? NULL : &shared->accounts[ed_slot_of(handle)];
 }
 
+void ed_conn_share(ed_conn_shared *shared)
+{
+    shared->inbox = (ed_inbox_parts){.allocator = shared->allocator,
+                                     .pool = shared->receive_pool,
+                                     .room = shared->room,
+                                     .stats = shared->stats,
+                                     .max_message_size = shared->config->max_message_size,
+                                     .unreliable_budget = shared->config->unreliable_budget};
+}
+
 static eddy_status init_streams(ed_conn *conn, const ed_conn_shared *shared, uint64_t now_ns)
 {
-    ed_inbox_parts parts = {.allocator = shared->allocator,
-                            .pool = shared->receive_pool,
-                            .room = shared->room,
-                            .stats = shared->stats,
-                            .max_message_size = shared->config->max_message_size,
-                            .unreliable_budget = shared->config->unreliable_budget};
-
-    if (!ed_inbox_init(&conn->inbox, &parts, now_ns))
+    if (!ed_inbox_init(&conn->inbox, &shared->inbox, now_ns))
         return EDDY_ELIMIT;
     ed_outbox_parts outbox = {.allocator = shared->allocator,
                               .stats = shared->stats,
@@ -87,7 +90,7 @@ static eddy_status init(ed_conn *conn, const ed_conn_shared *shared, eddy_connec
     eddy_status status = init_memory(conn, last, now_ns);
     if (status != EDDY_OK)
         return status;
-    ed_ack_init(&conn->ack);
+    ed_ack_init(&conn->ack, shared->allocator);
     ed_sent_log_init(&conn->sent, shared->allocator);
     ed_loss_init(&conn->loss);
     ed_redundancy_init(&conn->redundancy);
@@ -201,6 +204,8 @@ void ed_conn_free(ed_conn *conn)
     if (account != NULL)
         ed_account_reset(account);
     ed_sent_log_free(&conn->sent);
+    ed_ack_free(&conn->ack);
+    ed_path_debts_drop(&conn->debts, conn->shared->allocator);
     ed_dial_drop(conn->dial);
     ed_pool_give(conn->newcomer);
     ed_conn_drop_accept(conn);
@@ -271,7 +276,7 @@ static void log_connection(const ed_conn *conn, const char *what, uint64_t now_n
 
 bool ed_conn_is_reported(const ed_conn *conn)
 {
-    return conn->end.end != 0 && !conn->disconnected_pending;
+    return conn->end != 0 && !conn->disconnected_pending;
 }
 
 void ed_conn_count_late(ed_conn *conn, uint64_t count)
@@ -317,9 +322,10 @@ static void on_connected(ed_conn *conn, uint64_t now_ns)
 /** The end is known: says so to the program, once, if that has heard of the connection. */
 static void report_end(ed_conn *conn, const ed_conn_end *end, uint64_t now_ns)
 {
-    if (conn->end.end != 0)
+    if (conn->end != 0)
         return;
-    conn->end = *end;
+    conn->end = (uint8_t)end->end;
+    memcpy(conn->disconnected_block->data, end, sizeof(*end));
     log_connection(conn, eddy_end_text(end->end), now_ns);
     conn->disconnected_pending = conn->is_opened || conn->is_asked || conn->is_client;
     conn->shared->stats->connections_closed += conn->is_opened ? 1 : 0;

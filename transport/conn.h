@@ -55,7 +55,11 @@ typedef struct ed_conn_shared {
     ed_pool *event_pool;   /* has room for ed_event_charge() of every slot */
     eddy_stats *stats;
     ed_log *log;
+    ed_inbox_parts inbox; /* of what is here: ed_conn_share() */
 } ed_conn_shared;
+
+/** All but the last is set. It must not move from here on. */
+void ed_conn_share(ed_conn_shared *shared);
 
 /** What the connection of a slot has to keep from others; its owner's from when the slot is taken.
  */
@@ -89,6 +93,8 @@ typedef struct ed_conn_end {
     char reason[EDDY_REASON_SIZE];
 } ed_conn_end;
 
+static_assert(sizeof(ed_conn_end) <= sizeof(eddy_event_disconnected), "one fits where that goes");
+
 /** What happens to it, for its statistics; ed_conn_get_stats adds what is known elsewhere. */
 typedef struct ed_conn_counts {
     uint64_t sent_datagrams;
@@ -107,18 +113,14 @@ typedef struct ed_conn_counts {
     uint64_t messages_duplicate;
 } ed_conn_counts;
 
-/** Where the datagram came from whose frames are being taken. */
-typedef struct ed_conn_arrival {
-    ed_path path;
-    size_t size;
-    bool is_challenged; /* it asked, and will be answered: once is enough */
-} ed_conn_arrival;
-
 typedef struct ed_conn {
     const ed_conn_shared *shared;
     eddy_connection handle;
     ed_conn_state state;
     bool is_client;
+    bool is_unconfirmed; /* server: the gate counts it as half open */
+    bool is_challenged;  /* `arriving` asked, and will be answered: once is enough */
+    bool is_repeated;    /* and holds a message that had come before: its sender does not know */
 
     /* handshake */
     uint32_t id;          /* in the client's packets; given by the server */
@@ -128,12 +130,13 @@ typedef struct ed_conn {
     uint8_t rejected;     /* client: eddy_refusal that a REJECT gave as a hint */
     uint8_t nonce[ED_NONCE_SIZE];
     uint8_t cookie[ED_COOKIE_SIZE]; /* client: of the INITIATE that secrets->noise has written */
-    uint8_t reset_token[ED_RESET_TOKEN_SIZE]; /* client: what a server without state shows */
-    uint8_t token_id[ED_XNONCE_SIZE];         /* server, mode TOKEN: what it has used up */
-    uint8_t origin[ED_MAC_SIZE];              /* server: of its INITIATE, in ed_reliable.begun */
+    union {
+        uint8_t reset_token[ED_RESET_TOKEN_SIZE]; /* client: what a server without state shows */
+        uint8_t origin[ED_MAC_SIZE]; /* server: of its INITIATE, in ed_reliable.begun */
+    };
+    uint8_t token_id[ED_XNONCE_SIZE]; /* server, mode TOKEN: what it has used up */
     ed_list_node half_open; /* server: in ed_reliable.half_open until it has confirmed, if nobody
                                was asked */
-    bool is_unconfirmed;    /* server: the gate counts it as half open */
     uint64_t contested_ns;  /* server: somebody at its address began anew, and it was asked; or 0 */
     eddy_connection rival;  /* server: not answered before it is known whether that lives; or 0 */
     eddy_address admitted_from; /* server: where INITIATE came from */
@@ -145,8 +148,8 @@ typedef struct ed_conn {
 
     /* where the peer is */
     ed_paths paths;
-    ed_path_debts debts; /* what the peer asks about paths */
-    ed_conn_arrival arrival;
+    ed_path_debts debts;           /* what the peer asks about paths */
+    const eddy_datagram *arriving; /* whose frames are being taken; NULL: none are */
     uint64_t path_first; /* packets with lower numbers took another path: no measure of this one */
 
     /* receiving */
@@ -155,8 +158,6 @@ typedef struct ed_conn {
     ed_inbox inbox;
     uint64_t receiving_packet; /* the number of the one that is being taken apart */
     uint64_t credit_packet;    /* the first that told the newest grant */
-    bool credit_is_known;      /* the peer has acknowledged that */
-    bool is_repeated; /* it holds a message that had come before: its sender does not know */
 
     /* sending */
     ed_outbox outbox;
@@ -171,9 +172,10 @@ typedef struct ed_conn {
     uint64_t rate_max; /* bytes per second that the pacer may let go; 0: no cap */
     uint32_t probes;   /* that must leave whatever the window says */
     bool ping_pending;
-    uint64_t wanted;            /* the cost of the message that was refused, */
-    uint8_t wanted_stream;      /* and its stream */
-    bool wants_writable;        /* the program was refused, and waits */
+    bool credit_is_known;       /* the peer has acknowledged credit_packet */
+    bool wants_writable;        /* the program was refused, and waits: */
+    uint8_t wanted_stream;      /* with a message on this stream */
+    uint64_t wanted;            /* of this cost */
     ed_list_node refused;       /* in ed_conn_shared.refused while it does, or a little longer */
     uint32_t message_max;       /* that the peer takes; 0: not known yet */
     bool app_limited;           /* the program, not the window, decides how much is in flight */
@@ -200,7 +202,7 @@ typedef struct ed_conn {
     bool moved_pending;
     bool disconnected_pending;
     bool is_muted; /* no message is taken any more, but some may still be on their way */
-    ed_conn_end end;
+    uint8_t end;   /* eddy_end, or 0; its ed_conn_end stands in disconnected_block */
 
     /* reserved, so that these events are never lost; NULL once they are told */
     ed_block *request_block; /* with is_asked */
@@ -451,10 +453,8 @@ void ed_conn_init_mtu(ed_conn *conn, uint32_t peer_max);
 /** Nothing is known of the path any more. */
 void ed_conn_restart_mtu(ed_conn *conn);
 
-/** A datagram is full, and more waits. */
-void ed_conn_on_full(ed_conn *conn, uint64_t now_ns);
-
-/** What acknowledgement and loss of a packet say about the size that passes. */
+/** A packet has left, and been acknowledged or lost: what its size says about those that pass. */
+void ed_conn_on_size_sent(ed_conn *conn, size_t size, uint64_t now_ns);
 void ed_conn_on_size_acked(ed_conn *conn, const ed_sent *packet, uint64_t now_ns);
 void ed_conn_on_size_lost(ed_conn *conn, const ed_sent *packet, uint64_t now_ns);
 

@@ -112,17 +112,18 @@ bool ed_conn_awaits_senders(const ed_conn *conn)
 
 static ed_event_item disconnected_event(ed_conn *conn)
 {
-    eddy_event_disconnected last = {.end = conn->end.end,
-                                    .refusal = conn->end.refusal,
-                                    .code = conn->end.code,
-                                    .undelivered = conn->outbox.reliable_count + conn->late_count};
     ed_block *block = conn->disconnected_block;
+    const ed_conn_end *end = (const void *)block->data;
+    eddy_event_disconnected last = {.end = end->end,
+                                    .refusal = end->refusal,
+                                    .code = end->code,
+                                    .undelivered = conn->outbox.reliable_count + conn->late_count};
 
     conn->disconnected_pending = false;
     conn->disconnected_block = NULL;
     conn->moved_pending = false; // if it waits for memory: nothing follows the last event
     conn->shared->stats->messages_undelivered += last.undelivered;
-    memcpy(last.reason, conn->end.reason, sizeof(last.reason));
+    memcpy(last.reason, end->reason, sizeof(last.reason));
     return ed_event_of(conn->handle, EDDY_DISCONNECTED, block, &last, sizeof(last));
 }
 

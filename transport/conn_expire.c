@@ -54,9 +54,11 @@ static void expire_handshake(ed_conn *conn, uint64_t now_ns)
 static void rest(ed_conn *conn, uint64_t now_ns)
 {
     ed_loss_trim(&conn->loss, &conn->sent, &conn->rtt, ED_ACK_DELAY_NS, now_ns);
-    if (ed_sent_log_rest(&conn->sent))
+    if (ed_sent_log_rest(&conn->sent)) {
         ed_outbox_rest(&conn->outbox); // nothing refers to it
-    if (ed_sent_log_is_large(&conn->sent))
+        ed_ack_rest(&conn->ack);
+    }
+    if (ed_sent_log_is_large(&conn->sent) || ed_ack_is_wide(&conn->ack))
         ed_timers_on_grown(&conn->timers, now_ns);
 }
 

@@ -192,7 +192,7 @@ static size_t write_initiate(ed_conn *conn, const uint8_t cookie[ED_COOKIE_SIZE]
                             .capsule = conn->mode == ED_MODE_TOKEN ? dial->capsule : NULL,
                             .datagram_size = (uint16_t)conn->shared->config->max_datagram_size,
                             .credit = (uint32_t)conn->inbox.credit.limit,
-                            .message_max = (uint32_t)conn->inbox.parts.max_message_size,
+                            .message_max = (uint32_t)conn->inbox.parts->max_message_size,
                             .client_time_us = conn->started_ns / ED_NS_PER_US,
                             .payload = {.data = dial->payload, .size = dial->payload_size}};
 
@@ -337,7 +337,7 @@ static ed_accept make_accept(const ed_conn *conn)
                         .id = conn->id,
                         .datagram_size = (uint16_t)conn->shared->config->max_datagram_size,
                         .credit = (uint32_t)conn->inbox.credit.limit,
-                        .message_max = (uint32_t)conn->inbox.parts.max_message_size,
+                        .message_max = (uint32_t)conn->inbox.parts->max_message_size,
                         .idle_timeout_ms = conn->shared->config->idle_timeout_ms,
                         .server_time_us = conn->started_ns / ED_NS_PER_US};
 

@@ -22,8 +22,13 @@ void ed_conn_restart_mtu(ed_conn *conn)
     update(conn);
 }
 
-void ed_conn_on_full(ed_conn *conn, uint64_t now_ns)
+void ed_conn_on_size_sent(ed_conn *conn, size_t size, uint64_t now_ns)
 {
+    const ed_mtu *mtu = &conn->mtu;
+    bool is_full = size + ED_FRAGMENT_UNIT > mtu->size;
+
+    if (!is_full || mtu->size == mtu->limit || !ed_outbox_has_next(&conn->outbox))
+        return;
     if (ed_mtu_on_full(&conn->mtu, now_ns))
         update(conn);
 }

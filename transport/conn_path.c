@@ -27,10 +27,15 @@ static void set_timer(ed_conn *conn)
 
 /* ------------------------------------------------------------------------------- receiving -- */
 
+static ed_path path_of(const eddy_datagram *datagram)
+{
+    return (ed_path){.remote = datagram->remote, .local = datagram->local};
+}
+
 static void begin(ed_conn *conn, uint64_t now_ns)
 {
     const eddy_entropy *entropy = conn->shared->entropy;
-    const ed_conn_arrival *arrival = &conn->arrival;
+    ed_path from = path_of(conn->arriving);
     uint8_t bytes[ED_PATH_END_COUNT * sizeof(uint64_t)];
     uint64_t data[ED_PATH_END_COUNT];
 
@@ -40,34 +45,35 @@ static void begin(ed_conn *conn, uint64_t now_ns)
         data[i] = ed_read_u64(&r);
     conn->shared->stats->paths_refused += ed_paths_has_candidate(&conn->paths) ? 1 : 0;
     conn->shared->stats->paths_challenged++;
-    ed_paths_begin(&conn->paths, &arrival->path, arrival->size, data, ed_conn_pto_ns(conn), now_ns);
+    ed_paths_begin(&conn->paths, &from, conn->arriving->size, data, ed_conn_pto_ns(conn), now_ns);
     set_timer(conn);
 }
 
 /** CLOSE goes where the peer was heard last, too: nobody waits for a proof any more. */
 static void follow_ending(ed_conn *conn, bool is_newest)
 {
-    const ed_conn_arrival *arrival = &conn->arrival;
+    ed_path from = path_of(conn->arriving);
 
-    if (!is_newest || ed_path_equal(ed_conn_path(conn), &arrival->path))
+    if (!is_newest || ed_path_equal(ed_conn_path(conn), &from))
         return;
-    ed_paths_follow(&conn->paths, &arrival->path, arrival->size);
+    ed_paths_follow(&conn->paths, &from, conn->arriving->size);
     conn->close_elsewhere = true;
 }
 
 void ed_conn_on_arrival(ed_conn *conn, const eddy_datagram *datagram, bool is_newest,
                         uint64_t now_ns)
 {
-    conn->arrival = (ed_conn_arrival){
-        .path = {.remote = datagram->remote, .local = datagram->local}, .size = datagram->size};
+    ed_path from = path_of(datagram);
+
+    conn->arriving = datagram;
+    conn->is_challenged = false;
     if (conn->is_client)
         return;
     if (!ed_conn_is_open(conn)) {
         follow_ending(conn, is_newest);
         return;
     }
-    switch (
-        ed_paths_on_packet(&conn->paths, &conn->arrival.path, datagram->size, is_newest, now_ns)) {
+    switch (ed_paths_on_packet(&conn->paths, &from, datagram->size, is_newest, now_ns)) {
     case ED_PATH_KNOWN:
         return;
     case ED_PATH_TOO_SOON:
@@ -81,15 +87,15 @@ void ed_conn_on_arrival(ed_conn *conn, const eddy_datagram *datagram, bool is_ne
 
 void ed_conn_on_challenge(ed_conn *conn, uint64_t data)
 {
-    ed_conn_arrival *arrival = &conn->arrival;
-    ed_path_debt debt = {.path = arrival->path, .data = data, .cause_size = arrival->size};
+    ed_path_debt debt = {
+        .path = path_of(conn->arriving), .data = data, .cause_size = conn->arriving->size};
 
-    if (!SEC_CHECK(EDDY_CHECK_CHALLENGE, !arrival->is_challenged) ||
-        !ed_path_debts_push(&conn->debts, &debt)) {
+    if (!SEC_CHECK(EDDY_CHECK_CHALLENGE, !conn->is_challenged) ||
+        !ed_path_debts_push(&conn->debts, conn->shared->allocator, &debt)) {
         conn->shared->stats->paths_ignored++;
         return;
     }
-    arrival->is_challenged = true;
+    conn->is_challenged = true;
 }
 
 /* ------------------------------------------------------------------------------- following -- */
@@ -175,7 +181,7 @@ void ed_conn_stop_moving(ed_conn *conn)
 {
     ed_paths_stop(&conn->paths);
     conn->close_elsewhere = ed_paths_has_candidate(&conn->paths);
-    conn->debts.count = 0;
+    ed_path_debts_drop(&conn->debts, conn->shared->allocator);
 }
 
 /* --------------------------------------------------------------------------------- sending -- */
@@ -200,7 +206,7 @@ static size_t transmit_response(ed_conn *conn, ed_path *path, uint8_t *data, uin
     ed_path_debt debt;
     size_t size = 0;
 
-    while (size == 0 && ed_path_debts_pop(&conn->debts, &debt)) {
+    while (size == 0 && ed_path_debts_pop(&conn->debts, conn->shared->allocator, &debt)) {
         *path = debt.path;
         size = transmit_frame(conn, path, ED_FRAME_PATH_RESPONSE, debt.data,
                               ed_paths_room(&conn->paths, path, debt.cause_size), data, now_ns);

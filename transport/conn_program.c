@@ -80,6 +80,7 @@ void ed_conn_want_writable(ed_conn *conn, uint8_t stream, uint64_t charge)
 bool ed_conn_returned(ed_conn *conn, ed_block *blocks, uint64_t now_ns)
 {
     bool any_reliable = false;
+    ed_discards discards = {.newest = NULL};
     ed_block *next = NULL;
 
     for (ed_block *block = blocks; block != NULL; block = next) {
@@ -87,8 +88,9 @@ bool ed_conn_returned(ed_conn *conn, ed_block *blocks, uint64_t now_ns)
         next = block->next;
         any_reliable |= reliable;
         ed_inbox_returned(&conn->inbox, reliable, block->size);
-        ed_pool_give(block);
+        ed_discard(&discards, block);
     }
+    ed_discards_give(&discards);
     if (any_reliable)
         ed_conn_update_credit(conn, now_ns);
     return conn->inbox.credit.pending;

@@ -457,4 +457,5 @@ void ed_conn_receive(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_
         receive_packet(conn, datagram, now_ns);
     else
         ed_conn_receive_handshake(conn, datagram, now_ns);
+    conn->arriving = NULL;
 }

@@ -142,8 +142,7 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
     if (elicits && d.last_at == NULL)
         ed_draft_pad_client(&d);
     size_t size = ed_draft_finish(&d, conn, now_ns);
-    if (size + ED_FRAGMENT_UNIT > conn->mtu.size && ed_outbox_has_next(&conn->outbox))
-        ed_conn_on_full(conn, now_ns);
+    ed_conn_on_size_sent(conn, size, now_ns);
     return size;
 }
 
@@ -239,7 +238,7 @@ static bool reserve(ed_conn *conn, struct plan *plan, uint64_t now_ns)
     bool has_messages = plan->data || plan->probe || plan->tick;
 
     ed_loss_trim(&conn->loss, &conn->sent, &conn->rtt, ED_ACK_DELAY_NS, now_ns);
-    if (ed_sent_log_is_large(&conn->sent))
+    if (ed_sent_log_is_large(&conn->sent) || ed_ack_is_wide(&conn->ack))
         ed_timers_on_grown(&conn->timers, now_ns);
     if (has_messages && ed_sent_reserve(&conn->sent, 1) == EDDY_OK)
         return true;

@@ -12,6 +12,10 @@ static void add_path(const ed_conn *conn, eddy_connection_stats *stats)
         stats->rtt_min_ns = conn->rtt.min_ns;
         stats->rtt_variation_ns = conn->rtt.variance_ns;
     }
+    ed_congestion_path path = conn->congestion_ops->path(&conn->congestion, &conn->rtt);
+    stats->path_rate = path.rate;
+    stats->path_rtt_ns = path.rtt_ns;
+    stats->path_queue_ns = path.queue_ns;
     stats->window = conn->congestion_ops->window(&conn->congestion);
     stats->in_flight = conn->loss.in_flight;
     stats->pacing_rate = conn->pacer.rate;

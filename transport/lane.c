@@ -8,7 +8,7 @@ enum { CAPACITY_MIN = 8 };
 
 void ed_lanes_init(ed_lanes *lanes, const eddy_allocator *allocator, size_t lane_size)
 {
-    *lanes = (ed_lanes){.allocator = allocator, .lane_size = lane_size};
+    *lanes = (ed_lanes){.allocator = allocator, .lane_size = (uint32_t)lane_size};
 }
 
 static void free_lane(ed_lanes *lanes, void *lane, void (*clear)(void *context, void *lane),

@@ -5,6 +5,19 @@
  *
  * One thread at a time. Nothing in a poll looks at all connections: only at those that have a
  * command, a datagram or a deadline.
+ *
+ * Between eddy_send and eddy_next a message is copied three times by us, and twice by the system:
+ *
+ * 1. The program's memory into a block: the call returns before the message leaves, and it may have
+ *    to leave again. A broadcast makes one such copy in each shard.
+ * 2. The block into a datagram, which is sealed where it lies; again each time that it is sent.
+ * 3. The datagram into the kernel, and out of it at the other end: these are the system's.
+ * 4. The datagram, opened where it lies, into a block: messages wait for those before them and for
+ *    the program, and must not hold on to a receive buffer. eddy_next hands out this block, and
+ *    eddy_release gives it back.
+ *
+ * One in several parts is copied once more, when it is whole, into one piece. Between two ends of a
+ * pair there is only the first.
  */
 #ifndef ED_MANAGER_H
 #define ED_MANAGER_H

@@ -77,12 +77,11 @@ static void take_last(ed_manager *m, ed_block *block)
 
 /** Ends the list behind the run of blocks of one connection that it begins with. @return the rest.
  */
-static ed_block *cut_run(const ed_manager *m, ed_block *block)
+static ed_block *cut_run(ed_block *block)
 {
-    eddy_connection owner = owner_of(m, block);
     bool is_last = ed_return_is_last(block);
 
-    while (!is_last && block->next != NULL && owner_of(m, block->next) == owner &&
+    while (!is_last && block->next != NULL && ed_return_is_same(block, block->next) &&
            !ed_return_is_last(block->next))
         block = block->next;
     ed_block *rest = block->next;
@@ -97,7 +96,7 @@ void ed_manager_take_returns(ed_manager *m, uint64_t now_ns)
     if (m->parts.returns == NULL)
         return;
     for (ed_block *run = ed_returns_take(m->parts.returns); run != NULL; run = rest) {
-        rest = cut_run(m, run);
+        rest = cut_run(run);
         if (ed_return_is_last(run))
             take_last(m, run);
         else

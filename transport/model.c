@@ -1,70 +1,56 @@
-/**
- * Congestion control by a model of the path: the rate at which it delivers, and its round trip with
- * an empty queue. What is sent is paced at that rate, now and then a little above it to see whether
- * there is more, and below it while a queue stands (after BBR, Cardwell et al. 2016; the bound on
- * the queue is in the spirit of Copa, Arun and Balakrishnan 2018). Loss by itself is no sign: where
- * it comes with no queue, what was lost has passed the bottleneck, too.
- *
- * All is decided at the end of rounds: the packets of one have left before the first of the next is
- * acknowledged.
- */
-#include "core/base.h"
-#include "transport/congestion.h"
+#include "transport/model.h"
 
 enum {
-    ROUND_MIN_US = 500,       /* a round trip may take next to no time, and then tells no rate */
-    RATE_ROUNDS = 8,          /* the best of so many rounds counts, and of the ones before */
-    STARTUP_ROUNDS = 3,       /* without growth by a quarter, and the rate is known */
-    STARTUP_LATE = 8,         /* packets in a row that had to wait end the startup at once */
-    CRUISE_ROUNDS = 8,        /* of a cycle: one above, one below, the rest at the rate */
-    QUEUE_MAX_MS = 12,        /* above, less is sent than the path takes */
-    QUEUE_SHORT_MS = 3,       /* below, a path counts as free of queues */
-    CROWDED_ROUNDS = 12,      /* of a queue that does not go: others make it, and it is borne */
-    RTT_MEMORY_S = 10,        /* so long the least round trip counts; then it is looked for anew */
-    LOSS_PASSED_PERCENT = 30, /* more lost than that is not taken to have passed */
-    PERCENT = 100,
-    STARTUP_GAIN = 200, /* percent */
-    PROBE_GAIN = 125,
-    YIELD_GAIN = 75,
-    DRAIN_GAIN = 50,
-    STARTUP_WINDOW = 220, /* percent of what the path holds */
-    CRUISE_WINDOW = 200,
-    SLACK_DATAGRAMS = 4,
+    ROUND_MIN_US = 500, /* a round trip may take next to no time, and then tells no rate */
+    RATE_FADES = 16,    /* the rate known falls by that part in a round that does not reach it */
+    /* Startup. */
+    STARTUP_LATE = 6,     /* packets in a row that waited end it at once */
+    LATE_MS = 3,          /* what counts as waiting */
+    FIRST_DIP_MS = 500,   /* after it: what it took for the path may be others' queue */
+    FIRST_DIP_ROUNDS = 8, /* or after that, if it is longer */
+    /* Later. */
+    FREE_US = 1000,      /* of waiting that count for nothing: clocks and schedulers jitter */
+    LUMP_DATAGRAMS = 3,  /* acknowledged at once are what any peer does; */
+    LUMP_MAX_US = 50000, /* one that looks at its socket in each frame keeps more, so long */
+    FALL_MAX = 2,        /* the window becomes that part of itself in a round, at the least */
+    STEP_MAX = 8,        /* and grows by that part of itself, at the most */
+    DIP_ACKS = 8,        /* of packets that come back in it */
+    /* Among others. */
+    CUT_NUMERATOR = 7, /* what stays of the window at a loss: as CUBIC does */
+    CUT_DENOMINATOR = 10,
+    CALM_ROUNDS = 16, /* without a queue, and they have gone */
 };
 
-static uint64_t ms(uint64_t count)
-{
-    return count * ED_NS_PER_MS;
-}
-
-/** `bytes` in `ns`, per second. */
-static uint64_t rate_of(uint64_t bytes, uint64_t ns)
-{
-    return ns == 0 ? 0 : bytes * ED_NS_PER_S / ns;
-}
-
-static uint64_t rate_known(const ed_model *m)
-{
-    return ed_max_u64(m->rates[0], m->rates[1]);
-}
-
-/** Bytes that the path holds without a queue. */
-static uint64_t path_size(const ed_model *m)
-{
-    return rate_known(m) * (m->rtt_min_ns / ED_NS_PER_US) / (ED_NS_PER_S / ED_NS_PER_US);
-}
+static_assert(LUMP_MAX_US <= UINT16_MAX, "it fits in free_us");
+static_assert((uint64_t)ED_CONGESTION_WINDOW_MAX * 2 < UINT32_MAX, "sizes fit in 32 bits");
 
 static bool model_valid(const ed_model *m)
 {
-    return m->datagram_size > 0 && m->mode <= ED_MODEL_CRUISE && m->phase < CRUISE_ROUNDS;
+    return m->datagram_size > 0 && m->mode <= ED_MODEL_JUDGE &&
+           m->window <= ED_CONGESTION_WINDOW_MAX;
+}
+
+static uint32_t add_sat_u32(uint32_t a, uint64_t b)
+{
+    return (uint32_t)ed_min_u64(a + b, UINT32_MAX);
+}
+
+void ed_model_set_window(ed_model *m, uint64_t window)
+{
+    uint64_t least = (uint64_t)ED_CONGESTION_FLOOR_DATAGRAMS * m->datagram_size;
+
+    m->window = (uint32_t)ed_min_u64(ed_max_u64(window, least), ED_CONGESTION_WINDOW_MAX);
 }
 
 static void begin_round(ed_model *m, uint64_t now_ns)
 {
+    m->window_before = m->window;
     m->round_ns = now_ns;
     m->round_acked = 0;
     m->round_lost = 0;
-    m->round_rtt_ns = ED_NEVER_NS;
+    m->round_flight = 0;
+    m->round_lumps = 0;
+    m->round_rtt_us = ED_MODEL_NEVER_US;
     m->round_is_full = true;
 }
 
@@ -72,7 +58,8 @@ static void model_init(ed_congestion *state, uint32_t datagram_size)
 {
     ed_model *m = &state->model;
 
-    *m = (ed_model){.datagram_size = datagram_size, .rtt_min_ns = ED_NEVER_NS};
+    *m = (ed_model){.datagram_size = datagram_size, .base_us = ED_MODEL_NEVER_US};
+    ed_model_set_window(m, ed_congestion_initial_window(datagram_size));
     begin_round(m, 0);
     ED_ASSERT(model_valid(m));
 }
@@ -88,96 +75,159 @@ static void model_on_sent(ed_congestion *state, uint64_t size, uint64_t in_fligh
     }
 }
 
-/* ------------------------------------------------------------------------------------ rounds -- */
-
-/** How long what is sent now waits, as far as the round could see. */
-static uint64_t queue_ns(const ed_model *m)
-{
-    return m->round_rtt_ns == ED_NEVER_NS ? 0 : m->round_rtt_ns - m->rtt_min_ns;
-}
-
-/** Bytes that went through the bottleneck. */
-static uint64_t passed(const ed_model *m)
-{
-    uint64_t all = m->round_acked + m->round_lost;
-    bool is_luck =
-        queue_ns(m) <= ms(QUEUE_MAX_MS) && m->round_lost * PERCENT <= all * LOSS_PASSED_PERCENT;
-
-    return is_luck ? all : m->round_acked;
-}
-
-/** What a packet waits longer than that, waits in a queue. */
-static uint64_t late_ns(const ed_model *m)
-{
-    return ed_max_u64(ms(QUEUE_MAX_MS / 2), m->rtt_min_ns / 8);
-}
+/* ------------------------------------------------------------------------- the end of a round --
+ */
 
 static void learn_rate(ed_model *m, uint64_t now_ns)
 {
-    uint64_t rate = rate_of(passed(m), now_ns - m->round_ns);
+    uint64_t rate = m->round_acked * ED_NS_PER_S / ed_max_u64(now_ns - m->round_ns, 1);
+    uint32_t known = m->round_is_full ? m->rate - m->rate / RATE_FADES : m->rate;
 
-    if (++m->rate_rounds >= RATE_ROUNDS && m->round_is_full) {
-        m->rate_rounds = 0;
-        m->rates[1] = m->rates[0];
-        m->rates[0] = 0;
-    }
-    if (m->round_is_full || rate > rate_known(m))
-        m->rates[0] = ed_max_u64(m->rates[0], rate);
+    m->rate = (uint32_t)ed_min_u64(ed_max_u64(known, rate), UINT32_MAX);
 }
 
-static void learn_rtt(ed_model *m, uint64_t now_ns)
+/** What comes in lumps has waited for one, too, and not in the path. */
+static void learn_lumps(ed_model *m, uint64_t now_ns)
 {
-    if (m->round_rtt_ns == ED_NEVER_NS)
-        return;
-    bool is_old = now_ns - m->rtt_min_at_ns > RTT_MEMORY_S * ED_NS_PER_S;
-    if (m->round_rtt_ns <= m->rtt_min_ns || is_old) {
-        m->rtt_min_ns = m->round_rtt_ns;
-        m->rtt_min_at_ns = now_ns;
-    }
+    uint64_t lumps = ed_max_u64(m->round_lumps, 1);
+    uint64_t apart_us = ed_min_u64((now_ns - m->round_ns) / ED_NS_PER_US / lumps, LUMP_MAX_US);
+    bool has_lumps = m->round_acked > lumps * LUMP_DATAGRAMS * m->datagram_size;
+
+    m->free_us = (uint16_t)(has_lumps ? ed_max_u64(apart_us, FREE_US) : FREE_US);
 }
 
-static void leave_startup(ed_model *m)
+static void learn_queue(ed_model *m)
 {
-    if (rate_known(m) >= m->full_rate + m->full_rate / 4) {
-        m->full_rate = rate_known(m);
-        m->full_rounds = 0;
+    uint32_t waits_us = m->round_rtt_us - m->base_us;
+
+    m->queue_us = waits_us > m->free_us ? waits_us - m->free_us : 0;
+}
+
+/** Among flows that heed nothing but loss: as they do. */
+static void compete(ed_model *m, uint64_t now_ns)
+{
+    bool is_calm = m->queue_us <= ed_model_ms(ED_MODEL_QUEUE_CLEAR_MS);
+    bool cuts = m->round_lost > 0 && !m->has_cut && !is_calm;
+
+    m->has_cut = cuts; // what is lost in the next round left before
+    if (cuts)
+        ed_model_set_window(m, (uint64_t)m->window * CUT_NUMERATOR / CUT_DENOMINATOR);
+    else if (m->round_is_full)
+        ed_model_set_window(m, (uint64_t)m->window + m->datagram_size);
+    m->calm_rounds = is_calm ? (uint8_t)(m->calm_rounds + 1) : 0;
+    if (m->calm_rounds >= CALM_ROUNDS)
+        ed_model_leave_crowd(m, now_ns);
+}
+
+/** Brings the window to what the path holds, and our share of the queue. */
+static void steer(ed_model *m)
+{
+    if (m->queue_us > 0) {
+        uint64_t window = ed_model_held(m, m->window_before, m->queue_us) + ed_model_share(m);
+        m->step = 0;
+        ed_model_set_window(m, ed_max_u64(window, m->window / FALL_MAX));
     } else if (m->round_is_full) {
-        m->full_rounds++;
+        uint64_t step = (uint64_t)ed_model_share(m) << m->step;
+        uint64_t most = ed_max_u64(m->window / STEP_MAX, ed_model_share(m));
+        m->step = (uint8_t)(m->step + (step < most ? 1 : 0));
+        ed_model_set_window(m, m->window + ed_min_u64(step, most));
     }
-    if (m->full_rounds >= STARTUP_ROUNDS)
-        m->mode = ED_MODEL_DRAIN;
 }
 
-static void cruise(ed_model *m)
+static void cruise(ed_model *m, uint64_t now_ns)
 {
-    bool has_queue = queue_ns(m) > ms(QUEUE_MAX_MS);
+    bool is_used = m->round_is_full || m->round_flight >= m->window_before / 2;
 
-    m->phase = (uint8_t)((m->phase + 1) % CRUISE_ROUNDS);
-    m->queue_rounds = has_queue ? (uint8_t)ed_min_u64(m->queue_rounds + 1u, UINT8_MAX) : 0;
-    // Before the least round trip is forgotten the queue is emptied once to see it again.
-    m->yields = (has_queue && m->queue_rounds < CROWDED_ROUNDS) || m->rtt_is_due;
+    if (is_used && m->is_crowded)
+        compete(m, now_ns);
+    else if (is_used)
+        steer(m);
+    ed_model_watch_queue(m, is_used, now_ns);
+    if (ed_model_dip_is_due(m, now_ns))
+        ed_model_begin_dip(m);
+}
+
+/** Through a round with a queue there came as much as the path can take. */
+static void end_drain(ed_model *m, uint64_t now_ns)
+{
+    uint64_t took_us = ed_max_u64(ed_model_us(now_ns - m->round_ns), 1);
+    uint64_t held = (uint64_t)ed_model_passed(m) * ed_min_u64(m->base_us, took_us) / took_us;
+    uint64_t first_ns =
+        ed_max_u64(FIRST_DIP_MS * ED_NS_PER_MS, FIRST_DIP_ROUNDS * (m->base_us * ED_NS_PER_US));
+
+    ed_model_set_window(m, ed_max_u64(m->window, held) + ed_model_share(m));
+    m->step = 0;
+    m->dip_at_ms = ed_model_now_ms(now_ns + first_ns);
+    m->since_dip = UINT8_MAX;
+    m->mode = ED_MODEL_SETTLE;
 }
 
 static void end_round(ed_model *m, uint64_t now_ns)
 {
-    learn_rtt(m, now_ns);
+    ed_model_learn_base(m, now_ns);
     learn_rate(m, now_ns);
-    m->rtt_is_due = now_ns - m->rtt_min_at_ns > (RTT_MEMORY_S - 1) * ED_NS_PER_S;
-    if (m->mode == ED_MODEL_STARTUP)
-        leave_startup(m);
-    else if (m->mode == ED_MODEL_DRAIN && queue_ns(m) <= ms(QUEUE_SHORT_MS))
-        m->mode = ED_MODEL_CRUISE;
-    else if (m->mode == ED_MODEL_CRUISE)
-        cruise(m);
+    if (m->mode <= ED_MODEL_CRUISE) // a dip makes a gap of its own
+        learn_lumps(m, now_ns);
+    learn_queue(m);
+    switch ((ed_model_mode)m->mode) {
+    case ED_MODEL_STARTUP:
+    case ED_MODEL_DIP:
+        break;
+    case ED_MODEL_DRAIN:
+        end_drain(m, now_ns);
+        break;
+    case ED_MODEL_SETTLE:
+        m->mode = ED_MODEL_CRUISE; // what came left before the window was known
+        break;
+    case ED_MODEL_CRUISE:
+        cruise(m, now_ns);
+        break;
+    case ED_MODEL_JUDGE:
+        ed_model_judge_dip(m, now_ns);
+        break;
+    }
+    if (ed_model_heed_loss(m) && m->mode == ED_MODEL_STARTUP)
+        m->mode = ED_MODEL_DRAIN;
+    begin_round(m, now_ns);
+}
+
+/* -------------------------------------------------------------------------------- one packet -- */
+
+/** Doubles the window each round trip, until packets have to wait. */
+static void start_up(ed_model *m, const ed_congestion_ack *ack, uint32_t sample_us)
+{
+    bool is_used = ack->in_flight_before >= m->window / 2; // else what is late is not so for us
+    bool is_late = is_used && m->base_us != ED_MODEL_NEVER_US &&
+                   sample_us > m->base_us + m->free_us + ed_model_ms(LATE_MS);
+
+    m->acks = is_late ? (uint8_t)(m->acks + 1) : 0;
+    if (!is_late && is_used && !ack->app_limited)
+        ed_model_set_window(m, m->window + ack->size);
+    if (m->acks < STARTUP_LATE)
+        return;
+    // Before the round is over: each packet more is one to wait for. When those left that had to
+    // wait, half of the window was there, if it has grown since.
+    uint64_t was = m->window > m->window_before ? m->window / 2 : m->window;
+    ed_model_set_window(m, ed_model_held(m, was, sample_us - m->base_us));
+    m->mode = ED_MODEL_DRAIN;
+}
+
+/** A few packets leave while less is in flight; then all is as it was, and the round shows it. */
+static void dip(ed_model *m, const ed_congestion_ack *ack, uint64_t now_ns)
+{
+    if (ack->in_flight_before > m->window + m->datagram_size || ++m->acks < DIP_ACKS)
+        return;
+    ed_model_set_window(m, m->dip_window);
+    m->mode = ED_MODEL_JUDGE;
     begin_round(m, now_ns);
 }
 
 /** What the peer waited is no queue; but its word goes no further than the path's least. */
-static uint64_t without_patience(const ed_model *m, uint64_t sample_ns, uint64_t patience_ns)
+static uint32_t without_patience(const ed_model *m, uint32_t sample_us, uint32_t patience_us)
 {
-    uint64_t headroom_ns = sample_ns > m->rtt_min_ns ? sample_ns - m->rtt_min_ns : 0;
+    uint32_t headroom_us = sample_us > m->base_us ? sample_us - m->base_us : 0;
 
-    return sample_ns - ed_min_u64(patience_ns, headroom_ns);
+    return sample_us - (patience_us < headroom_us ? patience_us : headroom_us);
 }
 
 static void model_on_acked(ed_congestion *state, const ed_congestion_ack *ack, const ed_rtt *rtt,
@@ -187,14 +237,22 @@ static void model_on_acked(ed_congestion *state, const ed_congestion_ack *ack, c
 
     (void)rtt;
     ED_ASSERT(ack->sent_ns <= now_ns);
-    uint64_t sample_ns = without_patience(m, now_ns - ack->sent_ns, ack->patience_ns);
-    m->round_acked += ack->size;
-    m->round_rtt_ns = ed_min_u64(m->round_rtt_ns, sample_ns);
-    bool is_late = m->rtt_min_ns != ED_NEVER_NS && sample_ns > m->rtt_min_ns + late_ns(m);
-    m->late_acks = is_late ? (uint8_t)ed_min_u64(m->late_acks + 1u, UINT8_MAX) : 0;
+    uint32_t sample_us =
+        without_patience(m, ed_model_us(now_ns - ack->sent_ns), ed_model_us(ack->patience_ns));
+    m->round_acked = add_sat_u32(m->round_acked, ack->size);
+    m->round_flight =
+        (uint32_t)ed_min_u64(ed_max_u64(m->round_flight, ack->in_flight_before), UINT32_MAX);
+    uint16_t now_us = (uint16_t)(now_ns / ED_NS_PER_US);
+    if (m->acked_us != now_us && m->round_lumps < UINT16_MAX)
+        m->round_lumps++;
+    m->acked_us = now_us;
+    m->round_rtt_us = (uint32_t)ed_min_u64(m->round_rtt_us, sample_us);
     m->round_is_full &= !ack->app_limited;
-    if (m->mode == ED_MODEL_STARTUP && m->late_acks >= STARTUP_LATE)
-        m->mode = ED_MODEL_DRAIN; // before the round is over: each packet more is one to wait for
+
+    if (m->mode == ED_MODEL_STARTUP)
+        start_up(m, ack, sample_us);
+    if (m->mode == ED_MODEL_DIP)
+        dip(m, ack, now_ns);
     if (ack->sent_ns >= m->round_ns && now_ns - m->round_ns >= ROUND_MIN_US * ED_NS_PER_US)
         end_round(m, now_ns);
     ED_ASSERT(model_valid(m));
@@ -203,66 +261,56 @@ static void model_on_acked(ed_congestion *state, const ed_congestion_ack *ack, c
 static void model_on_lost(ed_congestion *state, uint64_t sent_ns, uint64_t size, uint64_t now_ns)
 {
     (void)sent_ns, (void)now_ns;
-    state->model.round_lost += size;
+    state->model.round_lost = add_sat_u32(state->model.round_lost, size);
 }
 
 /** The path is another one, or gone: it is learnt anew, from a quarter of what it was. */
 static void model_on_persistent(ed_congestion *state, uint64_t now_ns)
 {
     ed_model *m = &state->model;
+    uint32_t window = m->window / 4;
 
-    m->rates[0] = rate_known(m) / 4;
-    m->rates[1] = 0;
-    m->mode = ED_MODEL_STARTUP;
-    m->full_rate = 0;
-    m->full_rounds = 0;
-    m->rtt_min_at_ns = 0;
+    model_init(state, m->datagram_size);
+    ed_model_set_window(m, window);
     begin_round(m, now_ns);
 }
 
 static void model_on_spurious(ed_congestion *state, uint64_t sent_ns, uint64_t size,
                               uint64_t now_ns)
 {
-    (void)state, (void)sent_ns, (void)size, (void)now_ns; // no loss was taken for a sign
+    (void)state, (void)sent_ns, (void)size, (void)now_ns; // that it was lost changed nothing
 }
 
 /* ------------------------------------------------------------------------------------ limits -- */
 
-static uint64_t gain_of(const ed_model *m)
-{
-    if (m->mode == ED_MODEL_STARTUP)
-        return STARTUP_GAIN;
-    if (m->mode == ED_MODEL_DRAIN)
-        return DRAIN_GAIN;
-    if (m->yields)
-        return m->rtt_is_due ? DRAIN_GAIN : YIELD_GAIN;
-    return m->phase == 0 ? PROBE_GAIN : m->phase == 1 ? YIELD_GAIN : PERCENT;
-}
-
 static uint64_t model_window(const ed_congestion *state)
 {
-    const ed_model *m = &state->model;
-    uint64_t share = m->mode == ED_MODEL_STARTUP ? STARTUP_WINDOW : CRUISE_WINDOW;
-    uint64_t least = ed_congestion_initial_window(m->datagram_size);
-
-    if (rate_known(m) == 0)
-        return least;
-    uint64_t window = path_size(m) * share / PERCENT + SLACK_DATAGRAMS * m->datagram_size;
-    if (m->mode == ED_MODEL_STARTUP)
-        window = ed_max_u64(window, least);
-    return ed_min_u64(window, ED_CONGESTION_WINDOW_MAX);
+    return state->model.window;
 }
 
+static ed_congestion_path model_path(const ed_congestion *state, const ed_rtt *rtt)
+{
+    const ed_model *m = &state->model;
+
+    (void)rtt;
+    if (m->base_us == ED_MODEL_NEVER_US)
+        return (ed_congestion_path){0};
+    return (ed_congestion_path){.rate = m->rate,
+                                .rtt_ns = m->base_us * ED_NS_PER_US,
+                                .queue_ns = m->queue_us * ED_NS_PER_US};
+}
+
+/**
+ * A window in a round trip without a queue: so that what a dip left empty is filled at the path's
+ * own pace. Where that is not known, or others keep a queue, a little faster than in a round trip.
+ */
 static uint64_t model_pacing_rate(const ed_congestion *state, const ed_rtt *rtt)
 {
     const ed_model *m = &state->model;
-    uint64_t rate = ed_max_u64(rate_known(m) * gain_of(m) / PERCENT, 1);
 
-    // What a program sent so far may have been little, and says nothing of the path.
-    if (m->mode == ED_MODEL_STARTUP)
-        rate = ed_max_u64(
-            rate, ed_congestion_window_rate(ed_congestion_initial_window(m->datagram_size), rtt));
-    return rate;
+    if (m->mode == ED_MODEL_STARTUP || m->is_crowded)
+        return ed_congestion_window_rate(m->window, rtt);
+    return m->window * UINT64_C(1000000) / ed_max_u64(m->base_us, 1);
 }
 
 const ed_congestion_ops ed_model_ops = {
@@ -274,5 +322,6 @@ const ed_congestion_ops ed_model_ops = {
     .on_persistent = model_on_persistent,
     .on_spurious = model_on_spurious,
     .window = model_window,
+    .path = model_path,
     .pacing_rate = model_pacing_rate,
 };

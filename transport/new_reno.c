@@ -149,6 +149,17 @@ static uint64_t reno_window(const ed_congestion *state)
     return state->new_reno.window;
 }
 
+/** It knows no more of the path than the round trips tell. */
+static ed_congestion_path reno_path(const ed_congestion *state, const ed_rtt *rtt)
+{
+    if (!rtt->sampled)
+        return (ed_congestion_path){0};
+    return (ed_congestion_path){
+        .rate = state->new_reno.window * ED_NS_PER_S / ed_max_u64(rtt->smoothed_ns, 1),
+        .rtt_ns = rtt->min_ns,
+        .queue_ns = ed_max_u64(rtt->smoothed_ns, rtt->min_ns) - rtt->min_ns};
+}
+
 static uint64_t reno_pacing_rate(const ed_congestion *state, const ed_rtt *rtt)
 {
     return ed_congestion_window_rate(state->new_reno.window, rtt);
@@ -163,5 +174,6 @@ const ed_congestion_ops ed_new_reno_ops = {
     .on_persistent = reno_on_persistent,
     .on_spurious = reno_on_spurious,
     .window = reno_window,
+    .path = reno_path,
     .pacing_rate = reno_pacing_rate,
 };

@@ -41,32 +41,32 @@ static uint64_t expires_ns(const struct ed_partial *partial)
 static bool has_room(ed_inbox *inbox, size_t size, uint64_t freed)
 {
     uint64_t charge = ed_charge_of(size);
-    const ed_credit_pool *room = inbox->parts.room;
-    bool fits = inbox->unreliable - freed + charge <= inbox->parts.unreliable_budget &&
+    const ed_credit_pool *room = inbox->parts->room;
+    bool fits = inbox->unreliable - freed + charge <= inbox->parts->unreliable_budget &&
                 room->unreliable - freed + charge <= room->unreliable_max;
 
-    inbox->parts.stats->messages_shed_received += fits ? 0 : 1;
+    inbox->parts->stats->messages_shed_received += fits ? 0 : 1;
     return fits;
 }
 
 static void charge(ed_inbox *inbox, size_t size)
 {
     inbox->unreliable += ed_charge_of(size);
-    inbox->parts.room->unreliable += ed_charge_of(size);
+    inbox->parts->room->unreliable += ed_charge_of(size);
 }
 
 static void end_partial(ed_inbox *inbox, struct ed_partial *partial)
 {
     ed_list_remove(&partial->assembly.node);
     inbox->partial_count--;
-    ed_assembly_free(&partial->assembly, inbox->parts.pool);
-    ed_pool_give_bytes(inbox->parts.pool, partial, sizeof(*partial));
+    ed_assembly_free(&partial->assembly, inbox->parts->pool);
+    ed_pool_give_bytes(inbox->parts->pool, partial, sizeof(*partial));
 }
 
 /** Not all of its parts came. */
 static void drop_partial(ed_inbox *inbox, struct ed_partial *partial)
 {
-    inbox->parts.stats->messages_incomplete++;
+    inbox->parts->stats->messages_incomplete++;
     ed_inbox_returned(inbox, false, partial->assembly.size);
     end_partial(inbox, partial);
 }
@@ -155,7 +155,7 @@ static eddy_status begin(ed_inbox *inbox, const ed_message_frame *part, uint64_t
 {
     if (!make_room(inbox, (size_t)part->whole_size))
         return EDDY_OK;
-    struct ed_partial *partial = ed_pool_take_bytes(inbox->parts.pool, sizeof(*partial));
+    struct ed_partial *partial = ed_pool_take_bytes(inbox->parts->pool, sizeof(*partial));
     if (partial == NULL)
         return EDDY_ENOMEM;
     charge(inbox, (size_t)part->whole_size);
@@ -178,17 +178,17 @@ static eddy_status receive_part(ed_inbox *inbox, ed_lane_in *lane, const ed_mess
     if (partial == NULL)
         return status;
     partial->packet = ed_max_u64(partial->packet, packet);
-    status = ed_assembly_add(&partial->assembly, inbox->parts.pool, part);
+    status = ed_assembly_add(&partial->assembly, inbox->parts->pool, part);
     if (status != EDDY_OK || !ed_assembly_is_complete(&partial->assembly))
         return status;
-    ed_block *whole = ed_assembly_join(&partial->assembly, inbox->parts.pool);
+    ed_block *whole = ed_assembly_join(&partial->assembly, inbox->parts->pool);
     if (whole == NULL) {
         drop_partial(inbox, partial);
         return EDDY_ENOMEM;
     }
     packet = partial->packet;
     end_partial(inbox, partial); // the message keeps its charge
-    inbox->parts.stats->messages_reassembled++;
+    inbox->parts->stats->messages_reassembled++;
     deliver(inbox, lane, part, whole, packet);
     return EDDY_OK;
 }
@@ -200,14 +200,14 @@ eddy_status ed_inbox_receive_unreliable(ed_inbox *inbox, const ed_message_frame 
     eddy_status status = ed_inbox_get_lane(inbox, message->guarantee, message->stream, &lane);
 
     if (status == EDDY_ELIMIT) {
-        inbox->parts.stats->messages_shed_received++;
+        inbox->parts->stats->messages_shed_received++;
         return EDDY_OK;
     }
     if (status != EDDY_OK)
         return status;
     // As it is never sent twice, the packet says which of two is newer.
     if (message->guarantee == ED_WIRE_UNRELIABLE_SEQUENCED && packet < lane->newest) {
-        inbox->parts.stats->messages_stale++;
+        inbox->parts->stats->messages_stale++;
         return EDDY_OK;
     }
     return message->fragment ? receive_part(inbox, lane, message, packet, now_ns)

@@ -85,7 +85,7 @@ static bool claim_part(ed_inbox *inbox, ed_assembly *assembly, const ed_message_
 
 static ed_begun *begin(ed_inbox *inbox, const ed_message_frame *part, uint64_t sequence)
 {
-    ed_begun *begun = ed_pool_take_bytes(inbox->parts.pool, sizeof(*begun));
+    ed_begun *begun = ed_pool_take_bytes(inbox->parts->pool, sizeof(*begun));
 
     if (begun == NULL)
         return NULL;
@@ -105,8 +105,8 @@ static void end(ed_inbox *inbox, ed_begun *begun)
     ED_ASSERT(inbox->credit.demand >= charge);
     inbox->credit.demand -= charge;
     ed_list_remove(&begun->assembly.node);
-    ed_assembly_free(&begun->assembly, inbox->parts.pool);
-    ed_pool_give_bytes(inbox->parts.pool, begun, sizeof(*begun));
+    ed_assembly_free(&begun->assembly, inbox->parts->pool);
+    ed_pool_give_bytes(inbox->parts->pool, begun, sizeof(*begun));
 }
 
 void ed_parts_end(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
@@ -132,12 +132,12 @@ static eddy_status take_whole(ed_inbox *inbox, ed_lane_in *lane, const ed_assemb
 {
     if (sequence != lane->expected && !ed_ring_reach(inbox, lane, sequence))
         return EDDY_ENOMEM; // the next copy of any part tries again
-    ed_block *block = ed_assembly_join(assembly, inbox->parts.pool);
+    ed_block *block = ed_assembly_join(assembly, inbox->parts->pool);
     if (block == NULL)
         return EDDY_ENOMEM;
     *whole = block;
     ed_parts_end(inbox, lane, sequence);
-    inbox->parts.stats->messages_reassembled++;
+    inbox->parts->stats->messages_reassembled++;
     return EDDY_OK;
 }
 
@@ -154,7 +154,7 @@ eddy_status ed_parts_receive(ed_inbox *inbox, ed_lane_in *lane, const ed_message
     if (!SEC_CHECK(EDDY_CHECK_PARTS_AGREE, ed_assembly_fits(assembly, part)) ||
         !SEC_CHECK(EDDY_CHECK_CREDIT, claim_part(inbox, assembly, part)))
         return EDDY_EPROTO;
-    eddy_status status = ed_assembly_add(assembly, inbox->parts.pool, part);
+    eddy_status status = ed_assembly_add(assembly, inbox->parts->pool, part);
     if (status == EDDY_ENOMEM || !ed_assembly_is_complete(assembly))
         return status;
     return take_whole(inbox, lane, assembly, sequence, whole);
@@ -183,7 +183,7 @@ uint64_t ed_inbox_overdue_ns(const ed_inbox *inbox)
 {
     ed_list_node *oldest = ed_list_first(&inbox->assemblies);
     uint64_t life_ns =
-        ED_PARTS_LIFE_NS + inbox->parts.max_message_size / ED_PARTS_RATE_MIN * ED_NS_PER_S;
+        ED_PARTS_LIFE_NS + inbox->parts->max_message_size / ED_PARTS_RATE_MIN * ED_NS_PER_S;
 
     if (oldest == NULL)
         return ED_NEVER_NS;

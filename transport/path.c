@@ -1,5 +1,8 @@
 #include "transport/path.h"
 
+#include <string.h>
+
+#include "core/alloc.h"
 #include "transport/check.h"
 
 #define HOLD_NS (ED_PATH_HOLD_MS * ED_NS_PER_MS)
@@ -205,23 +208,33 @@ bool ed_paths_valid(const ed_paths *paths)
 
 /* ------------------------------------------------------------------------ what the peer asks -- */
 
-bool ed_path_debts_push(ed_path_debts *debts, const ed_path_debt *debt)
+bool ed_path_debts_push(ed_path_debts *debts, const eddy_allocator *allocator,
+                        const ed_path_debt *debt)
 {
-    ED_ASSERT(debts->count <= ED_PATH_DEBTS_MAX);
     if (debts->count == ED_PATH_DEBTS_MAX)
+        return false;
+    if (debts->debt == NULL)
+        debts->debt = ed_alloc_array(allocator, ED_PATH_DEBTS_MAX, sizeof(*debts->debt));
+    if (debts->debt == NULL)
         return false;
     debts->debt[debts->count++] = *debt;
     return true;
 }
 
-bool ed_path_debts_pop(ed_path_debts *debts, ed_path_debt *debt)
+bool ed_path_debts_pop(ed_path_debts *debts, const eddy_allocator *allocator, ed_path_debt *debt)
 {
-    ED_ASSERT(debts->count <= ED_PATH_DEBTS_MAX);
     if (debts->count == 0)
         return false;
     *debt = debts->debt[0];
     debts->count--;
-    for (uint32_t i = 0; i < debts->count; i++)
-        debts->debt[i] = debts->debt[i + 1];
+    memmove(debts->debt, debts->debt + 1, debts->count * sizeof(*debts->debt));
+    if (debts->count == 0)
+        ed_path_debts_drop(debts, allocator);
     return true;
+}
+
+void ed_path_debts_drop(ed_path_debts *debts, const eddy_allocator *allocator)
+{
+    ed_alloc_free(allocator, debts->debt, ED_PATH_DEBTS_MAX * sizeof(*debts->debt));
+    *debts = (ed_path_debts){0};
 }

@@ -120,16 +120,20 @@ typedef struct ed_path_debt {
     size_t cause_size; /* of the datagram that it came in */
 } ed_path_debt;
 
-/** Answers that are owed, oldest first. Zeroed: none. */
+/** Answers that are owed, oldest first; with memory while there are any. Zeroed: none. */
 typedef struct ed_path_debts {
-    ed_path_debt debt[ED_PATH_DEBTS_MAX];
+    ed_path_debt *debt; /* ED_PATH_DEBTS_MAX places, or NULL */
     uint32_t count;
 } ed_path_debts;
 
-/** @return false if there are as many as are kept: the peer will ask again. */
-bool ed_path_debts_push(ed_path_debts *debts, const ed_path_debt *debt);
+/** @return false without memory, or if there are as many as are kept: the peer will ask again. */
+bool ed_path_debts_push(ed_path_debts *debts, const eddy_allocator *allocator,
+                        const ed_path_debt *debt);
 
 /** Takes the oldest. @return false if there is none. */
-bool ed_path_debts_pop(ed_path_debts *debts, ed_path_debt *debt);
+bool ed_path_debts_pop(ed_path_debts *debts, const eddy_allocator *allocator, ed_path_debt *debt);
+
+/** None is owed any more. */
+void ed_path_debts_drop(ed_path_debts *debts, const eddy_allocator *allocator);
 
 #endif

@@ -21,7 +21,7 @@ static uint32_t records_before(uint32_t chunk)
 
 static size_t chunk_size(const ed_records *records, uint32_t chunk)
 {
-    return (records_before(chunk + 1) - records_before(chunk)) * records->record_size;
+    return (size_t)(records_before(chunk + 1) - records_before(chunk)) * records->record_size;
 }
 
 static uint32_t chunk_of(uint32_t index)
@@ -37,8 +37,8 @@ static uint32_t chunk_of(uint32_t index)
 
 void ed_records_init(ed_records *records, const eddy_allocator *allocator, size_t record_size)
 {
-    ED_ASSERT(record_size >= sizeof(ed_record));
-    *records = (ed_records){.allocator = allocator, .record_size = record_size};
+    ED_ASSERT(record_size >= sizeof(ed_record) && record_size <= UINT32_MAX);
+    *records = (ed_records){.allocator = allocator, .record_size = (uint32_t)record_size};
     ed_list_init(&records->unused);
 }
 
@@ -83,7 +83,8 @@ bool ed_records_reserve(ed_records *records)
     if (chunk == NULL)
         return false;
     for (uint32_t index = first; index < records_before(records->chunk_count + 1); index++) {
-        ed_record *record = (ed_record *)(void *)(chunk + (index - first) * records->record_size);
+        ed_record *record =
+            (ed_record *)(void *)(chunk + (size_t)(index - first) * records->record_size);
         record->index = index;
         ed_list_push_back(&records->unused, &record->node);
     }
@@ -114,7 +115,7 @@ void *ed_records_at(const ed_records *records, uint32_t index)
 {
     ED_ASSERT(index < ed_records_count(records));
     uint32_t chunk = chunk_of(index);
-    return records->chunks[chunk] + (index - records_before(chunk)) * records->record_size;
+    return records->chunks[chunk] + (size_t)(index - records_before(chunk)) * records->record_size;
 }
 
 uint32_t ed_records_count(const ed_records *records)

@@ -19,7 +19,7 @@ typedef struct ed_records {
     const eddy_allocator *allocator;
     ed_list unused;
     uint8_t **chunks;
-    size_t record_size;
+    uint32_t record_size;
     uint32_t chunk_count;
     uint32_t chunk_capacity;
     uint32_t used_count;

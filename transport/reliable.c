@@ -44,6 +44,7 @@ eddy_status ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared
     ed_list_init(&reliable->half_open);
     ed_credit_pool_init(&reliable->room, config->receive_budget, config->max_message_size,
                         config->max_outgoing + (config->accept ? config->max_connections : 0));
+    ed_conn_share(&reliable->shared);
     return config->accept ? init_server(reliable) : EDDY_OK;
 }
 
@@ -79,25 +80,30 @@ static void serve_waiting(ed_reliable *reliable, uint64_t now_ns)
     }
 }
 
+ED_APART static void touch_refused(ed_reliable *reliable)
+{
+    ed_list_node *next = NULL;
+
+    for (ed_list_node *node = ed_list_first(&reliable->refused); node != NULL; node = next) {
+        ed_conn *conn = ED_CONTAINER(node, ed_conn, refused);
+        next = ed_list_next(&reliable->refused, node);
+        if (conn->wants_writable)
+            ed_manager_touch(reliable->manager, conn->handle);
+        else
+            ed_list_remove(node);
+    }
+}
+
 /**
  * What one connection has settled makes room for others that were refused, and may have nothing
  * else to do: they are looked at when half of the budget is free again.
  */
-static void look_for_room(ed_reliable *reliable)
+static inline void look_for_room(ed_reliable *reliable)
 {
     bool is_crowded = reliable->queued_cost > reliable->shared.config->send_budget / 2;
-    ed_list_node *next = NULL;
 
-    if (reliable->was_crowded && !is_crowded) {
-        for (ed_list_node *node = ed_list_first(&reliable->refused); node != NULL; node = next) {
-            ed_conn *conn = ED_CONTAINER(node, ed_conn, refused);
-            next = ed_list_next(&reliable->refused, node);
-            if (conn->wants_writable)
-                ed_manager_touch(reliable->manager, conn->handle);
-            else
-                ed_list_remove(node);
-        }
-    }
+    if (reliable->was_crowded && !is_crowded)
+        touch_refused(reliable);
     reliable->was_crowded = is_crowded;
 }
 
@@ -168,15 +174,19 @@ static bool returned(void *context, void *connection, ed_block *blocks, uint64_t
 
 /* ------------------------------------------------------------------------------- connections -- */
 
-/** It may have confirmed, or have been refused: then others may come that have not. */
-static void look_for_confirmation(ed_conn *conn)
+ED_APART static void confirm(ed_conn *conn)
 {
-    if (!conn->is_unconfirmed || ed_conn_is_half_open(conn))
-        return;
     ed_list_remove(&conn->half_open);
     (void)ed_map_remove(ed_reliable_of(conn)->begun, conn->origin);
     ed_door_gate_confirm(ed_reliable_of(conn)->door, &conn->admitted_from);
     conn->is_unconfirmed = false;
+}
+
+/** It may have confirmed, or have been refused: then others may come that have not. */
+static inline void look_for_confirmation(ed_conn *conn)
+{
+    if (conn->is_unconfirmed && !ed_conn_is_half_open(conn))
+        confirm(conn);
 }
 
 /** After whatever happens to one. */

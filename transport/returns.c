@@ -6,7 +6,6 @@
 static_assert(ED_SLOTS_MAX < 1 << 16, "a handle's low half fits 16 bits");
 
 enum {
-    SLOT_SHIFT = 16,
     SLOT_MASK = 0xffff,
     SHARD_SHIFT = 16,
     GENERATION_SHIFT = 32,
@@ -61,8 +60,8 @@ void ed_return_mark(ed_block *block, eddy_connection connection)
     uint64_t generation = connection >> GENERATION_SHIFT;
     uint64_t slot = connection & SLOT_MASK;
 
-    block->note = generation << GENERATION_SHIFT | slot << SLOT_SHIFT |
-                  (block->note & ((UINT64_C(1) << SLOT_SHIFT) - 1));
+    block->note = generation << GENERATION_SHIFT | slot << ED_RETURN_SLOT_SHIFT |
+                  (block->note & ((UINT64_C(1) << ED_RETURN_SLOT_SHIFT) - 1));
 }
 
 void ed_return_mark_last(ed_block *block, eddy_connection connection)
@@ -79,5 +78,5 @@ bool ed_return_is_last(const ed_block *block)
 eddy_connection ed_return_connection(const ed_block *block, uint8_t shard)
 {
     return (block->note >> GENERATION_SHIFT) << GENERATION_SHIFT | (uint64_t)shard << SHARD_SHIFT |
-           (block->note >> SLOT_SHIFT & SLOT_MASK);
+           (block->note >> ED_RETURN_SLOT_SHIFT & SLOT_MASK);
 }

@@ -57,7 +57,10 @@ bool ed_returns_came(const ed_returns *returns);
 /** Gives what is on its way to the pools. */
 void ed_returns_free(ed_returns *returns);
 
-enum { ED_RETURN_LAST = 0xff }; /* where a message's guarantee would stand */
+enum {
+    ED_RETURN_LAST = 0xff,     /* where a message's guarantee would stand */
+    ED_RETURN_SLOT_SHIFT = 16, /* of a note: from there on it says whose the block is */
+};
 
 /**
  * Writes onto a block whose it is; the low 16 bits of its note stay its guarantee and stream. A
@@ -69,6 +72,12 @@ void ed_return_mark(ed_block *block, eddy_connection connection);
 void ed_return_mark_last(ed_block *block, eddy_connection connection);
 
 bool ed_return_is_last(const ed_block *block);
+
+/** Whether two that came back to one shard were of the same connection. */
+static inline bool ed_return_is_same(const ed_block *a, const ed_block *b)
+{
+    return (a->note ^ b->note) >> ED_RETURN_SLOT_SHIFT == 0;
+}
 
 /** Whose it is. There is no room on it for the shard, which is that of who takes it. */
 eddy_connection ed_return_connection(const ed_block *block, uint8_t shard);

@@ -98,7 +98,7 @@ static bool widen(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
         return true;
     size_t size = capacity * sizeof(ed_block *);
     ed_lane_in wider = *lane;
-    wider.ring = ed_pool_take(inbox->parts.pool, size);
+    wider.ring = ed_pool_take(inbox->parts->pool, size);
     if (wider.ring == NULL)
         return false;
     memset(wider.ring->data, 0, size);

@@ -67,8 +67,8 @@ typedef struct ed_sent_log {
     uint32_t ref_next;
     uint64_t rest_from; /* the number that was next when it was last asked to rest */
     uint64_t gap_at;    /* the number to leave out, or the first above it; 0: not decided yet */
-    uint64_t gap_count; /* numbers left out so far */
     uint32_t gap_log2;  /* how far that is above the one before: at least 2 to the power of this */
+    uint32_t gap_count; /* numbers left out so far */
 } ed_sent_log;
 
 /** An empty log; memory is taken with the first packet. `allocator` must outlive it. */

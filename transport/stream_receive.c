@@ -13,14 +13,16 @@
 
 bool ed_inbox_init(ed_inbox *inbox, const ed_inbox_parts *parts, uint64_t now_ns)
 {
-    *inbox = (ed_inbox){.parts = *parts};
+    *inbox = (ed_inbox){.parts = parts};
     ed_lanes_init(&inbox->lanes, parts->allocator, sizeof(ed_lane_in));
     ed_list_init(&inbox->assemblies);
     ed_list_init(&inbox->partials);
     return ed_credit_in_init(&inbox->credit, parts->room, now_ns);
 }
 
-eddy_status ed_inbox_get_lane(ed_inbox *inbox, uint8_t guarantee, uint8_t stream, ed_lane_in **lane)
+/** Makes it, if there is room for one more. */
+ED_APART static eddy_status make_lane(ed_inbox *inbox, uint8_t guarantee, uint8_t stream,
+                                      ed_lane_in **lane)
 {
     size_t cost = ed_lanes_cost(&inbox->lanes, guarantee, stream);
     size_t size = inbox->lanes_size + cost;
@@ -28,7 +30,7 @@ eddy_status ed_inbox_get_lane(ed_inbox *inbox, uint8_t guarantee, uint8_t stream
     bool made = false;
 
     if (beyond > inbox->lanes_taken) {
-        if (!ed_credit_take_lanes(inbox->parts.room, beyond - inbox->lanes_taken))
+        if (!ed_credit_take_lanes(inbox->parts->room, beyond - inbox->lanes_taken))
             return EDDY_ELIMIT;
         inbox->lanes_taken = beyond; // also if there is no memory: the next one that comes needs it
     }
@@ -36,6 +38,12 @@ eddy_status ed_inbox_get_lane(ed_inbox *inbox, uint8_t guarantee, uint8_t stream
     // Of what a lane stands in, a part may be here although there was no memory for the rest.
     inbox->lanes_size += cost - ed_lanes_cost(&inbox->lanes, guarantee, stream);
     return *lane == NULL ? EDDY_ENOMEM : EDDY_OK;
+}
+
+eddy_status ed_inbox_get_lane(ed_inbox *inbox, uint8_t guarantee, uint8_t stream, ed_lane_in **lane)
+{
+    *lane = ed_lanes_find(&inbox->lanes, guarantee, stream);
+    return *lane != NULL ? EDDY_OK : make_lane(inbox, guarantee, stream, lane);
 }
 
 static void clear_lane(void *context, void *lane_of_table)
@@ -54,8 +62,8 @@ void ed_inbox_free(ed_inbox *inbox)
     ed_partials_free(inbox);
     ed_parts_free(inbox);
     ed_lanes_free(&inbox->lanes, clear_lane, NULL);
-    inbox->parts.room->orphans += inbox->unreturned;
-    inbox->parts.room->lanes -= inbox->lanes_taken;
+    inbox->parts->room->orphans += inbox->unreturned;
+    inbox->parts->room->lanes -= inbox->lanes_taken;
     ed_credit_in_free(&inbox->credit);
 }
 
@@ -101,7 +109,7 @@ void ed_inbox_returned(ed_inbox *inbox, bool reliable, size_t size)
     if (!reliable) {
         ED_ASSERT(inbox->unreliable >= charge);
         inbox->unreliable -= charge;
-        ed_inbox_returned_late(inbox->parts.room, false, size);
+        ed_inbox_returned_late(inbox->parts->room, false, size);
         return;
     }
     ED_ASSERT(inbox->unreturned >= charge);
@@ -170,7 +178,7 @@ static void settle(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name, 
 static void drop_stale(ed_inbox *inbox, ed_block *block)
 {
     ed_inbox_consume(inbox, ed_charge_of(block->size));
-    inbox->parts.stats->messages_stale++;
+    inbox->parts->stats->messages_stale++;
     ed_pool_give(block);
 }
 
@@ -226,7 +234,7 @@ static bool claim_sequence(ed_inbox *inbox, ed_lane_in *lane, uint64_t sequence)
 
 ed_block *ed_inbox_keep(const ed_inbox *inbox, const ed_message_frame *message)
 {
-    ed_block *block = ed_pool_take(inbox->parts.pool, message->data.size);
+    ed_block *block = ed_pool_take(inbox->parts->pool, message->data.size);
 
     if (block != NULL && message->data.size > 0)
         memcpy(block->data, message->data.data, message->data.size);
@@ -284,7 +292,7 @@ eddy_status ed_inbox_receive(ed_inbox *inbox, const ed_message_frame *message, u
 {
     uint64_t size = message->fragment ? message->whole_size : message->data.size;
     bool reliable = message->guarantee >= ED_WIRE_RELIABLE_UNORDERED;
-    size_t max = ed_min_size(inbox->parts.max_message_size,
+    size_t max = ed_min_size(inbox->parts->max_message_size,
                              reliable ? EDDY_MESSAGE_SIZE_LIMIT : EDDY_UNRELIABLE_SIZE_MAX);
 
     if (!SEC_CHECK(EDDY_CHECK_MESSAGE_SIZE,
@@ -317,7 +325,7 @@ eddy_status ed_inbox_skip(ed_inbox *inbox, const ed_skip_frame *skip)
         !SEC_CHECK(EDDY_CHECK_CREDIT, ed_credit_claim(&inbox->credit, skip->charge - claimed)))
         return EDDY_EPROTO;
     ed_parts_end(inbox, lane, sequence);
-    inbox->parts.stats->messages_skipped++;
+    inbox->parts->stats->messages_skipped++;
     settle(inbox, lane, &name, sequence, SKIPPED);
     ed_inbox_consume(inbox, skip->charge);
     return EDDY_OK;

@@ -40,7 +40,7 @@ typedef struct ed_inbox_parts {
 } ed_inbox_parts;
 
 typedef struct ed_inbox {
-    ed_inbox_parts parts;
+    const ed_inbox_parts *parts;
     ed_lanes lanes;
     ed_block *first_ready; /* to be delivered, linked by ed_block.next */
     ed_block *last_ready;
@@ -57,7 +57,10 @@ typedef struct ed_inbox {
     uint32_t partial_count;  /* ED_PARTIAL_MAX at most */
 } ed_inbox;
 
-/** @return false if there is no room for one more connection: there is nothing to free then. */
+/**
+ * @param parts outlives it, too.
+ * @return false if there is no room for one more connection: there is nothing to free then.
+ */
 bool ed_inbox_init(ed_inbox *inbox, const ed_inbox_parts *parts, uint64_t now_ns);
 
 /** Gives every block back. */

@@ -9,8 +9,6 @@ void ed_outbox_init(ed_outbox *outbox, const ed_outbox_parts *parts)
     *outbox = (ed_outbox){.made_of = *parts};
     ed_outbox_set_datagram_size(outbox, ED_DATAGRAM_SIZE);
     ed_lanes_init(&outbox->lanes, allocator, sizeof(ed_lane_out));
-    for (size_t i = 0; i < EDDY_PRIORITY_COUNT; i++)
-        ed_list_init(&outbox->turns[i]);
     ed_list_init(&outbox->starved);
     ed_list_init(&outbox->lost);
     ed_list_init(&outbox->waiting);
@@ -35,6 +33,7 @@ void ed_outbox_free(ed_outbox *outbox)
          block = ed_outbox_next_receipt(outbox))
         ed_pool_give(block);
     ed_lanes_free(&outbox->lanes, free_lane, NULL);
+    ed_alloc_free(outbox->made_of.allocator, outbox->turns, EDDY_PRIORITY_COUNT * sizeof(ed_list));
     ed_records_free(&outbox->outs);
     ed_records_free(&outbox->parts);
     ed_deadlines_destroy(outbox->deadlines);
@@ -103,9 +102,23 @@ static void share_out(const ed_outbox *outbox, ed_lane_out *lane)
     lane->weight = own == NULL ? EDDY_WEIGHT_DEFAULT : own->weight;
 }
 
+static bool make_turns(ed_outbox *outbox)
+{
+    if (outbox->turns != NULL)
+        return true;
+    outbox->turns =
+        ed_alloc_array(outbox->made_of.allocator, EDDY_PRIORITY_COUNT, sizeof(*outbox->turns));
+    for (size_t i = 0; outbox->turns != NULL && i < EDDY_PRIORITY_COUNT; i++)
+        ed_list_init(&outbox->turns[i]);
+    return outbox->turns != NULL;
+}
+
 static ed_lane_out *get_lane(ed_outbox *outbox, uint8_t guarantee, uint8_t stream)
 {
     bool made = false;
+
+    if (!make_turns(outbox))
+        return NULL;
     ed_lane_out *lane = ed_lanes_get(&outbox->lanes, guarantee, stream, &made);
 
     if (made) {
@@ -166,7 +179,7 @@ uint64_t ed_outbox_waiting_since_ns(const ed_outbox *outbox)
 {
     uint64_t since_ns = waiting_since_ns(&outbox->starved);
 
-    for (size_t i = 0; i < EDDY_PRIORITY_COUNT; i++)
+    for (size_t i = 0; outbox->turns != NULL && i < EDDY_PRIORITY_COUNT; i++)
         since_ns = ed_min_u64(since_ns, waiting_since_ns(&outbox->turns[i]));
     return since_ns;
 }

@@ -96,8 +96,8 @@ typedef struct ed_outbox_parts {
 typedef struct ed_outbox {
     ed_outbox_parts made_of;
     ed_lanes lanes;
-    ed_stream_out *streams; /* EDDY_STREAM_COUNT of them, or NULL: all are as by default */
-    ed_list turns[EDDY_PRIORITY_COUNT];
+    ed_stream_out *streams;  /* EDDY_STREAM_COUNT of them, or NULL: all are as by default */
+    ed_list *turns;          /* EDDY_PRIORITY_COUNT of them, or NULL while there is no lane */
     ed_list starved;         /* lanes that wait for credit, or for a large message to be sent */
     ed_list lost;            /* parts, by age */
     ed_list_node *lost_hint; /* the one put in last, if it is still there; else NULL */

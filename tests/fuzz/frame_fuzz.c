@@ -12,14 +12,15 @@ static void check_ack(const ed_ack_frame *ack, ed_span bytes)
 {
     uint8_t data[WRITTEN_MAX];
     ed_writer w = ed_writer_of(data, sizeof(data));
-    ed_ranges ranges = {.count = ack->count};
+    ed_range places[ED_ACK_RANGES_MAX];
+    ed_ranges ranges = ed_ranges_over(places, ED_ACK_RANGES_MAX);
 
     ED_ASSERT(ack->count >= 1 && ack->count <= ED_ACK_RANGES_MAX);
     for (uint32_t i = 0; i < ack->count; i++) {
         ED_ASSERT(ack->range[i].first <= ack->range[i].last);
         ED_ASSERT(ack->range[i].last <= ED_PACKET_NUMBER_LAST);
         ED_ASSERT(i == 0 || ack->range[i].last + 2 <= ack->range[i - 1].first);
-        ranges.range[i] = ack->range[i];
+        ranges.range[ranges.count++] = ack->range[i];
     }
     ED_ASSERT(ed_ranges_valid(&ranges));
     ed_frame_write_ack(&w, &ranges, ack->delay_us);

@@ -210,7 +210,8 @@ static void peer_says(uint8_t index, uint8_t skip, ed_span frames)
 static void peer_acks(uint8_t index, uint8_t gap)
 {
     uint64_t heard = run.peers[index].end.heard;
-    ed_ranges ranges = {.count = 1, .range = {{.first = heard, .last = heard}}};
+    ed_range places[] = {{.first = heard, .last = heard}, {0}};
+    ed_ranges ranges = {.range = places, .count = 1, .capacity = ED_COUNT(places)};
     uint8_t data[64];
     ed_writer w = ed_writer_of(data, sizeof(data));
 

@@ -49,11 +49,11 @@ static void send_message(ed_pair_end *end, uint8_t what, uint16_t size)
     ed_talk_write(&end->talk, &said, message.block->data);
     if (said.expires)
         message.expires_ns = ed_pair.now_ns + options.expire_ms * ED_NS_PER_MS;
-    ed_receipt receipt = {.event.receipt = end->talk.count + 1};
+    ed_receipt receipt = {.event.receipt = end->talk.count + 1, .is_quiet = (size & 16) != 0};
     if ((size & 8) != 0)
         message.receipt = ed_pool_take(ed_pair.send_pool, sizeof(receipt));
-    said.wants_receipt = message.receipt != NULL;
-    if (said.wants_receipt)
+    said.wants_receipt = message.receipt != NULL && !receipt.is_quiet;
+    if (message.receipt != NULL)
         memcpy(message.receipt->data, &receipt, sizeof(receipt));
     ed_talk_on_sent(&end->talk, &said);
     eddy_status status = ed_conn_send(end->conn, &message, ed_pair.now_ns);

@@ -34,6 +34,7 @@ static struct {
     ed_pool *pool;
     ed_credit_pool room;
     eddy_stats stats;
+    ed_inbox_parts parts;
     ed_inbox inbox;
     uint64_t newest; /* packet */
     uint64_t packet; /* that is said now */
@@ -230,13 +231,13 @@ static void begin(void)
     ed_counting_alloc_init(&run.memory, NULL);
     run.pool = ed_pool_create(&run.memory.allocator, BUDGET);
     ed_credit_pool_init(&run.room, BUDGET, LARGEST, 2);
-    ed_inbox_parts parts = {.allocator = &run.memory.allocator,
-                            .pool = run.pool,
-                            .room = &run.room,
-                            .stats = &run.stats,
-                            .max_message_size = LARGEST,
-                            .unreliable_budget = UNRELIABLE};
-    bool has_room = ed_inbox_init(&run.inbox, &parts, 0);
+    run.parts = (ed_inbox_parts){.allocator = &run.memory.allocator,
+                                 .pool = run.pool,
+                                 .room = &run.room,
+                                 .stats = &run.stats,
+                                 .max_message_size = LARGEST,
+                                 .unreliable_budget = UNRELIABLE};
+    bool has_room = ed_inbox_init(&run.inbox, &run.parts, 0);
     ED_ASSERT(run.pool != NULL && has_room);
 }
 

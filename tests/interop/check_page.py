@@ -61,7 +61,7 @@ def handshakes_of_all_modes_are_those_of_the_page():
     for mode, name in ((OPEN, 'open'), (PINNED, 'pinned'), (MUTUAL, 'mutual'), (TOKEN, 'token')):
         _, shared, shown = capsule() if mode == TOKEN else (None, None, b'')
         initiate = h.Initiate(mode, 6, PROTOCOL_ID, NONCE, COOKIE, shown)
-        said = h.write_parameters(32768, 65536, 1000000, b'hi')
+        said = h.write_parameters(32768, 65536, 1000000, b'hi', h.SIZE)
         sent, client = h.write_initiate(initiate, said, shared, own=CLIENT,
                                         peer=public_key(SERVER), ephemeral=CLIENT_EPHEMERAL)
         expect(name + ' asks', h.read_request(sent, public_key(SERVER)),
@@ -71,7 +71,7 @@ def handshakes_of_all_modes_are_those_of_the_page():
         expect(name + ' sealed', (credit, message_max, payload), (32768, 65536, b'hi'))
         server.ephemeral = SERVER_EPHEMERAL
         accepted = h.Accepted(1, WIRE_ID, 32768, b'\x09' * 16, b'\x8a' * 24, 65536)
-        answer = h.write_accept(NONCE, server, accepted, 1000000)
+        answer = h.write_accept(NONCE, server, accepted, 1000000, h.SIZE)
         expect(name + ' accepted', h.read_accept(answer, NONCE, client), accepted)
         at, key = 56 + len(shown), 52 + 48 * (mode == OPEN)
         head = 32 + 48 * (mode == MUTUAL) + 16

@@ -104,9 +104,9 @@ def write_initiate(initiate, payload, shared=None, **keys):
     return sign(data, initiate.mode, keys.get('peer')), noise
 
 
-def write_parameters(credit, message_max, time_us, payload):
+def write_parameters(credit, message_max, time_us, payload, largest=DATAGRAM_SIZE_MAX):
     """What a client seals in INITIATE."""
-    return b''.join((number(DATAGRAM_SIZE_MAX, 2), number(256, 2), number(credit, 4), bytes(4),
+    return b''.join((number(largest, 2), number(256, 2), number(credit, 4), bytes(4),
                      b'\x01', bytes(3), OURS, number(time_us, 8), bytes(8), number(message_max, 4),
                      number(len(payload), 2), payload))
 
@@ -138,9 +138,9 @@ def open_initiate(data, initiate, own, shared=None):
     return credit, message_max, r.take(size), noise
 
 
-def write_accept(nonce, noise, accepted, time_us=0):
+def write_accept(nonce, noise, accepted, time_us=0, largest=DATAGRAM_SIZE_MAX):
     payload = b''.join((bytes([0, accepted.suite]), bytes(2), number(accepted.wire_id, 4),
-                        number(DATAGRAM_SIZE_MAX, 2), number(256, 2), number(10000, 4),
+                        number(largest, 2), number(256, 2), number(10000, 4),
                         number(accepted.credit, 4), accepted.reset_token, bytes(8),
                         number(time_us, 8), bytes(4), accepted.ticket,
                         number(accepted.message_max, 4)))

@@ -23,6 +23,7 @@ struct inbox_bed {
     ed_pool *pool;
     ed_credit_pool room;
     eddy_stats stats;
+    ed_inbox_parts parts;
     ed_inbox inbox;
     uint64_t packet;
     uint32_t taken_count;
@@ -39,13 +40,13 @@ static inline void inbox_open(struct inbox_bed *bed, const char *name)
     CHECK(name, bed->pool != NULL);
     ed_credit_pool_init(&bed->room, INBOX_BUDGET, EDDY_UNRELIABLE_SIZE_MAX, 1);
     bed->room.window_initial = INBOX_WINDOW;
-    ed_inbox_parts parts = {.allocator = &bed->memory.allocator,
-                            .pool = bed->pool,
-                            .room = &bed->room,
-                            .stats = &bed->stats,
-                            .max_message_size = EDDY_UNRELIABLE_SIZE_MAX,
-                            .unreliable_budget = INBOX_BUDGET};
-    CHECK(name, ed_inbox_init(&bed->inbox, &parts, 0));
+    bed->parts = (ed_inbox_parts){.allocator = &bed->memory.allocator,
+                                  .pool = bed->pool,
+                                  .room = &bed->room,
+                                  .stats = &bed->stats,
+                                  .max_message_size = EDDY_UNRELIABLE_SIZE_MAX,
+                                  .unreliable_budget = INBOX_BUDGET};
+    CHECK(name, ed_inbox_init(&bed->inbox, &bed->parts, 0));
 }
 
 static inline void inbox_close(struct inbox_bed *bed)

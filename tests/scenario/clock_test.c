@@ -166,10 +166,38 @@ static void the_truth_is_within_the_error(void **state)
            (unsigned long long)median_of(true_us, count));
 }
 
+/** Keepalives alone, each end's every 3 s, keep the time known. */
+static void a_keepalive_is_enough(void **state)
+{
+    enum { IDLE_S = 600, KEEPALIVE_S = 3, DELAY_MS = 20 };
+    ed_rng rng = ed_rng_of(1);
+    ed_link_config link = ed_link_config_default();
+
+    (void)state;
+    open_pair("idle", 1, &rng);
+    link.delay_ns = DELAY_MS * ED_NS_PER_MS;
+    CHECK_EQ("idle", ed_world_set_link(cluster.world, NULL, NULL, &link), EDDY_OK);
+    struct view views[2] = {{&cluster.nodes[0], &cluster.nodes[1], 0, false},
+                            {&cluster.nodes[1], &cluster.nodes[0], 0, false}};
+    for (int s = 0; s < IDLE_S; s++) {
+        ed_cluster_run_for(&cluster, ED_NS_PER_S);
+        figures.count = 0;
+        look(&views[0]);
+        look(&views[1]);
+        // One answer and the next are two keepalives apart at most.
+        uint64_t most_us = (DELAY_MS + 2) * 1000 + 2 * KEEPALIVE_S * ED_CLOCK_DRIFT_PPM;
+        for (size_t i = 0; s >= 10 * KEEPALIVE_S && i < 2; i++)
+            CHECK("idle", figures.claimed_us[i] <= most_us);
+    }
+    CHECK("idle", views[0].is_known && views[1].is_known);
+    ed_cluster_close(&cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_truth_is_within_the_error),
+        cmocka_unit_test(a_keepalive_is_enough),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

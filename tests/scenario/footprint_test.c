@@ -21,8 +21,8 @@ enum {
     FILES = CLIENTS + 100, /* open at once */
     WAIT_MS = 10 * 1000,
     IDLE_MS = 200,
-    RSS_MAX = 5 * 1024,
-    HEAP_MAX = 4 * 1024,
+    RSS_MAX = 4 * 1024,
+    HEAP_MAX = 3 * 1024 + 256,
 };
 
 /** What the server tells. */

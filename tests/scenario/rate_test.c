@@ -124,7 +124,7 @@ static void a_cap_does_not_open_the_window(void **state)
     check_rate(RATE);
     CHECK_EQ("rate", stats_now().pacing_rate, RATE);
     CHECK("in flight", stats_now().in_flight > USED * 9 / 10);
-    CHECK("window", stats_now().window < USED * 3 / 2);
+    CHECK("window", stats_now().window < USED * 2);
     ed_cluster_close(&cluster);
 }
 

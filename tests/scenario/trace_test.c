@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0x36a258486b6827a7)
+#define GOLDEN_TRACE UINT64_C(0xab9009ac13aebddf)
 
 enum {
     WORLDS = 8,

@@ -210,7 +210,8 @@ static void open_duel(size_t sent_count)
 static ed_span acks_of(uint8_t *data, uint32_t ranges_count, uint64_t top)
 {
     ed_writer w = ed_writer_of(data, ED_ROGUE_FRAMES_MAX);
-    ed_ranges ranges = {.count = ranges_count};
+    ed_range places[ED_ACK_RANGES_MAX];
+    ed_ranges ranges = {.range = places, .count = ranges_count, .capacity = ED_ACK_RANGES_MAX};
     size_t size = 0;
 
     for (uint32_t i = 0; i < ranges_count; i++)

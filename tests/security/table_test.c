@@ -17,7 +17,7 @@ static ed_duel duel;
 /** From now on an end sends numbers from `first` on, and the other expects them. */
 static void start_at(ed_conn *from, ed_conn *to, uint64_t first)
 {
-    ed_ack_init(&to->ack);
+    ed_ack_free(&to->ack);
     to->replay = (ed_replay){.next = first};
     from->sent.first = from->sent.next = first;
     from->sent.gap_at = 0;
@@ -101,7 +101,7 @@ static void the_last_number_ends_it(void)
         (void)ed_conn_transmit(&duel.server, &path, data, duel.now_ns);
     }
     CHECK_EQ("over", duel.server.state, ED_CONN_CLOSED);
-    CHECK_EQ("why", duel.server.end.end, EDDY_END_PROTOCOL);
+    CHECK_EQ("why", duel.server.end, EDDY_END_PROTOCOL);
     CHECK("the last", duel.server.sent.next <= ED_PACKET_NUMBER_LAST);
     ed_duel_close(&duel);
 }

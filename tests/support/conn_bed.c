@@ -40,6 +40,7 @@ void ed_conn_bed_open_with(ed_conn_bed *bed, uint32_t connections_max, const edd
         .settled = &bed->settled,
         .stats = &bed->stats,
         .log = &bed->log};
+    ed_conn_share(&bed->shared);
     CHECK("pools", bed->shared.receive_pool != NULL && bed->shared.event_pool != NULL &&
                        bed->shared.notice_pool != NULL && bed->dial_pool != NULL &&
                        bed->shared.identity != NULL);

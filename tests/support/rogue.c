@@ -110,6 +110,7 @@ void ed_rogue_open(ed_rogue *rogue, ed_world *world, const eddy_address *address
     uint64_t limit_ns = now_ns + CONNECT_LIMIT_S * ED_NS_PER_S;
 
     *rogue = (ed_rogue){.world = world, .address = *address, .server = *server};
+    rogue->heard = ed_ranges_over(rogue->places, ED_COUNT(rogue->places));
     ed_conn_bed_open(&rogue->bed, 1);
     rogue->host = ed_world_socket(world, address, &rogue->socket);
     CHECK("host", rogue->host != NULL);
@@ -183,7 +184,8 @@ void ed_rogue_ack(ed_rogue *rogue, uint64_t first, uint64_t last, uint64_t delay
 {
     uint8_t frames[64];
     ed_writer w = ed_writer_of(frames, sizeof(frames));
-    ed_ranges ranges = {.count = 1, .range[0] = {.first = first, .last = last}};
+    ed_range range = {.first = first, .last = last};
+    ed_ranges ranges = {.range = &range, .count = 1, .capacity = 1};
 
     ed_frame_write_ack(&w, &ranges, delay_us);
     ed_rogue_say_written(rogue, &w);

@@ -27,10 +27,11 @@ typedef struct ed_rogue {
     ed_host *host;
     eddy_address address;
     eddy_address server;
-    bool is_free;         /* the handshake is over */
-    uint64_t number;      /* that its next packet takes */
-    uint64_t next_heard;  /* one above the largest number that came */
-    ed_ranges heard;      /* numbers */
+    bool is_free;        /* the handshake is over */
+    uint64_t number;     /* that its next packet takes */
+    uint64_t next_heard; /* one above the largest number that came */
+    ed_ranges heard;     /* numbers, in */
+    ed_range places[ED_RANGES_MAX];
     uint64_t heard_count; /* packets of the server that it could open */
     uint64_t heard_bytes;
     uint64_t said_count;

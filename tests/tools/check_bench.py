@@ -7,7 +7,7 @@ from harness import check, check_alone, expect, expect_true, run
 
 SHORT = ('--repeat', '1', '--seconds', '0.1', '--warm', '0.1')
 UNITS = {'W1': 'ns/message', 'W2': 'ns/message', 'W3': 'ns/KiB', 'W4': 'us/client/s', 'W5': 'us',
-         'W6': 'us/connection'}
+         'W6': 'us/connection', 'idle': 'ns/poll'}
 
 
 @check_alone

@@ -1,5 +1,6 @@
 #include "tests/support/check.h"
 
+#include "core/alloc.h"
 #include "core/base.h"
 #include "transport/ack.h"
 #include "transport/frame.h"
@@ -61,7 +62,7 @@ static void policy(void **state)
     (void)state;
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
         ed_ack ack;
-        ed_ack_init(&ack);
+        ed_ack_init(&ack, ed_alloc_default());
         size_t count = strlen(rows[i].packets);
         for (size_t n = 0; n < count; n++)
             ed_ack_on_packet(&ack, rows[i].numbers[n], haste_of(rows[i].packets[n]),
@@ -77,7 +78,7 @@ static void sending_settles_it(void **state)
     ed_ack ack;
 
     (void)state;
-    ed_ack_init(&ack);
+    ed_ack_init(&ack, ed_alloc_default());
     ed_ack_on_packet(&ack, 5, ED_ACK_PROMPT, SMALL, 10);
     ed_ack_on_packet(&ack, 6, ED_ACK_PROMPT, SMALL, 20);
     ed_ack_on_sent(&ack);
@@ -113,7 +114,7 @@ static void delay_is_that_of_the_largest(void **state)
     ed_ack ack;
 
     (void)state;
-    ed_ack_init(&ack);
+    ed_ack_init(&ack, ed_alloc_default());
     ed_ack_on_packet(&ack, 0, ED_ACK_PROMPT, SMALL, 1 * ED_NS_PER_MS);
     ed_ack_on_packet(&ack, 2, ED_ACK_PROMPT, SMALL, 2 * ED_NS_PER_MS);
     ed_ack_on_packet(&ack, 1, ED_ACK_PROMPT, SMALL,
@@ -129,13 +130,14 @@ static void ranges_are_told_newest_first(void **state)
     ed_ack ack;
 
     (void)state;
-    ed_ack_init(&ack);
+    ed_ack_init(&ack, ed_alloc_default());
     for (size_t i = 0; i < ED_COUNT(numbers); i++)
         ed_ack_on_packet(&ack, numbers[i], ED_ACK_PROMPT, SMALL, i);
     ed_ack_frame frame = written(&ack, 10);
     CHECK_EQ("ranges", frame.count, ED_COUNT(want));
     CHECK_BYTES("ranges", frame.range, want, sizeof(want));
     CHECK_EQ("largest", ed_ack_largest(&ack), 9);
+    ed_ack_free(&ack);
 }
 
 /** Even and odd numbers far apart: the oldest ranges give way, and the frame still holds. */
@@ -144,7 +146,7 @@ static void more_ranges_than_fit(void **state)
     ed_ack ack;
 
     (void)state;
-    ed_ack_init(&ack);
+    ed_ack_init(&ack, ed_alloc_default());
     for (uint64_t n = 0; n < 3 * ED_ACK_RANGES_MAX; n++)
         ed_ack_on_packet(&ack, 2 * n, ED_ACK_PROMPT, SMALL, n);
     ed_ack_frame frame = written(&ack, 1000);
@@ -152,6 +154,35 @@ static void more_ranges_than_fit(void **state)
     CHECK_EQ("the newest", frame.range[0].last, 2 * (3 * ED_ACK_RANGES_MAX - 1));
     CHECK_EQ("the oldest kept", frame.range[ED_ACK_RANGES_MAX - 1].first,
              2 * 2 * ED_ACK_RANGES_MAX);
+    ed_ack_free(&ack);
+}
+
+/** More than a few ranges have memory of their own: while there is any, and while they last. */
+static void ranges_take_memory_and_give_it_back(void **state)
+{
+    ed_counting_alloc memory;
+    ed_ack ack;
+
+    (void)state;
+    ed_counting_alloc_init(&memory, NULL);
+    ed_ack_init(&ack, &memory.allocator);
+    for (uint64_t n = 0; n < ED_ACK_RANGES_FEW; n++)
+        ed_ack_on_packet(&ack, 2 * n, ED_ACK_PROMPT, SMALL, n);
+    CHECK_EQ("few take none", memory.calls, 0);
+    memory.fail_after = 0;
+    ed_ack_on_packet(&ack, 100, ED_ACK_PROMPT, SMALL, 100);
+    CHECK_EQ("the oldest gave way", written(&ack, 1000).range[ED_ACK_RANGES_FEW - 1].first, 2);
+    memory.fail_after = UINT64_MAX;
+    ed_ack_on_packet(&ack, 102, ED_ACK_PROMPT, SMALL, 102);
+    CHECK_EQ("all are there", written(&ack, 1000).count, ED_ACK_RANGES_FEW + 1);
+    ed_ack_rest(&ack);
+    CHECK("too many to rest", memory.live_count == 1);
+    ed_ack_on_acked(&ack, 2);
+    ed_ack_rest(&ack);
+    CHECK_EQ("given back", memory.live_count, 0);
+    CHECK_EQ("few are there", written(&ack, 1000).count, ED_ACK_RANGES_FEW);
+    CHECK_EQ("the oldest of them", written(&ack, 1000).range[ED_ACK_RANGES_FEW - 1].last, 100);
+    ed_ack_free(&ack);
 }
 
 static void what_the_peer_knows_is_forgotten(void **state)
@@ -173,7 +204,7 @@ static void what_the_peer_knows_is_forgotten(void **state)
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
         static const uint64_t numbers[] = {5, 6, 12, 13, 20, 21, 22};
         ed_ack ack;
-        ed_ack_init(&ack);
+        ed_ack_init(&ack, ed_alloc_default());
         for (size_t n = 0; n < ED_COUNT(numbers); n++)
             ed_ack_on_packet(&ack, numbers[n], ED_ACK_UNASKED, SMALL, n);
         ed_ack_on_acked(&ack, rows[i].acked);
@@ -185,6 +216,7 @@ static void what_the_peer_knows_is_forgotten(void **state)
         ed_ack_on_sent(&ack);
         ed_ack_on_packet(&ack, 23, ED_ACK_PROMPT, SMALL, 100);
         CHECK_EQ("the next is in order", ack.deadline_ns, 100 + LATER);
+        ed_ack_free(&ack);
     }
 }
 
@@ -193,7 +225,7 @@ static void nothing_to_forget(void **state)
     ed_ack ack;
 
     (void)state;
-    ed_ack_init(&ack);
+    ed_ack_init(&ack, ed_alloc_default());
     ed_ack_on_acked(&ack, 5);
     CHECK_EQ("none", ack.received.count, 0);
     ed_ack_on_packet(&ack, 0, ED_ACK_PROMPT, SMALL, 1);
@@ -209,6 +241,7 @@ int main(void)
         cmocka_unit_test(delay_is_that_of_the_largest),
         cmocka_unit_test(ranges_are_told_newest_first),
         cmocka_unit_test(more_ranges_than_fit),
+        cmocka_unit_test(ranges_take_memory_and_give_it_back),
         cmocka_unit_test(what_the_peer_knows_is_forgotten),
         cmocka_unit_test(nothing_to_forget),
     };

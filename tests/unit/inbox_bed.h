@@ -19,6 +19,7 @@ struct rx {
     ed_pool *pool;
     ed_credit_pool room;
     eddy_stats stats;
+    ed_inbox_parts parts;
     ed_inbox inbox;
     uint64_t packet; /* the number of the next */
     uint64_t now_ns;
@@ -33,13 +34,13 @@ static inline void rx_open(size_t budget, size_t largest)
     rx.pool = ed_pool_create(&rx.counting.allocator, budget);
     CHECK("pool", rx.pool != NULL);
     ed_credit_pool_init(&rx.room, budget, largest, 4);
-    ed_inbox_parts parts = {.allocator = &rx.counting.allocator,
-                            .pool = rx.pool,
-                            .room = &rx.room,
-                            .stats = &rx.stats,
-                            .max_message_size = largest,
-                            .unreliable_budget = RX_UNRELIABLE};
-    CHECK("inbox", ed_inbox_init(&rx.inbox, &parts, 0));
+    rx.parts = (ed_inbox_parts){.allocator = &rx.counting.allocator,
+                                .pool = rx.pool,
+                                .room = &rx.room,
+                                .stats = &rx.stats,
+                                .max_message_size = largest,
+                                .unreliable_budget = RX_UNRELIABLE};
+    CHECK("inbox", ed_inbox_init(&rx.inbox, &rx.parts, 0));
 }
 
 static inline int rx_setup(void **state)

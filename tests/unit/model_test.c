@@ -1,115 +1,212 @@
-/** The model-based controller on a bottleneck of a known rate, packet by packet. */
+/** The model-based controller at a bottleneck, packet by packet, over many seeds. */
 #include "tests/support/check.h"
 
-#include "transport/congestion.h"
+#include <string.h>
+
+#include "tests/support/bottleneck.h"
 
 enum {
-    SIZE = 1200,
-    RTT_MS = 40,
-    PACKETS_MAX = 1 << 16,
+    SEEDS = 20,
+    RATE = 2500 * 1000, /* bytes per second: 20 Mbit/s */
+    DELAY_MS = 50,
+    QUEUE_SIZE = 100 * 1000,
+    PERCENT = 100,
 };
 
-#define MS(n) ((n)*ED_NS_PER_MS)
+#define MS(n) ((uint64_t)(n)*ED_NS_PER_MS)
 
-/** One direction of a path: a rate, a queue without end, and what is lost behind it. */
-struct path {
-    uint64_t rate;       /* bytes per second */
-    uint32_t lost_every; /* 0: none */
-    uint64_t free_ns;    /* when the bottleneck is idle */
-    uint64_t queue_max_ns;
-};
+static ed_bottleneck path;
+static ed_flow flows[2];
 
-struct flight {
-    uint64_t sent_ns, acked_ns;
-    bool is_lost;
-};
-
-static struct flight flights[PACKETS_MAX];
-
-/** Sends as the controller says for a while. @return bytes that went per second, at the end. */
-static uint64_t run(ed_congestion *state, struct path *path, uint64_t run_ns)
+static void open_path(uint64_t seed)
 {
-    const ed_congestion_ops *ops = ed_congestion_ops_of(EDDY_CONGESTION_MODEL);
-    uint64_t now_ns = MS(1), next_ns = now_ns, in_flight = 0, half = 0;
-    size_t first = 0, last = 0;
-    ed_rtt rtt;
-
-    ed_rtt_init(&rtt);
-    while (now_ns < run_ns && last < PACKETS_MAX) {
-        if (first < last && flights[first].acked_ns <= now_ns) {
-            struct flight *f = &flights[first++];
-            in_flight -= SIZE;
-            ed_congestion_ack ack = {
-                .sent_ns = f->sent_ns, .size = SIZE, .in_flight_before = in_flight + SIZE};
-            if (f->is_lost)
-                ops->on_lost(state, f->sent_ns, SIZE, now_ns);
-            else
-                ops->on_acked(state, &ack, &rtt, now_ns);
-            continue;
-        }
-        if (next_ns <= now_ns && in_flight < ops->window(state)) {
-            path->free_ns = ed_max_u64(path->free_ns, now_ns) + SIZE * ED_NS_PER_S / path->rate;
-            path->queue_max_ns =
-                now_ns > run_ns / 2 ? ed_max_u64(path->queue_max_ns, path->free_ns - now_ns) : 0;
-            half += now_ns > run_ns / 2 ? SIZE : 0;
-            bool is_lost = path->lost_every != 0 && last % path->lost_every == 0;
-            flights[last++] = (struct flight){now_ns, path->free_ns + MS(RTT_MS), is_lost};
-            in_flight += SIZE;
-            ops->on_sent(state, SIZE, in_flight, now_ns);
-            next_ns = now_ns + SIZE * ED_NS_PER_S / ops->pacing_rate(state, &rtt);
-            continue;
-        }
-        uint64_t ack_ns = first < last ? flights[first].acked_ns : ED_NEVER_NS;
-        bool may_send = in_flight < ops->window(state);
-        now_ns = ed_min_u64(ack_ns, may_send ? ed_max_u64(next_ns, now_ns) : ED_NEVER_NS);
-    }
-    return half * ED_NS_PER_S / (run_ns - run_ns / 2);
+    path = (ed_bottleneck){.rate = RATE,
+                           .delay_ns = MS(DELAY_MS),
+                           .queue_size = QUEUE_SIZE,
+                           .random = seed,
+                           .now_ns = MS(1)};
+    memset(flows, 0, sizeof(flows));
+    for (size_t i = 0; i < ED_COUNT(flows); i++)
+        flows[i].kind = EDDY_CONGESTION_MODEL;
+    flows[0].begin_ns = MS(1 + seed % 16);
 }
 
-static void test_rate(void **state)
+/** Lets time pass. @return the share of the path that a flow had in it, in percent. */
+static uint64_t percent_of(const ed_flow *flow, uint64_t run_ms)
 {
-    (void)state;
+    uint64_t before = flow->acked;
+
+    path.queue_max_ns = path.queue_sum_ns = path.queue_count = path.overflow = 0;
+    ed_bottleneck_run(&path, MS(run_ms));
+    return (flow->acked - before) * PERCENT * 1000 / run_ms / path.rate;
+}
+
+static uint64_t queue_mean_ms(void)
+{
+    return path.queue_sum_ns / ed_max_u64(path.queue_count, 1) / ED_NS_PER_MS;
+}
+
+/** Whatever becomes of the path, soon it is full again, with a short queue and nothing spilt. */
+static void test_change(void **state)
+{
     static const struct {
         const char *name;
-        uint64_t rate;
-        uint32_t lost_every;
+        uint64_t rate;     /* from the fourth second on */
+        uint64_t delay_ms; /* and that */
+        uint32_t loss_ppm;
+        uint64_t burst_ms; /* of each 2 s everything is lost for so long */
+        uint64_t after_ms; /* all is well after that */
+        uint64_t least;    /* percent of the path, while all is well */
+        uint64_t queue_ms; /* on average */
     } rows[] = {
-        {"slow", 125 * 1000, 0},
-        {"20 Mbit/s", 2500 * 1000, 0},
-        {"one in fifty is lost", 2500 * 1000, 50},
-        {"one in ten is lost", 1000 * 1000, 10},
+        {"nothing changes", RATE, 50, 0, 0, 0, 97, 5},
+        {"one in a hundred is lost", RATE, 50, 10 * 1000, 0, 0, 96, 5},
+        {"one in twenty", RATE, 50, 50 * 1000, 0, 2000, 90, 6},
+        {"one in five", RATE, 50, 200 * 1000, 0, 5000, 70, 6},
+        {"ten times longer", RATE, 500, 0, 0, 9000, 90, 6},
+        {"ten times shorter", RATE, 5, 0, 0, 2000, 97, 6},
+        {"ten times wider", 10 * RATE, 50, 0, 0, 5000, 90, 5},
+        {"ten times narrower", RATE / 10, 50, 0, 0, 3000, 90, 40},
+        {"narrower, and longer", RATE / 4, 200, 0, 0, 6000, 90, 20},
+        {"bursts of loss", RATE, 50, 0, 100, 2000, 85, 6},
     };
-    for (size_t i = 0; i < ED_COUNT(rows); i++) {
-        ed_congestion congestion;
-        struct path path = {.rate = rows[i].rate, .lost_every = rows[i].lost_every};
-        ed_model_ops.init(&congestion, SIZE);
-        uint64_t went = run(&congestion, &path, 8 * ED_NS_PER_S);
-        CHECK(rows[i].name, went > rows[i].rate * 9 / 10);
-        CHECK(rows[i].name, went < rows[i].rate * 11 / 10);
-        CHECK(rows[i].name, path.queue_max_ns < MS(RTT_MS));
-    }
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++)
+        for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+            open_path(seed);
+            ed_bottleneck_add(&path, &flows[0]);
+            CHECK(rows[i].name, percent_of(&flows[0], 4000) > 80);
+            CHECK_EQ(rows[i].name, path.overflow, 0);
+            path.rate = rows[i].rate;
+            path.delay_ns = MS(rows[i].delay_ms);
+            path.loss_ppm = rows[i].loss_ppm;
+            path.burst_ns = MS(rows[i].burst_ms);
+            path.burst_every_ns = MS(2000);
+            (void)percent_of(&flows[0], ed_max_u64(rows[i].after_ms, 1));
+            CHECK(rows[i].name, percent_of(&flows[0], 12 * 1000) >= rows[i].least);
+            CHECK(rows[i].name, queue_mean_ms() <= rows[i].queue_ms);
+        }
+}
+
+/** A game's traffic, and bulk under a cap, fill no queue; nor does the path that they see grow. */
+static void test_little(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t tick_ms;
+        uint32_t tick_size;
+        uint64_t rate_max;
+        uint64_t delay_ms; /* after 2 s */
+        uint64_t least;    /* percent of what is offered */
+    } rows[] = {
+        {"a game", 16, 200, 0, 50, 99},
+        {"a game, and the path becomes longer", 16, 200, 0, 500, 99},
+        {"states of 16 KB", 50, 16 * 1000, 0, 50, 99},
+        {"states of 16 KB, and the path becomes longer", 50, 16 * 1000, 0, 200, 97},
+        {"a cap", 0, 0, 200 * 1000, 50, 99},
+        {"a cap, and the path becomes longer", 0, 0, 200 * 1000, 200, 97},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++)
+        for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+            open_path(seed);
+            flows[0].tick_ns = MS(rows[i].tick_ms);
+            flows[0].tick_size = rows[i].tick_size;
+            flows[0].rate_max = rows[i].rate_max;
+            ed_bottleneck_add(&path, &flows[0]);
+            ed_bottleneck_run(&path, MS(2000));
+            path.delay_ns = MS(rows[i].delay_ms);
+            ed_bottleneck_run(&path, MS(6000));
+            uint64_t before = flows[0].acked;
+            (void)percent_of(&flows[0], 10 * 1000);
+            uint64_t offered = rows[i].rate_max * 10;
+            if (rows[i].tick_ms != 0)
+                offered = rows[i].tick_size * UINT64_C(10000) / rows[i].tick_ms;
+            CHECK(rows[i].name, (flows[0].acked - before) * PERCENT >= offered * rows[i].least);
+            CHECK(rows[i].name, flows[0].in_flight <= offered / 10 * 4 * path.delay_ns / MS(1000) +
+                                                          10 * ED_FLOW_PACKET_SIZE);
+            CHECK_EQ(rows[i].name, path.overflow, 0);
+        }
+}
+
+/** Two flows have the same, whoever came first and however far each has to go. */
+static void test_share(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t late_ms;  /* the second one comes so much later */
+        uint64_t delay_ms; /* of its way, more than the first one's */
+        uint32_t loss_ppm;
+        uint64_t settle_ms; /* after it came */
+        uint64_t within;    /* percent of the path, from the half of it */
+    } rows[] = {
+        {"together", 0, 0, 0, 5000, 5},
+        {"one comes later", 5000, 0, 0, 5000, 5},
+        {"one comes later, and some are lost", 5000, 0, 10 * 1000, 5000, 5},
+        {"one has three times as far to go", 5000, 100, 0, 15 * 1000, 10},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++)
+        for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+            open_path(seed);
+            path.loss_ppm = rows[i].loss_ppm;
+            flows[1].begin_ns = MS(1 + rows[i].late_ms);
+            flows[1].delay_ns = MS(rows[i].delay_ms);
+            ed_bottleneck_add(&path, &flows[0]);
+            ed_bottleneck_add(&path, &flows[1]);
+            ed_bottleneck_run(&path, MS(rows[i].late_ms + rows[i].settle_ms));
+            uint64_t before = flows[1].acked;
+            uint64_t first = percent_of(&flows[0], 15 * 1000);
+            uint64_t second = (flows[1].acked - before) * PERCENT / 15 / RATE;
+            CHECK(rows[i].name, first >= 50 - rows[i].within - 1 && first <= 50 + rows[i].within);
+            CHECK(rows[i].name, second >= 50 - rows[i].within - 1 && second <= 50 + rows[i].within);
+            CHECK(rows[i].name, queue_mean_ms() <= 8);
+        }
+}
+
+/** A flow that heeds nothing but loss neither starves it nor is starved. */
+static void test_reno(void **state)
+{
+    static const uint64_t late_ms[] = {0, 5000};
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(late_ms); i++)
+        for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+            open_path(seed);
+            flows[1].kind = EDDY_CONGESTION_NEW_RENO;
+            flows[1].begin_ns = MS(1);
+            flows[0].begin_ns += MS(late_ms[i]);
+            ed_bottleneck_add(&path, &flows[0]);
+            ed_bottleneck_add(&path, &flows[1]);
+            ed_bottleneck_run(&path, MS(10 * 1000));
+            uint64_t share = percent_of(&flows[0], 60 * 1000);
+            CHECK("with NewReno", share >= 30 && share <= 80);
+        }
 }
 
 /** Before anything is known the window is RFC 9002's; after a long silence from the path, anew. */
 static void test_unknown(void **state)
 {
     (void)state;
-    ed_congestion congestion;
-    struct path path = {.rate = 1000 * 1000};
-
-    ed_model_ops.init(&congestion, SIZE);
-    CHECK_EQ("at first", ed_model_ops.window(&congestion), ed_congestion_initial_window(SIZE));
-    (void)run(&congestion, &path, 4 * ED_NS_PER_S);
-    uint64_t before = ed_model_ops.window(&congestion);
-    ed_model_ops.on_persistent(&congestion, 5 * ED_NS_PER_S);
-    CHECK("less is sent", ed_model_ops.window(&congestion) < before);
+    open_path(1);
+    ed_bottleneck_add(&path, &flows[0]);
+    CHECK_EQ("at first", ed_model_ops.window(&flows[0].congestion),
+             ed_congestion_initial_window(ED_FLOW_PACKET_SIZE));
+    ed_bottleneck_run(&path, MS(4000));
+    uint64_t before = ed_model_ops.window(&flows[0].congestion);
+    ed_model_ops.on_persistent(&flows[0].congestion, path.now_ns);
+    CHECK("less is sent", ed_model_ops.window(&flows[0].congestion) < before / 2);
+    CHECK("and then as much", percent_of(&flows[0], 8000) > 80);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rate),
-        cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_change), cmocka_unit_test(test_little),  cmocka_unit_test(test_share),
+        cmocka_unit_test(test_reno),   cmocka_unit_test(test_unknown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -257,7 +257,7 @@ static void none_gives_way_in_vain(void **state)
     for (unsigned fits = 0; fits < 2; fits++) {
         for (uint32_t n = 0; n < ED_PARTIAL_MAX; n++)
             CHECK_EQ("begun", rx_part(U, 0, n, SMALL, 0, 1024), EDDY_OK);
-        rx.inbox.parts.unreliable_budget = (ED_PARTIAL_MAX - 1) * small + large - 1 + fits;
+        rx.parts.unreliable_budget = (ED_PARTIAL_MAX - 1) * small + large - 1 + fits;
         CHECK_EQ("a large one", rx_part(U, 0, 99, EDDY_UNRELIABLE_SIZE_MAX, 0, 1024), EDDY_OK);
         CHECK_EQ("shed", rx.stats.messages_shed_received, 1 - fits);
         CHECK_EQ("gave way", rx.stats.messages_incomplete, fits);

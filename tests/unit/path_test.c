@@ -1,6 +1,7 @@
 #include "tests/support/check.h"
 
 #include "core/addr.h"
+#include "core/alloc.h"
 #include "transport/path.h"
 
 #define MS(n) ((n)*ED_NS_PER_MS)
@@ -328,18 +329,28 @@ static void debts_are_few_and_in_order(void **state)
 {
     ed_path_debts debts = {.count = 0};
     ed_path_debt debt = {.data = 0};
+    ed_counting_alloc memory;
+    const eddy_allocator *allocator = &memory.allocator;
 
     (void)state;
-    CHECK("none", !ed_path_debts_pop(&debts, &debt));
+    ed_counting_alloc_init(&memory, NULL);
+    CHECK("none", !ed_path_debts_pop(&debts, allocator, &debt));
+    memory.fail_after = 0;
+    CHECK("no memory", !ed_path_debts_push(&debts, allocator, &debt));
+    memory.fail_after = UINT64_MAX;
     for (uint64_t i = 0; i < 2 * ED_PATH_DEBTS_MAX; i++) {
         debt.data = i;
-        CHECK_EQ("kept", ed_path_debts_push(&debts, &debt), i < ED_PATH_DEBTS_MAX);
+        CHECK_EQ("kept", ed_path_debts_push(&debts, allocator, &debt), i < ED_PATH_DEBTS_MAX);
     }
     for (uint64_t i = 0; i < ED_PATH_DEBTS_MAX; i++) {
-        CHECK("one more", ed_path_debts_pop(&debts, &debt));
+        CHECK("one more", ed_path_debts_pop(&debts, allocator, &debt));
         CHECK_EQ("oldest first", debt.data, i);
     }
-    CHECK("none is left", !ed_path_debts_pop(&debts, &debt));
+    CHECK("none is left", !ed_path_debts_pop(&debts, allocator, &debt));
+    CHECK_EQ("nor any memory", memory.live_count, 0);
+    CHECK("another", ed_path_debts_push(&debts, allocator, &debt));
+    ed_path_debts_drop(&debts, allocator);
+    CHECK_EQ("dropped", memory.live_count, 0);
 }
 
 int main(void)

@@ -152,7 +152,8 @@ static void write_up(struct text *text, ed_aead aead)
 
 static void put_ack(ed_writer *frames)
 {
-    static const ed_ranges ranges = {.range = {{0, 9}}, .count = 1};
+    static ed_range range = {0, 9};
+    static const ed_ranges ranges = {.range = &range, .count = 1, .capacity = 1};
 
     ed_frame_write_ack(frames, &ranges, 1000);
 }
@@ -284,7 +285,8 @@ static void check_frame(const uint8_t *data, size_t size, ed_frame_type type)
 
 static void write_ack_frame(struct text *text)
 {
-    static const ed_ranges ranges = {.range = {{98, 100}, {95, 95}, {10, 40}}, .count = 3};
+    static ed_range places[] = {{98, 100}, {95, 95}, {10, 40}};
+    static const ed_ranges ranges = {.range = places, .count = 3, .capacity = 3};
     uint8_t data[64];
     ed_writer w = ed_writer_of(data, sizeof(data));
     size_t at = 0;

@@ -408,7 +408,7 @@ static void what_is_held_at_the_end(void **state)
     ed_pool_give(reliable);
     ed_pool_give(unreliable);
     CHECK("all is back", rx.room.orphans == 0 && rx.room.unreliable == 0);
-    CHECK("for the end of the test", ed_inbox_init(&rx.inbox, &rx.inbox.parts, 0));
+    CHECK("for the end of the test", ed_inbox_init(&rx.inbox, rx.inbox.parts, 0));
 }
 
 /* -------------------------------------------------------------------------------------- SKIP -- */

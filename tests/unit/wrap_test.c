@@ -295,7 +295,7 @@ static void the_last_number_is_the_last(void **state)
         step();
     }
     CHECK_EQ(name, conns[0].state, ED_CONN_CLOSED);
-    CHECK_EQ(name, conns[0].end.end, EDDY_END_PROTOCOL);
+    CHECK_EQ(name, conns[0].end, EDDY_END_PROTOCOL);
     CHECK(name, conns[0].sent.next <= ED_PACKET_NUMBER_LAST);
     CHECK(name, heard[1][ED_WIRE_RELIABLE_ORDERED].count > BEFORE / 2);
     close_both();

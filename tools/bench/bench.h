@@ -12,7 +12,7 @@
 
 enum {
     ED_BENCH_MESSAGE_MAX = 64 << 10,
-    ED_BENCH_CLIENTS_MAX = 4096,
+    ED_BENCH_CLIENTS_MAX = 10000,
     ED_BENCH_FIGURES_MAX = 8,
     ED_BENCH_ERROR_SIZE = 160,
     ED_BENCH_KERNEL_BUFFER = 4 << 20, /* of each socket, each way, for every system alike */
@@ -44,7 +44,10 @@ typedef struct ed_bench_system {
     uint32_t (*send_many)(void *host, uint32_t peer, bool reliable, const void *data, size_t size,
                           uint32_t count);
     void (*flush)(void *host);
-    /** Receives, and does what is due; waits for a datagram for at most that long. */
+    /**
+     * Receives, and does what is due; waits for a datagram for at most that long. A client's host
+     * also sends what waits for a flush.
+     */
     void (*poll)(void *host, uint32_t wait_ms);
     void (*close)(void *host);
     bool loses; /* nothing is sent again: what is reliable elsewhere may be missing */
@@ -70,6 +73,7 @@ typedef struct ed_bench_plan {
     uint32_t clients;    /* W4, W6 */
     uint32_t warm_ms;    /* before anything counts */
     uint32_t measure_ms; /* that counts */
+    uint32_t tick_hz;    /* W4: of server and clients */
     bool per_packet;     /* W4: the server wakes for each datagram, not for each tick */
     bool busy;           /* W5: both ends poll without waiting */
     bool in_turn;        /* W6: each connect waits for the one before */
@@ -124,6 +128,8 @@ void ed_bench_run_scale(ed_bench_result *result, const ed_bench_work *work,
                         const ed_bench_system *system, const ed_bench_plan *plan);
 void ed_bench_run_connect(ed_bench_result *result, const ed_bench_work *work,
                           const ed_bench_system *system, const ed_bench_plan *plan);
+void ed_bench_run_idle(ed_bench_result *result, const ed_bench_work *work,
+                       const ed_bench_system *system, const ed_bench_plan *plan);
 void ed_bench_run_lossy(ed_bench_result *result, const ed_bench_work *work,
                         const ed_bench_system *system, const ed_bench_plan *plan);
 void ed_bench_run_real(ed_bench_result *result, const ed_bench_work *work,

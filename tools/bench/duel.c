@@ -18,7 +18,7 @@
 
 static const char *const side_names[ED_DUEL_SIDES] = {"server", "client"};
 
-static uint64_t cpu_now_ns(void)
+uint64_t ed_duel_cpu_now_ns(void)
 {
     struct rusage usage;
 
@@ -27,10 +27,9 @@ static uint64_t cpu_now_ns(void)
            (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * ED_NS_PER_US;
 }
 
-/** Bytes resident: the second number of statm, in pages. */
-static uint64_t resident(void)
+uint64_t ed_duel_resident(void)
 {
-    FILE *file = fopen("/proc/self/statm", "re");
+    FILE *file = fopen("/proc/self/statm", "re"); // the second number of it, in pages
     unsigned long all = 0, pages = 0;
 
     if (file == NULL)
@@ -60,7 +59,7 @@ void *ed_duel_listen(ed_duel *duel, uint32_t clients, const ed_bench_sink *sink)
 {
     uint16_t port = 0;
 
-    duel->sides[ED_DUEL_SERVER].rss_begin = resident();
+    duel->sides[ED_DUEL_SERVER].rss_begin = ed_duel_resident();
     void *host = duel->system->listen(clients, sink, &port);
     if (host == NULL)
         ed_duel_fail(duel, ED_DUEL_SERVER, "cannot listen: %s", strerror(errno));
@@ -101,14 +100,14 @@ void ed_duel_await(ed_duel *duel, void *host)
 void ed_duel_begin(ed_duel *duel)
 {
     duel->begin_ns = ed_clock_now_ns();
-    duel->sides[ED_DUEL_CLIENT].cpu_begin_ns = cpu_now_ns();
+    duel->sides[ED_DUEL_CLIENT].cpu_begin_ns = ed_duel_cpu_now_ns();
     atomic_store(&duel->phase, ED_DUEL_MEASURE);
 }
 
 void ed_duel_end(ed_duel *duel)
 {
     duel->end_ns = ed_clock_now_ns();
-    duel->sides[ED_DUEL_CLIENT].cpu_end_ns = cpu_now_ns();
+    duel->sides[ED_DUEL_CLIENT].cpu_end_ns = ed_duel_cpu_now_ns();
     atomic_store(&duel->phase, ED_DUEL_DONE);
 }
 
@@ -118,11 +117,11 @@ bool ed_duel_follow(ed_duel *duel)
     int phase = atomic_load_explicit(&duel->phase, memory_order_acquire);
 
     if (phase >= ED_DUEL_MEASURE && own->cpu_begin_ns == 0)
-        own->cpu_begin_ns = cpu_now_ns();
+        own->cpu_begin_ns = ed_duel_cpu_now_ns();
     if (phase < ED_DUEL_DONE)
         return true;
-    own->cpu_end_ns = cpu_now_ns();
-    own->rss_end = resident();
+    own->cpu_end_ns = ed_duel_cpu_now_ns();
+    own->rss_end = ed_duel_resident();
     return false;
 }
 

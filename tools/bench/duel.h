@@ -79,6 +79,12 @@ void ed_duel_end(ed_duel *duel);
 /** The server, between polls: keeps its account by the phase. @return false: the run is over. */
 bool ed_duel_follow(ed_duel *duel);
 
+/** CPU time of this process, user and system. */
+uint64_t ed_duel_cpu_now_ns(void);
+
+/** Bytes of this process that are resident. */
+uint64_t ed_duel_resident(void);
+
 /** CPU time in ns that both sides, or one, used while it counted. */
 double ed_duel_cpu_ns(const ed_duel *duel);
 double ed_duel_side_cpu_ns(const ed_duel *duel, ed_duel_side side);

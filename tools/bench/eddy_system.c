@@ -22,11 +22,34 @@ struct host {
     bool pump;
     uint32_t known; /* peers that came, each at its number */
     uint32_t left;  /* of these, those that went */
-    eddy_connection peers[ED_BENCH_CLIENTS_MAX];
+    uint32_t places;
+    eddy_connection peers[];
 };
+
+static size_t size_of(uint32_t places)
+{
+    return sizeof(struct host) + places * sizeof(eddy_connection);
+}
+
+static void free_host(struct host *host)
+{
+    ed_alloc_free(ed_alloc_default(), host, size_of(host->places));
+}
 
 /** The server's: both processes have it, as neither may say it to the other. */
 static const eddy_key secret = {.bytes = {0xed, 0xd7, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}};
+
+/** Made once: it is no part of what connecting costs. */
+static const eddy_key *public_key(void)
+{
+    static eddy_key key;
+    static bool is_made;
+
+    if (!is_made)
+        key = eddy_key_public(&secret);
+    is_made = true;
+    return &key;
+}
 
 static eddy_config config_of(eddy_cipher cipher, bool pump)
 {
@@ -46,18 +69,20 @@ static eddy_config config_of(eddy_cipher cipher, bool pump)
 /** @return NULL, with errno, as the bench wants it. */
 static struct host *open_host(eddy_config *config, const ed_bench_sink *sink, bool without_offload)
 {
-    struct host *host = ed_alloc_zeroed(ed_alloc_default(), sizeof(*host));
+    uint32_t places = config->accept ? config->max_connections : 1;
+    struct host *host = ed_alloc_zeroed(ed_alloc_default(), size_of(places));
     ed_udp_options plain = {
         .split = config->accept, .no_segmentation = true, .no_coalescing = true};
     eddy_socket socket;
 
     if (host == NULL)
         return NULL;
+    host->places = places;
     host->sink = sink;
     host->pump = config->pump;
     if (without_offload) {
         if (ed_udp_open(&socket, ed_alloc_default(), config->bind, &plain) != EDDY_OK) {
-            ed_alloc_free(ed_alloc_default(), host, sizeof(*host));
+            free_host(host);
             return NULL;
         }
         config->socket = &socket;
@@ -66,7 +91,7 @@ static struct host *open_host(eddy_config *config, const ed_bench_sink *sink, bo
     if (status == EDDY_OK)
         return host;
     errno = status == EDDY_ENOMEM ? ENOMEM : EINVAL;
-    ed_alloc_free(ed_alloc_default(), host, sizeof(*host));
+    free_host(host);
     return NULL;
 }
 
@@ -91,8 +116,7 @@ static void *dial_as(eddy_cipher cipher, bool pump, bool without_offload, uint16
                      const ed_bench_sink *sink)
 {
     eddy_config config = config_of(cipher, pump);
-    eddy_key key = eddy_key_public(&secret);
-    eddy_connect_options options = {.mode = EDDY_MODE_PINNED, .server_key = &key};
+    eddy_connect_options options = {.mode = EDDY_MODE_PINNED, .server_key = public_key()};
     eddy_address server = {.family = EDDY_FAMILY_IPV4, .ip = {127, 0, 0, 1}, .port = port};
     eddy_connection connection;
 
@@ -105,7 +129,7 @@ static void *dial_as(eddy_cipher cipher, bool pump, bool without_offload, uint16
     if (eddy_connect_address(host->manager, &server, &options, &connection) == EDDY_OK)
         return host;
     eddy_close(host->manager, 0);
-    ed_alloc_free(ed_alloc_default(), host, sizeof(*host));
+    free_host(host);
     errno = ENOMEM;
     return NULL;
 }
@@ -227,7 +251,7 @@ static void close_host(void *context)
     struct host *host = context;
 
     eddy_close(host->manager, 0);
-    ed_alloc_free(ed_alloc_default(), host, sizeof(*host));
+    free_host(host);
 }
 
 /** Defines a system of that kind. */

@@ -176,12 +176,32 @@ static void receive(struct host *host, uint32_t number)
     } while (got == (ssize_t)room);
 }
 
+static void flush(void *context)
+{
+    struct host *host = context;
+    uint32_t still = 0;
+
+    for (uint32_t i = 0; i < host->dirty_count; i++) {
+        struct peer *peer = &host->peers[host->dirty[i]];
+        ssize_t went = send(peer->fd, peer->out->at, peer->out->filled, MSG_NOSIGNAL);
+        size_t gone = went > 0 ? (size_t)went : 0;
+        memmove(peer->out->at, peer->out->at + gone, peer->out->filled - gone);
+        peer->out->filled -= gone;
+        peer->is_dirty = peer->out->filled > 0;
+        if (peer->is_dirty)
+            host->dirty[still++] = host->dirty[i];
+    }
+    host->dirty_count = still;
+}
+
 static void poll_host(void *context, uint32_t wait_ms)
 {
     struct host *host = context;
     struct epoll_event events[EVENTS];
     int count;
 
+    if (host->listener < 0)
+        flush(host);
     do {
         count = epoll_wait(host->epoll, events, EVENTS, (int)wait_ms);
         for (int i = 0; i < count; i++) {
@@ -210,24 +230,6 @@ static bool send_to(void *context, uint32_t number, bool reliable, const void *d
         host->dirty[host->dirty_count++] = number;
     peer->is_dirty = true;
     return true;
-}
-
-static void flush(void *context)
-{
-    struct host *host = context;
-    uint32_t still = 0;
-
-    for (uint32_t i = 0; i < host->dirty_count; i++) {
-        struct peer *peer = &host->peers[host->dirty[i]];
-        ssize_t went = send(peer->fd, peer->out->at, peer->out->filled, MSG_NOSIGNAL);
-        size_t gone = went > 0 ? (size_t)went : 0;
-        memmove(peer->out->at, peer->out->at + gone, peer->out->filled - gone);
-        peer->out->filled -= gone;
-        peer->is_dirty = peer->out->filled > 0;
-        if (peer->is_dirty)
-            host->dirty[still++] = host->dirty[i];
-    }
-    host->dirty_count = still;
 }
 
 static uint32_t connected(void *context)

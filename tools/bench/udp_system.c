@@ -250,6 +250,8 @@ static void poll_host(void *context, uint32_t wait_ms)
 
     if (host->is_client && host->known == 0)
         send_hello(host, &host->peers[0]);
+    if (host->is_client)
+        flush(host);
     if (wait_ms > 0 &&
         poll(&(struct pollfd){.fd = host->fd, .events = POLLIN}, 1, (int)wait_ms) <= 0)
         return;

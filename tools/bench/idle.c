@@ -1,0 +1,133 @@
+/**
+ * Idle: what a poll costs a server with many connections on which nothing is said, against what it
+ * costs with a few.
+ */
+#include <stdio.h>
+#include <time.h>
+
+#include "core/clock.h"
+#include "tools/bench/duel.h"
+
+enum {
+    FEW = 10,
+    POLLS = 200, /* of a batch: short, so that hardly any has something to do */
+    BATCHES = 21,
+    CLIENTS_NAP_US = 2000,
+    POLLED_AT_ONCE = 64, /* clients between two naps: all in less than a keepalive */
+};
+
+/** What the server has measured, in ns. */
+enum { WITH_FEW, WITH_ALL };
+
+static void ignore(void *context, uint32_t peer, const void *data, size_t size)
+{
+    (void)context, (void)peer, (void)data, (void)size;
+}
+
+static void nap(uint32_t us)
+{
+    nanosleep(&(struct timespec){.tv_nsec = us * (long)ED_NS_PER_US}, NULL);
+}
+
+/* ------------------------------------------------------------------------------------ server -- */
+
+/** The CPU of a poll in ns: of the best batch, as keepalives and other programs disturb some. */
+static uint64_t measure(const ed_duel *duel, void *host)
+{
+    uint64_t best_ns = UINT64_MAX;
+
+    for (int batch = 0; batch < BATCHES; batch++) {
+        uint64_t begin_ns = ed_duel_cpu_now_ns();
+        for (int i = 0; i < POLLS; i++)
+            duel->system->poll(host, 0);
+        best_ns = ed_min_u64(best_ns, (ed_duel_cpu_now_ns() - begin_ns) / POLLS);
+        nap(CLIENTS_NAP_US);
+    }
+    return best_ns;
+}
+
+/** Polls until so many are there, or the client gives up. */
+static void await_peers(ed_duel *duel, void *host, uint32_t count)
+{
+    while (duel->system->connected(host) < count && atomic_load(&duel->phase) != ED_DUEL_DONE)
+        duel->system->poll(host, 1);
+}
+
+static void serve(ed_duel *duel)
+{
+    ed_bench_sink sink = {.message = ignore};
+    uint32_t few = duel->plan.clients < FEW ? duel->plan.clients : FEW;
+    void *host = ed_duel_listen(duel, duel->plan.clients, &sink);
+
+    await_peers(duel, host, few);
+    duel->counts[WITH_FEW] = measure(duel, host);
+    atomic_store(&duel->connected, few);
+    await_peers(duel, host, duel->plan.clients);
+    duel->counts[WITH_ALL] = measure(duel, host);
+    duel->sides[ED_DUEL_SERVER].rss_end = ed_duel_resident();
+    if (duel->system->connected(host) < duel->plan.clients)
+        ed_duel_fail(duel, ED_DUEL_SERVER, "%u of %u clients are there",
+                     duel->system->connected(host), duel->plan.clients);
+    atomic_store(&duel->connected, duel->plan.clients);
+    while (atomic_load(&duel->phase) != ED_DUEL_DONE)
+        duel->system->poll(host, 1);
+    duel->system->close(host);
+}
+
+/* ----------------------------------------------------------------------------------- clients -- */
+
+static void *hosts[ED_BENCH_CLIENTS_MAX];
+
+/** Lets some of those that are there say that they live. */
+static void poll_some(const ed_duel *duel, uint32_t count)
+{
+    static uint32_t turn;
+
+    for (uint32_t i = 0; i < POLLED_AT_ONCE && i < count; i++)
+        duel->system->poll(hosts[turn++ % count], 0);
+}
+
+/** Keeps all alive while the server measures. */
+static void await_server(ed_duel *duel, uint32_t count)
+{
+    uint64_t give_up_ns = ed_clock_now_ns() + ED_BENCH_CONNECT_MS * ED_NS_PER_MS;
+
+    while (atomic_load(&duel->connected) < count) {
+        if (ed_clock_now_ns() > give_up_ns)
+            ed_duel_fail(duel, ED_DUEL_CLIENT, "the server has lost some of %u clients", count);
+        poll_some(duel, count);
+        nap(CLIENTS_NAP_US);
+    }
+}
+
+static void drive(ed_duel *duel)
+{
+    ed_bench_sink sink = {.message = ignore};
+    uint32_t count = 0;
+
+    for (uint32_t wanted = FEW; count < duel->plan.clients; wanted = duel->plan.clients) {
+        for (; count < wanted && count < duel->plan.clients; count++) {
+            hosts[count] = ed_duel_dial(duel, &sink);
+            ed_duel_await(duel, hosts[count]);
+            poll_some(duel, count + 1);
+        }
+        await_server(duel, count);
+    }
+    ed_duel_begin(duel);
+    ed_duel_end(duel);
+}
+
+void ed_bench_run_idle(ed_bench_result *result, const ed_bench_work *work,
+                       const ed_bench_system *system, const ed_bench_plan *plan)
+{
+    ed_duel *duel = ed_duel_run(result, work, system, plan, serve, drive);
+
+    if (duel == NULL)
+        return;
+    const ed_duel_account *server = &duel->sides[ED_DUEL_SERVER];
+    result->figures[0] = (double)duel->counts[WITH_ALL];
+    result->figures[1] = (double)duel->counts[WITH_FEW];
+    result->figures[2] = (double)duel->counts[WITH_ALL] / (double)duel->counts[WITH_FEW];
+    result->figures[3] = (double)(server->rss_end - server->rss_begin) / plan->clients / 1024;
+    ed_duel_free(duel);
+}
