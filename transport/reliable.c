@@ -234,7 +234,6 @@ static void expect(const void *connection)
     const void *const hot[] = {
         &conn->secrets,
         &conn->paths,
-        &conn->arrival,
         &conn->ack.received,
         &conn->ack.deadline_ns,
         &conn->replay.next,
