@@ -42,6 +42,15 @@ static void widen(ed_ack *ack)
         move(ack, places, ED_ACK_RANGES_MAX);
 }
 
+/** Whether the set is full, and the number is neither in it nor next to what is. */
+static bool needs_place(const ed_ranges *ranges, uint64_t number)
+{
+    for (uint32_t i = 0; i < ranges->count; i++)
+        if (number + 1 >= ranges->range[i].first && number <= ranges->range[i].last + 1)
+            return false;
+    return ranges->count == ranges->capacity;
+}
+
 void ed_ack_rest(ed_ack *ack)
 {
     ed_range *places = ack->received.range;
@@ -65,7 +74,7 @@ void ed_ack_on_packet(ed_ack *ack, uint64_t number, ed_ack_haste haste, size_t s
     bool newest = first || number > ack->received.range[0].last;
     bool in_order = first || number == ack->received.range[0].last + 1;
 
-    if (ack->received.count == ED_ACK_RANGES_FEW && !ed_ack_is_wide(ack))
+    if (!ed_ack_is_wide(ack) && needs_place(&ack->received, number))
         widen(ack);
     (void)ed_ranges_add(&ack->received, number);
     if (newest)

@@ -215,7 +215,9 @@ static void push(batch *b)
 {
     if (b->count == 0)
         return;
-    eddy_status status = ed_channel_push(b->shard->commands, b->commands, b->count);
+    eddy_status status = ed_api_check_open(b->manager);
+    if (status == EDDY_OK)
+        status = ed_channel_push(b->shard->commands, b->commands, b->count);
     if (status != EDDY_OK)
         cut(b, 0, status == EDDY_ENOMEM ? EDDY_EAGAIN : status);
 }

@@ -66,14 +66,27 @@ bool ed_conn_doubts_mtu(const ed_conn *conn)
            conn->loss.pto_count % 2 == 0;
 }
 
+/**
+ * Whether a probe of the size may leave: it goes before messages, at the pace of these. It measures
+ * the path in use; and while nothing is known of its time, nor is when it is lost.
+ */
+static bool may_probe(ed_conn *conn, uint32_t size, uint64_t now_ns)
+{
+    if (size == 0 || !ed_conn_is_open(conn) || !conn->rtt.sampled || ed_conn_is_moving(conn))
+        return false;
+    // When a message might: one that needs less would always be faster.
+    uint64_t when_ns = ed_pacer_when_ns(&conn->pacer, conn->mtu.size, now_ns);
+    if (when_ns > now_ns)
+        conn->timers.at_ns[ED_TIMER_MTU] = when_ns;
+    return when_ns <= now_ns && ed_conn_reserve_aside(conn);
+}
+
 size_t ed_conn_transmit_size_probe(ed_conn *conn, uint8_t *data, uint64_t now_ns)
 {
     uint32_t size = ed_mtu_due(&conn->mtu, now_ns);
     ED_UNCLEARED ed_draft d;
 
-    // It measures the path in use; and while nothing is known of its time, nor is when it is lost.
-    if (size == 0 || !ed_conn_is_open(conn) || !conn->rtt.sampled || ed_conn_is_moving(conn) ||
-        !ed_conn_reserve_aside(conn))
+    if (!may_probe(conn, size, now_ns))
         return 0;
     ed_draft_begin(&d, conn, data, now_ns);
     ed_draft_put_ping(&d, conn);

@@ -327,9 +327,9 @@ size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t no
     size_t size = ed_conn_transmit_path(conn, path, data, now_ns);
     if (size > 0)
         return size;
-    size = transmit_any(conn, data, now_ns);
+    size = ed_conn_transmit_size_probe(conn, data, now_ns);
     if (size == 0)
-        size = ed_conn_transmit_size_probe(conn, data, now_ns);
+        size = transmit_any(conn, data, now_ns);
     if (size > 0)
         *path = *ed_conn_path(conn);
     if (size == 0)

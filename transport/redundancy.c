@@ -2,8 +2,9 @@
 
 enum {
     ALL_PPM = 1000 * 1000,
-    LOSS_SHARE = 256, /* of the smoothed figures, what one packet changes */
+    LOSS_SHARE = 256, /* of the smoothed figures, what one packet changes in the long run; */
     RUN_SHARE = 32,
+    HEAD_START = 16, /* at first more, but a first loss is not taken for more than one in so many */
 };
 
 /** Moves a smoothed share towards all or nothing. */
@@ -19,15 +20,23 @@ void ed_redundancy_init(ed_redundancy *redundancy)
     *redundancy = (ed_redundancy){0};
 }
 
+/** One more was seen. @return what it changes: so the figure is the mean of all at first. */
+static uint32_t share_of(uint32_t *count, uint32_t most)
+{
+    *count = *count < most ? *count + 1 : most;
+    return (uint32_t)ed_min_u64(*count + HEAD_START, most);
+}
+
 void ed_redundancy_on_acked(ed_redundancy *redundancy)
 {
-    move(&redundancy->loss_ppm, false, LOSS_SHARE);
+    move(&redundancy->loss_ppm, false, share_of(&redundancy->count, LOSS_SHARE));
 }
 
 void ed_redundancy_on_lost(ed_redundancy *redundancy, uint64_t number)
 {
-    move(&redundancy->loss_ppm, true, LOSS_SHARE);
-    move(&redundancy->run_ppm, redundancy->last_lost == number, RUN_SHARE);
+    move(&redundancy->loss_ppm, true, share_of(&redundancy->count, LOSS_SHARE));
+    move(&redundancy->run_ppm, redundancy->last_lost == number,
+         share_of(&redundancy->lost_count, RUN_SHARE));
     redundancy->last_lost = number + 1;
 }
 

@@ -22,6 +22,8 @@ typedef struct ed_redundancy {
     uint32_t loss_ppm;  /* share of packets lost, smoothed */
     uint32_t run_ppm;   /* share of lost ones whose predecessor was lost, smoothed */
     uint64_t last_lost; /* its number, and 1 */
+    uint32_t count;     /* packets so far, and of these the lost ones: as far as that matters */
+    uint32_t lost_count;
 } ed_redundancy;
 
 /** Of a path that has lost nothing yet. */

@@ -162,6 +162,23 @@ static void probes_cost_no_speed(void **state)
     close_settled();
 }
 
+/** A cap on the rate is one on probes, too; and they are not kept waiting for ever. */
+static void probes_keep_to_a_cap(void **state)
+{
+    enum { CAP = 50 * 1000, SECONDS = 3, BURST_SIZE = 12 * 1000 };
+
+    (void)state;
+    open_plain("capped", 1, 1300);
+    CHECK_EQ("set", eddy_set_rate(sender(UP)->manager, sender(UP)->endpoints[0].handle, CAP),
+             EDDY_OK);
+    uint64_t before = stats_of(UP).sent_bytes;
+    keep_busy(1, SECONDS * 1000);
+    eddy_connection_stats stats = stats_of(UP);
+    CHECK_EQ("all tried", stats.size_probes_lost, 6);
+    CHECK("no faster", stats.sent_bytes - before <= CAP * SECONDS + BURST_SIZE);
+    close_settled();
+}
+
 static void shrinks_where_large_ones_vanish(void **state)
 {
     static const struct {
@@ -255,6 +272,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(grows_to_what_the_path_takes),
         cmocka_unit_test(probes_cost_no_speed),
+        cmocka_unit_test(probes_keep_to_a_cap),
         cmocka_unit_test(shrinks_where_large_ones_vanish),
         cmocka_unit_test(few_large_messages_find_the_hole),
         cmocka_unit_test(loss_and_outage_are_no_black_hole),

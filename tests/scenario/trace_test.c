@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0xab9009ac13aebddf)
+#define GOLDEN_TRACE UINT64_C(0x6349277249ce1af5)
 
 enum {
     WORLDS = 8,

@@ -100,6 +100,35 @@ static void set_stream(uint8_t stream, size_t budget)
     CHECK_EQ("set", ed_account_set_stream(&account, &counting.allocator, stream, budget), EDDY_OK);
 }
 
+/** What an empty account takes of one message it does not take of several. One over all rows. */
+static void several_fit_or_are_refused(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t charge;
+        eddy_status want;
+        size_t used;
+    } rows[] = {
+        {"more than the budget", BUDGET + 1, EDDY_EAGAIN, 0},
+        {"no sum wraps", SIZE_MAX, EDDY_EAGAIN, 0},
+        {"less than all of it", BUDGET - 1, EDDY_OK, BUDGET - 1},
+        {"more than is left", 2, EDDY_EAGAIN, BUDGET - 1},
+        {"what is left", 1, EDDY_OK, BUDGET},
+        {"nothing is", 1, EDDY_EAGAIN, BUDGET},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        CHECK_EQ(rows[i].name, ed_account_charge_all(&account, BUDGET, NO_STREAM, rows[i].charge),
+                 rows[i].want);
+        CHECK_EQ(rows[i].name, account.used, rows[i].used);
+    }
+    set_stream(1, BUDGET / 2);
+    CHECK_EQ("nor what a stream's own has no room for",
+             ed_account_charge_all(&account, SIZE_MAX, 1, BUDGET / 2 + 1), EDDY_EAGAIN);
+    CHECK_EQ("and nothing is charged", account.used, BUDGET);
+}
+
 static void a_stream_has_its_own(void **state)
 {
     static const struct {
@@ -343,6 +372,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(within_the_budget, setup, teardown),
         cmocka_unit_test(what_is_owed_is_refunded_at_once),
+        cmocka_unit_test_setup_teardown(several_fit_or_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stream_has_its_own, setup, teardown),
         cmocka_unit_test_setup_teardown(a_budget_may_come_later, setup, teardown),
         cmocka_unit_test_setup_teardown(the_next_connection_has_no_budgets, setup, teardown),

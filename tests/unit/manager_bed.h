@@ -133,6 +133,7 @@ struct fake {
     unsigned returned_count;     /* blocks that came back, */
     uint64_t returned_to;        /* the handle of the connection that got the last, 0: gone */
     uint64_t returned_sum;       /* made of their stream bytes, in order */
+    uint64_t returned_places;    /* of the connections they came to, in order, as digits; 0: none */
     uint32_t expired[ORDER_MAX]; /* slots, in order */
     struct fake_failed failed[FAILED_MAX];
 };
@@ -408,6 +409,7 @@ static inline bool fake_returned(void *context, void *connection, ed_block *bloc
         next = block->next;
         fake->returned_count++;
         fake->returned_sum = fake->returned_sum * 10 + (uint8_t)(block->note >> 8);
+        fake->returned_places = fake->returned_places * 10 + (c == NULL ? 0 : c->handle & 0xff);
         ed_pool_give(block);
     }
     return c != NULL && fake->wants_work;

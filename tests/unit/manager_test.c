@@ -116,6 +116,30 @@ static void idle_connections_cost_nothing(void **state)
 
 /* ---------------------------------------------------------------------------------- returns -- */
 
+/** Of several connections in one poll: each hears of its own, and nobody of one that is gone. */
+static void returns_of_several_take_turns(void **state)
+{
+    struct bed *bed = bed_open((struct bed_limits){0, 3, 3});
+    eddy_connection met[3];
+
+    (void)state;
+    for (uint32_t i = 0; i < 3; i++)
+        met[i] = meet(bed, i + 1, 1);
+    order(bed, met[2], FAKE_END, 0);
+    poll_at(bed, 2);
+    (void)give_back(bed, met[0], 1);
+    (void)give_back(bed, met[1], 2);
+    (void)give_back(bed, met[1], 3);
+    (void)give_back(bed, met[2], 4);
+    (void)give_back(bed, met[0], 5);
+    poll_at(bed, 3);
+    CHECK_EQ("in order", bed->fake.returned_sum, 12345);
+    CHECK_EQ("each to its own", bed->fake.returned_places,
+             (met[0] & 0xff) * 10001 + (met[1] & 0xff) * 1100);
+    CHECK_EQ("gone from the account", ed_pool_charged(bed->pool), 0);
+    bed_close(bed);
+}
+
 /** What the program gives back comes to its connection in the next poll, in order. */
 static void returns_reach_their_connection(void **state)
 {
@@ -337,6 +361,7 @@ int main(void)
         cmocka_unit_test(a_flood_is_taken_in_parts),
         cmocka_unit_test(idle_connections_cost_nothing),
         cmocka_unit_test(returns_reach_their_connection),
+        cmocka_unit_test(returns_of_several_take_turns),
         cmocka_unit_test(awaited_returns_are_not_slept_through),
         cmocka_unit_test(deadlines_are_exact),
         cmocka_unit_test(a_full_socket_loses_nothing),

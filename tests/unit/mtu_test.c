@@ -158,7 +158,8 @@ static void what_was_in_flight_counts_no_more(void **state)
 
 /**
  * One packet for each letter, a third of a probe timeout after the one before: L large and lost, l
- * large and acknowledged, S and s the same of small ones, ( a large one that left before all these.
+ * large and acknowledged, S and s the same of small ones, ( and ) a large one that left before
+ * all these.
  */
 static bool live(path *p, const char *script)
 {
@@ -167,8 +168,9 @@ static bool live(path *p, const char *script)
 
     for (; *script != '\0'; script++, p->now_ns += GAP_NS / 3 + 1) {
         bool is_large = *script == 'L' || *script == 'l';
-        ed_sent packet = *script == '(' ? early : next_packet(p, is_large ? 1452 : 60, 0);
-        if (*script == 'l' || *script == 's')
+        bool is_early = *script == '(' || *script == ')';
+        ed_sent packet = is_early ? early : next_packet(p, is_large ? 1452 : 60, 0);
+        if (*script == 'l' || *script == 's' || *script == ')')
             (void)ed_mtu_on_acked(&p->mtu, &packet, p->now_ns);
         else
             ed_mtu_on_lost(&p->mtu, &packet, p->now_ns);
@@ -196,6 +198,7 @@ static void large_ones_lost_in_a_row(void **state)
         {"an outage: then all pass", "LLLLLLLLSLSLSsllssss", false},
         {"every fifth passes", "LLLLlLLLLlLLLLlLLLLlssss", false},
         {"an old one that is missed late", "LLLLLLLl((((((((ssss", false},
+        {"an old one passes late", "LLLLLLLL)ssss", true},
         {"again after it passed", "LLLLlLLLLLLLLssss", true},
     };
     (void)state;

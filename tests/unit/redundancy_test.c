@@ -32,6 +32,9 @@ static void test_copies(void **state)
         {"everything is lost", "x", 2000, ED_COPIES_MAX, ED_COPIES_MAX},
         {"one in twenty", "...................x", 4000, 2, 4},
         {"one in five", "....x", 4000, 5, 8},
+        {"one in five, after a second", "....x", 60, 5, 6},
+        {"one in a hundred, after a second",
+         "..................................................x.........", 60, 1, 3},
         {"one in five, three in a row", "............xxx", 4000, ED_COPIES_MAX, ED_COPIES_MAX},
         {"the first", "x", 1, 1, 3},
     };

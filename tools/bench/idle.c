@@ -16,12 +16,17 @@ enum {
     POLLED_AT_ONCE = 64, /* clients between two naps: all in less than a keepalive */
 };
 
-/** What the server has measured, in ns. */
+/** What the server has measured, in ns; duel->delivered says how many of these. */
 enum { WITH_FEW, WITH_ALL };
 
 static void ignore(void *context, uint32_t peer, const void *data, size_t size)
 {
     (void)context, (void)peer, (void)data, (void)size;
+}
+
+static uint32_t few_of(const ed_duel *duel)
+{
+    return duel->plan.clients < FEW ? duel->plan.clients : FEW;
 }
 
 static void nap(uint32_t us)
@@ -56,19 +61,18 @@ static void await_peers(ed_duel *duel, void *host, uint32_t count)
 static void serve(ed_duel *duel)
 {
     ed_bench_sink sink = {.message = ignore};
-    uint32_t few = duel->plan.clients < FEW ? duel->plan.clients : FEW;
     void *host = ed_duel_listen(duel, duel->plan.clients, &sink);
 
-    await_peers(duel, host, few);
+    await_peers(duel, host, few_of(duel));
     duel->counts[WITH_FEW] = measure(duel, host);
-    atomic_store(&duel->connected, few);
+    atomic_store(&duel->delivered, 1);
     await_peers(duel, host, duel->plan.clients);
     duel->counts[WITH_ALL] = measure(duel, host);
     duel->sides[ED_DUEL_SERVER].rss_end = ed_duel_resident();
     if (duel->system->connected(host) < duel->plan.clients)
         ed_duel_fail(duel, ED_DUEL_SERVER, "%u of %u clients are there",
                      duel->system->connected(host), duel->plan.clients);
-    atomic_store(&duel->connected, duel->plan.clients);
+    atomic_store(&duel->delivered, 2);
     while (atomic_load(&duel->phase) != ED_DUEL_DONE)
         duel->system->poll(host, 1);
     duel->system->close(host);
@@ -87,12 +91,12 @@ static void poll_some(const ed_duel *duel, uint32_t count)
         duel->system->poll(hosts[turn++ % count], 0);
 }
 
-/** Keeps all alive while the server measures. */
-static void await_server(ed_duel *duel, uint32_t count)
+/** Keeps all alive while the server measures, for the n-th time. */
+static void await_server(ed_duel *duel, uint32_t count, uint64_t n)
 {
     uint64_t give_up_ns = ed_clock_now_ns() + ED_BENCH_CONNECT_MS * ED_NS_PER_MS;
 
-    while (atomic_load(&duel->connected) < count) {
+    while (atomic_load(&duel->delivered) < n) {
         if (ed_clock_now_ns() > give_up_ns)
             ed_duel_fail(duel, ED_DUEL_CLIENT, "the server has lost some of %u clients", count);
         poll_some(duel, count);
@@ -100,19 +104,25 @@ static void await_server(ed_duel *duel, uint32_t count)
     }
 }
 
-static void drive(ed_duel *duel)
+static void connect_more(ed_duel *duel, uint32_t from, uint32_t to)
 {
     ed_bench_sink sink = {.message = ignore};
-    uint32_t count = 0;
 
-    for (uint32_t wanted = FEW; count < duel->plan.clients; wanted = duel->plan.clients) {
-        for (; count < wanted && count < duel->plan.clients; count++) {
-            hosts[count] = ed_duel_dial(duel, &sink);
-            ed_duel_await(duel, hosts[count]);
-            poll_some(duel, count + 1);
-        }
-        await_server(duel, count);
+    for (uint32_t i = from; i < to; i++) {
+        hosts[i] = ed_duel_dial(duel, &sink);
+        ed_duel_await(duel, hosts[i]);
+        poll_some(duel, i + 1);
     }
+}
+
+static void drive(ed_duel *duel)
+{
+    uint32_t few = few_of(duel);
+
+    connect_more(duel, 0, few);
+    await_server(duel, few, 1);
+    connect_more(duel, few, duel->plan.clients);
+    await_server(duel, duel->plan.clients, 2);
     ed_duel_begin(duel);
     ed_duel_end(duel);
 }

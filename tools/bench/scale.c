@@ -15,8 +15,8 @@ enum {
     UP_SIZE = 40,
     DOWN_SIZE = 200,
     RELIABLE_SIZE = 32,
-    NAP_US = 500,      /* of the clients' loop */
-    POLLED_BESIDE = 4, /* that are connected, while the next one connects */
+    NAP_US = 500,       /* of the clients' loop */
+    POLLED_BESIDE = 32, /* that are connected, while the next one connects */
     FINISH_MS = 500,
 };
 
