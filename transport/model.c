@@ -16,7 +16,8 @@ enum {
     STEP_MAX = 8,        /* and grows by that part of itself, at the most */
     DIP_ACKS = 8,        /* of packets that come back in it */
     /* Among others. */
-    CUT_NUMERATOR = 7, /* what stays of the window at a loss: as CUBIC does */
+    CLAIM_DATAGRAMS = 2, /* more each round, until some are lost: CUBIC's pace on such paths */
+    CUT_NUMERATOR = 7,   /* what stays of the window at a loss: as CUBIC does */
     CUT_DENOMINATOR = 10,
     CALM_ROUNDS = 16, /* without a queue, and they have gone */
 };
@@ -113,7 +114,7 @@ static void compete(ed_model *m, uint64_t now_ns)
     if (cuts)
         ed_model_set_window(m, (uint64_t)m->window * CUT_NUMERATOR / CUT_DENOMINATOR);
     else if (m->round_is_full)
-        ed_model_set_window(m, (uint64_t)m->window + m->datagram_size);
+        ed_model_set_window(m, (uint64_t)m->window + CLAIM_DATAGRAMS * m->datagram_size);
     m->calm_rounds = is_calm ? (uint8_t)(m->calm_rounds + 1) : 0;
     if (m->calm_rounds >= CALM_ROUNDS)
         ed_model_leave_crowd(m, now_ns);

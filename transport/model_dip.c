@@ -8,6 +8,7 @@ enum {
     DIP_REST_ROUNDS = 32,  /* since one showed that the queue is ours, it is not due for that */
     DIP_MS = 5000,         /* after one, the next */
     DIP_CROWDED_MS = 3000, /* among others: to see whether they are still there */
+    QUEUE_BACK_MS = 6,     /* a queue so long shows that others had not gone */
     DOUBT_MS = 10 * 1000,  /* so long what a dip showed may prove wrong */
     STAYED = 8,            /* a queue that falls by less than that part has stayed whole */
     PARTS_MAX = 2,         /* queues in a row that fell in part are others' */
@@ -53,7 +54,9 @@ void ed_model_learn_base(ed_model *m, uint64_t now_ns)
 
 void ed_model_watch_queue(ed_model *m, bool is_used, uint64_t now_ns)
 {
-    bool is_long = m->queue_us > ed_model_ms(ED_MODEL_QUEUE_MAX_MS);
+    // Whoever seemed to have gone, and has not, is met again sooner.
+    bool may_be_back = !m->is_raised && !m->is_crowded && is_in_doubt(m, now_ns);
+    bool is_long = m->queue_us > ed_model_ms(may_be_back ? QUEUE_BACK_MS : ED_MODEL_QUEUE_MAX_MS);
 
     m->since_dip = (uint8_t)ed_min_u64(m->since_dip + 1u, UINT8_MAX);
     m->queue_rounds = is_long ? (uint8_t)ed_min_u64(m->queue_rounds + 1u, UINT8_MAX) : 0;
@@ -63,8 +66,8 @@ void ed_model_watch_queue(ed_model *m, bool is_used, uint64_t now_ns)
         return;
     if (!is_used)
         m->base_us = m->round_rtt_us; // little was in flight, and the delay cannot be ours
-    else if (!m->is_raised && !m->is_crowded && is_in_doubt(m, now_ns))
-        join_crowd(m, now_ns); // they had not gone
+    else if (may_be_back)
+        join_crowd(m, now_ns);
 }
 
 /* ----------------------------------------------------------------------------------- the dip -- */

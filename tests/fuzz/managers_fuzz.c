@@ -24,7 +24,7 @@ enum {
     ORDERS_MAX = 300,
     HELD_MAX = 4,
     POLLS_MAX = 500, /* at one point in time; more is a spin */
-    DATAGRAM_MAX = 1200,
+    DATAGRAM_MAX = EDDY_DATAGRAM_SIZE_MAX,
     CALM_MS = 60 * 1000,
     FLUSH_MS = 1000,
     BUDGET = 256 * 1024,

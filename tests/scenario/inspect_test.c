@@ -279,6 +279,10 @@ static void statistics_add_up(void **state)
     eddy_connection_stats got = stats_of(client, loud);
     CHECK("on the way", got.in_flight > 0 && got.pacing_rate > 10000);
     CHECK("round trip", got.rtt_latest_ns > got.rtt_min_ns);
+    CHECK("path", got.path_rtt_ns >= 2 * DELAY_MS * ED_NS_PER_MS);
+    CHECK("path", got.path_rtt_ns < 4 * DELAY_MS * ED_NS_PER_MS);
+    CHECK("path", got.path_rate > 10000);
+    CHECK("path", got.path_queue_ns < 4 * DELAY_MS * ED_NS_PER_MS);
     CHECK("round trip", got.rtt_variation_ns > ED_NS_PER_MS);
     CHECK_EQ("cut off", ed_world_block(cluster.world, NULL, NULL, true), EDDY_OK);
     chat(client, loud, 1);

@@ -46,13 +46,14 @@ void ed_conn_bed_open_with(ed_conn_bed *bed, uint32_t connections_max, const edd
                        bed->shared.identity != NULL);
 }
 
-/** Of a connection that is freed no secret is left, though the place of it is. */
+/** NULL: it is another's. Of a connection that is freed no secret is left, though the place of it
+ * is. */
 static void check_wiped(const ed_identity *identity)
 {
-    const uint8_t *bytes = (const uint8_t *)identity->secrets;
+    const uint8_t *bytes = identity == NULL ? NULL : (const uint8_t *)identity->secrets;
     uint8_t left = 0;
 
-    for (size_t i = 0; i < identity->slot_count * sizeof(ed_secrets); i++)
+    for (size_t i = 0; identity != NULL && i < identity->slot_count * sizeof(ed_secrets); i++)
         left |= bytes[i];
     CHECK_EQ("secrets left", left, 0);
 }

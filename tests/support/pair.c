@@ -84,6 +84,7 @@ void ed_pair_serve(ed_pair_end *end)
         ed_conn_expire(end->conn, ed_pair.now_ns);
         transmit(end);
     }
+    ed_settled_give_back(&ed_pair.bed.settled);
 }
 
 void ed_pair_arrive(ed_pair_end *end, ed_pair_flying *flying)

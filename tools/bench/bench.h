@@ -64,7 +64,7 @@ extern const ed_bench_system ed_bench_enet;
 extern const ed_bench_system ed_bench_tcp;
 extern const ed_bench_system ed_bench_udp;     /* datagrams of messages, nothing else: the limit */
 extern const ed_bench_system ed_bench_udp_gso; /* the same with GSO and GRO */
-extern const ed_bench_system ed_bench_eddy_reno; /* of L3 alone */
+extern const ed_bench_system ed_bench_eddy_reno; /* of L3 and L3-tcp alone */
 extern const ed_bench_system ed_bench_bound;     /* of L1 alone: what cannot be beaten, */
 extern const ed_bench_system ed_bench_fec;       /* and not by an error-correcting code */
 
@@ -134,6 +134,8 @@ void ed_bench_run_lossy(ed_bench_result *result, const ed_bench_work *work,
                         const ed_bench_system *system, const ed_bench_plan *plan);
 void ed_bench_run_real(ed_bench_result *result, const ed_bench_work *work,
                        const ed_bench_system *system, const ed_bench_plan *plan);
+void ed_bench_run_beside(ed_bench_result *result, const ed_bench_work *work,
+                         const ed_bench_system *system, const ed_bench_plan *plan);
 void ed_bench_run_bulk(ed_bench_result *result, const ed_bench_work *work,
                        const ed_bench_system *system, const ed_bench_plan *plan);
 void ed_bench_run_mixed(ed_bench_result *result, const ed_bench_work *work,
