@@ -250,6 +250,15 @@ void ed_draft_put_messages(ed_draft *d, ed_conn *conn)
         put(d, conn, &next);
 }
 
+void ed_draft_put_urgent(ed_draft *d, ed_conn *conn)
+{
+    ed_outgoing next;
+
+    while (d->message_count < ED_FRAME_MESSAGES_MAX &&
+           ed_outbox_next_urgent(&conn->outbox, ed_writer_left(&d->w), d->packet.number, &next))
+        put(d, conn, &next);
+}
+
 /* --------------------------------------------------------------------------------- copies -- */
 
 /** Whether the path has bytes to spare for copies. */

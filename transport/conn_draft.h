@@ -69,6 +69,9 @@ bool ed_draft_put_oldest(ed_draft *d, ed_conn *conn, uint64_t before_ns);
 /** What is to leave next, as far as it fits. */
 void ed_draft_put_messages(ed_draft *d, ed_conn *conn);
 
+/** Of that only what is urgent. */
+void ed_draft_put_urgent(ed_draft *d, ed_conn *conn);
+
 /** The newest messages go along again: what is lost is there before anybody misses it. */
 void ed_draft_put_copies(ed_draft *d, ed_conn *conn, uint64_t now_ns);
 

@@ -6,6 +6,7 @@ enum {
     ACK_PING_PACKETS = 256, /* and so does one after so many that were not */
     SENT_RESERVE = 64,      /* places in the log of sent packets kept for acks and probes */
     MEMORY_RETRY_MS = 10,   /* after an allocation failed */
+    URGENT_MS = 2,          /* between packets of nothing but messages before what waits */
     SILENT_TICK_MS = 10,    /* while nothing is acknowledged: between packets for the program */
     STARVED_PING_MS = 100,  /* or a probe timeout: how often who waits for credit is heard of */
 };
@@ -32,12 +33,13 @@ struct plan {
     bool probe;  /* whatever the window says */
     bool data;   /* messages may leave */
     bool tick;   /* in a silence, for a program that goes on sending: whatever the window says */
+    bool urgent; /* small messages that go before what fills the window: whatever it says */
 };
 
 /** Whether congestion control, and the log of sent packets, let more leave. */
 static bool window_is_open(const ed_conn *conn)
 {
-    uint64_t in_flight = conn->loss.in_flight;
+    uint64_t in_flight = conn->loss.in_flight - conn->loss.probes_in_flight;
 
     return (in_flight < ED_CONGESTION_FLOOR_DATAGRAMS * ED_DATAGRAM_SIZE ||
             in_flight < conn->congestion_ops->window(&conn->congestion)) &&
@@ -78,14 +80,33 @@ static bool wants_tick(const ed_conn *conn, uint64_t now_ns)
            now_ns - loss->last_ack_eliciting_sent_ns >= SILENT_TICK_MS * ED_NS_PER_MS;
 }
 
+/** Whether a bulk that fills the window holds a game up; if it did a moment ago, when to ask again.
+ */
+static bool wants_urgent(ed_conn *conn, uint64_t now_ns)
+{
+    uint64_t when_ns =
+        ed_add_sat_u64(conn->loss.last_ack_eliciting_sent_ns, URGENT_MS * ED_NS_PER_MS);
+    ed_outgoing next;
+
+    if (conn->rate_max != 0 ||
+        !ed_outbox_next_urgent(&conn->outbox, ED_DATAGRAM_SIZE, UINT64_MAX, &next))
+        return false;
+    if (when_ns > now_ns)
+        conn->timers.at_ns[ED_TIMER_PACE] = ed_min_u64(conn->timers.at_ns[ED_TIMER_PACE], when_ns);
+    return when_ns <= now_ns;
+}
+
 static struct plan make_plan(ed_conn *conn, uint64_t now_ns)
 {
+    bool data = data_may_leave(conn, now_ns);
+
     return (struct plan){
         .ack = conn->ack.deadline_ns <= now_ns,
         .ping = conn->ping_pending,
         .credit = conn->inbox.credit.pending,
         .probe = conn->probes > 0,
-        .data = data_may_leave(conn, now_ns),
+        .data = data,
+        .urgent = !data && wants_urgent(conn, now_ns),
         .tick = wants_tick(conn, now_ns),
     };
 }
@@ -100,6 +121,8 @@ static void put_all_messages(ed_draft *d, ed_conn *conn, const struct plan *plan
         ed_draft_put_ping(d, conn);
     if (plan->data || plan->probe || plan->tick)
         ed_draft_put_messages(d, conn);
+    else if (plan->urgent)
+        ed_draft_put_urgent(d, conn);
     if (plan->tick && !ed_draft_put_oldest(d, conn, now_ns - conn->rtt.smoothed_ns) &&
         d->message_count == 0)
         ed_draft_put_ping(d, conn);
@@ -235,7 +258,7 @@ static void leave_gap(ed_conn *conn, uint64_t now_ns)
 /** Makes room in the log of sent packets. */
 static bool reserve(ed_conn *conn, struct plan *plan, uint64_t now_ns)
 {
-    bool has_messages = plan->data || plan->probe || plan->tick;
+    bool has_messages = plan->data || plan->probe || plan->tick || plan->urgent;
 
     ed_loss_trim(&conn->loss, &conn->sent, &conn->rtt, ED_ACK_DELAY_NS, now_ns);
     if (ed_sent_log_is_large(&conn->sent) || ed_ack_is_wide(&conn->ack))
@@ -248,6 +271,7 @@ static bool reserve(ed_conn *conn, struct plan *plan, uint64_t now_ns)
     plan->probe = false;
     plan->data = false;
     plan->tick = false;
+    plan->urgent = false;
     bool has_rest = conn->close_pending || plan->ack || plan->ping || plan->credit;
     return has_rest && ed_sent_reserve(&conn->sent, 0) == EDDY_OK;
 }
@@ -272,7 +296,7 @@ static size_t transmit_any(ed_conn *conn, uint8_t *data, uint64_t now_ns)
     if (is_open)
         plan = make_plan(conn, now_ns);
     if (!conn->close_pending && !plan.ack && !plan.ping && !plan.credit && !plan.probe &&
-        !plan.data && !plan.tick)
+        !plan.data && !plan.tick && !plan.urgent)
         return 0;
     leave_gap(conn, now_ns);
     if (!has_number(conn)) {

@@ -30,6 +30,7 @@ void ed_loss_on_sent(ed_loss *loss, const ed_sent *packet)
     if (!is_in_flight(packet))
         return;
     loss->in_flight += packet->size;
+    loss->probes_in_flight += (packet->flags & ED_SENT_PROBE) != 0 ? packet->size : 0;
     if (!is_ack_eliciting(packet))
         return;
     loss->ack_eliciting_in_flight++;
@@ -48,6 +49,7 @@ static void leave_flight(ed_loss *loss, const ed_sent *packet)
         return;
     ED_ASSERT(loss->in_flight >= packet->size);
     loss->in_flight -= packet->size;
+    loss->probes_in_flight -= (packet->flags & ED_SENT_PROBE) != 0 ? packet->size : 0;
     if (!is_ack_eliciting(packet))
         return;
     ED_ASSERT(loss->ack_eliciting_in_flight > 0);

@@ -30,9 +30,10 @@ enum {
 };
 
 typedef struct ed_loss {
-    uint64_t largest_acked; /* if any_acked */
-    uint64_t loss_time_ns;  /* when the oldest suspect is lost; ED_NEVER_NS: there is none */
-    uint64_t in_flight;     /* bytes */
+    uint64_t largest_acked;    /* if any_acked */
+    uint64_t loss_time_ns;     /* when the oldest suspect is lost; ED_NEVER_NS: there is none */
+    uint64_t in_flight;        /* bytes */
+    uint64_t probes_in_flight; /* of these, those of probes: no window is asked about them */
     uint64_t last_ack_eliciting_sent_ns;
     uint64_t last_prompt_sent_ns;
     uint64_t probing_since_ns; /* when the first probe without an answer fell due */

@@ -265,14 +265,18 @@ static void model_on_lost(ed_congestion *state, uint64_t sent_ns, uint64_t size,
     state->model.round_lost = add_sat_u32(state->model.round_lost, size);
 }
 
-/** The path is another one, or gone: it is learnt anew, from a quarter of what it was. */
+/**
+ * The path is another one, or was gone: it is learnt anew, from a quarter of what it was, though
+ * from no less than any path begins with: what a game sent meanwhile comes at once when it is back.
+ */
 static void model_on_persistent(ed_congestion *state, uint64_t now_ns)
 {
     ed_model *m = &state->model;
     uint32_t window = m->window / 4;
 
     model_init(state, m->datagram_size);
-    ed_model_set_window(m, window);
+    if (window > m->window)
+        ed_model_set_window(m, window);
     begin_round(m, now_ns);
 }
 

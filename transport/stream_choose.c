@@ -216,6 +216,28 @@ bool ed_outbox_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing
     return false;
 }
 
+/** @return the first priority from there on of which lanes have turns; EDDY_PRIORITY_COUNT: none.
+ */
+static size_t first_turn(const ed_outbox *outbox, size_t from)
+{
+    while (from < EDDY_PRIORITY_COUNT && ed_list_empty(&outbox->turns[from]))
+        from++;
+    return from;
+}
+
+bool ed_outbox_next_urgent(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing *next)
+{
+    if (outbox->fresh_count == 0)
+        return false;
+    size_t first = first_turn(outbox, 0);
+    if (first == EDDY_PRIORITY_COUNT || first_turn(outbox, first + 1) == EDDY_PRIORITY_COUNT ||
+        !ed_records_reserve(&outbox->parts))
+        return false;
+    room = ed_min_size(room, outbox->room);
+    return choose_in(outbox, &outbox->turns[first], room, packet, next) == CHOSEN &&
+           next->out->size <= ED_URGENT_SIZE_MAX;
+}
+
 bool ed_outbox_has_next(ed_outbox *outbox)
 {
     ed_outgoing next;

@@ -16,6 +16,9 @@
 #include "transport/records.h"
 #include "transport/sent.h"
 
+/* Of a message that a full window does not hold up while others of a later priority wait. */
+enum { ED_URGENT_SIZE_MAX = 300 };
+
 /** A message that the program has sent. */
 typedef struct ed_message {
     ed_block *block;   /* owned */
@@ -163,6 +166,9 @@ bool ed_outbox_has_next(ed_outbox *outbox);
  * @return false if there is nothing, or nothing that fits.
  */
 bool ed_outbox_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing *next);
+
+/** The same, but only of the first priority while a later one waits, too, and only small ones. */
+bool ed_outbox_next_urgent(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing *next);
 
 /**
  * Chooses a part that was sent before; of one that is too large for a datagram by now, a piece.

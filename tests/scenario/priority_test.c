@@ -1,6 +1,7 @@
 /** How streams share a connection that has less room than they want: priorities, then weights. */
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
+#include "transport/stream_send.h"
 
 enum {
     RATE_BPS = 2 * 1000 * 1000,
@@ -113,6 +114,40 @@ static void the_more_important_goes_first(void **state)
     }
 }
 
+/** A window that others have filled does not hold up a small message that goes before them. */
+static void a_full_window_holds_no_small_message_up(void **state)
+{
+    enum { COUNT = 300, LATER_MS = 5 };
+    static const struct {
+        const char *name;
+        size_t size;
+        uint8_t priority;
+        uint32_t want; /* how many of one have come before the window can have opened */
+    } rows[] = {
+        {"small", 100, 0, 1},
+        {"as large as may be", ED_URGENT_SIZE_MAX, 0, 1},
+        {"larger", ED_URGENT_SIZE_MAX + 1, 0, 0},
+        {"of the same priority", 100, 7, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_endpoint *endpoint = open_link(rows[i].name, LONG_QUEUE_SIZE);
+        ed_link_config fast = ed_link_config_default();
+        fast.delay_ns = DELAY_MS * ED_NS_PER_MS;
+        CHECK_EQ(rows[i].name, ed_world_set_link(cluster.world, NULL, NULL, &fast), EDDY_OK);
+        set_stream(endpoint, 1, 7, 0);
+        set_stream(endpoint, 2, rows[i].priority, 0);
+        send(endpoint, EDDY_UNRELIABLE, 1, 1000, COUNT); // which need no credit
+        ed_cluster_run_for(&cluster, LATER_MS * ED_NS_PER_MS);
+        send(endpoint, EDDY_RELIABLE_ORDERED, 2, rows[i].size, 1);
+        ed_cluster_run_for(&cluster, (DELAY_MS + LATER_MS) * ED_NS_PER_MS);
+        CHECK(rows[i].name, came(endpoint, EDDY_UNRELIABLE, 1) < COUNT);
+        CHECK_EQ(rows[i].name, came(endpoint, EDDY_RELIABLE_ORDERED, 2), rows[i].want);
+        finish();
+    }
+}
+
 /** @return how long a small message takes that is sent while a large one is on its way. */
 static uint64_t time_of_urgent(const char *name, uint8_t priority, size_t small_size)
 {
@@ -211,6 +246,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_more_important_goes_first),
+        cmocka_unit_test(a_full_window_holds_no_small_message_up),
         cmocka_unit_test(a_large_message_holds_nobody_up),
         cmocka_unit_test(weights_are_shares),
     };

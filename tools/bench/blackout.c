@@ -70,7 +70,6 @@ static double run_phase(ed_bench_result *result, const ed_bench_plan *plan, play
 {
     static ed_game game;
     eddy_config config = eddy_config_default();
-    config.congestion = EDDY_CONGESTION_MODEL;
     ed_link_config path = ed_pair_path(plan);
     uint64_t late_ns = 0;
 
