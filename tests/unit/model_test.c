@@ -86,6 +86,33 @@ static void test_change(void **state)
             (void)percent_of(&flows[0], ed_max_u64(rows[i].after_ms, 1));
             CHECK(rows[i].name, percent_of(&flows[0], 12 * 1000) >= rows[i].least);
             CHECK(rows[i].name, queue_mean_ms() <= rows[i].queue_ms);
+            CHECK(rows[i].name, path.overflow * 50 <= path.queue_count);
+        }
+}
+
+/** Where there is no room for a queue, loss is all that tells; it is heeded. */
+static void test_no_queue(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t queue_size;
+        uint32_t loss_ppm; /* for another reason */
+    } rows[] = {
+        {"two packets", 2 * ED_FLOW_PACKET_SIZE, 0},
+        {"four packets", 4 * ED_FLOW_PACKET_SIZE, 0},
+        {"four packets, and one in a hundred is lost", 4 * ED_FLOW_PACKET_SIZE, 10 * 1000},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++)
+        for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+            open_path(seed);
+            path.queue_size = rows[i].queue_size;
+            path.loss_ppm = rows[i].loss_ppm;
+            ed_bottleneck_add(&path, &flows[0]);
+            ed_bottleneck_run(&path, MS(4000));
+            uint64_t used = percent_of(&flows[0], 12 * 1000);
+            CHECK(rows[i].name, path.overflow * 4 <= path.queue_count);
         }
 }
 
@@ -205,7 +232,8 @@ static void test_unknown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_change), cmocka_unit_test(test_little),  cmocka_unit_test(test_share),
+        cmocka_unit_test(test_change), cmocka_unit_test(test_no_queue),
+        cmocka_unit_test(test_little), cmocka_unit_test(test_share),
         cmocka_unit_test(test_reno),   cmocka_unit_test(test_unknown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
