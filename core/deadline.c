@@ -154,6 +154,8 @@ void ed_deadlines_set(ed_deadlines *deadlines, uint32_t slot, uint64_t at_ns)
     ED_ASSERT(deadlines->count <= deadlines->slot_count);
 
     uint32_t place = deadlines->place[slot];
+    if (place != NOWHERE && deadlines->heap[place - 1].at_ns == at_ns)
+        return;
     if (place != NOWHERE && at_ns == ED_NEVER_NS)
         take_out(deadlines, place - 1);
     else if (place != NOWHERE)

@@ -84,7 +84,7 @@ static bool may_probe(ed_conn *conn, uint32_t size, uint64_t now_ns)
 size_t ed_conn_transmit_size_probe(ed_conn *conn, uint8_t *data, uint64_t now_ns)
 {
     uint32_t size = ed_mtu_due(&conn->mtu, now_ns);
-    ed_draft d;
+    ED_UNCLEARED ed_draft d;
 
     if (!may_probe(conn, size, now_ns))
         return 0;

@@ -242,8 +242,7 @@ static size_t transmit_close_elsewhere(ed_conn *conn, ed_path *path, uint8_t *da
     return size;
 }
 
-/** What is to be said on whatever path. */
-static size_t transmit_on(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns)
+size_t ed_conn_transmit_path(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns)
 {
     if (!ed_conn_is_open(conn))
         return transmit_close_elsewhere(conn, path, data, now_ns);
@@ -253,14 +252,5 @@ static size_t transmit_on(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t 
         size = transmit_challenge(conn, ED_PATH_CURRENT, path, data, now_ns);
     if (size == 0)
         size = transmit_challenge(conn, ED_PATH_CANDIDATE, path, data, now_ns);
-    return size;
-}
-
-size_t ed_conn_transmit_path(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns)
-{
-    size_t size = transmit_on(conn, path, data, now_ns);
-
-    if (size == 0)
-        *path = *ed_conn_path(conn);
     return size;
 }

@@ -164,6 +164,8 @@ static verdict handle_ack(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
     ed_conn_detect_losses(conn, now_ns);
     ed_loss_trim(&conn->loss, &conn->sent, &conn->rtt, ED_ACK_DELAY_NS, now_ns);
     ed_conn_update_rate(conn, now_ns);
+    if (ed_conn_is_open(conn)) // one that closes repeats nothing any more
+        ed_conn_update_recovery(conn);
     ed_conn_check_flushed(conn, now_ns);
     return TAKEN; // perhaps a CLOSE follows
 }
@@ -251,6 +253,7 @@ static verdict handle_challenge(ed_conn *conn, const ed_frame *frame, uint64_t n
 static verdict handle_response(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
 {
     ed_conn_on_response(conn, frame->challenge, now_ns);
+    ed_conn_update_recovery(conn); // what took the path that was left is in flight no more
     return TAKEN;
 }
 
@@ -306,7 +309,7 @@ static verdict handle_frames(ed_conn *conn, ed_span plain, ed_ack_haste *haste, 
 {
     ed_reader r = ed_reader_of(plain.data, plain.size);
     uint32_t messages = 0;
-    ed_frame frame;
+    ED_UNCLEARED ed_frame frame;
 
     *haste = ED_ACK_UNASKED;
     while (ed_reader_left(&r) > 0) {
@@ -417,6 +420,7 @@ static void receive_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_
         return;
     }
     bool is_newest = number >= conn->replay.next;
+    bool is_first = conn->replay.next == 0;
     ed_replay_commit(&conn->replay, number);
     conn->contested_ns = 0;
     conn->receiving_packet = number;
@@ -439,9 +443,12 @@ static void receive_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_
         ed_ack_hasten(&conn->ack, now_ns);
     if (!ed_conn_is_open(conn))
         return;
-    ed_conn_update_credit(conn, now_ns);
-    ed_conn_update_recovery(conn);
-    ed_conn_update_expiry(conn);
+    if (haste == ED_ACK_PATIENT)
+        ed_conn_update_expiry(conn);
+    else
+        ed_conn_update_credit(conn, now_ns); // which nothing unreliable uses, nor gives back
+    if (is_first)
+        ed_conn_update_recovery(conn); // its probes were urgent until one was heard
 }
 
 void ed_conn_receive(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns)

@@ -36,17 +36,23 @@ struct plan {
     bool urgent; /* small messages that go before what fills the window: whatever it says */
 };
 
+/** Whether congestion control, and the log of sent packets, let more leave. */
+static bool window_is_open(const ed_conn *conn)
+{
+    uint64_t in_flight = conn->loss.in_flight - conn->loss.probes_in_flight;
+
+    return (in_flight < ED_CONGESTION_FLOOR_DATAGRAMS * ED_DATAGRAM_SIZE ||
+            in_flight < conn->congestion_ops->window(&conn->congestion)) &&
+           ed_sent_count(&conn->sent) + SENT_RESERVE < ED_SENT_MAX &&
+           ed_sent_ref_count(&conn->sent) + SENT_RESERVE * ED_FRAME_MESSAGES_MAX < ED_SENT_REFS_MAX;
+}
+
 /** Whether window and pacer let messages go; if the pacer does not, when to ask again. */
 static bool data_may_leave(ed_conn *conn, uint64_t now_ns)
 {
     uint64_t when_ns = ed_pacer_when_ns(&conn->pacer, conn->mtu.size, now_ns);
     bool has_data = ed_outbox_has_next(&conn->outbox);
-    uint64_t window = ed_max_u64(conn->congestion_ops->window(&conn->congestion),
-                                 ED_CONGESTION_FLOOR_DATAGRAMS * ED_DATAGRAM_SIZE);
-    bool has_window =
-        conn->loss.in_flight - conn->loss.probes_in_flight < window &&
-        ed_sent_count(&conn->sent) + SENT_RESERVE < ED_SENT_MAX &&
-        ed_sent_ref_count(&conn->sent) + SENT_RESERVE * ED_FRAME_MESSAGES_MAX < ED_SENT_REFS_MAX;
+    bool has_window = window_is_open(conn);
 
     conn->timers.at_ns[ED_TIMER_PACE] = ED_NEVER_NS;
     // Nor does a path show what it can carry while a cap holds everything back.
@@ -127,7 +133,7 @@ static void put_all_messages(ed_draft *d, ed_conn *conn, const struct plan *plan
 static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *data,
                               uint64_t now_ns)
 {
-    ed_draft d;
+    ED_UNCLEARED ed_draft d;
     bool is_small = plan->probe && ed_conn_doubts_mtu(conn);
 
     ed_draft_begin(&d, conn, data, now_ns);
@@ -176,7 +182,7 @@ static void put_close(ed_draft *d, ed_conn *conn, uint64_t now_ns)
 
 static size_t transmit_close(ed_conn *conn, uint8_t *data, uint64_t now_ns)
 {
-    ed_draft d;
+    ED_UNCLEARED ed_draft d;
 
     conn->close_copies++;
     conn->close_pending = conn->is_out_of_time && conn->state == ED_CONN_CLOSING &&
@@ -201,7 +207,7 @@ bool ed_conn_reserve_aside(ed_conn *conn)
 size_t ed_conn_write_aside(ed_conn *conn, ed_span frames, size_t room, uint8_t *data,
                            uint64_t now_ns)
 {
-    ed_draft d;
+    ED_UNCLEARED ed_draft d;
 
     if (!ed_conn_reserve_aside(conn))
         return 0;
@@ -219,7 +225,7 @@ size_t ed_conn_write_aside(ed_conn *conn, ed_span frames, size_t room, uint8_t *
 
 size_t ed_conn_write_close_aside(ed_conn *conn, size_t room, uint8_t *data, uint64_t now_ns)
 {
-    ed_draft d;
+    ED_UNCLEARED ed_draft d;
 
     if (!ed_conn_reserve_aside(conn))
         return 0;
@@ -338,15 +344,18 @@ void ed_conn_on_all_sent(ed_conn *conn, uint64_t now_ns)
 
 size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns)
 {
-    *path = *ed_conn_path(conn);
-    if (conn->request_pending)
+    if (conn->request_pending) {
+        *path = *ed_conn_path(conn);
         return ed_conn_transmit_handshake(conn, path, data, now_ns);
+    }
     size_t size = ed_conn_transmit_path(conn, path, data, now_ns);
     if (size > 0)
         return size;
     size = ed_conn_transmit_size_probe(conn, data, now_ns);
     if (size == 0)
         size = transmit_any(conn, data, now_ns);
+    if (size > 0)
+        *path = *ed_conn_path(conn);
     if (size == 0)
         ed_conn_on_all_sent(conn, now_ns);
     if (ed_conn_is_open(conn))

@@ -151,6 +151,8 @@ typedef struct ed_connection_type {
     void (*resolved)(void *connection, const eddy_address *remote, uint32_t more,
                      eddy_status status, uint64_t now_ns);
     void (*destroy)(void *connection);
+    /** A datagram of its is about to be received, or it is about to be served. NULL: so be it. */
+    void (*expect)(const void *connection);
     /** Judges an admitted datagram. NULL: it succeeds at once. */
     ed_succession (*supersedes)(void *connection, const eddy_datagram *datagram, uint64_t now_ns);
     void (*receive)(void *connection, const eddy_datagram *datagram, uint64_t now_ns);

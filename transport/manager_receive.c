@@ -2,6 +2,11 @@
 #include "transport/check.h"
 #include "transport/manager_state.h"
 
+enum {
+    EXPECT_MIN = 64, /* connections: fewer stay in the caches */
+    EXPECT_AHEAD = 2,
+};
+
 /** Whether a connection to that address is in the way. One that is over for the program is not. */
 static bool is_dialled(ed_manager *m, const eddy_address *remote, uint64_t now_ns)
 {
@@ -320,6 +325,30 @@ static void take_datagram(ed_manager *m, const eddy_datagram *datagram, uint64_t
     }
 }
 
+/** Of many connections none is in the processor's caches when its turn comes: it is fetched. */
+static void expect(const ed_manager *m, const eddy_datagram *datagram)
+{
+    ed_route route = m->parts.type->route(m->parts.type_context, datagram);
+
+    if (route.kind != ED_ROUTE_ID && route.kind != ED_ROUTE_ID_OR_NEW)
+        return;
+    const ed_manager_slot *slot = ed_manager_find_wire_id(m, route.id);
+    if (slot != NULL)
+        m->parts.type->expect(slot->connection);
+}
+
+/** Takes a batch; while one is received, the next but one is fetched. */
+static void take_batch(ed_manager *m, size_t count, uint64_t now_ns)
+{
+    bool expects = m->parts.type->expect != NULL && m->connection_count >= EXPECT_MIN;
+
+    for (size_t i = 0; i < count; i++) {
+        if (expects && i + EXPECT_AHEAD < count)
+            expect(m, &m->in[i + EXPECT_AHEAD]);
+        take_datagram(m, &m->in[i], now_ns);
+    }
+}
+
 bool ed_manager_take_datagrams(ed_manager *m, uint64_t now_ns)
 {
     const eddy_socket *socket = m->parts.socket;
@@ -329,8 +358,7 @@ bool ed_manager_take_datagrams(ed_manager *m, uint64_t now_ns)
         count = socket->receive(socket->context, m->in, ED_MANAGER_BATCH);
         if (count == 0)
             return false;
-        for (size_t i = 0; i < count; i++)
-            take_datagram(m, &m->in[i], now_ns);
+        take_batch(m, count, now_ns);
     }
     return true;
 }

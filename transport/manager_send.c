@@ -137,6 +137,8 @@ bool ed_manager_serve_all(ed_manager *m, uint64_t now_ns)
 
     for (ed_list_node *node = ed_list_first(&m->work); node != NULL; node = next) {
         next = ed_list_next(&m->work, node);
+        if (next != NULL && m->parts.type->expect != NULL)
+            m->parts.type->expect(ED_CONTAINER(next, ed_manager_slot, work)->connection);
         all_out &= serve(m, ED_CONTAINER(node, ed_manager_slot, work), now_ns);
     }
     return all_out;

@@ -88,6 +88,8 @@ void ed_pacer_set_rate(ed_pacer *pacer, uint64_t rate, uint64_t now_ns)
 
 uint64_t ed_pacer_when_ns(const ed_pacer *pacer, size_t size, uint64_t now_ns)
 {
+    if (pacer->tokens >= cost_of(pacer, size))
+        return now_ns; // they only become more
     int64_t short_by = cost_of(pacer, size) - tokens_at(pacer, now_ns);
 
     if (short_by <= 0)

@@ -48,7 +48,7 @@ static bool is_candidate(const ed_paths *paths, const ed_path *path)
 ed_path_news ed_paths_on_packet(ed_paths *paths, const ed_path *from, size_t size, bool is_newest,
                                 uint64_t now_ns)
 {
-    ED_ASSERT(ed_paths_valid(paths));
+    ED_CHECKED(ed_paths_valid(paths));
     if (is_candidate(paths, from)) {
         paths->received += size;
         return ED_PATH_KNOWN;

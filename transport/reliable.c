@@ -226,6 +226,37 @@ static void destroy(void *connection)
         ed_manager_touch(reliable->manager, waiting->handle);
 }
 
+/** Lines that nearly every datagram touches, either way. */
+static void expect(const void *connection)
+{
+    const ed_conn *conn = connection;
+    const ed_keys *keys = &ed_conn_secrets(conn->shared, conn->handle)->keys;
+    const void *const hot[] = {
+        &conn->secrets,
+        &conn->paths,
+        &conn->ack.received,
+        &conn->ack.deadline_ns,
+        &conn->replay.next,
+        &conn->inbox.lanes,
+        &conn->inbox.credit,
+        &conn->inbox.unreliable,
+        &conn->outbox.lost,
+        &conn->outbox.fresh_count,
+        &conn->sent,
+        &conn->loss,
+        &conn->rtt,
+        &conn->pacer,
+        &conn->timers,
+        &conn->timers.at_ns[ED_TIMER_IDLE],
+        &conn->counts,
+        &keys->receive,
+        &keys->receive.mask,
+    };
+
+    for (size_t i = 0; i < ED_COUNT(hot); i++)
+        ed_prefetch(hot[i]);
+}
+
 static void receive(void *connection, const eddy_datagram *datagram, uint64_t now_ns)
 {
     ed_conn *conn = connection;
@@ -311,11 +342,13 @@ static bool transmit(void *connection, ed_output *output, uint64_t now_ns)
 
     output->datagram.size = ed_conn_transmit(conn, &path, output->datagram.data, now_ns);
     settle(conn); // an unreliable message is over when it leaves; and so is one without a key
+    if (output->datagram.size == 0)
+        return false;
     output->datagram.remote = path.remote;
     output->datagram.local = path.local;
-    conn->counts.sent_datagrams += output->datagram.size > 0 ? 1 : 0;
+    conn->counts.sent_datagrams++;
     conn->counts.sent_bytes += output->datagram.size;
-    return output->datagram.size > 0;
+    return true;
 }
 
 static void held_back(void *connection, uint64_t now_ns)
@@ -384,6 +417,7 @@ const ed_connection_type ed_reliable_type = {
     .failed_event = failed_event,
     .resolved = resolved,
     .destroy = destroy,
+    .expect = expect,
     .supersedes = ed_reliable_supersedes,
     .receive = receive,
     .send = send_command,

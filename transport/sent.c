@@ -127,7 +127,7 @@ static eddy_status grow_refs(ed_sent_log *log, size_t ref_count)
 
 eddy_status ed_sent_reserve(ed_sent_log *log, size_t ref_count)
 {
-    ED_ASSERT(ends_valid(log));
+    ED_CHECKED(ends_valid(log));
     ED_ASSERT(ref_count <= UINT16_MAX);
 
     // If the second fails the first keeps its larger ring: not a change that anyone can tell.
@@ -167,7 +167,7 @@ eddy_status ed_sent_push(ed_sent_log *log, const ed_sent *packet, const ed_sent_
     for (size_t i = 0; i < ref_count; i++)
         *ref_at(log, log->ref_next + (uint32_t)i) = refs[i];
     append(log, packet, ED_SENT_OUTSTANDING, ref_count);
-    ED_ASSERT(ends_valid(log));
+    ED_CHECKED(ends_valid(log));
     return EDDY_OK;
 }
 
@@ -179,7 +179,7 @@ eddy_status ed_sent_skip(ed_sent_log *log, uint64_t now_ns)
         return status;
     append(log, &(ed_sent){.sent_ns = now_ns}, ED_SENT_SKIPPED, 0);
     log->gap_count++;
-    ED_ASSERT(ends_valid(log));
+    ED_CHECKED(ends_valid(log));
     return EDDY_OK;
 }
 
@@ -227,7 +227,7 @@ static bool done_with(const ed_sent *packet, uint64_t below, uint64_t before_ns)
 
 void ed_sent_trim(ed_sent_log *log, uint64_t below, uint64_t before_ns)
 {
-    ED_ASSERT(ends_valid(log));
+    ED_CHECKED(ends_valid(log));
 
     while (log->first < log->next) {
         ed_sent *packet = packet_at(log, log->first);
@@ -238,7 +238,7 @@ void ed_sent_trim(ed_sent_log *log, uint64_t below, uint64_t before_ns)
         packet->state = ED_SENT_NONE;
         log->first++;
     }
-    ED_ASSERT(ends_valid(log));
+    ED_CHECKED(ends_valid(log));
 }
 
 /** Whether the run that an acknowledged packet claims is there, as far as the log still goes. */

@@ -242,6 +242,9 @@ bool ed_outbox_has_next(ed_outbox *outbox)
 {
     ed_outgoing next;
 
+    outbox->is_out_of_memory = false;
+    if (outbox->fresh_count == 0 && ed_list_empty(&outbox->lost))
+        return false;
     return ed_outbox_next(outbox, outbox->room, UINT64_MAX, &next);
 }
 

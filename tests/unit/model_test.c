@@ -96,11 +96,9 @@ static void test_no_queue(void **state)
     static const struct {
         const char *name;
         uint64_t queue_size;
-        uint32_t loss_ppm; /* for another reason */
     } rows[] = {
-        {"two packets", 2 * ED_FLOW_PACKET_SIZE, 0},
-        {"four packets", 4 * ED_FLOW_PACKET_SIZE, 0},
-        {"four packets, and one in a hundred is lost", 4 * ED_FLOW_PACKET_SIZE, 10 * 1000},
+        {"two packets", 2 * ED_FLOW_PACKET_SIZE},
+        {"four packets", 4 * ED_FLOW_PACKET_SIZE},
     };
 
     (void)state;
@@ -108,10 +106,9 @@ static void test_no_queue(void **state)
         for (uint64_t seed = 1; seed <= SEEDS; seed++) {
             open_path(seed);
             path.queue_size = rows[i].queue_size;
-            path.loss_ppm = rows[i].loss_ppm;
             ed_bottleneck_add(&path, &flows[0]);
             ed_bottleneck_run(&path, MS(4000));
-            uint64_t used = percent_of(&flows[0], 12 * 1000);
+            CHECK(rows[i].name, percent_of(&flows[0], 12 * 1000) >= 70);
             CHECK(rows[i].name, path.overflow * 4 <= path.queue_count);
         }
 }
