@@ -9,8 +9,9 @@ enum {
     FIRST_DIP_MS = 500,   /* after it: what it took for the path may be others' queue */
     FIRST_DIP_ROUNDS = 8, /* or after that, if it is longer */
     /* Later. */
-    FREE_US = 1000,      /* of waiting that count for nothing: clocks and schedulers jitter */
-    LUMP_DATAGRAMS = 3,  /* acknowledged at once are what any peer does; */
+    FREE_US = 1000,     /* of waiting that count for nothing: clocks and schedulers jitter, */
+    SHORT_US = 5000,    /* and more where the round trip is within this even so: no game feels it */
+    LUMP_DATAGRAMS = 3, /* acknowledged at once are what any peer does; */
     LUMP_MAX_US = 50000, /* one that looks at its socket in each frame keeps more, so long */
     FALL_MAX = 2,        /* the window becomes that part of itself in a round, at the least */
     STEP_MAX = 8,        /* and grows by that part of itself, at the most */
@@ -94,7 +95,8 @@ static void learn_lumps(ed_model *m, uint64_t now_ns)
     uint64_t apart_us = ed_min_u64((now_ns - m->round_ns) / ED_NS_PER_US / lumps, LUMP_MAX_US);
     bool has_lumps = m->round_acked > lumps * LUMP_DATAGRAMS * m->datagram_size;
 
-    m->free_us = (uint16_t)(has_lumps ? ed_max_u64(apart_us, FREE_US) : FREE_US);
+    uint32_t free_us = m->base_us + FREE_US < SHORT_US ? SHORT_US - m->base_us : FREE_US;
+    m->free_us = (uint16_t)(has_lumps ? ed_max_u64(apart_us, free_us) : free_us);
 }
 
 static void learn_queue(ed_model *m)

@@ -51,10 +51,12 @@ static inline uint32_t ed_model_share(const ed_model *m)
     return ED_MODEL_SHARE_DATAGRAMS * m->datagram_size;
 }
 
-/** How much of `size` is there without a queue that waits for so long. */
+/** How much of `size` is there without a queue that waits for so long, beyond what is free. */
 static inline uint64_t ed_model_held(const ed_model *m, uint64_t size, uint32_t queue_us)
 {
-    return size * ed_max_u64(m->base_us, 1) / ed_max_u64((uint64_t)m->base_us + queue_us, 1);
+    uint64_t path_us = ed_max_u64((uint64_t)m->base_us + m->free_us, 1);
+
+    return size * path_us / (path_us + queue_us);
 }
 
 /** Within what any window must be. */
