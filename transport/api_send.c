@@ -112,7 +112,7 @@ static size_t share_block(batch *b)
 {
     size_t taken = 0;
 
-    if (*b->shared == NULL)
+    if (b->count > 0 && *b->shared == NULL)
         *b->shared = make_block(b->shard, b->messages->data, b->messages->size);
     while (*b->shared != NULL && taken < b->count && ed_pool_share(*b->shared) != NULL)
         b->blocks[taken++] = *b->shared;
