@@ -19,7 +19,7 @@ static int setup(void **state)
 
     (void)state;
     ed_conn_bed_open(&bed, 2);
-    pool = ed_pool_create(bed.shared.allocator, 1 << 20);
+    pool = ed_pool_create(bed.shared.allocator, 8 << 20);
     now_ns = ED_NS_PER_S;
     ed_conn_bed_connect(&bed, &client, &server, &to, &from, now_ns);
     return 0;
@@ -69,10 +69,64 @@ static void small_packets_of_a_client(void **state)
     CHECK_EQ("a CREDIT", transmit(&client), ED_CLIENT_PACKET_SIZE_MIN);
 }
 
+static void send_unreliable(uint8_t stream, size_t size)
+{
+    ed_block *block = ed_pool_take(pool, size);
+    ed_message message = {.block = block,
+                          .guarantee = ED_WIRE_UNRELIABLE,
+                          .stream = stream,
+                          .expires_ns = ED_NEVER_NS};
+
+    memset(block->data, 0, size);
+    CHECK_EQ("accepted", ed_conn_send(&client, &message, now_ns), EDDY_OK);
+}
+
+/** A bulk that fills the window waits behind small messages that go first. @return packets. */
+static uint64_t send_urgent(unsigned count, bool time_passes)
+{
+    enum { BULK = 100, STEP_MS = 2 };
+    uint64_t before = client.sent.next;
+
+    ed_conn_set_stream(&client, 1, &(eddy_stream_options){.priority = 7}, now_ns);
+    for (unsigned i = 0; i < BULK; i++)
+        send_unreliable(1, 1000);
+    for (unsigned i = 0; i < count; i++) {
+        now_ns += STEP_MS * (uint64_t)MS;
+        if (time_passes)
+            ed_conn_expire(&client, now_ns);
+        send_unreliable(0, 50);
+        while (transmit(&client) > 0)
+            continue;
+    }
+    return client.sent.next - before;
+}
+
+/** However many go past a full window, acknowledgements and probes find a place behind them. */
+static void urgent_messages_leave_places(void **state)
+{
+    enum { PLACES = 64 };
+
+    (void)state;
+    CHECK("they go", send_urgent(ED_SENT_MAX, false) > ED_SENT_MAX / 2);
+    CHECK("not all", ed_sent_count(&client.sent) <= ED_SENT_MAX - PLACES);
+}
+
+/** Who hears nothing sends no more for what is urgent than for anything else. */
+static void urgent_messages_heed_silence(void **state)
+{
+    enum { LASTS_MS = 8000, EARLY_MS = 5000, TICK_MS = 10, FEW = 200 };
+
+    (void)state;
+    client.timers.at_ns[ED_TIMER_IDLE] = ED_NEVER_NS;
+    CHECK("packets", send_urgent(LASTS_MS / 2, true) < EARLY_MS / TICK_MS + FEW);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(small_packets_of_a_client, setup, teardown),
+        cmocka_unit_test_setup_teardown(urgent_messages_leave_places, setup, teardown),
+        cmocka_unit_test_setup_teardown(urgent_messages_heed_silence, setup, teardown),
     };
     return cmocka_run_group_tests_name("conn_send", tests, NULL, NULL);
 }
