@@ -120,20 +120,30 @@ static struct plan make_plan(ed_conn *conn, uint64_t now_ns)
     };
 }
 
-/** @param is_small this probe is: what it repeats may be too large for it. */
+/**
+ * Repeats the oldest. All parts may be too large, for a small probe, or for any after the path
+ * takes less and without memory to cut them again. @return whether they ask as a PING does, now or
+ * next.
+ */
+static bool put_probe(ed_draft *d, ed_conn *conn, bool is_small, uint64_t now_ns)
+{
+    bool any = ed_draft_put_oldest(d, conn, now_ns);
+
+    return any && (d->message_count > 0 || (!is_small && !conn->outbox.is_out_of_memory));
+}
+
 static void put_all_messages(ed_draft *d, ed_conn *conn, const struct plan *plan, bool is_small,
                              uint64_t now_ns)
 {
-    // Whatever comes along may ask for no haste; and all parts may be larger than a small one.
-    if (plan->probe &&
-        (!ed_draft_put_oldest(d, conn, now_ns) || (is_small && d->message_count == 0)))
-        ed_draft_put_ping(d, conn);
+    if (plan->probe && !put_probe(d, conn, is_small, now_ns))
+        ed_draft_put_ping(d, conn); // what comes along may ask for no haste
     if (plan->data || plan->probe || plan->tick)
         ed_draft_put_messages(d, conn);
     else if (plan->urgent)
         ed_draft_put_urgent(d, conn);
-    if (plan->tick && !ed_draft_put_oldest(d, conn, now_ns - conn->rtt.smoothed_ns) &&
-        d->message_count == 0)
+    if (plan->tick)
+        (void)ed_draft_put_oldest(d, conn, now_ns - conn->rtt.smoothed_ns);
+    if (plan->tick && d->message_count == 0)
         ed_draft_put_ping(d, conn);
     if (plan->data)
         ed_draft_put_copies(d, conn, now_ns);
