@@ -301,7 +301,10 @@ static void be_busy_for(uint64_t duration_ms)
     }
 }
 
-/** The path takes 40 ms there and back, later 120: no word of the peer makes it faster. */
+/**
+ * The path takes 40 ms there and back, later 120: no word of the peer makes it faster than that
+ * least, nor on average by more than it may have waited: for some packets until the next one left.
+ */
 static bool the_path_is_what_it_is(const void *context)
 {
     uint64_t delay_us = *(const uint64_t *)context;
@@ -323,7 +326,7 @@ static bool the_path_is_what_it_is(const void *context)
                      (double)late.rtt_smoothed_ns / 1e6, rate / 1e6);
     return open && early.rtt_min_ns >= 2 * DELAY_MS * ED_NS_PER_MS &&
            late.rtt_min_ns >= 2 * DELAY_MS * ED_NS_PER_MS &&
-           late.rtt_smoothed_ns >= 2 * SLOW_MS * ED_NS_PER_MS - ED_ACK_DELAY_NS &&
+           late.rtt_smoothed_ns >= 2 * SLOW_MS * ED_NS_PER_MS - ED_ACK_PATIENCE_NS / 2 &&
            rate <= 1.2 * RATE_BPS;
 }
 

@@ -86,7 +86,7 @@ static void no_code_is_earlier_than_copies(void **state)
     }
 }
 
-/** Beside a bulk transfer, and after two seconds in which nothing came through. */
+/** Beside a bulk transfer, after two seconds in which nothing came through, and of two flows. */
 static void what_was_promised_is_reached(void **state)
 {
     (void)state;
@@ -103,6 +103,8 @@ static void what_was_promised_is_reached(void **state)
         {"a blackout", ed_bench_run_blackout, false, 0, 42, 95},
         {"both ways", ed_bench_run_blackout, true, 0, 42, 95},
         {"a single message", ed_bench_run_blackout, false, 1, 25, 95},
+        {"two flows share", ed_bench_run_flows, false, 0, 0, 12},
+        {"and use all", ed_bench_run_flows, false, 1, 93, 100},
     };
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
         ed_bench_plan plan = {.rtt_us = 50 * 1000, .both = rows[i].both, .seed = 1};

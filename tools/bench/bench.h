@@ -138,6 +138,8 @@ void ed_bench_run_beside(ed_bench_result *result, const ed_bench_work *work,
                          const ed_bench_system *system, const ed_bench_plan *plan);
 void ed_bench_run_bulk(ed_bench_result *result, const ed_bench_work *work,
                        const ed_bench_system *system, const ed_bench_plan *plan);
+void ed_bench_run_flows(ed_bench_result *result, const ed_bench_work *work,
+                        const ed_bench_system *system, const ed_bench_plan *plan);
 void ed_bench_run_mixed(ed_bench_result *result, const ed_bench_work *work,
                         const ed_bench_system *system, const ed_bench_plan *plan);
 void ed_bench_run_blackout(ed_bench_result *result, const ed_bench_work *work,

@@ -57,7 +57,7 @@ static bool open_end(ed_pair *pair, ed_pair_side side, eddy_config config)
 {
     ed_pair_end *end = &pair->ends[side];
     eddy_address address = {
-        .family = EDDY_FAMILY_IPV4, .ip = {10, 0, 0, (uint8_t)(side + 1)}, .port = PORT};
+        .family = EDDY_FAMILY_IPV4, .ip = {10, 0, pair->number, (uint8_t)(side + 1)}, .port = PORT};
 
     end->pair = pair;
     end->host = ed_world_socket(pair->world, &address, &end->socket);
@@ -74,29 +74,45 @@ static bool open_end(ed_pair *pair, ed_pair_side side, eddy_config config)
     return true;
 }
 
-bool ed_pair_open(ed_pair *pair, const eddy_config *config, const ed_link_config *path,
-                  uint64_t seed)
+bool ed_pair_join(ed_pair *pair, ed_world *world, uint8_t number, const eddy_config *config)
 {
     ed_pair_end *client = &pair->ends[ED_PAIR_CLIENT], *server = &pair->ends[ED_PAIR_SERVER];
 
-    pair->world = ed_world_create(ed_alloc_default(), seed);
-    if (pair->world == NULL || ed_world_set_link(pair->world, NULL, NULL, path) != EDDY_OK ||
-        !open_end(pair, ED_PAIR_CLIENT, *config) || !open_end(pair, ED_PAIR_SERVER, *config))
+    pair->world = world;
+    pair->number = number;
+    if (!open_end(pair, ED_PAIR_CLIENT, *config) || !open_end(pair, ED_PAIR_SERVER, *config))
         return false;
     eddy_key key = eddy_public_key(server->manager);
     eddy_connect_options options = {.server_key = &key};
     eddy_address address = eddy_local_address(server->manager);
     if (eddy_connect_address(client->manager, &address, &options, &client->connection) != EDDY_OK)
         return false;
-    ed_world_touch(pair->world, client->host);
-    ed_world_run_until(pair->world, SETTLE_S * ED_NS_PER_S);
-    return client->connection != 0 && server->connection != 0;
+    ed_world_touch(world, client->host);
+    return true;
+}
+
+bool ed_pair_open(ed_pair *pair, const eddy_config *config, const ed_link_config *path,
+                  uint64_t seed)
+{
+    ed_world *world = ed_world_create(ed_alloc_default(), seed);
+
+    pair->world = world;
+    if (world == NULL || ed_world_set_link(world, NULL, NULL, path) != EDDY_OK ||
+        !ed_pair_join(pair, world, 0, config))
+        return false;
+    ed_world_run_until(world, SETTLE_S * ED_NS_PER_S);
+    return pair->ends[ED_PAIR_CLIENT].connection != 0 && pair->ends[ED_PAIR_SERVER].connection != 0;
+}
+
+void ed_pair_leave(ed_pair *pair)
+{
+    for (size_t i = 0; i < ED_PAIR_SIDES; i++)
+        (void)eddy_close(pair->ends[i].manager, 0);
 }
 
 void ed_pair_close(ed_pair *pair)
 {
-    for (size_t i = 0; i < ED_PAIR_SIDES; i++)
-        (void)eddy_close(pair->ends[i].manager, 0);
+    ed_pair_leave(pair);
     ed_world_destroy(pair->world);
 }
 

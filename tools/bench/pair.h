@@ -24,6 +24,7 @@ typedef struct ed_pair_end {
 
 typedef struct ed_pair {
     ed_world *world;
+    uint8_t number; /* in its world */
     ed_pair_end ends[ED_PAIR_SIDES];
     /** Hears each message that comes to an end. */
     void (*message)(void *context, ed_pair_end *end, const eddy_event *event, uint64_t now_ns);
@@ -42,6 +43,10 @@ ed_link_config ed_pair_path(const ed_bench_plan *plan);
 bool ed_pair_open(ed_pair *pair, const eddy_config *config, const ed_link_config *path,
                   uint64_t seed);
 void ed_pair_close(ed_pair *pair);
+
+/** The same in a world that is there already, among pairs of other numbers; their time goes on. */
+bool ed_pair_join(ed_pair *pair, ed_world *world, uint8_t number, const eddy_config *config);
+void ed_pair_leave(ed_pair *pair);
 
 /** Gives a message to an end's connection. @return false: it was refused. */
 bool ed_pair_send(ed_pair_end *end, eddy_guarantee guarantee, uint8_t stream, const void *data,

@@ -65,6 +65,9 @@ for loss, peers in ((0, 'GNS 93 by hand, KCP 67, ENet 50, yojimbo 34'),
                 ('L3: %d %% lost, queue, 95 %%, ms' % loss, '', '', run, 'queue, 95 %', MOST, 15),
                 ('L3: %d %% lost, queue, 99 %%, ms' % loss, '', '', run, 'queue, 99 %', MOST, 25)]
 TARGETS += [
+    ('L3: two flows, what one has more, %% (%d %% lost)' % loss, '', '0', 'L3-flows-%d' % loss,
+     'what one has more, of their mean', MOST, 10) for loss in (0, 5)]
+TARGETS += [
     ('L3 beside TCP, its share, %', '', '50', 'L3-tcp', 'share of what both get', LEAST, 35),
     ('L3 beside TCP, no more than, %', '', '50', 'L3-tcp', 'share of what both get', MOST, 65),
     ('A poll with 4,000 idle clients, times one with 10', '', '1', 'idle', 'all against 10', MOST,
@@ -90,6 +93,7 @@ DETAILS = {  # a table: its runs, and what stands before each
     'L1-real': (('L1-real-1', '1 % lost'), ('L1-real-5', '5 % lost'), ('L1-real-20', '20 % lost')),
     'L3': (('L3-tcp', 'L3, beside TCP'),
            ('L3-0', 'L3, nothing lost'), ('L3-1', 'L3, 1 % lost'), ('L3-5', 'L3, 5 % lost'),
+           ('L3-flows-0', 'two flows, nothing lost'), ('L3-flows-5', 'two flows, 5 % lost'),
            ('L4', 'L4'), ('L5', 'L5'), ('L5-both', 'L5, both ways')),
 }
 
