@@ -57,6 +57,13 @@ bool ed_addr_valid(const eddy_address *address)
     return address->scope == 0 || link_local(ip);
 }
 
+bool ed_addr_is_any(const eddy_address *address)
+{
+    static const uint8_t any[sizeof(address->ip)];
+
+    return memcmp(address->ip, any, sizeof(any)) == 0;
+}
+
 bool ed_addr_is_link_local(const eddy_address *address)
 {
     return address->family == EDDY_FAMILY_IPV6 && link_local(address->ip);

@@ -19,6 +19,9 @@ EDDY_MUST_CHECK eddy_status ed_addr_split(const char *text, char *host, size_t h
 /** Whether the family is known, and the unused parts are zero. */
 bool ed_addr_valid(const eddy_address *address);
 
+/** Whether it is none in particular: a socket bound to it has all of the machine's. */
+bool ed_addr_is_any(const eddy_address *address);
+
 /** Whether it means something only on one link (fe80::/10), with the scope that names it. */
 bool ed_addr_is_link_local(const eddy_address *address);
 

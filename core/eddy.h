@@ -191,7 +191,12 @@ typedef enum eddy_outcome {
     EDDY_OUTCOME_TOO_BIG = 4, /* it is larger than the peer takes, and was not sent */
 } eddy_outcome;
 
-/** EDDY_RECEIPT. There is none of what is sent too late: nothing follows EDDY_DISCONNECTED. */
+/**
+ * EDDY_RECEIPT. There is none of what is sent too late: nothing follows EDDY_DISCONNECTED. The
+ * other end says what came in what it sends anyway. Where it has nothing to send it says so within
+ * 25 ms, and of unreliable messages alone, which nobody would send again, within 100: so much later
+ * than after a round trip the receipt may come.
+ */
 typedef struct eddy_event_receipt {
     uint64_t receipt; /* as given in eddy_send_options */
     eddy_outcome outcome;

@@ -17,7 +17,7 @@ typedef struct eddy_datagram {
     eddy_address local; /* the address it came to or leaves from; family NONE: any */
     uint8_t *data;
     size_t size;
-    uint8_t ecn; /* the two ECN bits of RFC 3168 */
+    uint8_t ecn; /* the two ECN bits of RFC 3168; 0 where they are not read */
 } eddy_datagram;
 
 /** A datagram socket, as calls over batches. It belongs to one manager; calls never overlap. */

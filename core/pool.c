@@ -84,8 +84,10 @@ static struct spare *pull_spare(struct spare **list)
 {
     struct spare *memory = *list;
 
-    if (memory != NULL)
-        *list = memory->next;
+    if (memory == NULL)
+        return NULL;
+    *list = memory->next;
+    ed_prefetch(*list); // the next to be taken has lain idle since it was given back
     return memory;
 }
 
@@ -315,14 +317,16 @@ ed_block *ed_pool_share(ed_block *block)
     return block;
 }
 
-/** One of several is done with it. @return whether no other was left. */
-static bool leave(ed_block *block, size_t holder)
+/** One of several is done with it. @return whether no other was left: else it is not ours now. */
+static bool leave(ed_block *block)
 {
+    ed_pool *pool = block->pool;
+    size_t holder = holder_charge(pool, block->size);
     uint32_t before = atomic_fetch_sub(&block->holder_count, 1);
 
     ED_ASSERT(before > 0);
     if (before > 1 && holder > 0)
-        refund(block->pool, holder);
+        refund(pool, holder);
     return before == 1;
 }
 
@@ -352,7 +356,7 @@ void ed_discard(ed_discards *discards, ed_block *block)
     // Who holds it alone is the only one that could share it: one it stays.
     if (holders == 1)
         atomic_store_explicit(&block->holder_count, 0, memory_order_relaxed);
-    else if (!leave(block, holder_charge(block->pool, block->size)))
+    else if (!leave(block))
         return;
     block->next = discards->newest;
     discards->newest = block;

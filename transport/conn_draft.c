@@ -254,7 +254,7 @@ void ed_draft_put_urgent(ed_draft *d, ed_conn *conn)
 {
     ed_outgoing next;
 
-    while (d->message_count < ED_FRAME_MESSAGES_MAX &&
+    while (has_place(d, conn) &&
            ed_outbox_next_urgent(&conn->outbox, ed_writer_left(&d->w), d->packet.number, &next))
         put(d, conn, &next);
 }

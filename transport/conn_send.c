@@ -36,6 +36,13 @@ struct plan {
     bool urgent; /* small messages that go before what fills the window: whatever it says */
 };
 
+/** Whether messages leave places in the log of sent packets for acks and probes. */
+static bool log_has_room(const ed_conn *conn)
+{
+    return ed_sent_count(&conn->sent) + SENT_RESERVE < ED_SENT_MAX &&
+           ed_sent_ref_count(&conn->sent) + SENT_RESERVE * ED_FRAME_MESSAGES_MAX < ED_SENT_REFS_MAX;
+}
+
 /** Whether congestion control, and the log of sent packets, let more leave. */
 static bool window_is_open(const ed_conn *conn)
 {
@@ -43,8 +50,7 @@ static bool window_is_open(const ed_conn *conn)
 
     return (in_flight < ED_CONGESTION_FLOOR_DATAGRAMS * ED_DATAGRAM_SIZE ||
             in_flight < conn->congestion_ops->window(&conn->congestion)) &&
-           ed_sent_count(&conn->sent) + SENT_RESERVE < ED_SENT_MAX &&
-           ed_sent_ref_count(&conn->sent) + SENT_RESERVE * ED_FRAME_MESSAGES_MAX < ED_SENT_REFS_MAX;
+           log_has_room(conn);
 }
 
 /** Whether window and pacer let messages go; if the pacer does not, when to ask again. */
@@ -73,14 +79,17 @@ static bool wants_tick(const ed_conn *conn, uint64_t now_ns)
     const ed_loss *loss = &conn->loss;
     uint64_t until_ns =
         ed_add_sat_u64(loss->probing_since_ns, ED_LOSS_PROBE_EARLY_FOR_S * ED_NS_PER_S);
-    bool may =
+    bool is_allowed =
         conn->rate_max == 0 || ed_pacer_when_ns(&conn->pacer, ED_DATAGRAM_SIZE, now_ns) <= now_ns;
 
-    return may && loss->pto_count > 0 && conn->outbox.fresh_count > 0 && now_ns < until_ns &&
+    return is_allowed && log_has_room(conn) && loss->pto_count > 0 &&
+           conn->outbox.fresh_count > 0 && now_ns < until_ns &&
            now_ns - loss->last_ack_eliciting_sent_ns >= SILENT_TICK_MS * ED_NS_PER_MS;
 }
 
-/** Whether a bulk that fills the window holds a game up; if it did a moment ago, when to ask again.
+/**
+ * Whether a bulk that fills the window holds a game up; if it did a moment ago, when to ask again.
+ * In a silence wants_tick decides: nothing is known to leave the path then.
  */
 static bool wants_urgent(ed_conn *conn, uint64_t now_ns)
 {
@@ -88,7 +97,7 @@ static bool wants_urgent(ed_conn *conn, uint64_t now_ns)
         ed_add_sat_u64(conn->loss.last_ack_eliciting_sent_ns, URGENT_MS * ED_NS_PER_MS);
     ed_outgoing next;
 
-    if (conn->rate_max != 0 ||
+    if (conn->rate_max != 0 || conn->loss.pto_count > 0 || !log_has_room(conn) ||
         !ed_outbox_next_urgent(&conn->outbox, ED_DATAGRAM_SIZE, UINT64_MAX, &next))
         return false;
     if (when_ns > now_ns)
@@ -111,20 +120,30 @@ static struct plan make_plan(ed_conn *conn, uint64_t now_ns)
     };
 }
 
-/** @param is_small this probe is: what it repeats may be too large for it. */
+/**
+ * Repeats the oldest. All parts may be too large, for a small probe, or for any after the path
+ * takes less and without memory to cut them again. @return whether they ask as a PING does, now or
+ * next.
+ */
+static bool put_probe(ed_draft *d, ed_conn *conn, bool is_small, uint64_t now_ns)
+{
+    bool any = ed_draft_put_oldest(d, conn, now_ns);
+
+    return any && (d->message_count > 0 || (!is_small && !conn->outbox.is_out_of_memory));
+}
+
 static void put_all_messages(ed_draft *d, ed_conn *conn, const struct plan *plan, bool is_small,
                              uint64_t now_ns)
 {
-    // Whatever comes along may ask for no haste; and all parts may be larger than a small one.
-    if (plan->probe &&
-        (!ed_draft_put_oldest(d, conn, now_ns) || (is_small && d->message_count == 0)))
-        ed_draft_put_ping(d, conn);
+    if (plan->probe && !put_probe(d, conn, is_small, now_ns))
+        ed_draft_put_ping(d, conn); // what comes along may ask for no haste
     if (plan->data || plan->probe || plan->tick)
         ed_draft_put_messages(d, conn);
     else if (plan->urgent)
         ed_draft_put_urgent(d, conn);
-    if (plan->tick && !ed_draft_put_oldest(d, conn, now_ns - conn->rtt.smoothed_ns) &&
-        d->message_count == 0)
+    if (plan->tick)
+        (void)ed_draft_put_oldest(d, conn, now_ns - conn->rtt.smoothed_ns);
+    if (plan->tick && d->message_count == 0)
         ed_draft_put_ping(d, conn);
     if (plan->data)
         ed_draft_put_copies(d, conn, now_ns);

@@ -30,11 +30,8 @@ static size_t copy_found(const struct addrinfo *found, uint16_t port, eddy_addre
 /** An IPv6 socket of no address in particular reaches IPv4, too. */
 static bool can_reach(const eddy_address *local, const eddy_address *remote)
 {
-    static const uint8_t any[sizeof(local->ip)];
-    bool is_any = memcmp(local->ip, any, sizeof(any)) == 0;
-
     return local->family == EDDY_FAMILY_NONE || local->family == remote->family ||
-           (local->family == EDDY_FAMILY_IPV6 && is_any);
+           (local->family == EDDY_FAMILY_IPV6 && ed_addr_is_any(local));
 }
 
 /** Moves the first from `at` on that is of another family than the one before it there. */

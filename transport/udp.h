@@ -18,6 +18,7 @@ enum {
     ED_UDP_KERNEL_BUFFER = 4 << 20,  /* asked for, each way; the system may grant less */
     ED_UDP_RECEIVE_BATCH = 16,       /* messages of one system call */
     ED_UDP_RECEIVE_SIZE = 64 * 1024, /* of one message, which may be several datagrams joined */
+    ED_UDP_RECEIVE_STRIDE = 65856,   /* of buffers: each has other places in the caches */
     ED_UDP_SEND_BATCH = 64,          /* messages of one system call */
     ED_UDP_SEND_PARTS = 512,         /* datagrams in all of them */
     ED_UDP_SEGMENTS_MAX = 64,        /* datagrams of one message; older kernels take no more */
@@ -30,6 +31,7 @@ enum {
 
 typedef struct ed_udp_options {
     bool split; /* handshakes apart from packets, where the system has it */
+    bool ecn;   /* read that of what comes: the kernel adds a note to each message */
     /* What to do without, although the system may have it: */
     bool no_segmentation; /* UDP_SEGMENT */
     bool no_coalescing;   /* UDP_GRO */

@@ -12,8 +12,10 @@
 enum {
     ADDRESSES_MAX = 8, /* of the name to bind to */
     HOST_SIZE = 2,     /* enough to see that there is none */
-    BUFFERS_SIZE = ED_UDP_RECEIVE_BATCH * ED_UDP_RECEIVE_SIZE,
+    BUFFERS_SIZE = ED_UDP_RECEIVE_BATCH * ED_UDP_RECEIVE_STRIDE,
 };
+
+static_assert(ED_UDP_RECEIVE_STRIDE >= ED_UDP_RECEIVE_SIZE, "buffers do not overlap");
 
 /** Where to bind: the first of these that the machine has. */
 typedef struct bind_targets {
@@ -81,10 +83,12 @@ static int new_socket(int family)
 }
 
 /** What IPv4 datagrams need; IPv6 sockets that carry them take these options too. */
-static void set_options4(int fd)
+static void set_options4(const ed_udp *udp, int fd, const ed_udp_options *options)
 {
-    (void)set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
-    (void)set_option(fd, IPPROTO_IP, IP_RECVTOS, 1);
+    if (udp->is_any)
+        (void)set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+    if (options->ecn)
+        (void)set_option(fd, IPPROTO_IP, IP_RECVTOS, 1);
 #if defined(__linux__)
     // PROBE, not DO: don't fragment, but do not believe what ICMP says about the path either.
     (void)set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
@@ -92,10 +96,12 @@ static void set_options4(int fd)
 #endif
 }
 
-static void set_options6(int fd)
+static void set_options6(const ed_udp *udp, int fd, const ed_udp_options *options)
 {
-    (void)set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
-    (void)set_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+    if (udp->is_any)
+        (void)set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+    if (options->ecn)
+        (void)set_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
     (void)set_option(fd, IPPROTO_IPV6, IPV6_DONTFRAG, 1);
 #if defined(__linux__)
     (void)set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
@@ -108,9 +114,9 @@ static void set_options(ed_udp *udp, int fd, const ed_udp_options *options)
 {
     (void)set_option(fd, SOL_SOCKET, SO_RCVBUF, ED_UDP_KERNEL_BUFFER);
     (void)set_option(fd, SOL_SOCKET, SO_SNDBUF, ED_UDP_KERNEL_BUFFER);
-    set_options4(fd);
+    set_options4(udp, fd, options);
     if (udp->ipv6)
-        set_options6(fd);
+        set_options6(udp, fd, options);
 #if defined(__linux__)
     udp->stats.batching = !options->no_batching;
 #endif
@@ -226,8 +232,10 @@ static eddy_status open_target(ed_udp *const *all, uint32_t count, const eddy_ad
 
     if (fd < 0)
         return status_of(errno);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         all[i]->ipv6 = is_ipv6;
+        all[i]->is_any = ed_addr_is_any(address);
+    }
     set_options(all[0], fd, options); // before the first datagram can come
     int error = bind_socket(all[0], fd, address, both_families);
     if (error != 0) {

@@ -10,7 +10,7 @@ void ed_udp_inbox_init(ed_udp_inbox *inbox)
 {
     ED_ASSERT(inbox->buffers != NULL);
     for (size_t i = 0; i < ED_UDP_RECEIVE_BATCH; i++) {
-        inbox->parts[i] = (struct iovec){.iov_base = inbox->buffers + i * ED_UDP_RECEIVE_SIZE,
+        inbox->parts[i] = (struct iovec){.iov_base = inbox->buffers + i * ED_UDP_RECEIVE_STRIDE,
                                          .iov_len = ED_UDP_RECEIVE_SIZE};
         inbox->messages[i].msg_hdr = (struct msghdr){.msg_name = &inbox->remotes[i],
                                                      .msg_iov = &inbox->parts[i],
@@ -135,6 +135,8 @@ static bool open_message(ed_udp *udp, ed_udp_inbox *inbox)
 
     inbox->common = (eddy_datagram){
         .remote = ed_udp_address_read(&inbox->remotes[inbox->at].any, header->msg_namelen)};
+    if (!udp->is_any)
+        inbox->common.local = udp->local;
     inbox->segment = message->msg_len;
     for (struct cmsghdr *note = CMSG_FIRSTHDR(header); note != NULL;
          note = CMSG_NXTHDR(header, note)) {
@@ -176,7 +178,7 @@ static bool take_datagram(ed_udp *udp, ed_udp_inbox *inbox, eddy_datagram *datag
     size_t whole = inbox->messages[inbox->at].msg_len;
     ED_ASSERT(whole <= ED_UDP_RECEIVE_SIZE && inbox->offset <= whole);
     *datagram = inbox->common;
-    datagram->data = inbox->buffers + inbox->at * ED_UDP_RECEIVE_SIZE + inbox->offset;
+    datagram->data = inbox->buffers + inbox->at * ED_UDP_RECEIVE_STRIDE + inbox->offset;
     datagram->size = ed_min_size(inbox->segment, whole - inbox->offset);
     udp->stats.received_datagrams++;
     udp->stats.received_bytes += datagram->size;

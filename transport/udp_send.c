@@ -55,10 +55,10 @@ static void add_note(struct msghdr *header, int level, int type, const void *dat
     header->msg_controllen += CMSG_SPACE(size);
 }
 
-/** Notes the address to send from, as the socket's family wants it. */
+/** Notes the address to send from, as the socket's family wants it; not the one it is bound to. */
 static void add_source(const ed_udp *udp, struct msghdr *header, const eddy_address *local)
 {
-    if (local->family == EDDY_FAMILY_NONE)
+    if (local->family == EDDY_FAMILY_NONE || eddy_address_equal(local, &udp->local))
         return;
     if (udp->ipv6) {
         const struct in6_pktinfo info = {.ipi6_addr = ed_udp_address_ipv6(local),

@@ -41,7 +41,7 @@ typedef struct ed_udp_inbox {
     size_t segment;       /* the size of its datagrams, the last may be shorter; 0: not read yet */
     bool is_empty;        /* behind it nothing was left, and `receive` has not returned 0 since */
     eddy_datagram common; /* what its datagrams have in common */
-    uint8_t *buffers;     /* ED_UDP_RECEIVE_BATCH of ED_UDP_RECEIVE_SIZE */
+    uint8_t *buffers;     /* ED_UDP_RECEIVE_BATCH, ED_UDP_RECEIVE_STRIDE apart */
 } ed_udp_inbox;
 
 /** Messages made of the datagrams to be sent. */
@@ -63,6 +63,7 @@ typedef enum ed_udp_queue {
 typedef struct ed_udp {
     int fds[ED_UDP_QUEUE_COUNT]; /* by queue; the first sends; -1: there is none */
     bool ipv6;                   /* the sockets' own family; they may carry both */
+    bool is_any;                 /* not bound to one address: messages say which is meant */
     size_t turn;                 /* handshakes handed out since a call of `receive` returned 0 */
     eddy_address local;
     eddy_allocator allocator;

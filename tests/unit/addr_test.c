@@ -191,6 +191,25 @@ static void an_address_in_no_known_form_is_not_valid(void **state)
         CHECK_EQ(rows[i].name, ed_addr_valid(&rows[i].address), rows[i].valid);
 }
 
+static void any_is_no_address_in_particular(void **state)
+{
+    static const struct {
+        const char *name;
+        eddy_address address;
+        bool is_any;
+    } rows[] = {
+        {"IPv4", {.family = 4}, true},
+        {"IPv4 with a port", {.family = 4, .port = 1}, true},
+        {"IPv4, one", {.family = 4, .ip = {127, 0, 0, 1}}, false},
+        {"IPv6", {.family = 6}, true},
+        {"IPv6, one", {.family = 6, .ip = {[15] = 1}}, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++)
+        CHECK_EQ(rows[i].name, ed_addr_is_any(&rows[i].address), rows[i].is_any);
+}
+
 static void addresses_are_equal_in_every_field(void **state)
 {
     const eddy_address address = ed_addr_ipv4(1, 2, 3, 4, 5);
@@ -261,6 +280,7 @@ int main(void)
         cmocka_unit_test(bad_text_is_refused),
         cmocka_unit_test(makers_keep_one_form),
         cmocka_unit_test(an_address_in_no_known_form_is_not_valid),
+        cmocka_unit_test(any_is_no_address_in_particular),
         cmocka_unit_test(addresses_are_equal_in_every_field),
         cmocka_unit_test(host_and_port_are_split),
     };

@@ -83,6 +83,34 @@ static void what_is_refused_ends_it(void **state)
     }
 }
 
+/** What is wrong with a broadcast is said of each connection, and of it nothing is copied. */
+static void a_wrong_broadcast(void **state)
+{
+    static const struct {
+        const char *name;
+        eddy_message message;
+        eddy_status want;
+    } rows[] = {
+        {"guarantee", {.guarantee = (eddy_guarantee)5, .data = data, .size = 1}, EDDY_EINVAL},
+        {"no data", {.size = 1}, EDDY_EINVAL},
+        {"too big", {.data = data, .size = EDDY_PIECE_SIZE_MAX + 1}, EDDY_ETOOBIG},
+        {"of any size without data", {.size = SIZE_MAX}, EDDY_EINVAL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        const eddy_message *m = &rows[i].message;
+        eddy_connection to[3] = {pair.dialled, UINT64_MAX, pair.dialled};
+        eddy_status statuses[3] = {EDDY_OK, EDDY_OK, EDDY_OK};
+        CHECK_EQ(
+            rows[i].name,
+            eddy_broadcast(pair.client.manager, to, 3, m->guarantee, 0, m->data, m->size, statuses),
+            0);
+        for (size_t k = 0; k < ED_COUNT(statuses); k++)
+            CHECK_EQ(rows[i].name, statuses[k], rows[i].want);
+    }
+}
+
 /** More than go together inside, by one call; and none. */
 static void any_number_in_one_call(void **state)
 {
@@ -190,6 +218,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_refused_ends_it),
+        cmocka_unit_test_setup_teardown(a_wrong_broadcast, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(any_number_in_one_call, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(a_full_budget_ends_it, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(each_has_its_options, open_pair, close_pair),

@@ -2,11 +2,13 @@
 #include "tests/support/check.h"
 
 #include "core/addr.h"
+#include "core/alloc.h"
 #include "core/base.h"
 #include "tests/support/conn_bed.h"
 
 enum { MS = 1000 * 1000 };
 
+static ed_counting_alloc memory;
 static ed_conn_bed bed;
 static ed_conn client, server;
 static ed_pool *pool;
@@ -16,10 +18,14 @@ static int setup(void **state)
 {
     ed_path to = {.remote = ed_addr_ipv4(10, 0, 0, 1, 1)};
     ed_path from = {.remote = ed_addr_ipv4(10, 0, 0, 2, 2)};
+    eddy_config config = eddy_config_default();
 
     (void)state;
-    ed_conn_bed_open(&bed, 2);
-    pool = ed_pool_create(bed.shared.allocator, 1 << 20);
+    ed_counting_alloc_init(&memory, NULL);
+    config.allocator = &memory.allocator;
+    config.entropy = ed_entropy_system();
+    ed_conn_bed_open_with(&bed, 2, &config);
+    pool = ed_pool_create(bed.shared.allocator, 8 << 20);
     now_ns = ED_NS_PER_S;
     ed_conn_bed_connect(&bed, &client, &server, &to, &from, now_ns);
     return 0;
@@ -69,10 +75,140 @@ static void small_packets_of_a_client(void **state)
     CHECK_EQ("a CREDIT", transmit(&client), ED_CLIENT_PACKET_SIZE_MIN);
 }
 
+static void send(uint8_t guarantee, uint8_t stream, size_t size)
+{
+    ed_block *block = ed_pool_take(pool, size);
+    ed_message message = {
+        .block = block, .guarantee = guarantee, .stream = stream, .expires_ns = ED_NEVER_NS};
+
+    memset(block->data, 0, size);
+    CHECK_EQ("accepted", ed_conn_send(&client, &message, now_ns), EDDY_OK);
+}
+
+static void transmit_all(void)
+{
+    while (transmit(&client) > 0)
+        continue;
+}
+
+/** A bulk that goes last fills the window, and more of it waits. */
+static void fill_window(void)
+{
+    enum { BULK = 100, LONG_MS = 1000 }; /* for the pacer */
+
+    ed_conn_set_stream(&client, 1, &(eddy_stream_options){.priority = 7}, now_ns);
+    for (unsigned i = 0; i < BULK; i++)
+        send(ED_WIRE_UNRELIABLE, 1, 1000);
+    transmit_all();
+    now_ns += LONG_MS * (uint64_t)MS;
+    transmit_all();
+    CHECK("full", client.outbox.fresh_count > 0);
+}
+
+/** Small messages that go first. @return packets. */
+static uint64_t send_urgent(unsigned count, bool time_passes)
+{
+    enum { STEP_MS = 2 };
+    uint64_t before = client.sent.next;
+
+    for (unsigned i = 0; i < count; i++) {
+        now_ns += STEP_MS * (uint64_t)MS;
+        if (time_passes)
+            ed_conn_expire(&client, now_ns);
+        send(ED_WIRE_UNRELIABLE, 0, 50);
+        transmit_all();
+    }
+    return client.sent.next - before;
+}
+
+/** However many go past a full window, acknowledgements and probes find a place behind them. */
+static void urgent_messages_leave_places(void **state)
+{
+    enum { PLACES = 64 };
+
+    (void)state;
+    fill_window();
+    CHECK("they go", send_urgent(ED_SENT_MAX, false) > ED_SENT_MAX / 2);
+    CHECK("not all", ed_sent_count(&client.sent) <= ED_SENT_MAX - PLACES);
+}
+
+/** Who hears nothing sends no more for what is urgent than for anything else. */
+static void urgent_messages_heed_silence(void **state)
+{
+    enum { LASTS_MS = 8000, EARLY_MS = 5000, TICK_MS = 10, FEW = 200 };
+
+    (void)state;
+    client.timers.at_ns[ED_TIMER_IDLE] = ED_NEVER_NS;
+    fill_window();
+    CHECK("packets", send_urgent(LASTS_MS / 2, true) < EARLY_MS / TICK_MS + FEW);
+}
+
+static void make_records(ed_records *records, unsigned count)
+{
+    void *taken[ED_FRAME_MESSAGES_MAX];
+
+    for (unsigned i = 0; i < count; i++) {
+        CHECK("reserved", ed_records_reserve(records));
+        taken[i] = ed_records_take(records);
+    }
+    for (unsigned i = 0; i < count; i++)
+        ed_records_give(records, taken[i]);
+}
+
+/** As many go into a packet as there is memory to remember, and the others later. */
+static void urgent_messages_without_memory_wait(void **state)
+{
+    enum { COUNT = 20 };
+
+    (void)state;
+    fill_window();
+    make_records(&client.outbox.parts, COUNT);
+    for (unsigned i = 0; i < COUNT; i++)
+        send(ED_WIRE_RELIABLE_UNORDERED, 0, 20);
+    uint64_t before = client.outbox.fresh_count;
+    memory.fail_after = 0;
+    now_ns += 10 * (uint64_t)MS;
+    CHECK("some leave", transmit(&client) > 0);
+    CHECK("not all", client.outbox.fresh_count > before - COUNT);
+    CHECK("but some", client.outbox.fresh_count < before);
+    memory.fail_after = UINT64_MAX;
+    now_ns += 10 * (uint64_t)MS;
+    transmit_all();
+    CHECK_EQ("the others", client.outbox.fresh_count, before - COUNT);
+}
+
+/** A probe repeats a part cut for a larger datagram, and there is no memory to cut it again. */
+static void a_probe_without_memory_is_a_ping(void **state)
+{
+    enum { TWO_PARTS = 2700, MORE_THAN_ENOUGH = 5 };
+    unsigned count = 0;
+
+    (void)state;
+    ed_conn_init_mtu(&client, EDDY_DATAGRAM_SIZE_MAX);
+    client.mtu.size = EDDY_DATAGRAM_SIZE_MAX;
+    ed_outbox_set_datagram_size(&client.outbox, client.mtu.size);
+    send(ED_WIRE_RELIABLE_ORDERED, 0, TWO_PARTS);
+    transmit_all();
+    CHECK_EQ("all has left", client.outbox.fresh_count, 0);
+    ed_conn_restart_mtu(&client);
+    memory.fail_after = 0;
+    now_ns = client.timers.at_ns[ED_TIMER_RECOVERY];
+    ed_conn_expire(&client, now_ns);
+    CHECK_EQ("a probe", client.probes, 1);
+    while (count < MORE_THAN_ENOUGH && transmit(&client) > 0)
+        count++;
+    CHECK_EQ("one packet", count, 1);
+    CHECK_EQ("is it", client.counts.probes_sent, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(small_packets_of_a_client, setup, teardown),
+        cmocka_unit_test_setup_teardown(urgent_messages_leave_places, setup, teardown),
+        cmocka_unit_test_setup_teardown(urgent_messages_heed_silence, setup, teardown),
+        cmocka_unit_test_setup_teardown(urgent_messages_without_memory_wait, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_probe_without_memory_is_a_ping, setup, teardown),
     };
     return cmocka_run_group_tests_name("conn_send", tests, NULL, NULL);
 }

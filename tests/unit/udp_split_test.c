@@ -146,7 +146,7 @@ static void hands_out_whatever_comes(void **state)
     (void)state;
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
         eddy_datagram got;
-        open_both("0.0.0.0:0", "127.0.0.3:1", &split);
+        open_both("0.0.0.0:0", "127.0.0.3:1", &(ed_udp_options){.split = true, .ecn = true});
         send_one(rows[i].first, 7, rows[i].size, 2);
         CHECK_EQ(rows[i].name, server.receive(server.context, &got, 1), 1);
         CHECK_EQ(rows[i].name, got.size, rows[i].size);

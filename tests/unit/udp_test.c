@@ -264,17 +264,39 @@ static void keeps_local_address_and_ecn(void **state)
         const char *from; /* NULL: any */
         const char *seen_from;
         bool needs_ipv6;
+        bool ecn_unread;
     } rows[] = {
-        {"IPv4, any", {"0.0.0.0:0", "0.0.0.0:0", "127.0.0.3:1"}, NULL, "127.0.0.1:1", false},
-        {"IPv4", {"0.0.0.0:0", ":0", "127.0.0.3:1"}, "127.0.0.2:1", "127.0.0.2:1", false},
-        {"mapped", {":0", "0.0.0.0:0", "127.0.0.3:1"}, "127.0.0.2:1", "127.0.0.2:1", false},
-        {"IPv6", {":0", ":0", "[::1]:1"}, "[::1]:1", "[::1]:1", true},
+        {"IPv4, any", {"0.0.0.0:0", "0.0.0.0:0", "127.0.0.3:1"}, NULL, "127.0.0.1:1", false, false},
+        {"IPv4", {"0.0.0.0:0", ":0", "127.0.0.3:1"}, "127.0.0.2:1", "127.0.0.2:1", false, false},
+        {"mapped", {":0", "0.0.0.0:0", "127.0.0.3:1"}, "127.0.0.2:1", "127.0.0.2:1", false, false},
+        {"IPv6", {":0", ":0", "[::1]:1"}, "[::1]:1", "[::1]:1", true, false},
+        {"one to one",
+         {"127.0.0.2:0", "127.0.0.3:0", "127.0.0.3:1"},
+         NULL,
+         "127.0.0.2:1",
+         false,
+         false},
+        {"unread", {":0", ":0", "127.0.0.3:1"}, NULL, "127.0.0.1:1", false, true},
+        {"its own",
+         {"127.0.0.2:0", ":0", "127.0.0.3:1"},
+         "127.0.0.2:1",
+         "127.0.0.2:1",
+         false,
+         false},
+        {"another",
+         {"127.0.0.2:0", ":0", "127.0.0.3:1"},
+         "127.0.0.4:1",
+         "127.0.0.4:1",
+         false,
+         false},
+        {"IPv6, one", {"[::1]:0", "[::1]:0", "[::1]:1"}, "[::1]:1", "[::1]:1", true, false},
     };
     (void)state;
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
         if (rows[i].needs_ipv6 && !ed_udp_rig_ipv6())
             continue;
-        ed_udp_rig_open(&rig, &rows[i].ends, NULL, ed_udp_rig_size_1200);
+        const ed_udp_options options = {.ecn = !rows[i].ecn_unread};
+        ed_udp_rig_open(&rig, &rows[i].ends, &options, ed_udp_rig_size_1200);
         eddy_address seen = ed_udp_rig_at(rows[i].seen_from, &rig.sender);
         eddy_datagram datagrams[4];
         for (uint8_t ecn = 0; ecn < ED_COUNT(datagrams); ecn++) { // one call, four ECNs
@@ -286,7 +308,7 @@ static void keeps_local_address_and_ecn(void **state)
         CHECK_EQ(rows[i].name, rig.sender.send(rig.sender.context, datagrams, 4), 4);
         for (uint8_t ecn = 0; ecn < ED_COUNT(datagrams); ecn++) {
             ed_udp_rig_receive(&rig, rows[i].name, 1, 1);
-            CHECK_EQ(rows[i].name, rig.last.ecn, ecn);
+            CHECK_EQ(rows[i].name, rig.last.ecn, rows[i].ecn_unread ? 0 : ecn);
             CHECK(rows[i].name, eddy_address_equal(&rig.last.remote, &seen));
         }
         ed_udp_rig_close(&rig);

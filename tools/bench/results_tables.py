@@ -106,9 +106,9 @@ def plain(number):
 
 
 def median(data, run, figure, system='eddy'):
-    """@return one figure, or None. Of the bound the worst round: its delays go in steps."""
+    """@return one figure, or None."""
     spread = data['runs'].get(run, {}).get('figures', {}).get(figure, {}).get('systems', {})
-    return spread.get(system, {}).get('max' if system == 'bound' else 'median')
+    return spread.get(system, {}).get('median')
 
 
 def reached(data, run, figure):
