@@ -84,8 +84,10 @@ static struct spare *pull_spare(struct spare **list)
 {
     struct spare *memory = *list;
 
-    if (memory != NULL)
-        *list = memory->next;
+    if (memory == NULL)
+        return NULL;
+    *list = memory->next;
+    ed_prefetch(*list); // the next to be taken has lain idle since it was given back
     return memory;
 }
 

@@ -106,10 +106,10 @@ static void give_up_flight(ed_conn *conn, uint64_t now_ns)
     ed_loss_losses losses = ed_loss_give_up(&conn->loss, &conn->sent, now_ns);
     ed_sent *packet = NULL;
 
+    conn->path_first = conn->sent.next;
+    ed_mtu_forget_flight(&conn->mtu, conn->sent.next); // before it hears of losses
     while (ed_loss_next_lost(&losses, &packet))
         ed_conn_on_packet_lost(conn, packet, now_ns);
-    conn->path_first = conn->sent.next;
-    ed_mtu_forget_flight(&conn->mtu, conn->sent.next);
 }
 
 /** Begins to learn a path of which nothing is known but how long its answer took, if that. */

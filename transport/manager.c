@@ -195,9 +195,9 @@ eddy_status ed_manager_set_address(ed_manager *m, ed_manager_slot *slot, const e
 {
     uint8_t key[ED_MANAGER_KEY_SIZE];
 
+    if (slot->is_mapped && memcmp(slot->key, remote, sizeof(*remote)) == 0)
+        return EDDY_OK; // the side stays what it is
     make_key(key, remote, slot->side);
-    if (slot->is_mapped && memcmp(key, slot->key, sizeof(key)) == 0)
-        return EDDY_OK;
     eddy_status status = put_address(m, slot, key);
     if (status != EDDY_OK)
         return status;

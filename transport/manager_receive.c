@@ -3,8 +3,8 @@
 #include "transport/manager_state.h"
 
 enum {
-    EXPECT_MIN = 64, /* connections: fewer stay in the caches */
-    EXPECT_AHEAD = 2,
+    EXPECT_MIN = 64,  /* connections: fewer stay in the caches */
+    EXPECT_AHEAD = 2, /* datagrams: what they touch is fetched in two steps */
 };
 
 /** Whether a connection to that address is in the way. One that is over for the program is not. */
@@ -325,26 +325,43 @@ static void take_datagram(ed_manager *m, const eddy_datagram *datagram, uint64_t
     }
 }
 
-/** Of many connections none is in the processor's caches when its turn comes: it is fetched. */
-static void expect(const ed_manager *m, const eddy_datagram *datagram)
+/** Where the datagram's connection is likely to be. It is looked at in its own time. */
+static const ed_manager_slot *likely_slot(const ed_manager *m, const eddy_datagram *datagram)
 {
     ed_route route = m->parts.type->route(m->parts.type_context, datagram);
+    bool has_id = route.kind == ED_ROUTE_ID || route.kind == ED_ROUTE_ID_OR_NEW;
 
-    if (route.kind != ED_ROUTE_ID && route.kind != ED_ROUTE_ID_OR_NEW)
-        return;
-    const ed_manager_slot *slot = ed_manager_find_wire_id(m, route.id);
-    if (slot != NULL)
-        m->parts.type->expect(slot->connection);
+    return &m->slots[has_id ? ed_min_size(ed_slot_of_wire_id(route.id), m->slot_count) : 0];
 }
 
-/** Takes a batch; while one is received, the next but one is fetched. */
+/** Fetches, of what the `at`th will touch, the first line; and of the one before that, the rest. */
+static void expect(const ed_manager *m, const ed_manager_slot *const *slots, size_t at,
+                   size_t count)
+{
+    if (at < count)
+        ed_prefetch(slots[at]->connection);
+    if (at < EXPECT_AHEAD || at - EXPECT_AHEAD >= count)
+        return;
+    const void *connection = slots[at - EXPECT_AHEAD]->connection;
+    if (connection != NULL)
+        m->parts.type->expect(connection);
+}
+
+/** Of many connections none is in the processor's caches when its turn comes. */
 static void take_batch(ed_manager *m, size_t count, uint64_t now_ns)
 {
+    const ed_manager_slot *slots[ED_MANAGER_BATCH];
     bool expects = m->parts.type->expect != NULL && m->connection_count >= EXPECT_MIN;
 
+    for (size_t i = 0; expects && i < count; i++) {
+        slots[i] = likely_slot(m, &m->in[i]);
+        ed_prefetch(slots[i]);
+    }
+    for (size_t i = 0; expects && i < 2 * EXPECT_AHEAD; i++)
+        expect(m, slots, i, count);
     for (size_t i = 0; i < count; i++) {
-        if (expects && i + EXPECT_AHEAD < count)
-            expect(m, &m->in[i + EXPECT_AHEAD]);
+        if (expects)
+            expect(m, slots, i + 2 * EXPECT_AHEAD, count);
         take_datagram(m, &m->in[i], now_ns);
     }
 }

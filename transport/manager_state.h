@@ -24,18 +24,20 @@ typedef struct ed_manager_alias {
 
 /** One connection, as the manager sees it. */
 typedef struct ed_manager_slot {
-    ed_list_node work;   /* in ed_manager.work while it may have something to give out */
-    ed_list_node ready;  /* in ed_manager.ready while its own socket is to be read */
-    ed_list_node ended;  /* in ed_manager.ended once the program has heard the last of it */
-    ed_list_node untold; /* in ed_manager.untold while `failed` is there */
-    void *connection;    /* NULL: the slot is free, or its dial has failed */
-    void *failed;        /* what is left of that, until its end is told */
+    /* What each datagram touches, in one line of the cache: */
+    void *connection; /* NULL: the slot is free, or its dial has failed */
     eddy_connection handle;
+    ed_list_node work;                /* in ed_manager.work while it may have something to give */
     uint8_t key[ED_MANAGER_KEY_SIZE]; /* its address, in the map of addresses, */
     bool is_mapped;                   /* unless another with the same is there */
-    ed_manager_alias *aliases;        /* also in the map; until it is found by one address alone */
-    ed_side side;
     bool is_half_open;
+    ed_side side;
+    /* And what few touch: */
+    ed_manager_alias *aliases; /* also in the map; until it is found by one address alone */
+    void *failed;              /* what is left of a dial that has, until its end is told */
+    ed_list_node ready;        /* in ed_manager.ready while its own socket is to be read */
+    ed_list_node ended;        /* in ed_manager.ended once the program has heard the last of it */
+    ed_list_node untold;       /* in ed_manager.untold while `failed` is there */
 } ed_manager_slot;
 
 struct ed_manager {

@@ -174,7 +174,9 @@ static void end_round(ed_model *m, uint64_t now_ns)
     learn_queue(m);
     switch ((ed_model_mode)m->mode) {
     case ED_MODEL_STARTUP:
+        break;
     case ED_MODEL_DIP:
+        ed_model_watch_dip(m, now_ns);
         break;
     case ED_MODEL_DRAIN:
         end_drain(m, now_ns);
@@ -218,7 +220,9 @@ static void start_up(ed_model *m, const ed_congestion_ack *ack, uint32_t sample_
 /** A few packets leave while less is in flight; then all is as it was, and the round shows it. */
 static void dip(ed_model *m, const ed_congestion_ack *ack, uint64_t now_ns)
 {
-    if (ack->in_flight_before > m->window + m->datagram_size || ++m->acks < DIP_ACKS)
+    uint64_t most = (uint64_t)m->window + EDDY_DATAGRAM_SIZE_MAX; // the last one passes the window
+
+    if (ack->in_flight_before > most || ++m->acks < DIP_ACKS)
         return;
     ed_model_set_window(m, m->dip_window);
     m->mode = ED_MODEL_JUDGE;

@@ -71,6 +71,9 @@ void ed_model_watch_queue(ed_model *m, bool is_used, uint64_t now_ns);
 bool ed_model_dip_is_due(const ed_model *m, uint64_t now_ns);
 void ed_model_begin_dip(ed_model *m);
 
+/** A round of it is over. One that empties nothing, for what passes the window, is given up. */
+void ed_model_watch_dip(ed_model *m, uint64_t now_ns);
+
 /** The round is over that shows what the dip did. */
 void ed_model_judge_dip(ed_model *m, uint64_t now_ns);
 

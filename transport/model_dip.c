@@ -4,6 +4,7 @@
 enum {
     DIP_NUMERATOR = 3, /* so much of what the path holds is in flight */
     DIP_DENOMINATOR = 4,
+    DIP_ROUNDS_MAX = 16,   /* that one lasts */
     DIP_QUEUE_ROUNDS = 2,  /* of a long queue, and one is due */
     DIP_REST_ROUNDS = 32,  /* since one showed that the queue is ours, it is not due for that */
     DIP_MS = 5000,         /* after one, the next */
@@ -86,10 +87,28 @@ void ed_model_begin_dip(ed_model *m)
     uint64_t holds = ed_model_held(m, m->window, m->queue_us);
 
     m->mode = ED_MODEL_DIP;
+    m->since_dip = 0;
     m->acks = 0;
     m->dip_queue_us = m->queue_us;
     m->dip_window = m->is_crowded ? m->window : (uint32_t)holds + ed_model_share(m);
     ed_model_set_window(m, m->is_crowded ? holds : holds * DIP_NUMERATOR / DIP_DENOMINATOR);
+}
+
+/** @return when the next one is due. */
+static uint32_t next_dip_ms(const ed_model *m, uint64_t now_ns)
+{
+    return ed_model_now_ms(now_ns) + (m->is_crowded ? DIP_CROWDED_MS : DIP_MS);
+}
+
+void ed_model_watch_dip(ed_model *m, uint64_t now_ns)
+{
+    if (++m->since_dip < DIP_ROUNDS_MAX)
+        return;
+    ed_model_set_window(m, m->dip_window);
+    m->mode = ED_MODEL_CRUISE;
+    m->since_dip = 0;
+    m->queue_rounds = 0;
+    m->dip_at_ms = next_dip_ms(m, now_ns);
 }
 
 /** The delay stayed, though less was in flight: the path is longer, or wholly others'. */
@@ -124,7 +143,7 @@ void ed_model_judge_dip(ed_model *m, uint64_t now_ns)
     m->mode = ED_MODEL_CRUISE;
     m->queue_rounds = 0;
     m->since_dip = DIP_REST_ROUNDS;
-    m->dip_at_ms = ed_model_now_ms(now_ns) + (m->is_crowded ? DIP_CROWDED_MS : DIP_MS);
+    m->dip_at_ms = next_dip_ms(m, now_ns);
     if (m->queue_us <= clear_us) {
         m->since_dip = 0;
         m->part_count = 0;

@@ -134,6 +134,8 @@ eddy_status ed_sent_reserve(ed_sent_log *log, size_t ref_count)
     eddy_status status = grow_packets(log);
     if (status == EDDY_OK)
         status = grow_refs(log, ref_count);
+    if (status == EDDY_OK)
+        ed_prefetch(packet_at(log, log->next)); // written when the packet is sealed
     ED_CHECKED(ends_valid(log));
     return status;
 }

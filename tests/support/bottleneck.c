@@ -10,6 +10,7 @@ void ed_bottleneck_add(ed_bottleneck *b, ed_flow *flow)
     ed_rtt_init(&flow->rtt);
     ed_pacer_init(&flow->pacer, flow->ops->pacing_rate(&flow->congestion, &flow->rtt),
                   ED_FLOW_PACKET_SIZE, b->now_ns);
+    flow->packet_size = flow->packet_size == 0 ? ED_FLOW_PACKET_SIZE : flow->packet_size;
     flow->next_tick_ns = flow->begin_ns;
     flow->first = flow->end = flow->in_flight = flow->acked = flow->has_size = 0;
     b->flows[b->flow_count++] = flow;
@@ -49,7 +50,7 @@ static uint64_t next_send_ns(const ed_flow *flow, uint64_t now_ns)
         return flow->begin_ns;
     if (!has_data(flow) || !has_window(flow))
         return ED_NEVER_NS;
-    return ed_pacer_when_ns(&flow->pacer, ED_FLOW_PACKET_SIZE, now_ns);
+    return ed_pacer_when_ns(&flow->pacer, flow->packet_size, now_ns);
 }
 
 static bool is_lost(ed_bottleneck *b)
@@ -77,8 +78,8 @@ static uint64_t pass(ed_bottleneck *b, uint32_t size)
 
 static void send_packet(ed_bottleneck *b, ed_flow *flow)
 {
-    uint64_t size =
-        flow->tick_ns == 0 ? ED_FLOW_PACKET_SIZE : ed_min_u64(flow->has_size, ED_FLOW_PACKET_SIZE);
+    uint64_t most = flow->packet_size;
+    uint64_t size = flow->tick_ns == 0 ? most : ed_min_u64(flow->has_size, most);
     bool drops = is_lost(b);
     uint64_t through_ns = pass(b, (uint32_t)size), last_ns = 0;
 

@@ -28,7 +28,8 @@ typedef struct ed_flow {
     uint64_t begin_ns;
     uint64_t tick_ns; /* it has `tick_size` bytes more to send each tick; 0: always enough */
     uint32_t tick_size;
-    uint64_t rate_max; /* of its pacer; 0: no cap */
+    uint64_t rate_max;    /* of its pacer; 0: no cap */
+    uint32_t packet_size; /* 0: ED_FLOW_PACKET_SIZE; what the controller is told is that even so */
     const ed_congestion_ops *ops;
     ed_congestion congestion;
     ed_pacer pacer;

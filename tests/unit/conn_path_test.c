@@ -317,6 +317,23 @@ static void the_probe_leaves_at_once(void **state)
     CHECK("round trip", server.rtt.smoothed_ns == MS(RTT_MS));
 }
 
+/** A probe of the size that the old path took away is none that was refused. */
+static void a_move_refuses_no_size(void **state)
+{
+    ed_path path;
+
+    (void)state;
+    CHECK("it begins", ed_mtu_on_full(&server.mtu, now_ns));
+    CHECK_EQ("a probe", take(&server, &path), server.mtu.limit);
+    ping_from(path_of(1, 2));
+    want_on("the old path is asked", home());
+    arrive(&server, path_of(1, 2), answer(want_on("challenge", path_of(1, 2))));
+    CHECK_EQ("it is gone", server.mtu.probe_size, 0);
+    CHECK_EQ("and counts for nothing", server.mtu.tries, 0);
+    CHECK("the next comes in time",
+          server.timers.at_ns[ED_TIMER_MTU] <= ed_mtu_next_ns(&server.mtu));
+}
+
 /** The client hears a question, then something on the old path; its one answer has acks of both. */
 static void acks_of_the_old_path_say_nothing_of_the_new_one(void **state)
 {
@@ -552,6 +569,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(both_paths_are_asked, open_both, close_both),
         cmocka_unit_test(the_answer_decides),
         cmocka_unit_test_setup_teardown(the_probe_leaves_at_once, open_both, close_both),
+        cmocka_unit_test_setup_teardown(a_move_refuses_no_size, open_both, close_both),
         cmocka_unit_test(acks_of_the_old_path_say_nothing_of_the_new_one),
         cmocka_unit_test_setup_teardown(a_repeated_question_measures_nothing, open_both,
                                         close_both),

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tests/support/bottleneck.h"
+#include "transport/model.h"
 
 enum {
     SEEDS = 20,
@@ -88,6 +89,42 @@ static void test_change(void **state)
             CHECK(rows[i].name, queue_mean_ms() <= rows[i].queue_ms);
             CHECK(rows[i].name, path.overflow * 50 <= path.queue_count);
         }
+}
+
+/** Datagrams that have grown pass the window by more; a dip ends even so. */
+static void test_large_packets(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        open_path(seed);
+        path.rate = RATE / 8 + seed * 30011;
+        flows[0].packet_size = EDDY_DATAGRAM_SIZE_MAX;
+        ed_bottleneck_add(&path, &flows[0]);
+        ed_bottleneck_run(&path, MS(4000));
+        CHECK("all of it", percent_of(&flows[0], 30 * 1000) >= 95);
+    }
+}
+
+/** A dip that empties nothing, as others' packets keep the window full, is given up. */
+static void test_vain_dip(void **state)
+{
+    enum { LONG_MS = 2000 };
+    ed_model *model = &flows[0].congestion.model;
+
+    (void)state;
+    open_path(1);
+    ed_bottleneck_add(&path, &flows[0]);
+    ed_bottleneck_run(&path, MS(4000));
+    ed_model_begin_dip(model);
+    uint32_t dipped = model->window, before = model->dip_window;
+    for (uint64_t now_ns = path.now_ns; now_ns < path.now_ns + MS(LONG_MS); now_ns += MS(1)) {
+        ed_congestion_ack ack = {.sent_ns = now_ns - MS(DELAY_MS),
+                                 .size = ED_FLOW_PACKET_SIZE,
+                                 .in_flight_before = 2 * (uint64_t)before};
+        flows[0].ops->on_acked(&flows[0].congestion, &ack, &flows[0].rtt, now_ns);
+    }
+    CHECK("not for ever", model->mode == ED_MODEL_CRUISE);
+    CHECK("all is as it was", dipped < before && model->window >= before);
 }
 
 /** Where there is no room for a queue, loss is all that tells; it is heeded. */
@@ -229,9 +266,10 @@ static void test_unknown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_change), cmocka_unit_test(test_no_queue),
-        cmocka_unit_test(test_little), cmocka_unit_test(test_share),
-        cmocka_unit_test(test_reno),   cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_large_packets), cmocka_unit_test(test_vain_dip),
+        cmocka_unit_test(test_change),        cmocka_unit_test(test_no_queue),
+        cmocka_unit_test(test_little),        cmocka_unit_test(test_share),
+        cmocka_unit_test(test_reno),          cmocka_unit_test(test_unknown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
