@@ -336,7 +336,7 @@ void ed_loss_on_probe_timeout(ed_loss *loss, uint64_t now_ns)
 
 bool ed_loss_valid(const ed_loss *loss, const ed_sent_log *log)
 {
-    uint64_t in_flight = 0;
+    uint64_t in_flight = 0, probes = 0;
     uint32_t ack_eliciting = 0, prompt = 0;
 
     for (uint64_t number = log->first; number < log->next; number++) {
@@ -344,11 +344,12 @@ bool ed_loss_valid(const ed_loss *loss, const ed_sent_log *log)
         if (!is_in_flight(packet))
             continue;
         in_flight += packet->size;
+        probes += (packet->flags & ED_SENT_PROBE) != 0 ? packet->size : 0;
         ack_eliciting += is_ack_eliciting(packet) ? 1 : 0;
         prompt += is_prompt(packet) ? 1 : 0;
         if (packet->number < loss->scan_from)
             return false; // nobody will ever look at it again
     }
-    return in_flight == loss->in_flight && ack_eliciting == loss->ack_eliciting_in_flight &&
-           prompt == loss->prompt_in_flight;
+    return in_flight == loss->in_flight && probes == loss->probes_in_flight &&
+           ack_eliciting == loss->ack_eliciting_in_flight && prompt == loss->prompt_in_flight;
 }
