@@ -269,13 +269,13 @@ eddy_status ed_api_push(eddy_manager *m, const ed_reliable_command *command)
 /* -------------------------------------------------------------------------- time and state -- */
 
 /** Time that never goes backwards. */
-static uint64_t our_time_ns(eddy_manager *m, uint64_t now_ns)
+static uint64_t poll_time_ns(eddy_manager *m, uint64_t now_ns)
 {
-    uint64_t our_now_ns = ed_add_sat_u64(now_ns, m->set_back_ns);
+    uint64_t our_now_ns = ed_api_time_ns(m, now_ns);
     uint64_t polled_ns = m->shards[0]->polled_ns;
 
     if (our_now_ns < polled_ns)
-        m->set_back_ns += polled_ns - our_now_ns;
+        (void)atomic_fetch_add(&m->set_back_ns, polled_ns - our_now_ns);
     return ed_max_u64(our_now_ns, polled_ns);
 }
 
@@ -285,11 +285,11 @@ uint64_t eddy_poll(eddy_manager *m, uint64_t now_ns)
         return ED_NEVER_NS;
     // Nobody but the next poll can tell that a name has been looked up since.
     bool is_busy = ed_resolver_is_busy(m->resolver);
-    uint64_t our_now_ns = our_time_ns(m, now_ns);
+    uint64_t our_now_ns = poll_time_ns(m, now_ns);
     uint64_t next_ns = ed_shard_poll(m->shards[0], our_now_ns); // several have pumps
     if (is_busy)
         next_ns = ed_min_u64(next_ns, ed_add_sat_u64(our_now_ns, RESOLVE_POLL_MS * ED_NS_PER_MS));
-    m->next_ns = next_ns == ED_NEVER_NS ? next_ns : next_ns - m->set_back_ns;
+    m->next_ns = next_ns == ED_NEVER_NS ? next_ns : next_ns - atomic_load(&m->set_back_ns);
     return m->next_ns;
 }
 

@@ -249,7 +249,7 @@ eddy_status eddy_clock(eddy_manager *m, eddy_connection connection, uint64_t now
 
     if (conn == NULL)
         status = status_without(m, connection);
-    else if (!ed_peer_clock_tell(&conn->clock, now_ns, time))
+    else if (!ed_peer_clock_tell(&conn->clock, ed_api_time_ns(m, now_ns), time))
         status = EDDY_EAGAIN;
     end_look(shard);
     if (status == EDDY_ESUPPORT) { // of a pair

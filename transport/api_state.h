@@ -22,8 +22,8 @@ struct eddy_manager {
     eddy_key public_key; /* not in `identity`: it is good in a child, too */
     ed_resolver *resolver;
     ed_local *pairs;
-    uint64_t next_ns;     /* what the last eddy_poll returned: for eddy_wait */
-    uint64_t set_back_ns; /* how far the program's clock has been set back, if it polls */
+    uint64_t next_ns;                 /* what the last eddy_poll returned: for eddy_wait */
+    atomic_uint_fast64_t set_back_ns; /* how far the clock that eddy_poll goes by was */
     atomic_bool shutting_down;
     ed_shard_common common;
     uint32_t shard_count;
@@ -62,6 +62,12 @@ void ed_api_resolved(void *context, eddy_connection connection, eddy_address *ad
 static inline bool ed_api_is_forked(const eddy_manager *m)
 {
     return m->identity->presence == 0;
+}
+
+/** What a time of the program's clock is by the one that goes on where that was set back. */
+static inline uint64_t ed_api_time_ns(const eddy_manager *m, uint64_t now_ns)
+{
+    return ed_add_sat_u64(now_ns, atomic_load(&m->set_back_ns));
 }
 
 /** Whether the program may still ask for anything. @return EDDY_OK, EDDY_ECLOSED or EDDY_EFORKED.

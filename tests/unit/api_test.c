@@ -345,6 +345,25 @@ static void statistics(void **state)
     CHECK_EQ("dropped", stats.dropped_unknown + stats.dropped_forged + stats.dropped_malformed, 0);
 }
 
+/** It is taken to go on from where it was; and so does what the other end's clock says. */
+static void a_clock_that_is_set_back(void **state)
+{
+    enum { BACK_MS = 5000 };
+    eddy_peer_time before = {0}, after = {0};
+
+    (void)state;
+    run_for_ms(2 * BACK_MS);
+    uint64_t now_ns = ed_world_now_ns(pair.world);
+    uint64_t back_ns = now_ns - BACK_MS * ED_NS_PER_MS;
+    (void)eddy_poll(pair.client.manager, now_ns);
+    CHECK_EQ("before", eddy_clock(pair.client.manager, pair.dialled, now_ns, &before), EDDY_OK);
+    CHECK("due later", eddy_poll(pair.client.manager, back_ns) > back_ns);
+    CHECK_EQ("after", eddy_clock(pair.client.manager, pair.dialled, back_ns + ED_NS_PER_S, &after),
+             EDDY_OK);
+    CHECK("it goes on", after.now_ns > before.now_ns + ED_NS_PER_S - ED_NS_PER_MS);
+    CHECK("and no further", after.now_ns < before.now_ns + ED_NS_PER_S + ED_NS_PER_MS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +378,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(shutting_down, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(closing_without_a_word, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(statistics, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(a_clock_that_is_set_back, open_pair, close_pair),
     };
     return cmocka_run_group_tests_name("api", tests, NULL, NULL);
 }

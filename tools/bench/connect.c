@@ -8,8 +8,8 @@
 enum {
     AT_ONCE = 16,         /* dials between two looks */
     AT_ONCE_NAP_US = 500, /* between looks at those that are not connected */
-    IN_TURN_NAP_US = 20,
-    SERVER_WAIT_MS = 1,
+    NAP_US = 20,          /* between others */
+    WAIT_MS = 1,          /* for a datagram, at most */
 };
 
 static void ignore(void *context, uint32_t peer, const void *data, size_t size)
@@ -23,7 +23,7 @@ static void serve(ed_duel *duel)
     void *host = ed_duel_listen(duel, duel->plan.clients, &sink);
 
     while (ed_duel_follow(duel)) {
-        duel->system->poll(host, SERVER_WAIT_MS);
+        duel->system->poll(host, WAIT_MS);
         atomic_store(&duel->connected, duel->system->connected(host));
     }
     duel->system->close(host);
@@ -37,29 +37,31 @@ static void nap(uint32_t us)
 }
 
 /** Polls those of `first` to `end` that are not connected. @return how many are not. */
-static uint32_t poll_pending(ed_duel *duel, uint32_t first, uint32_t end)
+static uint32_t poll_pending(ed_duel *duel, uint32_t first, uint32_t end, uint32_t wait_ms)
 {
     uint32_t pending = 0;
 
     for (uint32_t i = first; i < end; i++) {
         if (duel->system->connected(hosts[i]) > 0)
             continue;
-        duel->system->poll(hosts[i], 0);
+        duel->system->poll(hosts[i], wait_ms);
         pending += duel->system->connected(hosts[i]) == 0;
     }
     return pending;
 }
 
-/** Waits until all of `first` to `end` are connected, at both sides. */
+/** Polls until all of `first` to `end` are connected, at both sides; one alone waits in its poll. */
 static void await(ed_duel *duel, uint32_t first, uint32_t end, uint32_t nap_us)
 {
     uint64_t give_up_ns = ed_clock_now_ns() + ED_BENCH_CONNECT_MS * ED_NS_PER_MS;
+    uint32_t wait_ms = end - first == 1 ? WAIT_MS : 0;
 
-    while (poll_pending(duel, first, end) > 0 || atomic_load(&duel->connected) < end) {
+    while (poll_pending(duel, first, end, wait_ms) > 0 || atomic_load(&duel->connected) < end) {
         if (ed_clock_now_ns() > give_up_ns)
             ed_duel_fail(duel, ED_DUEL_CLIENT, "the server has %u of %u clients",
                          atomic_load(&duel->connected), end);
-        nap(nap_us);
+        if (nap_us > 0)
+            nap(nap_us);
     }
 }
 
@@ -69,14 +71,14 @@ static void drive(ed_duel *duel)
     uint32_t clients = duel->plan.clients;
 
     while (atomic_load(&duel->port) == 0)
-        nap(IN_TURN_NAP_US);
+        nap(NAP_US);
     ed_duel_begin(duel);
     for (uint32_t i = 0; i < clients; i++) {
         hosts[i] = ed_duel_dial(duel, &sink);
         if (duel->plan.in_turn)
-            await(duel, i, i + 1, IN_TURN_NAP_US);
+            await(duel, i, i + 1, 0);
         else if (i % AT_ONCE == AT_ONCE - 1)
-            poll_pending(duel, 0, i + 1);
+            poll_pending(duel, 0, i + 1, 0);
     }
     await(duel, 0, clients, AT_ONCE_NAP_US);
     ed_duel_end(duel);
