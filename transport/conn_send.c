@@ -82,9 +82,9 @@ static bool wants_tick(const ed_conn *conn, uint64_t now_ns)
     bool is_allowed =
         conn->rate_max == 0 || ed_pacer_when_ns(&conn->pacer, ED_DATAGRAM_SIZE, now_ns) <= now_ns;
 
-    return is_allowed && log_has_room(conn) && loss->pto_count > 0 &&
-           conn->outbox.fresh_count > 0 && now_ns < until_ns &&
-           now_ns - loss->last_ack_eliciting_sent_ns >= SILENT_TICK_MS * ED_NS_PER_MS;
+    return loss->pto_count > 0 && conn->outbox.fresh_count > 0 && now_ns < until_ns && is_allowed &&
+           now_ns - loss->last_ack_eliciting_sent_ns >= SILENT_TICK_MS * ED_NS_PER_MS &&
+           log_has_room(conn);
 }
 
 /**
@@ -97,8 +97,9 @@ static bool wants_urgent(ed_conn *conn, uint64_t now_ns)
         ed_add_sat_u64(conn->loss.last_ack_eliciting_sent_ns, URGENT_MS * ED_NS_PER_MS);
     ed_outgoing next;
 
-    if (conn->rate_max != 0 || conn->loss.pto_count > 0 || !log_has_room(conn) ||
-        !ed_outbox_next_urgent(&conn->outbox, ED_DATAGRAM_SIZE, UINT64_MAX, &next))
+    if (conn->rate_max != 0 || conn->loss.pto_count > 0 ||
+        !ed_outbox_next_urgent(&conn->outbox, ED_DATAGRAM_SIZE, UINT64_MAX, &next) ||
+        !log_has_room(conn))
         return false;
     if (when_ns > now_ns)
         conn->timers.at_ns[ED_TIMER_PACE] = ed_min_u64(conn->timers.at_ns[ED_TIMER_PACE], when_ns);
