@@ -52,11 +52,14 @@ static size_t broadcast_some(eddy_manager *m, const eddy_connection *connections
         messages[i].connection = connections[i];
         statuses[i] = EDDY_OK;
     }
-    while (done < size) {
+    for (size_t most = size; done < size; most *= 2) {
         eddy_status status = EDDY_OK;
-        done += ed_api_send_some(m, messages + done, size - done, shared, &status);
-        if (status != EDDY_OK)
-            statuses[done++] = status;
+        done +=
+            ed_api_send_some(m, messages + done, ed_min_size(size - done, most), shared, &status);
+        if (status == EDDY_OK)
+            continue;
+        statuses[done++] = status;
+        most = 1; // a batch is for nothing behind who is refused, and others may be, too
     }
     return size;
 }

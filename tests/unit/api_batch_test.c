@@ -111,6 +111,32 @@ static void a_wrong_broadcast(void **state)
     }
 }
 
+/** Who is refused keeps it from nobody, before or behind, in a batch of any size. */
+static void a_broadcast_with_gaps(void **state)
+{
+    eddy_connection to[MANY];
+    eddy_status statuses[MANY];
+    size_t there = 0, come = 0;
+    eddy_event event;
+
+    (void)state;
+    for (size_t i = 0; i < MANY; i++) {
+        bool is_there = i % 3 != 1 && i % 50 > 2;
+        to[i] = is_there ? pair.dialled : UINT64_MAX;
+        there += is_there ? 1 : 0;
+    }
+    CHECK_EQ(
+        "accepted",
+        eddy_broadcast(pair.client.manager, to, MANY, EDDY_RELIABLE_ORDERED, 0, data, 1, statuses),
+        there);
+    for (size_t i = 0; i < MANY; i++)
+        CHECK_EQ("each", statuses[i], to[i] == pair.dialled ? EDDY_OK : EDDY_ECONNECTION);
+    run_for_ms(200);
+    for (; eddy_next(pair.server.manager, &event, 0) == EDDY_OK; come++)
+        eddy_release(pair.server.manager, &event);
+    CHECK_EQ("come", come, there);
+}
+
 /** More than go together inside, by one call; and none. */
 static void any_number_in_one_call(void **state)
 {
@@ -219,6 +245,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_refused_ends_it),
         cmocka_unit_test_setup_teardown(a_wrong_broadcast, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(a_broadcast_with_gaps, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(any_number_in_one_call, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(a_full_budget_ends_it, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(each_has_its_options, open_pair, close_pair),
