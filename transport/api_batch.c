@@ -14,8 +14,8 @@ typedef struct batch {
     bool is_local;      /* they go to the other end of a pair */
     size_t count;       /* not refused so far */
     eddy_status status; /* of the one behind them, if there was one: else EDDY_OK */
-    size_t charged;     /* are charged to their account, */
-    size_t taken;       /* and have a block, */
+    size_t taken;       /* have a block, */
+    size_t charged;     /* and are charged to their account, */
     size_t commanded;   /* and have a command; those above `count` in vain */
     ed_block *blocks[ED_API_BATCH_MAX];
     ed_reliable_command commands[ED_API_BATCH_MAX];
@@ -79,6 +79,48 @@ static void check_again(batch *b)
     }
 }
 
+/* ------------------------------------------------------------------------------------ blocks -- */
+
+static ed_block *make_block(const ed_shard *shard, const void *data, size_t size)
+{
+    ed_block *block = ed_pool_take(shard->send_pool, size);
+
+    if (block != NULL && size > 0)
+        memcpy(block->data, data, size);
+    return block;
+}
+
+static size_t take_blocks(batch *b)
+{
+    ED_UNCLEARED size_t sizes[ED_API_BATCH_MAX];
+
+    for (size_t i = 0; i < b->count; i++)
+        sizes[i] = b->messages[i].size;
+    size_t taken = ed_pool_take_all(b->shard->send_pool, sizes, b->blocks, b->count);
+    for (size_t i = 0; i < taken; i++)
+        if (sizes[i] > 0)
+            memcpy(b->blocks[i]->data, b->messages[i].data, sizes[i]);
+    return taken;
+}
+
+static size_t share_block(batch *b)
+{
+    size_t taken = 0;
+
+    if (b->count > 0 && *b->shared == NULL)
+        *b->shared = make_block(b->shard, b->messages->data, b->messages->size);
+    while (*b->shared != NULL && taken < b->count && ed_pool_share(*b->shared) != NULL)
+        b->blocks[taken++] = *b->shared;
+    return taken;
+}
+
+static void get_blocks(batch *b)
+{
+    b->taken = b->shared != NULL ? share_block(b) : take_blocks(b);
+    if (b->taken < b->count)
+        cut(b, b->taken, EDDY_EAGAIN);
+}
+
 /* ---------------------------------------------------------------------------------- accounts -- */
 
 static ed_account *account_of(const batch *b, size_t i)
@@ -126,48 +168,6 @@ static void charge(batch *b)
         if (b->charged < end)
             cut(b, b->charged, EDDY_EAGAIN);
     }
-}
-
-/* ------------------------------------------------------------------------------------ blocks -- */
-
-static ed_block *make_block(const ed_shard *shard, const void *data, size_t size)
-{
-    ed_block *block = ed_pool_take(shard->send_pool, size);
-
-    if (block != NULL && size > 0)
-        memcpy(block->data, data, size);
-    return block;
-}
-
-static size_t take_blocks(batch *b)
-{
-    ED_UNCLEARED size_t sizes[ED_API_BATCH_MAX];
-
-    for (size_t i = 0; i < b->count; i++)
-        sizes[i] = b->messages[i].size;
-    size_t taken = ed_pool_take_all(b->shard->send_pool, sizes, b->blocks, b->count);
-    for (size_t i = 0; i < taken; i++)
-        if (sizes[i] > 0)
-            memcpy(b->blocks[i]->data, b->messages[i].data, sizes[i]);
-    return taken;
-}
-
-static size_t share_block(batch *b)
-{
-    size_t taken = 0;
-
-    if (b->count > 0 && *b->shared == NULL)
-        *b->shared = make_block(b->shard, b->messages->data, b->messages->size);
-    while (*b->shared != NULL && taken < b->count && ed_pool_share(*b->shared) != NULL)
-        b->blocks[taken++] = *b->shared;
-    return taken;
-}
-
-static void get_blocks(batch *b)
-{
-    b->taken = b->shared != NULL ? share_block(b) : take_blocks(b);
-    if (b->taken < b->count)
-        cut(b, b->taken, EDDY_EAGAIN);
 }
 
 /* ---------------------------------------------------------------------------------- commands -- */
@@ -239,11 +239,11 @@ static void drop_refused(const batch *b)
 
     for (size_t i = b->count; i < b->commanded; i++)
         ed_pool_give(b->commands[i].receipt);
+    for (size_t i = b->count; i < b->charged; i++)
+        ed_account_refund(account_of(b, i), b->messages[i].stream, cost_of(b, i));
     for (size_t i = b->count; i < b->taken; i++)
         ed_discard(&discards, b->blocks[i]);
     ed_discards_give(&discards);
-    for (size_t i = b->count; i < b->charged; i++)
-        ed_account_refund(account_of(b, i), b->messages[i].stream, cost_of(b, i));
 }
 
 /** There was no room: asks to be told when there is, unless that has been asked. */
@@ -290,13 +290,13 @@ size_t ed_api_send_some(eddy_manager *m, const eddy_message *messages, size_t co
     b.is_local = ed_local_owns(m->pairs, messages->connection);
     b.count = b.is_local ? 1 : size_of_batch(m, messages, count);
     b.status = EDDY_OK;
-    b.charged = b.taken = b.commanded = 0; // the arrays are filled as far as these say
+    b.taken = b.charged = b.commanded = 0; // the arrays are filled as far as these say
     check_messages(&b);
+    get_blocks(&b);
     if (!b.is_local) {
         charge(&b);
         check_again(&b);
     }
-    get_blocks(&b);
     make_commands(&b);
     if (b.is_local)
         push_local(&b);

@@ -414,6 +414,7 @@ static void receive_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_
         conn->shared->stats->dropped_unknown++; // the peer has no keys yet, or no more
         return;
     }
+    ed_prefetch(ed_sent_first(&conn->sent)); // an ACK may come
     if (!open_packet(conn, datagram, &number, &plain, now_ns)) {
         take_reset(conn, datagram, now_ns);
         count_forged(conn, now_ns);

@@ -230,19 +230,32 @@ static void destroy(void *connection)
 static void expect(const void *connection)
 {
     const ed_conn *conn = connection;
-    const ed_keys *keys = &ed_conn_secrets(conn->shared, conn->handle)->keys;
+    const ed_secrets *secrets = ed_conn_secrets(conn->shared, conn->handle);
     const void *const hot[] = {
-        &conn->secrets,        &conn->paths,
-        &conn->ack.received,   &conn->ack.deadline_ns,
-        &conn->replay.next,    &conn->inbox.lanes,
-        &conn->inbox.credit,   &conn->inbox.unreliable,
-        &conn->outbox.lost,    &conn->outbox.fresh_count,
-        &conn->sent,           &conn->loss,
-        &conn->loss.in_flight, &conn->rtt,
-        &conn->congestion,     &conn->pacer,
-        &conn->timers,         &conn->timers.at_ns[ED_TIMER_IDLE],
-        &conn->counts,         &keys->receive,
-        &keys->receive.mask,
+        &conn->secrets,
+        &conn->paths,
+        &conn->ack.received,
+        &conn->ack.deadline_ns,
+        &conn->replay.next,
+        &conn->inbox.lanes,
+        &conn->inbox.credit,
+        &conn->inbox.unreliable,
+        &conn->outbox.lost,
+        &conn->outbox.deadlines,
+        &conn->outbox.fresh_count,
+        &conn->sent,
+        &conn->loss,
+        &conn->loss.in_flight,
+        &conn->rtt,
+        &conn->congestion,
+        &conn->pacer,
+        &conn->timers,
+        &conn->timers.at_ns[ED_TIMER_IDLE],
+        &conn->counts,
+        &secrets->keys.receive,
+        &secrets->keys.receive.mask,
+        &secrets->keys.aead,
+        &secrets->has_keys,
     };
 
     for (size_t i = 0; i < ED_COUNT(hot); i++)
