@@ -177,11 +177,21 @@ static void urgent_messages_without_memory_wait(void **state)
     CHECK_EQ("the others", client.outbox.fresh_count, before - COUNT);
 }
 
-/** A probe repeats a part cut for a larger datagram, and there is no memory to cut it again. */
-static void a_probe_without_memory_is_a_ping(void **state)
+/** @return how many packets leave at once; not more than is too many. */
+static unsigned transmit_count(void)
 {
-    enum { TWO_PARTS = 2700, MORE_THAN_ENOUGH = 5 };
+    enum { TOO_MANY = 5 };
     unsigned count = 0;
+
+    while (count < TOO_MANY && transmit(&client) > 0)
+        count++;
+    return count;
+}
+
+/** They repeat parts cut for a larger datagram, and there is no memory to cut them again. */
+static void packets_of_a_silence_without_memory_are_pings(void **state)
+{
+    enum { TWO_PARTS = 2700, TICK_MS = 10 };
 
     (void)state;
     ed_conn_init_mtu(&client, EDDY_DATAGRAM_SIZE_MAX);
@@ -191,14 +201,19 @@ static void a_probe_without_memory_is_a_ping(void **state)
     transmit_all();
     CHECK_EQ("all has left", client.outbox.fresh_count, 0);
     ed_conn_restart_mtu(&client);
+    send(ED_WIRE_RELIABLE_ORDERED, 0, 20);
     memory.fail_after = 0;
     now_ns = client.timers.at_ns[ED_TIMER_RECOVERY];
     ed_conn_expire(&client, now_ns);
     CHECK_EQ("a probe", client.probes, 1);
-    while (count < MORE_THAN_ENOUGH && transmit(&client) > 0)
-        count++;
-    CHECK_EQ("one packet", count, 1);
+    CHECK_EQ("one packet", transmit_count(), 1);
     CHECK_EQ("is it", client.counts.probes_sent, 1);
+    now_ns += TICK_MS * (uint64_t)MS;
+    CHECK_EQ("one for what waits", transmit_count(), 1);
+    memory.fail_after = UINT64_MAX;
+    now_ns += TICK_MS * (uint64_t)MS;
+    CHECK("it leaves", transmit_count() > 0);
+    CHECK_EQ("it has left", client.outbox.fresh_count, 0);
 }
 
 int main(void)
@@ -208,7 +223,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(urgent_messages_leave_places, setup, teardown),
         cmocka_unit_test_setup_teardown(urgent_messages_heed_silence, setup, teardown),
         cmocka_unit_test_setup_teardown(urgent_messages_without_memory_wait, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_probe_without_memory_is_a_ping, setup, teardown),
+        cmocka_unit_test_setup_teardown(packets_of_a_silence_without_memory_are_pings, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests_name("conn_send", tests, NULL, NULL);
 }

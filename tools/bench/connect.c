@@ -50,7 +50,7 @@ static uint32_t poll_pending(ed_duel *duel, uint32_t first, uint32_t end, uint32
     return pending;
 }
 
-/** Polls until all of `first` to `end` are connected, at both sides; one alone waits in its poll. */
+/** Polls until `first` to `end` are connected at both sides; one alone waits in its poll. */
 static void await(ed_duel *duel, uint32_t first, uint32_t end, uint32_t nap_us)
 {
     uint64_t give_up_ns = ed_clock_now_ns() + ED_BENCH_CONNECT_MS * ED_NS_PER_MS;
