@@ -20,7 +20,10 @@ typedef struct eddy_datagram {
     uint8_t ecn; /* the two ECN bits of RFC 3168; 0 where they are not read */
 } eddy_datagram;
 
-/** A datagram socket, as calls over batches. It belongs to one manager; calls never overlap. */
+/**
+ * A datagram socket, as calls over batches. It belongs to one manager; calls never overlap, and
+ * none may call the manager: it waits for them.
+ */
 typedef struct eddy_socket {
     void *context;
     /**
