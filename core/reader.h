@@ -60,7 +60,7 @@ static inline void ed_read_into(ed_reader *r, void *to, size_t size)
         memcpy(to, span.data, span.size);
 }
 
-/** Takes a little-endian number of `size` bytes, 1-8. */
+/** Takes a little-endian number of `size` bytes, 1-8: of a size that is not one of those below. */
 static inline uint64_t ed_read_uint(ed_reader *r, size_t size)
 {
     ed_span span = ed_read_bytes(r, size);
@@ -71,27 +71,57 @@ static inline uint64_t ed_read_uint(ed_reader *r, size_t size)
     return value;
 }
 
+/* Little-endian numbers, written out: a compiler makes one load of each, but none of a loop. */
+
+static inline uint16_t ed_load_u16(const uint8_t *at)
+{
+    return (uint16_t)(at[0] | at[1] << 8);
+}
+
+static inline uint32_t ed_load_u32(const uint8_t *at)
+{
+    return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
+static inline uint64_t ed_load_u64(const uint8_t *at)
+{
+    return ed_load_u32(at) | (uint64_t)ed_load_u32(at + 4) << 32;
+}
+
 static inline uint8_t ed_read_u8(ed_reader *r)
 {
-    return (uint8_t)ed_read_uint(r, 1);
+    ed_span span = ed_read_bytes(r, 1);
+    return span.size == 0 ? 0 : span.data[0];
 }
 
 static inline uint16_t ed_read_u16(ed_reader *r)
 {
-    return (uint16_t)ed_read_uint(r, 2);
+    ed_span span = ed_read_bytes(r, 2);
+    return span.size == 0 ? 0 : ed_load_u16(span.data);
 }
 
 static inline uint32_t ed_read_u32(ed_reader *r)
 {
-    return (uint32_t)ed_read_uint(r, 4);
+    ed_span span = ed_read_bytes(r, 4);
+    return span.size == 0 ? 0 : ed_load_u32(span.data);
 }
 
 static inline uint64_t ed_read_u64(ed_reader *r)
 {
-    return ed_read_uint(r, 8);
+    ed_span span = ed_read_bytes(r, 8);
+    return span.size == 0 ? 0 : ed_load_u64(span.data);
 }
 
 #define ED_VARINT_MAX ((UINT64_C(1) << 62) - 1)
+
+/** Takes a number of 1, 2, 4 or 8 bytes. */
+static inline uint64_t ed_read_log2(ed_reader *r, unsigned log2_size)
+{
+    return log2_size == 0   ? ed_read_u8(r)
+           : log2_size == 1 ? ed_read_u16(r)
+           : log2_size == 2 ? ed_read_u32(r)
+                            : ed_read_u64(r);
+}
 
 /**
  * Takes a variable-length integer of 1, 2, 4 or 8 bytes: the two low bits of the first byte say
@@ -104,7 +134,7 @@ static inline uint64_t ed_read_varint(ed_reader *r)
         return 0;
     }
     unsigned log2_size = *r->at & 3u;
-    uint64_t value = ed_read_uint(r, (size_t)1 << log2_size) >> 2;
+    uint64_t value = ed_read_log2(r, log2_size) >> 2;
     if (log2_size > 0 && value >> ((8u << (log2_size - 1)) - 2) == 0)
         ed_reader_fail(r); // a shorter form would have held it
     return ed_reader_ok(r) ? value : 0;

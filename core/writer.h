@@ -65,7 +65,7 @@ static inline void ed_write_zeros(ed_writer *w, size_t size)
         at[i] = 0;
 }
 
-/** Writes the low `size` bytes of the value, 1-8. */
+/** Writes the low `size` bytes of the value, 1-8: for a size that is not one of those below. */
 static inline void ed_write_uint(ed_writer *w, uint64_t value, size_t size)
 {
     uint8_t *at = ed_write_reserve(w, size);
@@ -73,24 +73,52 @@ static inline void ed_write_uint(ed_writer *w, uint64_t value, size_t size)
         at[i] = (uint8_t)(value >> 8 * i);
 }
 
+/* Little-endian numbers, written out: a compiler makes one store of each, but none of a loop. */
+
+static inline void ed_store_u16(uint8_t *at, uint16_t value)
+{
+    at[0] = (uint8_t)value;
+    at[1] = (uint8_t)(value >> 8);
+}
+
+static inline void ed_store_u32(uint8_t *at, uint32_t value)
+{
+    ed_store_u16(at, (uint16_t)value);
+    ed_store_u16(at + 2, (uint16_t)(value >> 16));
+}
+
+static inline void ed_store_u64(uint8_t *at, uint64_t value)
+{
+    ed_store_u32(at, (uint32_t)value);
+    ed_store_u32(at + 4, (uint32_t)(value >> 32));
+}
+
 static inline void ed_write_u8(ed_writer *w, uint8_t value)
 {
-    ed_write_uint(w, value, 1);
+    uint8_t *at = ed_write_reserve(w, 1);
+    if (at != NULL)
+        *at = value;
 }
 
 static inline void ed_write_u16(ed_writer *w, uint16_t value)
 {
-    ed_write_uint(w, value, 2);
+    uint8_t *at = ed_write_reserve(w, 2);
+    if (at != NULL)
+        ed_store_u16(at, value);
 }
 
 static inline void ed_write_u32(ed_writer *w, uint32_t value)
 {
-    ed_write_uint(w, value, 4);
+    uint8_t *at = ed_write_reserve(w, 4);
+    if (at != NULL)
+        ed_store_u32(at, value);
 }
 
 static inline void ed_write_u64(ed_writer *w, uint64_t value)
 {
-    ed_write_uint(w, value, 8);
+    uint8_t *at = ed_write_reserve(w, 8);
+    if (at != NULL)
+        ed_store_u64(at, value);
 }
 
 /** The size of a value as a varint: 1, 2, 4 or 8. */
@@ -107,8 +135,15 @@ static inline void ed_write_varint(ed_writer *w, uint64_t value)
 {
     ED_ASSERT(value <= ED_VARINT_MAX);
     size_t size = ed_varint_size(value);
-    unsigned log2_size = size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3;
-    ed_write_uint(w, value << 2 | log2_size, size);
+
+    if (size == 1)
+        ed_write_u8(w, (uint8_t)(value << 2));
+    else if (size == 2)
+        ed_write_u16(w, (uint16_t)(value << 2 | 1));
+    else if (size == 4)
+        ed_write_u32(w, (uint32_t)(value << 2 | 2));
+    else
+        ed_write_u64(w, value << 2 | 3);
 }
 
 #endif

@@ -172,7 +172,8 @@ void ed_draft_put_credit(ed_draft *d, ed_conn *conn)
 static bool has_place(const ed_draft *d, ed_conn *conn)
 {
     return d->message_count < ED_FRAME_MESSAGES_MAX &&
-           ed_sent_reserve(&conn->sent, d->ref_count + 1) == EDDY_OK;
+           (ed_sent_has_room(&conn->sent, d->ref_count + 1) ||
+            ed_sent_reserve(&conn->sent, d->ref_count + 1) == EDDY_OK);
 }
 
 /** Writes a message, a part of one, or the news that one was given up. */

@@ -66,14 +66,6 @@ bool ed_credit_valid(const ed_credit_in *credit)
            credit->limit - credit->consumed <= credit->window + credit->reserved;
 }
 
-bool ed_credit_claim(ed_credit_in *credit, uint64_t charge)
-{
-    if (charge > credit->limit - credit->claimed)
-        return false;
-    credit->claimed += charge;
-    return true;
-}
-
 /**
  * What is to be granted for messages that arrive. A sender lacks credit for the two at most of
  * which not all parts have been sent; of the others it has been charged all. A peer that begins

@@ -89,7 +89,13 @@ bool ed_credit_in_init(ed_credit_in *credit, ed_credit_pool *pool, uint64_t now_
 void ed_credit_in_free(ed_credit_in *credit);
 
 /** Something arrived. @return false if that is more than was granted; nothing changes then. */
-bool ed_credit_claim(ed_credit_in *credit, uint64_t charge);
+static inline bool ed_credit_claim(ed_credit_in *credit, uint64_t charge)
+{
+    if (charge > credit->limit - credit->claimed)
+        return false;
+    credit->claimed += charge;
+    return true;
+}
 
 /** Raises the limit if that is due and there is room, and asks for a CREDIT frame. */
 void ed_credit_update(ed_credit_in *credit, uint64_t smoothed_rtt_ns, uint64_t now_ns);

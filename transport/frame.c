@@ -19,7 +19,7 @@ enum {
 #define OPEN_STATES (ED_IN(ED_CONN_CONNECTED) | ED_IN(ED_CONN_FLUSHING))
 #define NO_STATES 0u /* decided, and not in use yet: a violation wherever it arrives */
 
-static const ed_frame_rule rules[ED_FRAME_TYPE_COUNT] = {
+const ed_frame_rule ed_frame_rules[ED_FRAME_TYPE_COUNT] = {
     [ED_FRAME_PADDING] = {"PADDING", OPEN_STATES, false},
     [ED_FRAME_PING] = {"PING", OPEN_STATES, true},
     // While we say CLOSE, too: what has arrived must not be reported as undelivered.
@@ -36,12 +36,6 @@ static const ed_frame_rule rules[ED_FRAME_TYPE_COUNT] = {
     [ED_FRAME_TICKET] = {"TICKET", NO_STATES, true},
     [ED_FRAME_MESSAGE] = {"MESSAGE", OPEN_STATES, true},
 };
-
-const ed_frame_rule *ed_frame_rule_of(ed_frame_type type)
-{
-    ED_ASSERT(type < ED_FRAME_TYPE_COUNT);
-    return &rules[type];
-}
 
 /* --------------------------------------------------------------------------------- reading -- */
 
@@ -184,26 +178,35 @@ static bool fragment_fits(const ed_message_frame *message)
     return size == left || (size < left && size % ED_FRAGMENT_UNIT == 0);
 }
 
+/** @return the size that the frame says its data has, which is more than there is if it lies. */
+static inline uint64_t read_message_fields(ed_reader *r, uint8_t first, ed_message_frame *message)
+{
+    bool wide = (first & BIT_WIDE) != 0;
+    uint8_t guarantee = (first >> GUARANTEE_SHIFT) & GUARANTEE_MASK;
+    bool fragment = (first & BIT_FRAGMENT) != 0;
+    bool has_sequence = ed_frame_has_sequence(guarantee, fragment);
+
+    message->guarantee = guarantee;
+    message->fragment = fragment;
+    message->stream = (first & BIT_STREAM) != 0 ? ed_read_u8(r) : 0;
+    message->sequence_bits = !has_sequence ? 0 : wide ? 32 : 16;
+    message->sequence = !has_sequence ? 0 : wide ? ed_read_u32(r) : ed_read_u16(r);
+    message->whole_size = fragment ? ed_read_varint(r) : 0;
+    message->fragment_index = fragment ? ed_read_varint(r) : 0;
+    uint64_t size = (first & BIT_LENGTH) != 0 ? ed_read_varint(r) : ed_reader_left(r);
+    message->data = size > ed_reader_left(r) ? (ed_span){0} : ed_read_bytes(r, (size_t)size);
+    return size;
+}
+
 static void read_message(ed_reader *r, uint8_t first, ed_frame *frame)
 {
     ed_message_frame *message = &frame->message;
-    bool wide = (first & BIT_WIDE) != 0;
-
-    *message = (ed_message_frame){0};
-    message->guarantee = (first >> GUARANTEE_SHIFT) & GUARANTEE_MASK;
-    message->fragment = (first & BIT_FRAGMENT) != 0;
-    message->stream = (first & BIT_STREAM) != 0 ? ed_read_u8(r) : 0;
-    if (ed_frame_has_sequence(message->guarantee, message->fragment))
-        message->sequence_bits = wide ? 32 : 16;
-    if (message->sequence_bits != 0)
-        message->sequence = (uint32_t)ed_read_uint(r, message->sequence_bits / 8u);
-    message->whole_size = message->fragment ? ed_read_varint(r) : 0;
-    message->fragment_index = message->fragment ? ed_read_varint(r) : 0;
-    uint64_t size = (first & BIT_LENGTH) != 0 ? ed_read_varint(r) : ed_reader_left(r);
-    message->data = size > ed_reader_left(r) ? (ed_span){0} : ed_read_bytes(r, (size_t)size);
-
+    ed_reader own = *r; // what nobody else can see stays in registers
+    uint64_t size = read_message_fields(&own, first, message);
     bool explicit_zero = (first & BIT_STREAM) != 0 && message->stream == 0;
-    bool wide_for_nothing = wide && message->sequence_bits == 0;
+    bool wide_for_nothing = (first & BIT_WIDE) != 0 && message->sequence_bits == 0;
+
+    *r = own;
     if (!SEC_CHECK(EDDY_CHECK_MESSAGE_FORM, message->guarantee < ED_WIRE_GUARANTEE_COUNT &&
                                                 !explicit_zero && !wide_for_nothing &&
                                                 size == message->data.size) ||
@@ -303,17 +306,11 @@ void ed_frame_write_path(ed_writer *w, ed_frame_type type, uint64_t data)
     ed_write_u64(w, data);
 }
 
-size_t ed_frame_message_overhead(const ed_message_frame *message)
+void ed_frame_write_message(ed_writer *to, const ed_message_frame *message)
 {
-    size_t fragment = message->fragment ? ed_varint_size(message->whole_size) +
-                                              ed_varint_size(message->fragment_index)
-                                        : 0;
-    return 1u + (message->stream != 0) + message->sequence_bits / 8u + fragment +
-           ed_varint_size(message->data.size);
-}
+    ed_writer own = *to; // what nobody else can see stays in registers
+    ed_writer *w = &own;
 
-void ed_frame_write_message(ed_writer *w, const ed_message_frame *message)
-{
     ED_ASSERT(message->guarantee < ED_WIRE_GUARANTEE_COUNT);
     ED_ASSERT((message->sequence_bits != 0) ==
               ed_frame_has_sequence(message->guarantee, message->fragment));
@@ -325,14 +322,17 @@ void ed_frame_write_message(ed_writer *w, const ed_message_frame *message)
     ed_write_u8(w, (uint8_t)first);
     if (message->stream != 0)
         ed_write_u8(w, message->stream);
-    if (message->sequence_bits != 0)
-        ed_write_uint(w, message->sequence, message->sequence_bits / 8u);
+    if (message->sequence_bits == 16)
+        ed_write_u16(w, (uint16_t)message->sequence);
+    if (message->sequence_bits == 32)
+        ed_write_u32(w, message->sequence);
     if (message->fragment) {
         ed_write_varint(w, message->whole_size);
         ed_write_varint(w, message->fragment_index);
     }
     ed_write_varint(w, message->data.size);
     ed_write_bytes(w, message->data.data, message->data.size);
+    *to = own;
 }
 
 void ed_frame_drop_length(ed_writer *w, uint8_t *at, const ed_message_frame *message)

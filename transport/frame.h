@@ -119,7 +119,13 @@ typedef struct ed_frame_rule {
     bool ack_eliciting;
 } ed_frame_rule;
 
-const ed_frame_rule *ed_frame_rule_of(ed_frame_type type);
+extern const ed_frame_rule ed_frame_rules[ED_FRAME_TYPE_COUNT];
+
+static inline const ed_frame_rule *ed_frame_rule_of(ed_frame_type type)
+{
+    ED_ASSERT(type < ED_FRAME_TYPE_COUNT);
+    return &ed_frame_rules[type];
+}
 
 void ed_frame_write_ack(ed_writer *w, const ed_ranges *ranges, uint64_t delay_us);
 void ed_frame_write_close(ed_writer *w, const ed_close *close);
@@ -138,10 +144,17 @@ static inline bool ed_frame_has_sequence(uint8_t guarantee, bool fragment)
 void ed_frame_write_path(ed_writer *w, ed_frame_type type, uint64_t data);
 
 /** The bytes before a message's data, length included. */
-size_t ed_frame_message_overhead(const ed_message_frame *message);
+static inline size_t ed_frame_message_overhead(const ed_message_frame *message)
+{
+    size_t fragment = message->fragment ? ed_varint_size(message->whole_size) +
+                                              ed_varint_size(message->fragment_index)
+                                        : 0;
+    return 1u + (message->stream != 0) + message->sequence_bits / 8u + fragment +
+           ed_varint_size(message->data.size);
+}
 
 /** Writes a message with its length. */
-void ed_frame_write_message(ed_writer *w, const ed_message_frame *message);
+void ed_frame_write_message(ed_writer *to, const ed_message_frame *message);
 
 /** Takes the length out of the message that was written last, from `at` to the writer's end. */
 void ed_frame_drop_length(ed_writer *w, uint8_t *at, const ed_message_frame *message);

@@ -51,12 +51,9 @@ static uint32_t place_of(const ed_lanes *lanes, uint16_t name)
     return low;
 }
 
-void *ed_lanes_find(const ed_lanes *lanes, uint8_t guarantee, uint8_t stream)
+void *ed_lanes_find_other(const ed_lanes *lanes, uint8_t guarantee, uint8_t stream)
 {
-    ED_ASSERT(guarantee < ED_WIRE_GUARANTEE_COUNT);
     uint16_t name = name_of(guarantee, stream);
-    if (stream == 0)
-        return lanes->stream_0[guarantee];
     uint32_t place = place_of(lanes, name);
     bool is_there = place < lanes->other_count && lanes->others[place].name == name;
     return is_there ? lanes->others[place].lane : NULL;

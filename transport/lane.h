@@ -33,8 +33,15 @@ void ed_lanes_init(ed_lanes *lanes, const eddy_allocator *allocator, size_t lane
 /** Frees the lanes; what they hold is let go by `clear(context, lane)` before. */
 void ed_lanes_free(ed_lanes *lanes, void (*clear)(void *context, void *lane), void *context);
 
+/** The lane of a stream other than 0, or NULL if it was never used. */
+void *ed_lanes_find_other(const ed_lanes *lanes, uint8_t guarantee, uint8_t stream);
+
 /** The lane, or NULL if it was never used. */
-void *ed_lanes_find(const ed_lanes *lanes, uint8_t guarantee, uint8_t stream);
+static inline void *ed_lanes_find(const ed_lanes *lanes, uint8_t guarantee, uint8_t stream)
+{
+    ED_ASSERT(guarantee < ED_WIRE_GUARANTEE_COUNT);
+    return stream == 0 ? lanes->stream_0[guarantee] : ed_lanes_find_other(lanes, guarantee, stream);
+}
 
 /** The bytes of memory that ed_lanes_get would take. */
 size_t ed_lanes_cost(const ed_lanes *lanes, uint8_t guarantee, uint8_t stream);

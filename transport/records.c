@@ -72,10 +72,8 @@ static bool widen(ed_records *records)
     return true;
 }
 
-bool ed_records_reserve(ed_records *records)
+bool ed_records_grow(ed_records *records)
 {
-    if (!ed_list_empty(&records->unused))
-        return true;
     if (!widen(records))
         return false;
     uint32_t first = ed_records_count(records);

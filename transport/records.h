@@ -33,8 +33,14 @@ void ed_records_free(ed_records *records);
 /** Frees all memory if no record is used, and nobody refers to one that was. */
 void ed_records_rest(ed_records *records);
 
+/** Makes more of them. @return false out of memory. */
+bool ed_records_grow(ed_records *records);
+
 /** Makes sure that the next take does not fail. @return false out of memory. */
-bool ed_records_reserve(ed_records *records);
+static inline bool ed_records_reserve(ed_records *records)
+{
+    return !ed_list_empty(&records->unused) || ed_records_grow(records);
+}
 
 /** Takes a reserved record; what follows its ed_record is as it was given back, at first zeros. */
 void *ed_records_take(ed_records *records);

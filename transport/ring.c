@@ -74,7 +74,7 @@ static void give_ring(ed_inbox *inbox, ed_lane_in *lane)
 
 void ed_ring_rest(ed_inbox *inbox, ed_lane_in *lane)
 {
-    if (lane->ring == NULL || lane->is_ring_kept)
+    if (lane->is_ring_kept)
         return;
     refund_ring(inbox, lane);
     size_t size = ed_block_charge(lane->ring);

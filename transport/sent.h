@@ -93,6 +93,13 @@ bool ed_sent_log_rest(ed_sent_log *log);
  */
 EDDY_MUST_CHECK eddy_status ed_sent_reserve(ed_sent_log *log, size_t ref_count);
 
+/** Whether ed_sent_reserve has nothing to do: there is room already. */
+static inline bool ed_sent_has_room(const ed_sent_log *log, size_t ref_count)
+{
+    return log->next - log->first < log->capacity &&
+           (uint32_t)(log->ref_next - log->ref_first) + ref_count <= log->ref_capacity;
+}
+
 /**
  * Records the packet that takes the number `log->next`, as outstanding.
  * @param packet sent_ns, size, flags and ack_largest count; the rest is filled in.

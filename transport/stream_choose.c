@@ -22,26 +22,22 @@ static void starve(ed_outbox *outbox, ed_lane_out *lane)
 
 /* --------------------------------------------------------------------------------- choosing -- */
 
-static ed_message_frame frame_of(const ed_out *out, uint64_t sequence, uint32_t offset,
-                                 uint32_t size)
+static inline void make_frame(ed_message_frame *frame, const ed_out *out, uint64_t sequence,
+                              uint32_t offset, uint32_t size)
 {
     bool in_parts = ed_is_in_parts(out->size);
+    bool has_sequence = ed_frame_has_sequence(out->lane->guarantee, in_parts);
 
     static_assert((int)ED_LANE_WINDOW <= (int)ED_SEQUENCE_SHORT_OUTSTANDING,
                   "two bytes of sequence are always enough");
-    ed_message_frame frame = {.guarantee = out->lane->guarantee,
-                              .stream = out->lane->stream,
-                              .fragment = in_parts,
-                              .data = {.data = out->block->data + offset, .size = size}};
-    if (ed_frame_has_sequence(frame.guarantee, in_parts)) {
-        frame.sequence_bits = 16;
-        frame.sequence = (uint16_t)sequence;
-    }
-    if (in_parts) {
-        frame.whole_size = out->size;
-        frame.fragment_index = offset / ED_FRAGMENT_UNIT;
-    }
-    return frame;
+    *frame = (ed_message_frame){.guarantee = out->lane->guarantee,
+                                .stream = out->lane->stream,
+                                .sequence_bits = has_sequence ? 16 : 0,
+                                .fragment = in_parts,
+                                .sequence = has_sequence ? (uint16_t)sequence : 0,
+                                .whole_size = in_parts ? out->size : 0,
+                                .fragment_index = in_parts ? offset / ED_FRAGMENT_UNIT : 0,
+                                .data = {.data = out->block->data + offset, .size = size}};
 }
 
 static bool frame_fits(const ed_message_frame *frame, size_t room)
@@ -70,7 +66,10 @@ static bool make_first(ed_out *out, size_t room, ed_outgoing *next)
     uint32_t left = out->size - out->sent_size;
     uint64_t sequence = out->is_begun ? out->sequence : out->lane->next_sequence;
 
-    *next = (ed_outgoing){.out = out, .message = frame_of(out, sequence, out->sent_size, left)};
+    next->out = out;
+    next->part = NULL;
+    next->is_skip = false;
+    make_frame(&next->message, out, sequence, out->sent_size, left);
     return frame_fits(&next->message, room) || cut(&next->message, room);
 }
 
@@ -92,7 +91,7 @@ bool ed_outbox_again(ed_outbox *outbox, ed_part *part, size_t room, ed_outgoing 
                                      .charge = ed_charge_upto(out->size, out->sent_size)};
         return room >= ED_SKIP_SIZE_MAX;
     }
-    next->message = frame_of(out, out->sequence, part->offset, part->size);
+    make_frame(&next->message, out, out->sequence, part->offset, part->size);
     if (frame_fits(&next->message, room))
         return true;
     // The path took more when it was cut.
@@ -198,6 +197,15 @@ static choice choose_in(ed_outbox *outbox, const ed_list *turns, size_t room, ui
     return NOT_NOW;
 }
 
+/** @return the first priority from there on of which lanes have turns; EDDY_PRIORITY_COUNT: none.
+ */
+static size_t first_turn(const ed_outbox *outbox, size_t from)
+{
+    while (from < EDDY_PRIORITY_COUNT && ed_list_empty(&outbox->turns[from]))
+        from++;
+    return from;
+}
+
 bool ed_outbox_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing *next)
 {
     ed_list_node *lost = ed_list_first(&outbox->lost);
@@ -208,7 +216,8 @@ bool ed_outbox_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing
     outbox->is_out_of_memory = outbox->fresh_count > 0 && !ed_records_reserve(&outbox->parts);
     if (outbox->fresh_count == 0 || outbox->is_out_of_memory)
         return false;
-    for (size_t i = 0; i < EDDY_PRIORITY_COUNT; i++) {
+    outbox->first_turn = (uint8_t)first_turn(outbox, outbox->first_turn);
+    for (size_t i = outbox->first_turn; i < EDDY_PRIORITY_COUNT; i++) {
         choice got = choose_in(outbox, &outbox->turns[i], room, packet, next);
         if (got != NOT_NOW)
             return got == CHOSEN;
@@ -216,20 +225,11 @@ bool ed_outbox_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing
     return false;
 }
 
-/** @return the first priority from there on of which lanes have turns; EDDY_PRIORITY_COUNT: none.
- */
-static size_t first_turn(const ed_outbox *outbox, size_t from)
-{
-    while (from < EDDY_PRIORITY_COUNT && ed_list_empty(&outbox->turns[from]))
-        from++;
-    return from;
-}
-
 bool ed_outbox_next_urgent(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing *next)
 {
     if (outbox->fresh_count == 0)
         return false;
-    size_t first = first_turn(outbox, 0);
+    size_t first = first_turn(outbox, outbox->first_turn);
     if (first == EDDY_PRIORITY_COUNT || first_turn(outbox, first + 1) == EDDY_PRIORITY_COUNT ||
         !ed_records_reserve(&outbox->parts))
         return false;

@@ -157,7 +157,8 @@ static void advance(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name)
         if (held != SKIPPED && held != RECEIVED)
             deliver(inbox, lane, name, held);
     }
-    ed_ring_rest(inbox, lane);
+    if (lane->ring != NULL)
+        ed_ring_rest(inbox, lane);
 }
 
 /** A sequence, perhaps not the first, is settled, and nothing is left to deliver of it. */
@@ -213,7 +214,8 @@ static eddy_status expand(const ed_lane_in *lane, uint32_t low, unsigned bits, u
         return SEC_CHECK(EDDY_CHECK_SEQUENCE, space - ahead <= lane->expected) ? EDDY_EEXIST
                                                                                : EDDY_EPROTO;
     *sequence = lane->expected + ahead;
-    return ed_ring_held(lane, *sequence) == NULL ? EDDY_OK : EDDY_EEXIST;
+    bool is_here = ahead > 0 && ed_ring_held(lane, *sequence) != NULL;
+    return is_here ? EDDY_EEXIST : EDDY_OK;
 }
 
 /**
@@ -244,7 +246,8 @@ ed_block *ed_inbox_keep(const ed_inbox *inbox, const ed_message_frame *message)
 static eddy_status receive_piece(ed_inbox *inbox, ed_lane_in *lane, const ed_lane_name *name,
                                  const ed_message_frame *message, uint64_t sequence)
 {
-    if (!SEC_CHECK(EDDY_CHECK_ONE_PIECE, ed_parts_find(lane, sequence) == NULL))
+    if (!SEC_CHECK(EDDY_CHECK_ONE_PIECE,
+                   lane->begun == NULL || ed_parts_find(lane, sequence) == NULL))
         return EDDY_EPROTO;
     if (sequence != lane->expected && !ed_ring_reach(inbox, lane, sequence))
         return EDDY_ENOMEM;

@@ -116,11 +116,12 @@ static void release(ed_outbox *outbox, ed_out *out)
 void ed_out_forget(ed_outbox *outbox, ed_out *out)
 {
     ed_lane_out *lane = out->lane;
+    bool is_fresh = ed_list_linked(&out->record.node);
 
     ED_ASSERT(lane != NULL);
     while (!ed_list_empty(&out->parts))
         ed_part_forget(outbox, first_part(out));
-    if (ed_list_linked(&out->record.node))
+    if (is_fresh)
         ed_out_leave_fresh(outbox, out);
     if (out->block != NULL)
         release(outbox, out);
@@ -130,7 +131,8 @@ void ed_out_forget(ed_outbox *outbox, ed_out *out)
     out->receipt = NULL;
     out->lane = NULL;
     ed_records_give(&outbox->outs, out);
-    ed_outbox_update_turn(outbox, lane);
+    if (is_fresh || !ed_list_linked(&lane->turn)) // a window that opens takes no turn away
+        ed_outbox_update_turn(outbox, lane);
 }
 
 /* --------------------------------------------------------------------------------------- ack -- */

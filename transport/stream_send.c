@@ -72,10 +72,15 @@ static bool may_leave(const ed_lane_out *lane)
 
 void ed_outbox_update_turn(ed_outbox *outbox, ed_lane_out *lane)
 {
-    if (!may_leave(lane))
+    if (!may_leave(lane)) {
         ed_list_remove(&lane->turn);
-    else if (!ed_list_linked(&lane->turn))
-        ed_list_push_back(&outbox->turns[lane->priority], &lane->turn);
+        return;
+    }
+    if (ed_list_linked(&lane->turn))
+        return;
+    ed_list_push_back(&outbox->turns[lane->priority], &lane->turn);
+    if (lane->priority < outbox->first_turn)
+        outbox->first_turn = lane->priority;
 }
 
 void ed_outbox_feed(ed_outbox *outbox)
@@ -113,7 +118,7 @@ static bool make_turns(ed_outbox *outbox)
     return outbox->turns != NULL;
 }
 
-static ed_lane_out *get_lane(ed_outbox *outbox, uint8_t guarantee, uint8_t stream)
+static ed_lane_out *make_lane(ed_outbox *outbox, uint8_t guarantee, uint8_t stream)
 {
     bool made = false;
 
@@ -129,6 +134,13 @@ static ed_lane_out *get_lane(ed_outbox *outbox, uint8_t guarantee, uint8_t strea
         share_out(outbox, lane);
     }
     return lane;
+}
+
+static ed_lane_out *get_lane(ed_outbox *outbox, uint8_t guarantee, uint8_t stream)
+{
+    ed_lane_out *lane = ed_lanes_find(&outbox->lanes, guarantee, stream);
+
+    return lane != NULL ? lane : make_lane(outbox, guarantee, stream);
 }
 
 static bool make_streams(ed_outbox *outbox)
@@ -290,7 +302,8 @@ eddy_status ed_outbox_push(ed_outbox *outbox, const ed_message *message)
     if (message->expires_ns != ED_NEVER_NS)
         ed_deadlines_set(outbox->deadlines, out->record.index, message->expires_ns);
     count_in(outbox, out);
-    ed_outbox_update_turn(outbox, lane);
+    if (!ed_list_linked(&lane->turn)) // one more does not take a turn away
+        ed_outbox_update_turn(outbox, lane);
     return EDDY_OK;
 }
 

@@ -122,6 +122,7 @@ typedef struct ed_outbox {
     uint32_t hasty_count;     /* of these, with now_or_never */
     uint32_t started_count;   /* reliable messages of which some parts have been sent */
     uint8_t started_priority; /* of the first of these */
+    uint8_t first_turn;       /* no lane of an earlier priority has a turn */
     bool is_short;            /* of credit */
     bool is_out_of_memory;    /* something might leave, if there were memory to remember it */
 } ed_outbox;
