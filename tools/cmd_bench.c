@@ -245,7 +245,7 @@ int cmd_bench(int argc, char **argv)
         ED_FLAG("both", &a.both, "L1, L5: the server sends, too"),
         ED_FLAG("real", &a.real, "L1: over sockets and in real time, many clients"),
         ED_TEXT("series", "FILE", &a.series,
-                "L1, L3, L4, L5: single values of the first round: NAME SECONDS MS"),
+                "L1, L3-L5: single values of a round: NAME SECONDS MS"),
         ED_JSON_OPTION(&a.json),
     };
     const ed_usage usage = {.command = "eddy bench",

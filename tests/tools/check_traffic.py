@@ -88,7 +88,7 @@ def a_large_message_arrives_beside_the_others():
 def a_slow_large_message_is_waited_for():
     with Server() as server:
         result = json.loads(run('connect', *server.way, '--rate', '10', '--duration', '0.5',
-                                '--large', '1000000', '--loss', '5', '--rtt', '50', '--json')[0])
+                                '--large', '1048576', '--loss', '20', '--rtt', '400', '--json')[0])
     expect_all_kept(result)
     expect('large kept', result['large']['kept'], True)
     expect_true('too fast to show anything', result['large']['time_us'] > 6000000)
