@@ -207,7 +207,6 @@ static void make_place(ed_manager *m)
 static void create_incoming(ed_manager *m, const eddy_datagram *datagram, const void *existing,
                             uint64_t now_ns)
 {
-    make_place(m);
     eddy_connection handle = ed_slots_take_incoming(m->parts.slots);
     ed_birth birth = {.handle = handle,
                       .wire_id = ed_wire_id_of(handle),
@@ -259,6 +258,7 @@ static void admit_created(ed_manager *m, const eddy_datagram *datagram, bool may
         return;
     }
     take_place(m, load->chosen);
+    make_place(m);
     slot = ed_manager_find_address(m, &datagram->remote, ED_SIDE_INCOMING); // it may have been that
     create_incoming(m, datagram, slot == NULL ? NULL : slot->connection, now_ns);
 }

@@ -94,6 +94,34 @@ static void an_ended_connection_does_not_block_the_next(void **state)
     }
 }
 
+/** The place that a newcomer gets may be that of the connection before it at its own address. */
+static void the_only_place_is_had_again(void **state)
+{
+    enum { REDIALS = 4, HEARD_MS = 10 };
+    eddy_config server_config = ed_cluster_server_config();
+    eddy_config client_config = ed_cluster_client_config();
+
+    (void)state;
+    server_config.max_connections = 1;
+    ed_cluster_open(&cluster, "one place", 1);
+    ed_cluster_add_pair(&cluster, &server_config, &client_config);
+    ed_cluster_run_for(&cluster, SETTLE_MS * ED_NS_PER_MS);
+    ed_node *server = &cluster.nodes[0];
+    ed_node *client = &cluster.nodes[1];
+    for (int round = 0; round < REDIALS; round++) {
+        client_closes(server, client);
+        ed_cluster_run_for(&cluster, HEARD_MS * ED_NS_PER_MS);
+        ed_node_crash(client); // it does not hear that the server has heard, and answers still
+        ed_world_touch(cluster.world, server->host); // what its program gave back is taken
+        ed_cluster_run_for(&cluster, HEARD_MS * ED_NS_PER_MS);
+        CHECK_EQ("it starts", ed_node_start(client), EDDY_OK);
+        ed_cluster_await_connected(&cluster, ed_node_connect(client, server), ED_NS_PER_S);
+        ed_cluster_run_for(&cluster, SETTLE_MS * ED_NS_PER_MS);
+    }
+    CHECK_EQ("all were let in", server->endpoint_count, REDIALS + 1);
+    ed_cluster_close(&cluster);
+}
+
 /* --------------------------------------------------------------------------------- too early -- */
 
 static void lose_memory(ed_node *client)
@@ -350,6 +378,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_ended_connection_does_not_block_the_next),
+        cmocka_unit_test(the_only_place_is_had_again),
         cmocka_unit_test(messages_for_a_dial_that_failed_are_counted),
         cmocka_unit_test(a_dial_during_shutdown_is_refused),
         cmocka_unit_test(a_dial_as_the_last_connection_goes_is_answered),
