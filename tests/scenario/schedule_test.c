@@ -151,8 +151,8 @@ static void the_urgent_passes_the_bulk(void **state)
         size_t size;
         uint32_t datagrams; /* so many may leave before it, and its own time on the link */
     } rows[] = {
-        {"urgent, unreliable", EDDY_CONGESTION_MODEL, EDDY_UNRELIABLE, 1, 100, 5},
-        {"urgent, ordered", EDDY_CONGESTION_MODEL, EDDY_RELIABLE_ORDERED, 1, 100, 5},
+        {"urgent, unreliable", EDDY_CONGESTION_MODEL, EDDY_UNRELIABLE, 1, 100, 2},
+        {"urgent, ordered", EDDY_CONGESTION_MODEL, EDDY_RELIABLE_ORDERED, 1, 100, 2},
         {"urgent, by the window", EDDY_CONGESTION_NEW_RENO, EDDY_UNRELIABLE, 1, 100, 4},
         {"the same priority", EDDY_CONGESTION_MODEL, EDDY_UNRELIABLE, 0, 100, 5},
     };
