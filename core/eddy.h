@@ -301,7 +301,10 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_connect_address(eddy_manager *manager,
                                                           const eddy_connect_options *options,
                                                           eddy_connection *connection);
 
-/** The public key that clients need: of config.secret_key, or of the one that was made. */
+/**
+ * The public key that clients need: of config.secret_key, or of the one that was made. The latter
+ * is zeros in the child of a process, if the manager does not accept.
+ */
 EDDY_API eddy_key eddy_public_key(const eddy_manager *manager);
 
 /**
