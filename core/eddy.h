@@ -407,7 +407,7 @@ typedef struct eddy_stream_options {
     size_t budget;    /* of what is accepted and not acknowledged on these streams, reckoned as
                          send_budget; 0: no limit of their own */
     bool no_copies;   /* small reliable messages do not go along again before they are known to be
-                         lost, even where the path loses */
+                         lost, even where the path loses, or nothing is known of it yet */
 } eddy_stream_options;
 
 /**

@@ -321,10 +321,8 @@ void ed_draft_put_urgent(ed_draft *d, ed_conn *conn)
 /** Whether the path has bytes to spare for copies. */
 static bool may_copy(ed_conn *conn, uint64_t now_ns)
 {
-    const ed_rtt *rtt = &conn->rtt;
-
     return !ed_outbox_has_next(&conn->outbox) &&
-           rtt->smoothed_ns <= rtt->min_ns + ED_COPY_QUEUE_MS * ED_NS_PER_MS &&
+           ed_rtt_queue_ns(&conn->rtt) <= ED_COPY_QUEUE_MS * ED_NS_PER_MS &&
            ed_pacer_when_ns(&conn->pacer, 2 * (size_t)conn->mtu.size, now_ns) <= now_ns;
 }
 
