@@ -205,6 +205,7 @@ void ed_conn_free(ed_conn *conn)
         ed_account_reset(account);
     ed_sent_log_free(&conn->sent);
     ed_ack_free(&conn->ack);
+    ed_replay_free(&conn->replay, conn->shared->allocator);
     ed_path_debts_drop(&conn->debts, conn->shared->allocator);
     ed_dial_drop(conn->dial);
     ed_pool_give(conn->newcomer);
