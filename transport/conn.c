@@ -121,7 +121,7 @@ eddy_status ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared, edd
     conn->is_client = true;
     conn->dial = dial;
     conn->mode = how->mode;
-    ed_paths_init(&conn->paths, &(ed_path){.remote = *remote});
+    ed_conn_init_path(conn, &(ed_path){.remote = *remote});
     entropy->fill(entropy->context, conn->nonce, sizeof(conn->nonce));
     ed_timers_on_greeting(&conn->timers, shared->config->handshake_timeout_ms * ED_NS_PER_MS,
                           now_ns);
@@ -180,7 +180,7 @@ eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, edd
     conn->state = conn->is_asked ? ED_CONN_ASKING : ED_CONN_HALF_OPEN;
     conn->asked_pending = conn->is_asked;
     conn->id = id;
-    ed_paths_init(&conn->paths, &(ed_path){.remote = datagram->remote, .local = datagram->local});
+    ed_conn_init_path(conn, &(ed_path){.remote = datagram->remote, .local = datagram->local});
     memcpy(conn->nonce, initiate->nonce, sizeof(conn->nonce));
     if (ed_is_ticket(initiate->cookie))
         ed_cookie_stamp(conn->cookie, now_ns);
@@ -206,7 +206,7 @@ void ed_conn_free(ed_conn *conn)
     ed_sent_log_free(&conn->sent);
     ed_ack_free(&conn->ack);
     ed_replay_free(&conn->replay, conn->shared->allocator);
-    ed_path_debts_drop(&conn->debts, conn->shared->allocator);
+    ed_conn_free_paths(conn);
     ed_dial_drop(conn->dial);
     ed_pool_give(conn->newcomer);
     ed_conn_drop_accept(conn);

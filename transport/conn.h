@@ -147,7 +147,8 @@ typedef struct ed_conn {
     ed_secrets *secrets;
 
     /* where the peer is */
-    ed_paths paths;
+    ed_path path;                  /* that it began with, and is on while `paths` is NULL */
+    ed_paths *paths;               /* since its peer was seen elsewhere; NULL: it never was */
     ed_path_debts debts;           /* what the peer asks about paths */
     const eddy_datagram *arriving; /* whose frames are being taken; NULL: none are */
     uint64_t path_first; /* packets with lower numbers took another path: no measure of this one */
@@ -420,6 +421,11 @@ void ed_conn_on_arrival(ed_conn *conn, const eddy_datagram *datagram, bool is_ne
 /** The two frames about paths. */
 void ed_conn_on_challenge(ed_conn *conn, uint64_t data);
 void ed_conn_on_response(ed_conn *conn, uint64_t data, uint64_t now_ns);
+
+/** Where the peer is; none was known before, or was known to be wrong. */
+void ed_conn_init_path(ed_conn *conn, const ed_path *path);
+
+void ed_conn_free_paths(ed_conn *conn);
 
 /** A candidate has not answered. */
 void ed_conn_expire_path(ed_conn *conn, uint64_t now_ns);
