@@ -207,8 +207,11 @@ void ed_conn_free(ed_conn *conn)
     ed_ack_free(&conn->ack);
     ed_replay_free(&conn->replay, conn->shared->allocator);
     ed_conn_free_paths(conn);
-    ed_dial_drop(conn->dial);
-    ed_pool_give(conn->newcomer);
+    ed_conn_drop_reason(conn);
+    if (conn->is_client)
+        ed_dial_drop(conn->dial);
+    else
+        ed_pool_give(conn->newcomer);
     ed_conn_drop_accept(conn);
     give_reserved(conn);
     ed_wipe(conn->secrets, sizeof(*conn->secrets));
@@ -335,9 +338,9 @@ static void report_end(ed_conn *conn, const ed_conn_end *end, uint64_t now_ns)
 /** The end that the program asked for, in its own words. */
 static ed_conn_end closed_locally(const ed_conn *conn)
 {
-    ed_conn_end end = {.end = EDDY_END_CLOSED_LOCAL, .code = conn->close.code};
+    ed_conn_end end = {.end = EDDY_END_CLOSED_LOCAL, .code = conn->code};
 
-    memcpy(end.reason, conn->close.reason, conn->close.reason_size);
+    memcpy(end.reason, ed_conn_said_close(conn).reason, sizeof(end.reason));
     return end;
 }
 
@@ -404,6 +407,7 @@ void ed_conn_fail(ed_conn *conn, ed_close_cause cause, uint64_t now_ns)
     if (conn->state == ED_CONN_CLOSING || conn->state == ED_CONN_DRAINING ||
         conn->state == ED_CONN_REFUSING || conn->state == ED_CONN_CLOSED)
         return;
-    conn->close = (ed_close){.cause = (uint8_t)cause};
+    ed_conn_set_close(conn, 0, NULL);
+    conn->cause = (uint8_t)cause;
     ed_conn_apply(conn, ED_INPUT_FAILED, &end, now_ns);
 }

@@ -102,9 +102,9 @@ typedef struct ed_conn_counts {
     uint64_t packets_lost;
     uint64_t packets_spurious;
     uint64_t probes_sent;
-    uint64_t size_probes_sent;
-    uint64_t size_probes_lost;
-    uint64_t black_holes;
+    uint32_t size_probes_sent; /* a few in ten minutes */
+    uint32_t size_probes_lost;
+    uint32_t black_holes;
     uint64_t messages_sent;
     uint64_t messages_resent;
     uint64_t received_datagrams;
@@ -141,9 +141,11 @@ typedef struct ed_conn {
     eddy_connection rival;  /* server: not answered before it is known whether that lives; or 0 */
     eddy_address admitted_from; /* server: where INITIATE came from */
     uint64_t started_ns;
-    ed_block *dial;     /* client: ed_dial, until CONNECTED is told */
-    ed_block *newcomer; /* server: ed_newcomer, until the first event is told; or NULL */
-    uint8_t *accept;    /* server: what it answered, until the client confirms; or NULL */
+    union {
+        ed_block *dial;     /* client: ed_dial, until CONNECTED is told */
+        ed_block *newcomer; /* server: ed_newcomer, until the first event is told; or NULL */
+    };
+    uint8_t *accept; /* server: what it answered, until the client confirms; or NULL */
     ed_secrets *secrets;
 
     /* where the peer is */
@@ -170,15 +172,15 @@ typedef struct ed_conn {
     ed_redundancy redundancy;
     ed_congestion congestion;
     ed_pacer pacer;
-    uint64_t rate_max; /* bytes per second that the pacer may let go; 0: no cap */
-    uint32_t probes;   /* that must leave whatever the window says */
+    uint64_t rate_max;     /* bytes per second that the pacer may let go; 0: no cap */
+    ed_list_node refused;  /* in ed_conn_shared.refused while wants_writable, or longer */
+    uint32_t message_max;  /* that the peer takes; 0: not known yet */
+    uint32_t wanted;       /* the program was refused a message of this cost, */
+    uint8_t wanted_stream; /* on this stream, */
+    bool wants_writable;   /* and waits */
+    bool credit_is_known;  /* the peer has acknowledged credit_packet */
     bool ping_pending;
-    bool credit_is_known;       /* the peer has acknowledged credit_packet */
-    bool wants_writable;        /* the program was refused, and waits: */
-    uint8_t wanted_stream;      /* with a message on this stream */
-    uint64_t wanted;            /* of this cost */
-    ed_list_node refused;       /* in ed_conn_shared.refused while it does, or a little longer */
-    uint32_t message_max;       /* that the peer takes; 0: not known yet */
+    uint8_t probes;             /* that must leave whatever the window says */
     bool app_limited;           /* the program, not the window, decides how much is in flight */
     uint64_t ack_ping_next_ns;  /* when an ACK may next ask to be acknowledged itself */
     uint64_t life_ping_next_ns; /* when a packet that cannot be kept is next answered by a PING */
@@ -188,14 +190,16 @@ typedef struct ed_conn {
     ed_conn_counts counts;
 
     /* ending */
-    ed_close close;         /* that we say, and what to report when we are done */
+    char *reason;           /* that we say, with its NUL, and report when we are done; or NULL */
+    uint64_t late_count;    /* reliable messages that came too late to be sent */
+    uint32_t code;          /* with `reason` */
+    uint8_t cause;          /* ed_close_cause */
     bool closes_on_connect; /* the program closed before the connection stood */
     bool close_pending;     /* a copy of it is to be sent */
     uint8_t close_copies;   /* sent */
     bool close_elsewhere;   /* one more is to be sent to the candidate for the path */
     bool begins_unheard;    /* the manager ends: CONNECTED is not reported any more */
     bool is_out_of_time;    /* the manager ends now: what is left to say leaves in this poll */
-    uint64_t late_count;    /* reliable messages that came too late to be sent */
     bool is_asked;          /* CONNECT_REQUEST was or will be reported */
     bool is_opened;         /* CONNECTED was or will be reported */
     bool asked_pending;
@@ -363,6 +367,12 @@ void ed_conn_count_late(ed_conn *conn, uint64_t count);
 
 /** Notes what the program says on closing or refusing. */
 void ed_conn_set_close(ed_conn *conn, uint32_t code, const char *reason);
+
+/** What that comes to. */
+ed_close ed_conn_said_close(const ed_conn *conn);
+
+/** Nothing is said any more. */
+void ed_conn_drop_reason(ed_conn *conn);
 
 /** Steps the state and does what the new state asks for. `end` counts if this is the end. */
 void ed_conn_apply(ed_conn *conn, ed_conn_input input, const ed_conn_end *end, uint64_t now_ns);

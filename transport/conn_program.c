@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "core/alloc.h"
+
 /* --------------------------------------------------------------------------------- messages -- */
 
 /** Gives back a message that is not accepted after all; says so, if that is asked for. */
@@ -71,7 +73,7 @@ void ed_conn_set_stream(ed_conn *conn, uint8_t stream, const eddy_stream_options
 void ed_conn_want_writable(ed_conn *conn, uint8_t stream, uint64_t charge)
 {
     conn->wants_writable = true;
-    conn->wanted = charge;
+    conn->wanted = (uint32_t)ed_min_u64(charge, UINT32_MAX); // no message costs so much
     conn->wanted_stream = stream;
     if (conn->shared->refused != NULL && !ed_list_linked(&conn->refused))
         ed_list_push_back(conn->shared->refused, &conn->refused);
@@ -115,9 +117,30 @@ void ed_conn_set_close(ed_conn *conn, uint32_t code, const char *reason)
 {
     size_t size = reason == NULL ? 0 : ed_min_size(strlen(reason), EDDY_REASON_SIZE - 1);
 
-    conn->close = (ed_close){.code = code, .reason_size = (uint8_t)size};
+    ed_conn_drop_reason(conn);
+    conn->code = code;
     if (size > 0)
-        memcpy(conn->close.reason, reason, size);
+        conn->reason = ed_alloc_zeroed(conn->shared->allocator, size + 1);
+    if (conn->reason != NULL) // without memory the code has to do
+        memcpy(conn->reason, reason, size);
+}
+
+ed_close ed_conn_said_close(const ed_conn *conn)
+{
+    ed_close close = {.cause = conn->cause, .code = conn->code};
+
+    if (conn->reason == NULL)
+        return close;
+    close.reason_size = (uint8_t)strlen(conn->reason);
+    memcpy(close.reason, conn->reason, close.reason_size);
+    return close;
+}
+
+void ed_conn_drop_reason(ed_conn *conn)
+{
+    if (conn->reason != NULL)
+        ed_alloc_free(conn->shared->allocator, conn->reason, strlen(conn->reason) + 1);
+    conn->reason = NULL;
 }
 
 /** The first word stays; closing again only hurries. */
