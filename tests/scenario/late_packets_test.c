@@ -8,7 +8,7 @@ enum {
     MESSAGE_SIZE = 4,
     BATCH = ED_FRAME_MESSAGES_MAX,   /* as many small ones as ever fit one packet */
     BATCH_PACKETS_MAX = 8,           /* that a batch may take */
-    FULL_PACKET_SIZE = 150,          /* one of this size carries many small messages */
+    FULL_PACKET_SIZE = 120,          /* one of this size carries many small messages */
     ROUND_MS = 5,                    /* there and back, and the acknowledgements */
     LATEST = ED_REPLAY_WINDOW - 1,   /* packet numbers, that a packet may be late */
     GAPS_MAX = 5,                    /* of them left out, as each gap is twice the one before */
