@@ -207,7 +207,7 @@ void ed_conn_free(ed_conn *conn)
     ed_ack_free(&conn->ack);
     ed_replay_free(&conn->replay, conn->shared->allocator);
     ed_conn_free_paths(conn);
-    ed_conn_drop_reason(conn);
+    ed_pool_give(conn->reason);
     if (conn->is_client)
         ed_dial_drop(conn->dial);
     else

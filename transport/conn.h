@@ -190,7 +190,7 @@ typedef struct ed_conn {
     ed_conn_counts counts;
 
     /* ending */
-    char *reason;           /* that we say, with its NUL, and report when we are done; or NULL */
+    ed_block *reason;       /* that we say, with its NUL, and report when we are done; or NULL */
     uint64_t late_count;    /* reliable messages that came too late to be sent */
     uint32_t code;          /* with `reason` */
     uint8_t cause;          /* ed_close_cause */
@@ -266,8 +266,9 @@ bool ed_conn_returned(ed_conn *conn, ed_block *blocks, uint64_t now_ns);
 /** Grants the peer more, if that is due and there is room. */
 void ed_conn_update_credit(ed_conn *conn, uint64_t now_ns);
 
-/** Closes: flushes for at most `flush_ns`, then says CLOSE. */
-void ed_conn_close(ed_conn *conn, uint32_t code, const char *reason, uint64_t flush_ns,
+/** Closes: flushes for at most `flush_ns`, then says CLOSE.
+ * @param reason with its NUL, at most EDDY_REASON_SIZE bytes; or NULL. Taken over. */
+void ed_conn_close(ed_conn *conn, uint32_t code, ed_block *reason, uint64_t flush_ns,
                    uint64_t now_ns);
 
 /** Its program is told of no beginning any more, and a request is refused. */
@@ -293,7 +294,7 @@ void ed_conn_admit(ed_conn *conn, uint64_t now_ns);
  * The program turns a newcomer away; for `linger_ns` the refusal is repeated to whoever did not
  * hear it. Of one that was refused before, this can only shorten the time.
  */
-void ed_conn_refuse(ed_conn *conn, uint32_t code, const char *reason, uint64_t linger_ns,
+void ed_conn_refuse(ed_conn *conn, uint32_t code, ed_block *reason, uint64_t linger_ns,
                     uint64_t now_ns);
 
 /** Ends it at once and without a word to the peer. */
@@ -366,13 +367,10 @@ bool ed_conn_is_reported(const ed_conn *conn);
 void ed_conn_count_late(ed_conn *conn, uint64_t count);
 
 /** Notes what the program says on closing or refusing. */
-void ed_conn_set_close(ed_conn *conn, uint32_t code, const char *reason);
+void ed_conn_set_close(ed_conn *conn, uint32_t code, ed_block *reason);
 
 /** What that comes to. */
 ed_close ed_conn_said_close(const ed_conn *conn);
-
-/** Nothing is said any more. */
-void ed_conn_drop_reason(ed_conn *conn);
 
 /** Steps the state and does what the new state asks for. `end` counts if this is the end. */
 void ed_conn_apply(ed_conn *conn, ed_conn_input input, const ed_conn_end *end, uint64_t now_ns);

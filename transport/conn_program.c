@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "core/alloc.h"
-
 /* --------------------------------------------------------------------------------- messages -- */
 
 /** Gives back a message that is not accepted after all; says so, if that is asked for. */
@@ -113,16 +111,11 @@ void ed_conn_update_credit(ed_conn *conn, uint64_t now_ns)
 
 /* ---------------------------------------------------------------------------------- closing -- */
 
-void ed_conn_set_close(ed_conn *conn, uint32_t code, const char *reason)
+void ed_conn_set_close(ed_conn *conn, uint32_t code, ed_block *reason)
 {
-    size_t size = reason == NULL ? 0 : ed_min_size(strlen(reason), EDDY_REASON_SIZE - 1);
-
-    ed_conn_drop_reason(conn);
+    ed_pool_give(conn->reason);
     conn->code = code;
-    if (size > 0)
-        conn->reason = ed_alloc_zeroed(conn->shared->allocator, size + 1);
-    if (conn->reason != NULL) // without memory the code has to do
-        memcpy(conn->reason, reason, size);
+    conn->reason = reason;
 }
 
 ed_close ed_conn_said_close(const ed_conn *conn)
@@ -131,16 +124,9 @@ ed_close ed_conn_said_close(const ed_conn *conn)
 
     if (conn->reason == NULL)
         return close;
-    close.reason_size = (uint8_t)strlen(conn->reason);
-    memcpy(close.reason, conn->reason, close.reason_size);
+    close.reason_size = (uint8_t)(conn->reason->size - 1);
+    memcpy(close.reason, conn->reason->data, close.reason_size);
     return close;
-}
-
-void ed_conn_drop_reason(ed_conn *conn)
-{
-    if (conn->reason != NULL)
-        ed_alloc_free(conn->shared->allocator, conn->reason, strlen(conn->reason) + 1);
-    conn->reason = NULL;
 }
 
 /** The first word stays; closing again only hurries. */
@@ -161,17 +147,19 @@ static bool waits_to_close(const ed_conn *conn)
            (conn->state == ED_CONN_HALF_OPEN && conn->is_asked);
 }
 
-void ed_conn_close(ed_conn *conn, uint32_t code, const char *reason, uint64_t flush_ns,
+void ed_conn_close(ed_conn *conn, uint32_t code, ed_block *reason, uint64_t flush_ns,
                    uint64_t now_ns)
 {
     if (ed_conn_is_request(conn)) {
         ed_conn_refuse(conn, code, reason, ED_REFUSING_NS, now_ns);
         return;
     }
-    if (conn->state == ED_CONN_CLOSED)
-        return;
     if (is_first_close(conn))
         ed_conn_set_close(conn, code, reason);
+    else
+        ed_pool_give(reason);
+    if (conn->state == ED_CONN_CLOSED)
+        return;
     if (flush_ns > 0 && waits_to_close(conn)) {
         conn->closes_on_connect = true;
         ed_timers_on_flushing(&conn->timers, flush_ns, now_ns);
