@@ -70,16 +70,21 @@ void ed_inbox_free(ed_inbox *inbox)
 
 /* ------------------------------------------------------------------------------- delivering -- */
 
+void ed_inbox_append(ed_inbox *inbox, ed_block *first, ed_block *last)
+{
+    if (inbox->last_ready == NULL)
+        inbox->first_ready = first;
+    else
+        inbox->last_ready->next = first;
+    inbox->last_ready = last;
+}
+
 void ed_inbox_make_ready(ed_inbox *inbox, ed_block *block, uint8_t guarantee, uint8_t stream,
                          uint32_t skipped)
 {
-    block->note = guarantee | (uint64_t)stream << 8 | (uint64_t)skipped << 16;
+    block->note = ed_block_note(guarantee, stream, skipped);
     block->next = NULL;
-    if (inbox->last_ready == NULL)
-        inbox->first_ready = block;
-    else
-        inbox->last_ready->next = block;
-    inbox->last_ready = block;
+    ed_inbox_append(inbox, block, block);
 }
 
 ed_block *ed_inbox_next(ed_inbox *inbox)

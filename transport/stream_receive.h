@@ -76,6 +76,12 @@ void ed_inbox_free(ed_inbox *inbox);
 EDDY_MUST_CHECK eddy_status ed_inbox_receive(ed_inbox *inbox, const ed_message_frame *message,
                                              uint64_t packet, uint64_t now_ns);
 
+/**
+ * Takes in those of a run that come in their turn, from the first on, as far as there is room.
+ * @return how many; what became of the others is for ed_inbox_receive to say.
+ */
+size_t ed_inbox_receive_run(ed_inbox *inbox, const ed_message_run *run, uint64_t packet);
+
 /** The peer has given a reliable message up. @return as ed_inbox_receive. */
 EDDY_MUST_CHECK eddy_status ed_inbox_skip(ed_inbox *inbox, const ed_skip_frame *skip);
 
