@@ -380,9 +380,10 @@ static ed_accept make_accept(const ed_conn *conn)
                             &ed_conn_path(conn)->remote);
     if (conn->state == ED_CONN_REFUSING) {
         accept.refusal = EDDY_REFUSED_BY_PROGRAM;
-        accept.code = conn->close.code;
-        accept.reason_size = conn->close.reason_size;
-        memcpy(accept.reason, conn->close.reason, sizeof(accept.reason));
+        ed_close close = ed_conn_said_close(conn);
+        accept.code = close.code;
+        accept.reason_size = close.reason_size;
+        memcpy(accept.reason, close.reason, sizeof(accept.reason));
     }
     return accept;
 }

@@ -233,7 +233,7 @@ static void expect(const void *connection)
     const ed_secrets *secrets = ed_conn_secrets(conn->shared, conn->handle);
     const void *const hot[] = {
         &conn->secrets,
-        &conn->paths,
+        &conn->path,
         &conn->ack.received,
         &conn->ack.deadline_ns,
         &conn->replay.next,
