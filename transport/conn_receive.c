@@ -389,8 +389,10 @@ static bool open_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_t *
         return false;
     }
     *number = ed_seq_expand(conn->replay.next, packet.number, 8u * packet.number_size);
+    bool is_unknown = ed_replay_is_unknown(&conn->replay, *number);
     if (!SEC_CHECK(EDDY_CHECK_PACKET_REPLAY,
-                   *number <= ED_PACKET_NUMBER_LAST && ed_replay_check(&conn->replay, *number))) {
+                   *number <= ED_PACKET_NUMBER_LAST &&
+                       (is_unknown || ed_replay_check(&conn->replay, *number)))) {
         stats->dropped_replayed++;
         return false;
     }
@@ -398,6 +400,11 @@ static bool open_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_t *
                       packet.header_size, datagram->size, conn->sent.next, ed_conn_pto_ns(conn),
                       now_ns)) {
         stats->dropped_forged++;
+        return false;
+    }
+    if (is_unknown) {
+        ed_replay_widen(&conn->replay, conn->shared->allocator);
+        stats->dropped_replayed++;
         return false;
     }
     plain->data = datagram->data + packet.header_size;

@@ -186,6 +186,8 @@ typedef struct ed_connection_type {
     void (*end_commands)(void *context); /* all that waited were taken. NULL: nothing to do */
     /** Before the program hears of what was done. NULL: nothing to do. */
     void (*end_work)(void *context);
+    /** All has left and was told: what may be done while others work. NULL: nothing to do. */
+    void (*reckon_ahead)(void *context);
     /**
      * The program is done with messages: takes their blocks over, which are linked by `next`.
      * Needed where there are returns.

@@ -4,7 +4,8 @@
 #include "core/share.h"
 
 enum {
-    CONTROL_BUDGET = 1 << 20, /* bytes of reasons for closing that are on their way */
+    CONTROL_BUDGET = 1 << 20, /* bytes of reasons for closing that are on their way; each
+                                 connection may hold one, too */
     NOTICE_BUDGET = 64 << 10, /* of events that may come late */
 };
 
@@ -43,7 +44,8 @@ static bool create_pools(ed_shard *s)
     size_t incoming = incoming_max(&s->config), outgoing = s->config.max_outgoing;
 
     s->control_pool =
-        ed_pool_create(allocator, CONTROL_BUDGET + outgoing * ed_pool_charge(sizeof(ed_dial)));
+        ed_pool_create(allocator, CONTROL_BUDGET + outgoing * ed_pool_charge(sizeof(ed_dial)) +
+                                      (outgoing + incoming) * ed_pool_charge(EDDY_REASON_SIZE));
     s->notice_pool = ed_pool_create(allocator, NOTICE_BUDGET);
     s->event_pool =
         ed_pool_create(allocator, (outgoing + incoming) * ed_event_charge(s->config.ask));

@@ -32,11 +32,12 @@ ED_APART static eddy_status make_lane(ed_inbox *inbox, uint8_t guarantee, uint8_
     if (beyond > inbox->lanes_taken) {
         if (!ed_credit_take_lanes(inbox->parts->room, beyond - inbox->lanes_taken))
             return EDDY_ELIMIT;
-        inbox->lanes_taken = beyond; // also if there is no memory: the next one that comes needs it
+        inbox->lanes_taken =
+            (uint32_t)beyond; // also if there is no memory: the next one that comes needs it
     }
     *lane = ed_lanes_get(&inbox->lanes, guarantee, stream, &made);
     // Of what a lane stands in, a part may be here although there was no memory for the rest.
-    inbox->lanes_size += cost - ed_lanes_cost(&inbox->lanes, guarantee, stream);
+    inbox->lanes_size += (uint32_t)(cost - ed_lanes_cost(&inbox->lanes, guarantee, stream));
     return *lane == NULL ? EDDY_ENOMEM : EDDY_OK;
 }
 

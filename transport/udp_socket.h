@@ -71,7 +71,7 @@ typedef struct ed_udp {
     eddy_allocator allocator;
     eddy_socket_stats stats;
     ed_udp_inbox inboxes[ED_UDP_QUEUE_COUNT];
-    ed_udp_outbox outbox;
+    ed_udp_outbox outbox; /* last: not zeroed */
 } ed_udp;
 
 /** Readies the parts of an inbox that never change; its buffers are there. */

@@ -123,7 +123,7 @@ static void release_all(ed_pair_end *end)
 
 static void close_end(ed_pair_end *end, uint8_t value)
 {
-    ed_conn_close(end->conn, value, "over", (value & 1) != 0 ? FLUSH_MS * ED_NS_PER_MS : 0,
+    ed_conn_close(end->conn, value, NULL, (value & 1) != 0 ? FLUSH_MS * ED_NS_PER_MS : 0,
                   ed_pair.now_ns);
 }
 

@@ -135,6 +135,8 @@ struct fake {
     uint64_t returned_sum;       /* made of their stream bytes, in order */
     uint64_t returned_places;    /* of the connections they came to, in order, as digits; 0: none */
     uint32_t expired[ORDER_MAX]; /* slots, in order */
+    const size_t *sent;          /* how many datagrams have left, */
+    size_t sent_before;          /* and had when it could reckon ahead */
     struct fake_failed failed[FAILED_MAX];
 };
 
@@ -398,6 +400,12 @@ static inline void fake_drop_event(void *context, void *event)
     ((struct fake *)context)->events_dropped++;
 }
 
+static inline void fake_reckon_ahead(void *context)
+{
+    struct fake *fake = context;
+    fake->sent_before = *fake->sent;
+}
+
 static inline bool fake_returned(void *context, void *connection, ed_block *blocks, uint64_t now_ns)
 {
     struct fake *fake = context;
@@ -436,6 +444,7 @@ static const ed_connection_type fake_type = {
     .next_ns = fake_next_ns,
     .phase = fake_phase,
     .is_known = fake_is_known,
+    .reckon_ahead = fake_reckon_ahead,
     .returned = fake_returned,
     .remote = fake_remote,
     .drop_command = fake_drop_command,
@@ -494,6 +503,7 @@ static inline struct bed *bed_frame(const struct bed_limits *limits)
     ed_counting_alloc_init(&bed.event_memory, NULL);
     ed_ending_init(&bed.ending);
     bed.wire.room = WIRE_MAX;
+    bed.fake.sent = &bed.wire.out_count;
     bed.socket = (eddy_socket){
         .context = &bed.wire, .receive = wire_receive, .send = wire_send, .local = wire_local};
     bed.slots = ed_slots_create(&bed.memory.allocator, limits->outgoing, limits->incoming);

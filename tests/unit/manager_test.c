@@ -43,6 +43,7 @@ static void each_command_is_a_datagram(void **state)
         order(bed, handles[n % PEERS], FAKE_SEND, n);
     poll_at(bed, 2);
     CHECK_EQ("all", bed->wire.out_count, PEERS * ROUNDS);
+    CHECK_EQ("before anything is reckoned", bed->fake.sent_before, PEERS * ROUNDS);
     CHECK_EQ("counted", bed->stats.sent_datagrams, PEERS * ROUNDS);
     uint32_t next[PEERS] = {0, 1, 2};
     for (size_t i = 0; i < bed->wire.out_count; i++) {
