@@ -278,13 +278,12 @@ static void count_in(ed_outbox *outbox, const ed_out *out)
     }
 }
 
-eddy_status ed_outbox_push(ed_outbox *outbox, const ed_message *message)
+/** @return false out of memory: as before. */
+static inline bool push_one(ed_outbox *outbox, ed_lane_out *lane, const ed_message *message,
+                            uint64_t now_ns)
 {
-    ed_lane_out *lane = get_lane(outbox, message->guarantee, message->stream);
-
-    if (lane == NULL || !ed_records_reserve(&outbox->outs) ||
-        !reserve_deadline(outbox, message->expires_ns))
-        return EDDY_ENOMEM;
+    if (!ed_records_reserve(&outbox->outs) || !reserve_deadline(outbox, message->expires_ns))
+        return false;
     if (!ed_lane_is_reliable(lane))
         shed_oldest(outbox, lane, message->block->size);
     ed_out *out = ed_records_take(&outbox->outs);
@@ -293,7 +292,7 @@ eddy_status ed_outbox_push(ed_outbox *outbox, const ed_message *message)
                     .block = message->block,
                     .receipt = message->receipt,
                     .size = message->block->size,
-                    .queued_ns = message->queued_ns,
+                    .queued_ns = now_ns,
                     .now_or_never = message->now_or_never};
     ed_list_init(&out->parts);
     ed_list_push_back(&lane->fresh, &out->record.node);
@@ -302,9 +301,31 @@ eddy_status ed_outbox_push(ed_outbox *outbox, const ed_message *message)
     if (message->expires_ns != ED_NEVER_NS)
         ed_deadlines_set(outbox->deadlines, out->record.index, message->expires_ns);
     count_in(outbox, out);
-    if (!ed_list_linked(&lane->turn)) // one more does not take a turn away
+    return true;
+}
+
+/** The first ones, of one lane. @return how many; 0 out of memory */
+static size_t push_run(ed_outbox *outbox, const ed_message *messages, size_t count, uint64_t now_ns)
+{
+    uint8_t guarantee = messages->guarantee, stream = messages->stream;
+    ed_lane_out *lane = get_lane(outbox, guarantee, stream);
+    size_t pushed = 0;
+
+    while (lane != NULL && pushed < count && messages[pushed].guarantee == guarantee &&
+           messages[pushed].stream == stream && push_one(outbox, lane, &messages[pushed], now_ns))
+        pushed++;
+    if (pushed > 0 && !ed_list_linked(&lane->turn)) // more of them do not take a turn away
         ed_outbox_update_turn(outbox, lane);
-    return EDDY_OK;
+    return pushed;
+}
+
+size_t ed_outbox_push(ed_outbox *outbox, const ed_message *messages, size_t count, uint64_t now_ns)
+{
+    size_t pushed = 0, run = 1;
+
+    for (; pushed < count && run > 0; pushed += run)
+        run = push_run(outbox, &messages[pushed], count - pushed, now_ns);
+    return pushed;
 }
 
 void ed_outbox_drop_hasty(ed_outbox *outbox)

@@ -24,7 +24,6 @@ typedef struct ed_message {
     ed_block *block;   /* owned */
     ed_block *receipt; /* holds an ed_receipt; NULL: none is wanted. Owned */
     uint64_t expires_ns;
-    uint64_t queued_ns; /* when the connection took it */
     uint8_t guarantee;
     uint8_t stream;
     bool now_or_never;
@@ -146,8 +145,9 @@ void ed_outbox_free(ed_outbox *outbox);
 /** Frees what nothing is kept in. Only while no reference to a part is held. */
 void ed_outbox_rest(ed_outbox *outbox);
 
-/** Accepts a message and takes its blocks over. @return EDDY_OK, or EDDY_ENOMEM: as before. */
-EDDY_MUST_CHECK eddy_status ed_outbox_push(ed_outbox *outbox, const ed_message *message);
+/** Accepts messages and takes their blocks over. @return how many, until memory ran out. */
+EDDY_MUST_CHECK size_t ed_outbox_push(ed_outbox *outbox, const ed_message *messages, size_t count,
+                                      uint64_t now_ns);
 
 /** Streams of this number are shared out so from now on. @return EDDY_OK or EDDY_ENOMEM. */
 EDDY_MUST_CHECK eddy_status ed_outbox_set_stream(ed_outbox *outbox, uint8_t stream,

@@ -68,7 +68,7 @@ static void small_packets_of_a_client(void **state)
     (void)state;
     memset(block->data, 0, 4);
     CHECK_EQ("a PING", transmit(&client), ED_CLIENT_PACKET_SIZE_MIN);
-    CHECK_EQ("accepted", ed_conn_send(&client, &message, now_ns), EDDY_OK);
+    CHECK_EQ("accepted", ed_conn_send(&client, &message, 1, now_ns), EDDY_OK);
     CHECK_EQ("a message may be shorter", transmit(&client), 7 + 3 + 4 + ED_TAG_SIZE);
     CHECK_EQ("a SKIP", transmit_later(&client, 10), ED_CLIENT_PACKET_SIZE_MIN);
     client.inbox.credit.pending = true;
@@ -82,7 +82,7 @@ static void send(uint8_t guarantee, uint8_t stream, size_t size)
         .block = block, .guarantee = guarantee, .stream = stream, .expires_ns = ED_NEVER_NS};
 
     memset(block->data, 0, size);
-    CHECK_EQ("accepted", ed_conn_send(&client, &message, now_ns), EDDY_OK);
+    CHECK_EQ("accepted", ed_conn_send(&client, &message, 1, now_ns), EDDY_OK);
 }
 
 static void transmit_all(void)

@@ -161,7 +161,7 @@ static void send_one(ed_conn *conn, uint8_t guarantee, uint16_t index)
     for (size_t i = 0; i < size; i++)
         message.block->data[i] = (uint8_t)(index + i);
     memcpy(message.block->data, &index, sizeof(index));
-    CHECK_EQ(name, ed_conn_send(conn, &message, now_ns), EDDY_OK);
+    CHECK_EQ(name, ed_conn_send(conn, &message, 1, now_ns), EDDY_OK);
 }
 
 static bool all_came(void)
