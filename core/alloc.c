@@ -52,16 +52,21 @@ const eddy_allocator *ed_alloc_default(void)
     return &allocator;
 }
 
-void *ed_alloc_zeroed(const eddy_allocator *allocator, size_t size)
+void *ed_alloc_buffer(const eddy_allocator *allocator, size_t size)
 {
     ED_ASSERT(allocator != NULL);
     ED_ASSERT(size > 0);
 
     void *memory = allocator->allocate(allocator->context, size);
-    if (memory == NULL)
-        return NULL;
     ED_ASSERT((uintptr_t)memory % ALIGNMENT == 0);
-    return memset(memory, 0, size);
+    return memory;
+}
+
+void *ed_alloc_zeroed(const eddy_allocator *allocator, size_t size)
+{
+    void *memory = ed_alloc_buffer(allocator, size);
+
+    return memory == NULL ? NULL : memset(memory, 0, size);
 }
 
 void *ed_alloc_array(const eddy_allocator *allocator, size_t count, size_t size)

@@ -13,6 +13,12 @@ const eddy_allocator *ed_alloc_default(void);
 /** @return `size` zeroed bytes, aligned to 16, or NULL. `size` is above 0. */
 void *ed_alloc_zeroed(const eddy_allocator *allocator, size_t size);
 
+/**
+ * @return `size` bytes with anything in them, or NULL: for a buffer that is written before it is
+ * read, whose pages the system need not give out before. As ed_alloc_zeroed otherwise.
+ */
+void *ed_alloc_buffer(const eddy_allocator *allocator, size_t size);
+
 /** @return `count * size` zeroed bytes or NULL, also where the product would wrap. */
 void *ed_alloc_array(const eddy_allocator *allocator, size_t count, size_t size);
 

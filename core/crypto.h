@@ -64,6 +64,9 @@ EDDY_MUST_CHECK bool ed_xaead_open(const uint8_t key[ED_KEY_SIZE],
 EDDY_MUST_CHECK bool ed_x25519(uint8_t shared[ED_KEY_SIZE], const uint8_t secret[ED_KEY_SIZE],
                                const uint8_t public_key[ED_KEY_SIZE]);
 
+/** Whether ed_x25519 takes the other's key, at the price of a look: it is not of low order. */
+EDDY_MUST_CHECK bool ed_x25519_takes(const uint8_t public_key[ED_KEY_SIZE]);
+
 /** The public key of a secret one. */
 void ed_x25519_public(uint8_t public_key[ED_KEY_SIZE], const uint8_t secret[ED_KEY_SIZE]);
 

@@ -301,7 +301,10 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_connect_address(eddy_manager *manager,
                                                           const eddy_connect_options *options,
                                                           eddy_connection *connection);
 
-/** The public key that clients need: of config.secret_key, or of the one that was made. */
+/**
+ * The public key that clients need: of config.secret_key, or of the one that was made. The latter
+ * is zeros in the child of a process, if the manager does not accept.
+ */
 EDDY_API eddy_key eddy_public_key(const eddy_manager *manager);
 
 /**
@@ -404,7 +407,7 @@ typedef struct eddy_stream_options {
     size_t budget;    /* of what is accepted and not acknowledged on these streams, reckoned as
                          send_budget; 0: no limit of their own */
     bool no_copies;   /* small reliable messages do not go along again before they are known to be
-                         lost, even where the path loses */
+                         lost, even where the path loses, or nothing is known of it yet */
 } eddy_stream_options;
 
 /**

@@ -145,6 +145,7 @@ typedef struct eddy_stats {
     X(EDDY_CHECK_ACK_SKIPPED, 50, "what is acknowledged was not left out on purpose")              \
     X(EDDY_CHECK_ACK_DELAY, 51, "no acknowledgement was held back for longer than 25 ms")          \
     X(EDDY_CHECK_TIME, 52, "an answer what time it is was held no longer than the round trip")     \
+    X(EDDY_CHECK_MESSAGE_NEXT, 53, "a MESSAGE told by the one before it is behind a whole one")    \
     /* delivery */                                                                                 \
     X(EDDY_CHECK_MESSAGE_SIZE, 60, "a message is not larger than we take, and in parts if large")  \
     X(EDDY_CHECK_SEQUENCE, 61, "a sequence is near those that have come")                          \

@@ -107,9 +107,10 @@ static bool add_systems(ed_rounds *rounds, const char *peers)
 }
 
 /** So that there are descriptors for every client; who needs more than most says so as it dials. */
-static bool raise_file_limit(uint64_t clients)
+static bool raise_file_limit(const ed_bench_work *work, uint64_t clients)
 {
-    rlim_t wanted = clients * FILES_OF_CLIENT + FILES_BESIDE;
+    uint64_t processes = work->client_processes > 0 ? work->client_processes : 1;
+    rlim_t wanted = (clients + processes - 1) / processes * FILES_OF_CLIENT + FILES_BESIDE;
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
@@ -195,7 +196,7 @@ static int measure(const struct arguments *a, const ed_bench_work *work)
     const char *peers = a->peers != NULL      ? a->peers
                         : work->peers != NULL ? work->peers
                                               : "enet,tcp,udp,udp-gso";
-    if (!add_systems(&rounds, peers) || !raise_file_limit(rounds.plan.clients) ||
+    if (!add_systems(&rounds, peers) || !raise_file_limit(work, rounds.plan.clients) ||
         !check_kernel_buffers())
         return ED_EXIT_FAILED;
     const char *error =

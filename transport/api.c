@@ -122,6 +122,7 @@ static eddy_status create_common(eddy_manager *m, const eddy_config *config)
     m->common.identity = m->identity;
     if (m->events == NULL || m->resolver == NULL || m->identity == NULL)
         return EDDY_ENOMEM;
+    m->has_public_key = m->identity->has_public;
     memcpy(m->public_key.bytes, m->identity->pair.public_key, ED_KEY_SIZE);
     eddy_status status = copy_client_keys(m, config);
     if (status == EDDY_OK)
@@ -316,7 +317,12 @@ eddy_status eddy_wait(eddy_manager *m, uint32_t timeout_ms)
 
 eddy_key eddy_public_key(const eddy_manager *m)
 {
-    return m->public_key;
+    eddy_key key = m->public_key;
+
+    // Not left in the identity: that is another thread's to write.
+    if (!m->has_public_key && !ed_api_is_forked(m))
+        ed_x25519_public(key.bytes, m->identity->pair.secret);
+    return key;
 }
 
 uint64_t eddy_now_ns(void)

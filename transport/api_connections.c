@@ -40,15 +40,6 @@ static eddy_status find_mode(const eddy_connect_options *o, uint8_t *mode)
     return EDDY_EINVAL;
 }
 
-/** Refuses a key with which every secret would be zero (RFC 7748 section 6.1). */
-static eddy_status check_key(const uint8_t key[ED_KEY_SIZE])
-{
-    static const uint8_t any[ED_KEY_SIZE] = {1};
-    uint8_t shared[ED_KEY_SIZE];
-
-    return ed_x25519(shared, any, key) ? EDDY_OK : EDDY_EKEY;
-}
-
 /** Takes out of the token what one of its servers is to be shown. */
 static eddy_status use_pass(const eddy_manager *m, ed_dial *dial, uint8_t shared[ED_KEY_SIZE],
                             const eddy_connect_options *o)
@@ -81,8 +72,9 @@ static eddy_status fill_dial(const eddy_manager *m, ed_dial *dial, uint8_t share
         memcpy(shared, m->identity->room, ED_KEY_SIZE);
     if (dial->mode == ED_MODE_PINNED || dial->mode == ED_MODE_MUTUAL)
         memcpy(dial->server_key, o->server_key->bytes, ED_KEY_SIZE);
-    if (status == EDDY_OK && dial->mode != ED_MODE_OPEN)
-        status = check_key(dial->server_key);
+    // With such a key every secret would be zero (RFC 7748 section 6.1).
+    if (status == EDDY_OK && dial->mode != ED_MODE_OPEN && !ed_x25519_takes(dial->server_key))
+        status = EDDY_EKEY;
     dial->payload_size = (uint16_t)o->payload_size;
     if (o->payload_size > 0)
         memcpy(dial->payload, o->payload, o->payload_size);

@@ -20,6 +20,7 @@ struct eddy_manager {
     bool holds_sender;     /* and the other, until the shards do */
     ed_identity *identity;
     eddy_key public_key; /* not in `identity`: it is good in a child, too */
+    bool has_public_key; /* made when the manager was opened */
     ed_resolver *resolver;
     ed_local *pairs;
     uint64_t next_ns;                 /* what the last eddy_poll returned: for eddy_wait */

@@ -21,6 +21,7 @@ void ed_draft_begin(ed_draft *d, ed_conn *conn, uint8_t *data, uint64_t now_ns)
     d->ref_count = 0;
     d->message_count = 0;
     d->last_at = NULL;
+    d->first_at = NULL;
 }
 
 void ed_draft_flag(ed_draft *d, uint8_t flags)
@@ -187,16 +188,50 @@ static void refer(ed_draft *d, ed_conn *conn, const ed_outgoing *next)
         d->ref_count++;
 }
 
-/** Writes a message, a part of one, or the news that one was given up. */
+/** Whether there is something that may not fit but by following the last message. */
+static bool may_follow_last(const ed_draft *d, const ed_conn *conn)
+{
+    const ed_outbox *outbox = &conn->outbox;
+
+    return d->last_at != NULL && !d->last.fragment &&
+           (outbox->fresh_count > 0 || !ed_list_empty(&outbox->lost));
+}
+
+static bool follows_last(const ed_draft *d, const ed_message_frame *message)
+{
+    return d->last_at != NULL && ed_frame_follows(message, &d->last);
+}
+
+/** Whether what was chosen for more room than there is fits, as it follows the last message. */
+static bool fits_behind_last(const ed_draft *d, const ed_outgoing *next)
+{
+    return !next->is_skip && follows_last(d, &next->message) &&
+           ed_frame_next_overhead(&next->message, &d->last) + next->message.data.size <=
+               ed_writer_left(&d->w);
+}
+
+static void put_message(ed_draft *d, const ed_message_frame *message)
+{
+    uint8_t *at = d->w.at;
+
+    if (follows_last(d, message))
+        ed_frame_write_next(&d->w, message, &d->last);
+    else
+        ed_frame_write_message(&d->w, message);
+    if (d->first_at == NULL)
+        d->first_at = at;
+    d->last_at = at;
+    d->last = *message;
+}
+
+/** Puts in a message, a part of one, or the news that one was given up. */
 static void put(ed_draft *d, ed_conn *conn, const ed_outgoing *next)
 {
     if (next->is_skip) {
         d->last_at = NULL;
         ed_frame_write_skip(&d->w, &next->skip);
     } else {
-        d->last_at = d->w.at;
-        d->last = next->message;
-        ed_frame_write_message(&d->w, &next->message);
+        put_message(d, &next->message);
     }
     d->message_count++;
     ed_draft_flag(d, ED_SENT_ACK_ELICITING);
@@ -207,14 +242,24 @@ static void put(ed_draft *d, ed_conn *conn, const ed_outgoing *next)
     refer(d, conn, next);
 }
 
+/** Chooses what is sent again of a part, as far as it fits. */
+static bool choose_again(const ed_draft *d, ed_conn *conn, ed_part *part, ed_outgoing *next)
+{
+    size_t left = ed_writer_left(&d->w);
+
+    return ed_outbox_again(&conn->outbox, part, left, next) ||
+           (d->last_at != NULL && !d->last.fragment &&
+            ed_outbox_again(&conn->outbox, part, left + ED_FRAME_NEXT_SAVES_MAX, next) &&
+            fits_behind_last(d, next));
+}
+
 /** Puts in what of a message is not acknowledged. @return false if the packet is full. */
 static bool put_again(ed_draft *d, ed_conn *conn, ed_out *out)
 {
     ed_outgoing next;
 
     for (ed_part *part = ed_out_first_part(out); part != NULL; part = ed_part_next(part)) {
-        if (!has_place(d, conn) ||
-            !ed_outbox_again(&conn->outbox, part, ed_writer_left(&d->w), &next))
+        if (!has_place(d, conn) || !choose_again(d, conn, part, &next))
             return false;
         put(d, conn, &next);
     }
@@ -249,22 +294,33 @@ bool ed_draft_put_oldest(ed_draft *d, ed_conn *conn, uint64_t before_ns)
     return any;
 }
 
-void ed_draft_put_messages(ed_draft *d, ed_conn *conn)
+typedef bool choose_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing *next);
+
+/** Puts in what is chosen next, as long as it fits. */
+static inline void put_chosen(ed_draft *d, ed_conn *conn, choose_next *choose)
 {
+    uint64_t number = d->packet.number;
     ed_outgoing next;
 
-    while (has_place(d, conn) &&
-           ed_outbox_next(&conn->outbox, ed_writer_left(&d->w), d->packet.number, &next))
+    while (has_place(d, conn)) {
+        size_t left = ed_writer_left(&d->w);
+        if (!choose(&conn->outbox, left, number, &next) &&
+            !(may_follow_last(d, conn) &&
+              choose(&conn->outbox, left + ED_FRAME_NEXT_SAVES_MAX, number, &next) &&
+              fits_behind_last(d, &next)))
+            return;
         put(d, conn, &next);
+    }
+}
+
+void ed_draft_put_messages(ed_draft *d, ed_conn *conn)
+{
+    put_chosen(d, conn, ed_outbox_next);
 }
 
 void ed_draft_put_urgent(ed_draft *d, ed_conn *conn)
 {
-    ed_outgoing next;
-
-    while (has_place(d, conn) &&
-           ed_outbox_next_urgent(&conn->outbox, ed_writer_left(&d->w), d->packet.number, &next))
-        put(d, conn, &next);
+    put_chosen(d, conn, ed_outbox_next_urgent);
 }
 
 /* --------------------------------------------------------------------------------- copies -- */
@@ -272,15 +328,13 @@ void ed_draft_put_urgent(ed_draft *d, ed_conn *conn)
 /** Whether the path has bytes to spare for copies. */
 static bool may_copy(ed_conn *conn, uint64_t now_ns)
 {
-    const ed_rtt *rtt = &conn->rtt;
-
     return !ed_outbox_has_next(&conn->outbox) &&
-           rtt->smoothed_ns <= rtt->min_ns + ED_COPY_QUEUE_MS * ED_NS_PER_MS &&
+           ed_rtt_queue_ns(&conn->rtt) <= ED_COPY_QUEUE_MS * ED_NS_PER_MS &&
            ed_pacer_when_ns(&conn->pacer, 2 * (size_t)conn->mtu.size, now_ns) <= now_ns;
 }
 
 /** Puts in again, as far as it fits, what a packet carried first of what a reference names. */
-static void put_copies_of(ed_draft *d, ed_conn *conn, ed_sent_ref ref, uint64_t packet)
+static void put_copies_by(ed_draft *d, ed_conn *conn, ed_sent_ref ref, uint64_t packet)
 {
     ed_outgoing next;
 
@@ -291,21 +345,76 @@ static void put_copies_of(ed_draft *d, ed_conn *conn, ed_sent_ref ref, uint64_t 
             put(d, conn, &next);
 }
 
-void ed_draft_put_copies(ed_draft *d, ed_conn *conn, uint64_t now_ns)
+static void put_copies_of(ed_draft *d, ed_conn *conn, uint64_t number)
 {
-    uint32_t left = ed_redundancy_copies(&conn->redundancy);
-    uint64_t number = d->packet.number;
+    const ed_sent *packet = ed_sent_at(&conn->sent, number);
 
-    if (left == 0 || !may_copy(conn, now_ns))
-        return;
-    for (uint32_t i = 0; i < ED_COPY_LOOK_BACK && left > 0 && number > 0; i++) {
+    for (size_t i = 0; i < packet->ref_count; i++)
+        put_copies_by(d, conn, ed_sent_refs(&conn->sent, packet, i), number);
+}
+
+/** @return how many packets there are of which messages go along again: the newest comes first. */
+static uint32_t find_to_copy(const ed_draft *d, const ed_conn *conn, uint64_t now_ns,
+                             uint64_t numbers[ED_COPIES_MAX])
+{
+    uint32_t wanted = ed_redundancy_copies(&conn->redundancy);
+    uint64_t number = d->packet.number;
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < ED_COPY_LOOK_BACK && count < wanted && number > 0; i++) {
         const ed_sent *packet = ed_sent_at(&conn->sent, --number);
         if (packet == NULL)
-            return;
-        if (packet->ref_count == 0 || packet->sent_ns == now_ns)
-            continue; // what leaves at once is lost at once
-        for (size_t k = 0; k < packet->ref_count; k++)
-            put_copies_of(d, conn, ed_sent_refs(&conn->sent, packet, k), number);
-        left--;
+            break;
+        // What leaves at once is lost at once.
+        if (packet->ref_count > 0 && packet->sent_ns != now_ns)
+            numbers[count++] = number;
     }
+    return count;
+}
+
+/** Where the messages end that were put in before the copies, and with what. */
+struct news {
+    uint8_t *end;
+    uint8_t *last_at;
+    ed_message_frame last;
+};
+
+/** Moves them behind the copies. The first, which follows one of these now, becomes shorter. */
+static void put_behind_copies(ed_draft *d, const struct news *news)
+{
+    uint8_t kept[EDDY_DATAGRAM_SIZE_MAX];
+    size_t size = (size_t)(news->end - d->first_at);
+    size_t copies_size = (size_t)(d->w.at - news->end);
+    ed_reader r = ed_reader_of(kept, size);
+    ed_frame first = {.type = ED_FRAME_PADDING};
+
+    memcpy(kept, d->first_at, size);
+    memmove(d->first_at, news->end, copies_size);
+    d->w.at = d->first_at + copies_size;
+    eddy_status status = ed_frame_read(&r, &first);
+    ED_ASSERT(status == EDDY_OK && first.type == ED_FRAME_MESSAGE);
+    put_message(d, &first.message);
+    if (ed_reader_left(&r) == 0)
+        return;
+    ed_write_bytes(&d->w, r.at, ed_reader_left(&r));
+    d->last = news->last;
+    d->last_at = news->last_at == NULL ? NULL : d->w.at - (news->end - news->last_at);
+}
+
+void ed_draft_put_copies(ed_draft *d, ed_conn *conn, uint64_t now_ns)
+{
+    struct news news = {.end = d->w.at, .last_at = d->last_at, .last = d->last};
+    bool has_news = d->first_at != NULL;
+    uint64_t numbers[ED_COPIES_MAX];
+
+    if (ed_redundancy_copies(&conn->redundancy) == 0 || !may_copy(conn, now_ns))
+        return;
+    uint32_t count = find_to_copy(d, conn, now_ns, numbers);
+    d->last_at = NULL; // they begin anew
+    while (count > 0)
+        put_copies_of(d, conn, numbers[--count]);
+    if (d->w.at == news.end)
+        d->last_at = news.last_at;
+    else if (has_news)
+        put_behind_copies(d, &news);
 }

@@ -18,8 +18,9 @@ typedef struct ed_draft {
     ed_sent_ref refs[ED_FRAME_MESSAGES_MAX];
     size_t ref_count;
     size_t message_count;
-    uint8_t *last_at; /* where the last message's frame begins */
+    uint8_t *last_at; /* where the last message's frame begins; NULL: the last frame is none */
     ed_message_frame last;
+    uint8_t *first_at; /* and the first one's; NULL: there is none. Behind it is nothing else */
 } ed_draft;
 
 /**
@@ -72,7 +73,10 @@ void ed_draft_put_messages(ed_draft *d, ed_conn *conn);
 /** Of that only what is urgent. */
 void ed_draft_put_urgent(ed_draft *d, ed_conn *conn);
 
-/** The newest messages go along again: what is lost is there before anybody misses it. */
+/**
+ * The newest messages go along again, before those that are in already, as they come before these
+ * in their lanes: what is lost is there before anybody misses it.
+ */
 void ed_draft_put_copies(ed_draft *d, ed_conn *conn, uint64_t now_ns);
 
 #endif

@@ -21,8 +21,9 @@ static ed_greeting_key greeting_of(const ed_conn *conn)
 /** What a client brings into Noise. */
 static ed_noise_keys client_keys(const ed_conn *conn)
 {
-    return (ed_noise_keys){.own =
-                               conn->mode == ED_MODE_MUTUAL ? &conn->shared->identity->pair : NULL,
+    bool shows_key = conn->mode == ED_MODE_MUTUAL;
+
+    return (ed_noise_keys){.own = shows_key ? ed_identity_pair(conn->shared->identity) : NULL,
                            .peer = conn->mode == ED_MODE_OPEN ? NULL : dial_of(conn)->server_key,
                            .shared = conn->secrets->shared};
 }

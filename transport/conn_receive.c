@@ -312,6 +312,7 @@ static verdict handle_frames(ed_conn *conn, ed_span plain, ed_ack_haste *haste, 
     ED_UNCLEARED ed_frame frame;
 
     *haste = ED_ACK_UNASKED;
+    frame.type = ED_FRAME_PADDING; // nothing before the first
     while (ed_reader_left(&r) > 0) {
         if (ed_frame_read(&r, &frame) != EDDY_OK)
             return VIOLATION;

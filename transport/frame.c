@@ -11,6 +11,9 @@ enum {
     BIT_STREAM = 0x04,
     BIT_WIDE = 0x02,
     BIT_FRAGMENT = 0x01,
+    FIRST_NEXT = 0xf0, /* from here on a message follows the one before it, and the bits are: */
+    NEXT_FORM = 0x0f,  /* none, BIT_LENGTH, or */
+    BIT_EQUAL = 0x04,  /* its size is that of the one before */
     TIME_QUESTION = 0,
     TIME_ANSWER = 1,
     GAP_MIN = 2, /* two ranges are at least this far apart, or they would be one */
@@ -178,6 +181,32 @@ static bool fragment_fits(const ed_message_frame *message)
     return size == left || (size < left && size % ED_FRAGMENT_UNIT == 0);
 }
 
+/** The size that a message says that it has, if it follows another. */
+static inline uint64_t read_next_size(ed_reader *r, unsigned form, const ed_message_frame *before)
+{
+    return form == BIT_EQUAL    ? before->data.size
+           : form == BIT_LENGTH ? ed_read_varint(r)
+                                : ed_reader_left(r);
+}
+
+/** A message told by the one before it. */
+static void read_next(ed_reader *r, uint8_t first, bool is_behind_message,
+                      ed_message_frame *message)
+{
+    unsigned form = first & NEXT_FORM;
+    bool may_follow = is_behind_message && !message->fragment;
+
+    if (!may_follow)
+        *message = (ed_message_frame){0}; // whatever stands there is none
+    message->sequence = ed_frame_next_sequence(message);
+    uint64_t size = read_next_size(r, form, message);
+    message->data = size > ed_reader_left(r) ? (ed_span){0} : ed_read_bytes(r, (size_t)size);
+    if (!SEC_CHECK(EDDY_CHECK_MESSAGE_NEXT,
+                   may_follow && (form == 0 || form == BIT_EQUAL || form == BIT_LENGTH)) ||
+        !SEC_CHECK(EDDY_CHECK_MESSAGE_FORM, size == message->data.size))
+        ed_reader_fail(r);
+}
+
 /** @return the size that the frame says its data has, which is more than there is if it lies. */
 static inline uint64_t read_message_fields(ed_reader *r, uint8_t first, ed_message_frame *message)
 {
@@ -238,8 +267,12 @@ eddy_status ed_frame_read(ed_reader *r, ed_frame *frame)
     if (!SEC_CHECK(EDDY_CHECK_FRAME_TYPE, first >= MESSAGE_BIT || first < ED_FRAME_MESSAGE))
         return EDDY_EPROTO;
 
+    bool is_behind_message = frame->type == ED_FRAME_MESSAGE;
     frame->type = first >= MESSAGE_BIT ? ED_FRAME_MESSAGE : (ed_frame_type)first;
-    readers[frame->type](r, first, frame);
+    if (first >= FIRST_NEXT)
+        read_next(r, first, is_behind_message, &frame->message);
+    else
+        readers[frame->type](r, first, frame);
     return SEC_CHECK(EDDY_CHECK_FRAME_END, ed_reader_ok(r)) ? EDDY_OK : EDDY_EPROTO;
 }
 
@@ -335,13 +368,29 @@ void ed_frame_write_message(ed_writer *to, const ed_message_frame *message)
     *to = own;
 }
 
+void ed_frame_write_next(ed_writer *to, const ed_message_frame *message,
+                         const ed_message_frame *before)
+{
+    ed_writer own = *to;
+    bool is_equal = message->data.size == before->data.size;
+
+    ED_ASSERT(ed_frame_follows(message, before));
+    ed_write_u8(&own, (uint8_t)(FIRST_NEXT | (is_equal ? BIT_EQUAL : BIT_LENGTH)));
+    if (!is_equal)
+        ed_write_varint(&own, message->data.size);
+    ed_write_bytes(&own, message->data.data, message->data.size);
+    *to = own;
+}
+
 void ed_frame_drop_length(ed_writer *w, uint8_t *at, const ed_message_frame *message)
 {
     size_t size = message->data.size;
     size_t length_size = ed_varint_size(size);
 
-    ED_ASSERT(ed_writer_ok(w) && at >= w->begin && (*at & BIT_LENGTH) != 0);
-    ED_ASSERT((size_t)(w->at - at) == ed_frame_message_overhead(message) + size);
+    ED_ASSERT(ed_writer_ok(w) && at >= w->begin && at < w->at);
+    if ((*at & BIT_LENGTH) == 0)
+        return;
+    ED_ASSERT((size_t)(w->at - at) >= 1 + length_size + size);
     *at &= (uint8_t)~BIT_LENGTH;
     memmove(w->at - size - length_size, w->at - size, size);
     w->at -= length_size;

@@ -87,6 +87,9 @@ enum { ED_SKIP_SIZE_MAX = 1 + 1 + 1 + 4 + 8 };
 enum { ED_TIME_SIZE_MAX = 1 + 1 + 4 + 8 + 8 };
 enum { ED_CREDIT_SIZE_MAX = 1 + 8 };
 
+/* What a message may save by following another: stream, sequence, length. */
+enum { ED_FRAME_NEXT_SAVES_MAX = 1 + 4 + 2 };
+
 typedef struct ed_frame {
     ed_frame_type type;
     union {
@@ -109,6 +112,8 @@ typedef struct ed_frame {
 /**
  * Takes one frame. EDDY_ETRUNCATED if there is none; EDDY_EPROTO if the packet ends inside it or it
  * says what may not be said. `*frame` is meaningful on success only; a run of PADDING is one frame.
+ * @param frame the one before it in the packet, as a message may be told by what differs from that;
+ * ED_FRAME_PADDING before the first.
  */
 EDDY_MUST_CHECK eddy_status ed_frame_read(ed_reader *r, ed_frame *frame);
 
@@ -143,7 +148,23 @@ static inline bool ed_frame_has_sequence(uint8_t guarantee, bool fragment)
 /** PATH_CHALLENGE or PATH_RESPONSE. */
 void ed_frame_write_path(ed_writer *w, ed_frame_type type, uint64_t data);
 
-/** The bytes before a message's data, length included. */
+/** The sequence of the message behind this one in its lane, as the wire has it. */
+static inline uint32_t ed_frame_next_sequence(const ed_message_frame *message)
+{
+    uint32_t mask = (uint32_t)((UINT64_C(1) << message->sequence_bits) - 1);
+
+    return (message->sequence + 1) & mask;
+}
+
+/** Whether a message is the next of its lane behind the one before it, and both are whole. */
+static inline bool ed_frame_follows(const ed_message_frame *message, const ed_message_frame *before)
+{
+    return message->guarantee == before->guarantee && message->stream == before->stream &&
+           message->sequence_bits == before->sequence_bits && !message->fragment &&
+           !before->fragment && message->sequence == ed_frame_next_sequence(before);
+}
+
+/** The bytes before a message's data, length included, if it does not follow another. */
 static inline size_t ed_frame_message_overhead(const ed_message_frame *message)
 {
     size_t fragment = message->fragment ? ed_varint_size(message->whole_size) +
@@ -153,10 +174,26 @@ static inline size_t ed_frame_message_overhead(const ed_message_frame *message)
            ed_varint_size(message->data.size);
 }
 
+/** The same of one that does follow another. */
+static inline size_t ed_frame_next_overhead(const ed_message_frame *message,
+                                            const ed_message_frame *before)
+{
+    bool is_equal = message->data.size == before->data.size;
+
+    return 1u + (is_equal ? 0 : ed_varint_size(message->data.size));
+}
+
 /** Writes a message with its length. */
 void ed_frame_write_message(ed_writer *to, const ed_message_frame *message);
 
-/** Takes the length out of the message that was written last, from `at` to the writer's end. */
+/** Writes one that follows `before`, which stands right before it in the packet. */
+void ed_frame_write_next(ed_writer *to, const ed_message_frame *message,
+                         const ed_message_frame *before);
+
+/**
+ * Takes the length, if it has one, out of the message that was written last, from `at` to the
+ * writer's end.
+ */
 void ed_frame_drop_length(ed_writer *w, uint8_t *at, const ed_message_frame *message);
 
 #endif

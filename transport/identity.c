@@ -16,6 +16,12 @@ static void take_key(uint8_t to[ED_KEY_SIZE], const eddy_key *from)
         memcpy(to, from->bytes, ED_KEY_SIZE);
 }
 
+static void make_public(ed_identity *identity)
+{
+    ed_x25519_public(identity->pair.public_key, identity->pair.secret);
+    identity->has_public = true;
+}
+
 ed_identity *ed_identity_create(const eddy_config *config, const eddy_entropy *entropy,
                                 uint32_t slot_count, uint64_t now_ns)
 {
@@ -30,7 +36,8 @@ ed_identity *ed_identity_create(const eddy_config *config, const eddy_entropy *e
         take_key(identity->pair.secret, config->secret_key);
     else
         entropy->fill(entropy->context, identity->pair.secret, ED_KEY_SIZE);
-    ed_x25519_public(identity->pair.public_key, identity->pair.secret);
+    if (config->accept || config->secret_key != NULL)
+        make_public(identity);
     identity->greeting = ed_greeting_key_of(identity->pair.public_key);
     identity->open_greeting = ed_greeting_key_of(NULL);
     take_key(identity->room, config->room_key);
@@ -40,6 +47,13 @@ ed_identity *ed_identity_create(const eddy_config *config, const eddy_entropy *e
     entropy->fill(entropy->context, identity->tickets, sizeof(identity->tickets));
     ed_cookie_init(&identity->cookies, entropy, now_ns);
     return identity;
+}
+
+const ed_noise_pair *ed_identity_pair(ed_identity *identity)
+{
+    if (!identity->has_public)
+        make_public(identity);
+    return &identity->pair;
 }
 
 void ed_identity_destroy(ed_identity *identity)

@@ -31,6 +31,7 @@ typedef struct ed_admitted {
 typedef struct ed_identity {
     uint64_t presence;             /* not 0; but in a child of the process, as all here */
     ed_noise_pair pair;            /* the server's, or in mode MUTUAL the client's */
+    bool has_public;               /* both halves; else ed_identity_pair makes the public one */
     ed_greeting_key greeting;      /* of our public key */
     ed_greeting_key open_greeting; /* of mode OPEN */
     uint8_t room[ED_KEY_SIZE];     /* zeros: none */
@@ -45,6 +46,12 @@ typedef struct ed_identity {
 /** @return NULL without memory. A key that the configuration does not have is drawn. */
 ed_identity *ed_identity_create(const eddy_config *config, const eddy_entropy *entropy,
                                 uint32_t slot_count, uint64_t now_ns);
+
+/**
+ * Our pair, to be shown. A key that was drawn for a manager that only dials has its public half
+ * made here: most clients never show it. Of the thread that dials alone.
+ */
+const ed_noise_pair *ed_identity_pair(ed_identity *identity);
 
 /** Wipes it all. NULL is fine. */
 void ed_identity_destroy(ed_identity *identity);

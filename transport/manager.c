@@ -23,7 +23,7 @@ ed_manager *ed_manager_create(const ed_manager_parts *parts)
     m->deadlines = ed_deadlines_create(allocator, m->slot_count + 1);
     m->commands = ed_alloc_array(allocator, ED_MANAGER_BATCH, parts->type->command_size);
     m->events = ed_alloc_array(allocator, ED_MANAGER_BATCH, parts->type->event_size);
-    m->out_data = ed_alloc_array(allocator, ED_MANAGER_BATCH, ED_MANAGER_DATAGRAM_SIZE);
+    m->out_data = ed_alloc_buffer(allocator, (size_t)ED_MANAGER_BATCH * ED_MANAGER_DATAGRAM_SIZE);
     ed_list_init(&m->work);
     ed_list_init(&m->ready);
     ed_list_init(&m->ended);

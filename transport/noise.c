@@ -94,24 +94,27 @@ static void set_key(ed_noise *noise, const uint8_t *key)
     noise->has_key = true;
 }
 
-static void mix_key(ed_noise *noise, const uint8_t input[ED_KEY_SIZE])
+/** @param seals whether the key that comes of it seals anything: if not, it is not made. */
+static void mix_key(ed_noise *noise, const uint8_t input[ED_KEY_SIZE], bool seals)
 {
     uint8_t results[2 * ED_NOISE_HASH_SIZE];
 
-    ed_noise_hkdf(results, 2, noise->chaining_key, input, ED_KEY_SIZE);
+    ed_noise_hkdf(results, seals ? 2 : 1, noise->chaining_key, input, ED_KEY_SIZE);
     memcpy(noise->chaining_key, results, ED_NOISE_HASH_SIZE);
-    set_key(noise, results + ED_NOISE_HASH_SIZE);
+    if (seals)
+        set_key(noise, results + ED_NOISE_HASH_SIZE);
     ed_wipe(results, sizeof(results));
 }
 
-static void mix_shared(ed_noise *noise)
+static void mix_shared(ed_noise *noise, bool seals)
 {
     uint8_t results[3 * ED_NOISE_HASH_SIZE];
 
-    ed_noise_hkdf(results, 3, noise->chaining_key, noise->shared, ED_KEY_SIZE);
+    ed_noise_hkdf(results, seals ? 3 : 2, noise->chaining_key, noise->shared, ED_KEY_SIZE);
     memcpy(noise->chaining_key, results, ED_NOISE_HASH_SIZE);
     mix_hash(noise, results + ED_NOISE_HASH_SIZE, ED_NOISE_HASH_SIZE);
-    set_key(noise, results + 2 * ED_NOISE_HASH_SIZE);
+    if (seals)
+        set_key(noise, results + 2 * ED_NOISE_HASH_SIZE);
     ed_wipe(results, sizeof(results));
 }
 
@@ -149,8 +152,14 @@ static bool open(ed_noise *noise, uint8_t *data, size_t size)
 
 /* ------------------------------------------------------------------------------------ tokens -- */
 
+/** Whether something is sealed behind a token, a static key or the payload, and not mixed in. */
+static bool seals_next(const uint8_t tokens[TOKENS_MAX], size_t i)
+{
+    return i + 1 == TOKENS_MAX || tokens[i + 1] == END || tokens[i + 1] == S;
+}
+
 /** Mixes in the secret of one of our keys and one of the other's. */
-static bool mix_dh(ed_noise *noise, token t)
+static bool mix_dh(ed_noise *noise, token t, bool seals)
 {
     // Each name says whose keys: the initiator's first, the responder's second.
     bool own_static = t == SS || t == (noise->is_initiator ? SE : ES);
@@ -161,18 +170,18 @@ static bool mix_dh(ed_noise *noise, token t)
                         ed_x25519(secret, own_static ? noise->own.secret : noise->ephemeral.secret,
                                   peer_static ? noise->peer : noise->peer_ephemeral));
     if (ok)
-        mix_key(noise, secret);
+        mix_key(noise, secret, seals);
     ed_wipe(secret, sizeof(secret));
     return ok;
 }
 
-static bool write_token(ed_noise *noise, token t, uint8_t **at)
+static bool write_token(ed_noise *noise, token t, bool seals, uint8_t **at)
 {
     switch (t) {
     case E:
         memcpy(*at, noise->ephemeral.public_key, ED_KEY_SIZE);
         mix_hash(noise, *at, ED_KEY_SIZE);
-        mix_key(noise, *at); // as there is a key shared before (section 9.2)
+        mix_key(noise, *at, seals); // as there is a key shared before (section 9.2)
         *at += ED_KEY_SIZE;
         return true;
     case S:
@@ -181,26 +190,26 @@ static bool write_token(ed_noise *noise, token t, uint8_t **at)
         *at += ED_NOISE_STATIC_SIZE;
         return true;
     case PSK:
-        mix_shared(noise);
+        mix_shared(noise, seals);
         return true;
     case EE:
     case ES:
     case SE:
     case SS:
-        return mix_dh(noise, t);
+        return mix_dh(noise, t, seals);
     case END:
         break;
     }
     return true;
 }
 
-static bool read_token(ed_noise *noise, token t, uint8_t **at)
+static bool read_token(ed_noise *noise, token t, bool seals, uint8_t **at)
 {
     switch (t) {
     case E:
         memcpy(noise->peer_ephemeral, *at, ED_KEY_SIZE);
         mix_hash(noise, *at, ED_KEY_SIZE);
-        mix_key(noise, *at);
+        mix_key(noise, *at, seals);
         *at += ED_KEY_SIZE;
         return true;
     case S:
@@ -217,7 +226,7 @@ static bool read_token(ed_noise *noise, token t, uint8_t **at)
     case END:
         break;
     }
-    return write_token(noise, t, at); // the same at both ends
+    return write_token(noise, t, seals, at); // the same at both ends
 }
 
 /* ---------------------------------------------------------------------------------- messages -- */
@@ -261,7 +270,7 @@ bool ed_noise_write(ed_noise *noise, const uint8_t ephemeral_secret[ED_KEY_SIZE]
     memcpy(noise->ephemeral.secret, ephemeral_secret, ED_KEY_SIZE);
     ed_x25519_public(noise->ephemeral.public_key, ephemeral_secret);
     for (size_t i = 0; i < TOKENS_MAX && tokens[i] != END; i++)
-        if (!write_token(noise, (token)tokens[i], &data))
+        if (!write_token(noise, (token)tokens[i], seals_next(tokens, i), &data))
             return false;
     seal(noise, data, payload_size);
     noise->message++;
@@ -278,7 +287,7 @@ bool ed_noise_read(ed_noise *noise, uint8_t *data, size_t size)
     if (size < head_size + ED_AEAD_TAG_SIZE)
         return false;
     for (size_t i = 0; i < TOKENS_MAX && tokens[i] != END; i++)
-        if (!read_token(noise, (token)tokens[i], &at))
+        if (!read_token(noise, (token)tokens[i], seals_next(tokens, i), &at))
             return false;
     ED_ASSERT(at == data + head_size);
     if (!open(noise, at, size - head_size))

@@ -4,7 +4,8 @@ enum {
     ALL_PPM = 1000 * 1000,
     LOSS_SHARE = 256, /* of the smoothed figures, what one packet changes in the long run; */
     RUN_SHARE = 32,
-    HEAD_START = 16, /* at first more, but a first loss is not taken for more than one in so many */
+    HEAD_START = 4, /* packets that count as seen before the first, of which was lost: */
+    FIRST_LOSS_PPM = 100 * 1000, /* so that some 370 must come before there are no copies */
 };
 
 /** Moves a smoothed share towards all or nothing. */
@@ -17,7 +18,7 @@ static void move(uint32_t *ppm, bool towards_all, uint32_t share)
 
 void ed_redundancy_init(ed_redundancy *redundancy)
 {
-    *redundancy = (ed_redundancy){0};
+    *redundancy = (ed_redundancy){.loss_ppm = FIRST_LOSS_PPM};
 }
 
 /** One more was seen. @return what it changes: so the figure is the mean of all at first. */

@@ -1,8 +1,9 @@
 /**
  * How often a small reliable message goes along again in packets that leave anyway, before anybody
  * knows whether it came. Decided by what the path loses, and whether it loses in runs: so many
- * copies that hardly ever all of them are lost; none on a path that loses next to nothing. An ideal
- * error-correcting code in as many bytes would be no earlier (`eddy bench L1 --peers fec`).
+ * copies that hardly ever all of them are lost; none on a path that loses next to nothing. Of which
+ * nothing is known yet is taken for one that loses much: a game's first loss would be felt most. An
+ * ideal error-correcting code in as many bytes would be no earlier (`eddy bench L1 --peers fec`).
  */
 #ifndef ED_REDUNDANCY_H
 #define ED_REDUNDANCY_H
@@ -13,7 +14,7 @@ enum {
     ED_COPIES_MAX = 12,          /* of a message, besides the first */
     ED_COPY_SIZE_MAX = 300,      /* bytes of a message that is copied */
     ED_COPY_LOOK_BACK = 64,      /* packets that are looked at for something to copy */
-    ED_COPY_QUEUE_MS = 10,       /* no copies while so much more waits on the path than its best */
+    ED_COPY_QUEUE_MS = 10,       /* no copies while a packet waits so long on the path */
     ED_COPY_LOSS_MIN_PPM = 1000, /* a path that loses less needs none */
     ED_COPY_RESIDUE_PPM = 20,    /* the share of messages of which all copies may be lost */
 };
@@ -26,7 +27,7 @@ typedef struct ed_redundancy {
     uint32_t lost_count;
 } ed_redundancy;
 
-/** Of a path that has lost nothing yet. */
+/** Of a path of which nothing is known. */
 void ed_redundancy_init(ed_redundancy *redundancy);
 
 /** A packet that asked for an acknowledgement has got it, or was declared lost. */

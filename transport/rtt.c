@@ -55,6 +55,13 @@ uint64_t ed_rtt_pto_ns(const ed_rtt *rtt, uint64_t max_ack_delay_ns)
     return ed_add_sat_u64(rtt->smoothed_ns + spread_ns, max_ack_delay_ns);
 }
 
+uint64_t ed_rtt_queue_ns(const ed_rtt *rtt)
+{
+    uint64_t least_ns = rtt->min_ns + 4 * rtt->variance_ns;
+
+    return ed_max_u64(rtt->smoothed_ns, least_ns) - least_ns;
+}
+
 uint64_t ed_rtt_loss_delay_ns(const ed_rtt *rtt)
 {
     uint64_t rtt_ns = ed_max_u64(rtt->smoothed_ns, rtt->latest_ns);

@@ -37,6 +37,12 @@ void ed_rtt_restart_min(ed_rtt *rtt);
 /** The probe timeout without backoff (RFC 9002 section 6.2.1). */
 uint64_t ed_rtt_pto_ns(const ed_rtt *rtt, uint64_t max_ack_delay_ns);
 
+/**
+ * How long packets wait on the path, as far as that cannot be what round trips vary by: jitter, or
+ * the first one if the peer held the answer to it.
+ */
+uint64_t ed_rtt_queue_ns(const ed_rtt *rtt);
+
 /** How much later than a packet another must have been sent and acked for it to be lost (6.1.2). */
 uint64_t ed_rtt_loss_delay_ns(const ed_rtt *rtt);
 

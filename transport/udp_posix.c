@@ -283,7 +283,7 @@ static ed_udp *create(const eddy_allocator *allocator, size_t queues)
         udp->fds[i] = -1;
     for (size_t i = 0; i < queues; i++) {
         // Not zeroed: most of these pages are never touched, and so never take up memory.
-        udp->inboxes[i].buffers = allocator->allocate(allocator->context, BUFFERS_SIZE);
+        udp->inboxes[i].buffers = ed_alloc_buffer(allocator, BUFFERS_SIZE);
         if (udp->inboxes[i].buffers == NULL) {
             destroy(udp);
             return NULL;

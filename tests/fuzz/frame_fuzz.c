@@ -65,6 +65,27 @@ static void check_message(const ed_message_frame *message, ed_span bytes)
     ED_ASSERT(ed_writer_size(&w) == bytes.size && memcmp(data, bytes.data, bytes.size) == 0);
 }
 
+/** Of a message that is told by the one before it: what may be left out of that is what it says. */
+static void check_next(const ed_message_frame *message, const ed_message_frame *before,
+                       ed_span bytes)
+{
+    static uint8_t data[1 << 16];
+    ed_writer w = ed_writer_of(data, sizeof(data));
+
+    ED_ASSERT(!message->fragment && ed_frame_follows(message, before));
+    ED_ASSERT(message->data.data + message->data.size == bytes.data + bytes.size);
+    ED_ASSERT(bytes.size > message->data.size);
+    ed_frame_write_next(&w, message, before);
+    if (!ed_writer_ok(&w))
+        return; // longer than any packet
+    ED_ASSERT(ed_writer_size(&w) == ed_frame_next_overhead(message, before) + message->data.size);
+    ed_reader r = ed_reader_of(data, ed_writer_size(&w));
+    ed_frame again = {.type = ED_FRAME_MESSAGE, .message = *before};
+    ED_ASSERT(ed_frame_read(&r, &again) == EDDY_OK && ed_reader_left(&r) == 0);
+    ED_ASSERT(again.message.sequence == message->sequence);
+    ED_ASSERT(again.message.data.size == message->data.size);
+}
+
 static void check_time(const ed_time_frame *time, ed_span bytes)
 {
     uint8_t data[ED_TIME_SIZE_MAX];
@@ -74,8 +95,10 @@ static void check_time(const ed_time_frame *time, ed_span bytes)
     ED_ASSERT(ed_writer_size(&w) == bytes.size && memcmp(data, bytes.data, bytes.size) == 0);
 }
 
-static void check_frame(const ed_frame *frame, ed_span bytes)
+static void check_frame(const ed_frame *frame, const ed_frame *before, ed_span bytes)
 {
+    bool is_next = bytes.data[0] >= 0xf0;
+
     ED_ASSERT(bytes.size > 0 && frame->type < ED_FRAME_TYPE_COUNT);
     if (frame->type == ED_FRAME_ACK)
         check_ack(&frame->ack, bytes);
@@ -85,7 +108,10 @@ static void check_frame(const ed_frame *frame, ed_span bytes)
         check_path(frame->type, frame->challenge, bytes);
     if (frame->type == ED_FRAME_TIME)
         check_time(&frame->time, bytes);
-    if (frame->type == ED_FRAME_MESSAGE)
+    ED_ASSERT(!is_next || (before->type == ED_FRAME_MESSAGE && frame->type == ED_FRAME_MESSAGE));
+    if (is_next)
+        check_next(&frame->message, &before->message, bytes);
+    else if (frame->type == ED_FRAME_MESSAGE)
         check_message(&frame->message, bytes);
     if (frame->type == ED_FRAME_SKIP)
         ED_ASSERT(frame->skip.guarantee >= ED_WIRE_RELIABLE_UNORDERED &&
@@ -95,15 +121,16 @@ static void check_frame(const ed_frame *frame, ed_span bytes)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     ed_reader r = ed_reader_of(data, size);
-    ed_frame frame;
+    ed_frame frame = {.type = ED_FRAME_PADDING};
 
     while (ed_reader_left(&r) > 0) {
-        const uint8_t *before = r.at;
+        const uint8_t *at = r.at;
+        ed_frame before = frame;
         if (ed_frame_read(&r, &frame) != EDDY_OK) {
-            ED_ASSERT(!ed_reader_ok(&r) || before == r.at - 1);
+            ED_ASSERT(!ed_reader_ok(&r) || at == r.at - 1);
             break;
         }
-        check_frame(&frame, (ed_span){.data = before, .size = (size_t)(r.at - before)});
+        check_frame(&frame, &before, (ed_span){.data = at, .size = (size_t)(r.at - at)});
     }
     return 0;
 }

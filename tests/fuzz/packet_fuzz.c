@@ -56,7 +56,7 @@ static void check_written(const uint8_t *data, ed_packet packet)
 static void read_frames(const uint8_t *data, size_t size)
 {
     ed_reader r = ed_reader_of(data, size);
-    ed_frame frame;
+    ed_frame frame = {.type = ED_FRAME_PADDING};
 
     while (ed_reader_left(&r) > 0) {
         const uint8_t *before = r.at;

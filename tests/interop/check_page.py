@@ -139,6 +139,9 @@ def frames_of_messages_are_those_of_the_page():
               f.Message(1, 0, 2, 1154, 5, b'hi')]
     for line, want in zip(example('message-frames'), wanted, strict=True):
         expect(line, f.read(bytes.fromhex(line)), [(f.MESSAGE, want)])
+    run = [(f.MESSAGE, f.Message(3, 5, 0xffff + i & 0xffff, None, None, data))
+           for i, data in enumerate((b'hi', b'yo', b'hey', b'bye', b'!'))]
+    expect('run', f.read(bytes.fromhex(''.join(example('message-run')))), run)
     for name, want in (
             ('ack-frame', (f.ACK, [(98, 100), (95, 95), (10, 40)])),
             ('close-frame', (f.CLOSE, f.Close(0, 7, b'bye'))),

@@ -6,6 +6,7 @@ from wire import Malformed, Reader, number, varint
 PADDING, PING, ACK, CREDIT, SKIP, CLOSE, PATH_CHALLENGE, PATH_RESPONSE = range(8)
 TIME = 0x0a
 MESSAGE = 0x80
+NEXT, EQUAL = 0xf0, 4  # a message told by the one before it, and its size as well
 (UNRELIABLE, UNRELIABLE_SEQUENCED, RELIABLE_UNORDERED, RELIABLE_ORDERED,
  RELIABLE_SEQUENCED) = range(5)
 PIECE_MAX = 1150
@@ -50,6 +51,38 @@ def message(m):
         first |= 1
         data += varint(m.whole) + varint(m.index)
     return bytes([first]) + data + varint(len(m.data)) + m.data
+
+
+def follows(m, before):
+    """Whether a message is the next of its lane behind the one before it in the packet."""
+    if before is None or m[:2] != before[:2] or m.whole is not None or before.whole is not None:
+        return False
+    return m.sequence is None or m.sequence & 0xffff == before.sequence + 1 & 0xffff
+
+
+def packet(frames):
+    """The bytes of all: what is a Message is written in as few as it can be."""
+    data, before = b'', None
+    for frame in frames:
+        if not isinstance(frame, Message):
+            data, before = data + frame, None
+            continue
+        size = len(frame.data)
+        if not follows(frame, before):
+            data += message(frame)
+        elif size == len(before.data):
+            data += bytes([NEXT | EQUAL]) + frame.data
+        else:
+            data += bytes([NEXT | 8]) + varint(size) + frame.data
+        before = frame
+    return data
+
+
+def is_kept(frame):
+    """Whether a frame is sent again until the packet that it is in is acknowledged."""
+    if isinstance(frame, Message):
+        return frame.guarantee >= RELIABLE_UNORDERED
+    return frame[0] == CREDIT
 
 
 def close(code, reason):
@@ -104,12 +137,24 @@ def _read_message(r, first):
     return Message(guarantee, stream, sequence, whole, index, data)
 
 
+def _read_next(r, first, before, mask):
+    if before is None or before.whole is not None or first not in (NEXT, NEXT | EQUAL, NEXT | 8):
+        raise Malformed('a message told by what is before it')
+    size = len(r.data) if first == NEXT else len(before.data) if first & EQUAL else r.varint()
+    sequence = None if before.sequence is None else before.sequence + 1 & mask
+    return before._replace(sequence=sequence, data=r.take(size))
+
+
 def read(data):
     """@return [(type, what it says)] of a packet's frames."""
-    r, frames = Reader(data), []
+    r, frames, mask = Reader(data), [], 0
     while r.data:
         kind, says = r.number(1), None
-        if kind >= MESSAGE:
+        if kind >= NEXT:
+            before = frames[-1][1] if frames and frames[-1][0] == MESSAGE else None
+            kind, says = MESSAGE, _read_next(r, kind, before, mask)
+        elif kind >= MESSAGE:
+            mask = 0xffffffff if kind & 2 else 0xffff
             kind, says = MESSAGE, _read_message(r, kind)
         elif kind == ACK:
             says = _read_ack(r)

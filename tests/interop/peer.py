@@ -32,12 +32,11 @@ class Peer:
 
     def send_frames(self, frames):
         """Seals frames into one packet. Those that are reliable are sent again until acked."""
-        data = b''.join(frames)
-        if self.is_client and not any(frame[0] & f.MESSAGE for frame in frames):
+        data = f.packet(frames)
+        if self.is_client and not any(isinstance(frame, f.Message) for frame in frames):
             data = data.ljust(44 - 7 - 16, b'\0')
         packet, self.packet = self.packet, self.packet + 1
-        kept = [frame for frame in frames
-                if frame[0] == f.CREDIT or frame[0] & 0x70 >= f.RELIABLE_UNORDERED << 4]
+        kept = [frame for frame in frames if f.is_kept(frame)]
         self.in_flight[packet] = (time.monotonic(), kept)
         self.send_datagram(seal_packet(self.out_keys, packet, data,
                                        self.wire_id if self.is_client else None))
@@ -68,7 +67,7 @@ class Peer:
 
     def flush(self):
         """Sends what may leave, and again what was not acknowledged for a while."""
-        due = [f.message(m) for m in self.outgoing.pull()]
+        due = self.outgoing.pull()
         now = time.monotonic()
         for packet, (sent, kept) in list(self.in_flight.items()):
             if now - sent > RESEND_S:
@@ -80,7 +79,7 @@ class Peer:
         batch = [self.ack()] if self.wants_ack else []
         batch += [self.tell_time()] if self.owed else []
         for frame in due:
-            if sum(map(len, batch)) + len(frame) > FRAMES_SIZE_MAX or len(batch) > FRAMES_MAX:
+            if len(f.packet(batch + [frame])) > FRAMES_SIZE_MAX or len(batch) > FRAMES_MAX:
                 self.send_frames(batch)
                 batch = []
             batch.append(frame)

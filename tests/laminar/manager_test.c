@@ -351,8 +351,10 @@ static void unreliable_messages_are_not_sent_again_for_an_ack(void **state)
 static void a_message_in_parts_is_acknowledged_and_not_sent_again(void **state)
 {
     (void)state;
+    const eddy_stream_options options = {.no_copies = true};
     bed_open_pair(&the_bed, "in parts", 1);
     struct bed_node *client = &the_bed.node[1];
+    CHECK_EQ("stream", eddy_set_stream(client->manager, client->connection, 0, &options), EDDY_OK);
     bed_send(client, EDDY_RELIABLE_ORDERED, 0, 5000, 1);
     bed_run_ms(&the_bed, 50);
     bed_check_in_order("it came", &the_bed.node[0], 1);

@@ -13,6 +13,7 @@ enum {
     RATE_HZ = 60,
     MESSAGES_AT_ONCE = 10 * 1000,
     BURST_LIMIT_S = 10,
+    COPIES_MAX = 100,       /* of small messages: what a datagram has room for, each way */
     BUDGET_SIZE = 32 << 20, /* all that is sent at once */
 };
 
@@ -114,6 +115,18 @@ static void a_one_way_sender_lives_for_ever(void **state)
     }
 }
 
+static void send_burst(ed_node *from, uint8_t streams, bool no_copies)
+{
+    const eddy_stream_options options = {.no_copies = no_copies};
+    ed_endpoint *endpoint = &from->endpoints[0];
+
+    for (uint8_t stream = 0; stream < streams; stream++)
+        CHECK_EQ("stream", eddy_set_stream(from->manager, endpoint->handle, stream, &options),
+                 EDDY_OK);
+    for (size_t m = 0; m < MESSAGES_AT_ONCE; m++)
+        ed_node_send_many(from, endpoint, EDDY_RELIABLE_ORDERED, (uint8_t)(m % streams), 1);
+}
+
 static void a_burst_on_a_perfect_network_is_sent_once(void **state)
 {
     const struct {
@@ -121,13 +134,17 @@ static void a_burst_on_a_perfect_network_is_sent_once(void **state)
         size_t size;
         uint8_t streams;
         bool both_ways;
+        bool no_copies;
+        uint64_t copies_max; /* of the last, while nothing is known of the path */
     } rows[] = {
-        {"empty messages", 0, 1, false},
-        {"one stream", 32, 1, false},
-        {"four streams", 32, 4, false},
-        {"both ways", 32, 1, true},
-        {"large messages", EDDY_PIECE_SIZE_MAX, 1, false},
-        {"large messages, both ways", EDDY_PIECE_SIZE_MAX, 4, true},
+        {"empty messages", 0, 1, false, false, 0},
+        {"one stream", 32, 1, false, false, COPIES_MAX},
+        {"one stream, without copies", 32, 1, false, true, 0},
+        {"four streams", 32, 4, false, false, COPIES_MAX},
+        {"both ways", 32, 1, true, false, COPIES_MAX},
+        {"both ways, without copies", 32, 1, true, true, 0},
+        {"large messages", EDDY_PIECE_SIZE_MAX, 1, false, false, 0},
+        {"large messages, both ways", EDDY_PIECE_SIZE_MAX, 4, true, false, 0},
     };
 
     (void)state;
@@ -136,13 +153,11 @@ static void a_burst_on_a_perfect_network_is_sent_once(void **state)
 
         open_pair(&cluster, rows[i].name, i, (ed_sizes){rows[i].size, rows[i].size});
         for (size_t n = rows[i].both_ways ? 0 : 1; n < 2; n++)
-            for (size_t m = 0; m < MESSAGES_AT_ONCE; m++)
-                ed_node_send_many(&cluster.nodes[n], &cluster.nodes[n].endpoints[0],
-                                  EDDY_RELIABLE_ORDERED, (uint8_t)(m % rows[i].streams), 1);
+            send_burst(&cluster.nodes[n], rows[i].streams, rows[i].no_copies);
         ed_cluster_await_delivered(&cluster, BURST_LIMIT_S * ED_NS_PER_S);
         eddy_stats stats = ed_cluster_stats(&cluster);
-        CHECK_EQ(rows[i].name, stats.messages_resent, 0);
-        CHECK_EQ(rows[i].name, stats.messages_duplicate, 0);
+        CHECK(rows[i].name, stats.messages_resent <= rows[i].copies_max);
+        CHECK_EQ(rows[i].name, stats.messages_duplicate, stats.messages_resent);
         CHECK_EQ(rows[i].name, stats.packets_lost, 0);
         CHECK_EQ(rows[i].name, stats.probes_sent, 0);
         ed_cluster_shut_down(&cluster, 1000, 5 * ED_NS_PER_S);

@@ -90,6 +90,8 @@ static const struct attempt attempts[] = {
      .end = EDDY_END_NO_ANSWER, .refusal = EDDY_REFUSED_MODE},
     {"MUTUAL, the program is asked", ALL_MODES, EDDY_MODE_MUTUAL, .client_key = &stranger,
      .is_asked = true},
+    {"MUTUAL, a temporary key, the program is asked", ALL_MODES, EDDY_MODE_MUTUAL,
+     .is_asked = true},
     {"PINNED, the program is asked", ALL_MODES, EDDY_MODE_PINNED, .client_key = &stranger,
      .is_asked = true},
     {"OPEN, the program is asked", ALL_MODES, EDDY_MODE_OPEN, .is_asked = true},
@@ -167,11 +169,19 @@ static void check_peer(const eddy_peer *peer, eddy_mode mode, const eddy_key *ke
     CHECK(cluster.name, peer->data == NULL && peer->data_size == 0);
 }
 
+/** The key that the client shows. */
+static eddy_key shown_key(const struct attempt *attempt)
+{
+    if (attempt->mode != EDDY_MODE_MUTUAL)
+        return no_key;
+    return attempt->client_key != NULL ? eddy_key_public(attempt->client_key)
+                                       : eddy_public_key(client->manager);
+}
+
 /** Each end is told what the other has proved: once. */
 static void check_connected(const struct attempt *attempt)
 {
-    eddy_key proved =
-        attempt->mode == EDDY_MODE_MUTUAL ? eddy_key_public(attempt->client_key) : no_key;
+    eddy_key proved = shown_key(attempt);
 
     if (attempt->is_asked) {
         eddy_event asked = take(server, EDDY_CONNECT_REQUEST);

@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0x6349277249ce1af5)
+#define GOLDEN_TRACE UINT64_C(0x4f9cf2de7a4910d6)
 
 enum {
     WORLDS = 8,

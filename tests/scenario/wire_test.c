@@ -114,12 +114,14 @@ static void messages_share_a_datagram(void **state)
         size_t last_up; /* of the last of the datagrams */
         size_t datagrams;
     } rows[] = {
-        // All but the last in a datagram say how long they are, in one byte up to 63.
-        {"two", 2, 32, UP_HEADER_SIZE + 2 * (RELIABLE_SIZE + 32) + 1, 1},
-        {"ten", 10, 32, UP_HEADER_SIZE + 10 * (RELIABLE_SIZE + 32) + 9, 1},
+        // The first of several says how long it is, in one byte up to 63; the others need one
+        // alone.
+        {"two", 2, 32, UP_HEADER_SIZE + RELIABLE_SIZE + 1 + 32 + 33, 1},
+        {"ten", 10, 32, UP_HEADER_SIZE + RELIABLE_SIZE + 1 + 32 + 9 * 33, 1},
         {"as many of a lane as one may carry", 24, 1,
-         UP_HEADER_SIZE + 24 * (RELIABLE_SIZE + 1) + 23, 1},
+         UP_HEADER_SIZE + RELIABLE_SIZE + 1 + 1 + 23 * 2, 1},
         {"one more", 25, 1, UP_HEADER_SIZE + RELIABLE_SIZE + 1, 2},
+        {"as many as fill one to its last byte", 17, 68, ED_DATAGRAM_SIZE, 1},
     };
 
     (void)state;

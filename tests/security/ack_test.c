@@ -352,7 +352,7 @@ static void lie_about_the_time(ed_rogue *r, uint64_t number, ed_span frames, uin
     ed_time_frame lie = *(const ed_time_frame *)r->context;
     uint8_t data[ED_TIME_SIZE_MAX];
     ed_writer w = ed_writer_of(data, sizeof(data));
-    ed_frame frame;
+    ed_frame frame = {.type = ED_FRAME_PADDING};
 
     (void)now_ns;
     lie.packet = (uint32_t)number;

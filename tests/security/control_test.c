@@ -18,7 +18,7 @@ static uint64_t responses; /* PATH_RESPONSEs that came */
 static void count_responses(ed_rogue *rogue, uint64_t number, ed_span frames, uint64_t now_ns)
 {
     ed_reader r = ed_reader_of(frames.data, frames.size);
-    ed_frame frame;
+    ed_frame frame = {.type = ED_FRAME_PADDING};
 
     (void)rogue;
     (void)number;
@@ -74,6 +74,7 @@ static const struct kind kinds[] = {
     KIND("SKIP of the unreliable", "\x04\x01\x00\x00\x00\x00\x00\x04", EDDY_CHECK_SKIP_FORM),
     KIND("CLOSE for no cause", "\x05\x09\x00\x00", EDDY_CHECK_CLOSE_FORM),
     KIND("stream 0, at length", "\x8c\x00\x00", EDDY_CHECK_MESSAGE_FORM),
+    KIND("a message told by the one before it, and there is none", "\xf0", EDDY_CHECK_MESSAGE_NEXT),
     KIND("129 messages", "\x88\x00", EDDY_CHECK_MESSAGE_COUNT),
 };
 

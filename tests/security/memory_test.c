@@ -27,7 +27,7 @@ static void drop_budget(void)
 static void note_credit(ed_rogue *rogue, uint64_t number, ed_span frames, uint64_t now_ns)
 {
     ed_reader r = ed_reader_of(frames.data, frames.size);
-    ed_frame frame;
+    ed_frame frame = {.type = ED_FRAME_PADDING};
 
     (void)rogue;
     (void)number;

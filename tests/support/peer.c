@@ -137,7 +137,7 @@ static void hear_accept(ed_peer *peer, uint8_t *data, size_t size, uint64_t now_
 static void hear_frames(ed_peer *peer, ed_span plain)
 {
     ed_reader r = ed_reader_of(plain.data, plain.size);
-    ed_frame frame;
+    ed_frame frame = {.type = ED_FRAME_PADDING};
 
     while (ed_frame_read(&r, &frame) == EDDY_OK)
         if (frame.type == ED_FRAME_PATH_CHALLENGE)

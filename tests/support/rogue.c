@@ -27,7 +27,7 @@ static void send_now(ed_rogue *rogue, uint8_t *data, size_t size)
 static void look_for_close(ed_rogue *rogue, ed_span frames)
 {
     ed_reader r = ed_reader_of(frames.data, frames.size);
-    ed_frame frame;
+    ed_frame frame = {.type = ED_FRAME_PADDING};
 
     while (ed_reader_left(&r) > 0 && ed_frame_read(&r, &frame) == EDDY_OK)
         if (frame.type == ED_FRAME_CLOSE) {

@@ -100,7 +100,7 @@ static ed_ack_frame written(ed_ack *ack, uint64_t now_ns)
 {
     uint8_t data[1200];
     ed_writer w = ed_writer_of(data, sizeof(data));
-    ed_frame frame;
+    ed_frame frame = {.type = ED_FRAME_PADDING};
 
     ed_ack_write(ack, &w, now_ns);
     CHECK("room", ed_writer_ok(&w));

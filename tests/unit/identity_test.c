@@ -75,8 +75,10 @@ static void a_key_that_is_given(void **state)
 static void a_key_that_is_drawn(void **state)
 {
     eddy_config config = eddy_config_default();
-    ed_identity *one = make(&config, 1), *other = make(&config, 77);
     uint8_t public_key[ED_KEY_SIZE];
+
+    config.accept = true;
+    ed_identity *one = make(&config, 1), *other = make(&config, 77);
 
     (void)state;
     for (size_t i = 0; i < ED_KEY_SIZE; i++)
@@ -88,6 +90,20 @@ static void a_key_that_is_drawn(void **state)
     CHECK("another", memcmp(&one->greeting, &other->greeting, ED_MAC_KEY_SIZE) != 0);
     ed_identity_destroy(one);
     ed_identity_destroy(other);
+}
+
+static void a_key_that_only_dials_is_made_when_it_is_shown(void **state)
+{
+    eddy_config config = eddy_config_default();
+    ed_identity *identity = make(&config, 1);
+    uint8_t public_key[ED_KEY_SIZE];
+
+    (void)state;
+    CHECK("not made", !identity->has_public);
+    ed_x25519_public(public_key, identity->pair.secret);
+    for (int i = 0; i < 2; i++)
+        CHECK_BYTES("shown", ed_identity_pair(identity)->public_key, public_key, ED_KEY_SIZE);
+    ed_identity_destroy(identity);
 }
 
 static void shared_keys(void **state)
@@ -291,6 +307,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_key_that_is_given),
         cmocka_unit_test(a_key_that_is_drawn),
+        cmocka_unit_test(a_key_that_only_dials_is_made_when_it_is_shown),
         cmocka_unit_test(shared_keys),
         cmocka_unit_test(greetings_of_modes),
         cmocka_unit_test(what_a_reset_token_is_bound_to),

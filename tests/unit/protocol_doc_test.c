@@ -276,7 +276,7 @@ static void write_reset(struct text *text)
 static void check_frame(const uint8_t *data, size_t size, ed_frame_type type)
 {
     ed_reader r = ed_reader_of(data, size);
-    ed_frame frame;
+    ed_frame frame = {.type = ED_FRAME_PADDING};
 
     CHECK_EQ("read", ed_frame_read(&r, &frame), EDDY_OK);
     CHECK_EQ("type", frame.type, type);
@@ -450,6 +450,40 @@ static void write_message_frames(struct text *text)
     }
 }
 
+/** The frames of one packet, of which each but the first is told by the one before it. */
+static void write_message_run(struct text *text)
+{
+    static const struct {
+        const char *name;
+        ed_span data;
+    } rows[] = {
+        {"reliable ordered on stream 5, sequence 0xffff, with its length",
+         {(const uint8_t *)"hi", 2}},
+        {"the next, sequence 0, of equal size", {(const uint8_t *)"yo", 2}},
+        {"the next, sequence 1, with its length", {(const uint8_t *)"hey", 3}},
+        {"the next, sequence 2, of equal size", {(const uint8_t *)"bye", 3}},
+        {"the next, sequence 3, to the end of the packet", {(const uint8_t *)"!", 1}},
+    };
+    ed_message_frame message = {
+        .guarantee = 3, .stream = 5, .sequence_bits = 16, .sequence = 0xffff};
+    uint8_t data[64];
+    ed_writer w = ed_writer_of(data, sizeof(data));
+
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_message_frame before = message;
+        uint8_t *at = w.at;
+        message.data = rows[i].data;
+        message.sequence = i == 0 ? message.sequence : ed_frame_next_sequence(&before);
+        if (i == 0)
+            ed_frame_write_message(&w, &message);
+        else
+            ed_frame_write_next(&w, &message, &before);
+        if (i + 1 == ED_COUNT(rows))
+            ed_frame_drop_length(&w, at, &message);
+        add_bytes(text, at, (size_t)(w.at - at), rows[i].name);
+    }
+}
+
 static const struct block examples[] = {
     {"varints", write_varints},
     {"packet-keys", write_keys},
@@ -467,6 +501,7 @@ static const struct block examples[] = {
     {"credit-frame", write_credit_frame},
     {"skip-frame", write_skip_frame},
     {"message-frames", write_message_frames},
+    {"message-run", write_message_run},
 };
 
 int main(void)

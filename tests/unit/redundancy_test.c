@@ -27,16 +27,19 @@ static void test_copies(void **state)
         size_t packets;
         uint32_t least, most;
     } rows[] = {
-        {"nothing is known", ".", 0, 0, 0},
-        {"nothing is lost", ".", 600, 0, 0},
+        {"nothing is known", ".", 0, 3, 6},
+        {"nothing is lost, for a second", ".", 60, 1, 2},
+        {"nothing is lost, for five", ".", 300, 1, 1},
+        {"nothing is lost, for seven", ".", 400, 0, 0},
         {"everything is lost", "x", 2000, ED_COPIES_MAX, ED_COPIES_MAX},
         {"one in twenty", "...................x", 4000, 2, 4},
         {"one in five", "....x", 4000, 5, 8},
-        {"one in five, after a second", "....x", 60, 5, 6},
+        {"one in five, of ten", "....x", 10, 5, 8},
+        {"one in five, after a second", "....x", 60, 5, 7},
         {"one in a hundred, after a second",
          "..................................................x.........", 60, 1, 3},
         {"one in five, three in a row", "............xxx", 4000, ED_COPIES_MAX, ED_COPIES_MAX},
-        {"the first", "x", 1, 1, 3},
+        {"the first", "x", 1, 5, ED_COPIES_MAX},
     };
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
         uint32_t copies = copies_after(rows[i].pattern, rows[i].packets);

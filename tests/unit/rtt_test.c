@@ -82,6 +82,37 @@ static void test_delays(void **state)
     }
 }
 
+/** What waits on a path, and what only looks like it. */
+static void test_queue(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        uint64_t before_ms, first_ms, second_ms; /* the second and the third by turns */
+        unsigned samples;
+        uint64_t least_ms, most_ms;
+    } rows[] = {
+        {"one sample", 50, 50, 50, 0, 0, 0},
+        {"nothing waits", 50, 50, 50, 100, 0, 0},
+        {"the first was held", 75, 50, 50, 3, 0, 0},
+        {"the first was held, later", 75, 50, 50, 10, 0, 1},
+        {"jitter", 50, 55, 90, 100, 0, 0},
+        {"a queue, at once", 50, 80, 80, 3, 0, 0},
+        {"a queue", 50, 80, 80, 30, 20, 30},
+        {"a queue and jitter", 50, 115, 125, 60, 35, 55},
+    };
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_rtt rtt;
+        ed_rtt_init(&rtt);
+        CHECK_EQ(rows[i].name, ed_rtt_queue_ns(&rtt), 0);
+        ed_rtt_sample(&rtt, MS(rows[i].before_ms), 0);
+        for (unsigned k = 0; k < rows[i].samples; k++)
+            ed_rtt_sample(&rtt, MS(k % 2 == 0 ? rows[i].first_ms : rows[i].second_ms), 0);
+        CHECK(rows[i].name, ed_rtt_queue_ns(&rtt) >= MS(rows[i].least_ms));
+        CHECK(rows[i].name, ed_rtt_queue_ns(&rtt) <= MS(rows[i].most_ms));
+    }
+}
+
 static void test_restart_min(void **state)
 {
     (void)state;
@@ -99,9 +130,8 @@ static void test_restart_min(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_initial),
-        cmocka_unit_test(test_samples),
-        cmocka_unit_test(test_delays),
+        cmocka_unit_test(test_initial),     cmocka_unit_test(test_samples),
+        cmocka_unit_test(test_delays),      cmocka_unit_test(test_queue),
         cmocka_unit_test(test_restart_min),
     };
     return cmocka_run_group_tests_name("rtt", tests, NULL, NULL);

@@ -207,7 +207,7 @@ static bool send_packet(void)
 static bool take_frames(const struct packet *packet)
 {
     ed_reader r = ed_reader_of(packet->data, packet->size);
-    ed_frame frame;
+    ed_frame frame = {.type = ED_FRAME_PADDING};
 
     while (ed_reader_left(&r) > 0) {
         CHECK_EQ(pair.name, ed_frame_read(&r, &frame), EDDY_OK);

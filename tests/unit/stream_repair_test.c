@@ -97,12 +97,10 @@ static void the_newest_packet_decides(void **state)
     push(RO, 0, 1, 4);
     struct sent first = send_next();
     ed_part *part = ed_out_first_part(ed_outbox_oldest(&bed.outbox));
-    CHECK("a probe repeats it",
-          ed_outbox_again(&bed.outbox, part, BED_ROOM, &next));
+    CHECK("a probe repeats it", ed_outbox_again(&bed.outbox, part, BED_ROOM, &next));
     CHECK("not in too little room", !ed_outbox_again(&bed.outbox, next.part, 7, &next));
     CHECK("by the same name", ed_outbox_on_sent(&bed.outbox, &next, bed.packet, &ref) &&
-                                  ref.slot == first.ref.slot &&
-                                  ref.stamp == first.ref.stamp);
+                                  ref.slot == first.ref.slot && ref.stamp == first.ref.stamp);
     lost(&first);
     CHECK("the first copy: nothing to send", !has_next());
     struct sent second = first;

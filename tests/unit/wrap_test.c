@@ -214,7 +214,8 @@ static void set_sequences(uint64_t sequence)
             send_one(&conns[end], g, 0); // makes the lane, as only the outbox can
             (void)ed_outbox_next(outbox, 0, 0, &none);
             ed_lane_out *lane = ed_lanes_find(&outbox->lanes, g, 0);
-            ed_out_forget(outbox, ED_CONTAINER(ed_list_first(&lane->fresh), ed_out, part.record.node));
+            ed_out_forget(outbox,
+                          ED_CONTAINER(ed_list_first(&lane->fresh), ed_out, part.record.node));
             lane->next_sequence = sequence;
             ed_lane_in *in = ed_lanes_get(&conns[1 - end].inbox.lanes, g, 0, &made);
             in->expected = in->highest = sequence;

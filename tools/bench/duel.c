@@ -44,6 +44,8 @@ void ed_duel_fail(ed_duel *duel, ed_duel_side side, const char *format, ...)
 {
     va_list arguments;
 
+    if (duel->sides[side].error[0] != '\0')
+        _exit(1); // another process of this side has said why
     va_start(arguments, format);
     vsnprintf(duel->sides[side].error, ED_BENCH_ERROR_SIZE, format, arguments);
     va_end(arguments);
@@ -158,7 +160,7 @@ static void pin(ed_duel_side side)
     }
 }
 
-static pid_t start(ed_duel *duel, ed_duel_side side, ed_duel_role role)
+pid_t ed_duel_fork(ed_duel *duel, ed_duel_side side, ed_duel_role role)
 {
     pid_t parent = getpid(), pid = fork();
 
@@ -170,6 +172,14 @@ static pid_t start(ed_duel *duel, ed_duel_side side, ed_duel_role role)
     pin(side);
     role(duel);
     _exit(0);
+}
+
+void ed_duel_join(ed_duel *duel, ed_duel_side side, pid_t pid)
+{
+    int status = 0;
+
+    if (waitpid(pid, &status, 0) != pid || status != 0)
+        ed_duel_fail(duel, side, "a process of it died");
 }
 
 /** Waits for both; if one fails the other is ended. @return whether both did well. */
@@ -206,8 +216,8 @@ ed_duel *ed_duel_run(ed_bench_result *result, const ed_bench_work *work,
     duel->work = work;
     duel->system = system;
     duel->plan = *plan;
-    pids[ED_DUEL_SERVER] = start(duel, ED_DUEL_SERVER, server);
-    pids[ED_DUEL_CLIENT] = start(duel, ED_DUEL_CLIENT, client);
+    pids[ED_DUEL_SERVER] = ed_duel_fork(duel, ED_DUEL_SERVER, server);
+    pids[ED_DUEL_CLIENT] = ed_duel_fork(duel, ED_DUEL_CLIENT, client);
     if (await_both(pids, result, duel))
         return duel;
     ed_duel_free(duel);

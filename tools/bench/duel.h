@@ -3,6 +3,7 @@
 #define ED_BENCH_DUEL_H
 
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #include "tools/bench/bench.h"
 
@@ -78,6 +79,12 @@ void ed_duel_end(ed_duel *duel);
 
 /** The server, between polls: keeps its account by the phase. @return false: the run is over. */
 bool ed_duel_follow(ed_duel *duel);
+
+/** Starts another process of that side, on its CPU, which ends with this one. */
+pid_t ed_duel_fork(ed_duel *duel, ed_duel_side side, ed_duel_role role);
+
+/** Waits for its end. If it failed, so does this side. */
+void ed_duel_join(ed_duel *duel, ed_duel_side side, pid_t pid);
 
 /** CPU time of this process, user and system. */
 uint64_t ed_duel_cpu_now_ns(void);

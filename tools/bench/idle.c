@@ -13,7 +13,8 @@ enum {
     POLLS = 200, /* of a batch: short, so that hardly any has something to do */
     BATCHES = 21,
     CLIENTS_NAP_US = 2000,
-    POLLED_AT_ONCE = 64, /* clients between two naps: all in less than a keepalive */
+    AWAIT_MS = 60 * 1000, /* for the server, and for the other process of clients */
+    POLLED_AT_ONCE = 64,  /* clients between two naps: all in less than a keepalive */
 };
 
 /** What the server has measured, in ns; duel->delivered says how many of these. */
@@ -94,7 +95,7 @@ static void poll_some(const ed_duel *duel, uint32_t count)
 /** Keeps all alive while the server measures, for the n-th time. */
 static void await_server(ed_duel *duel, uint32_t count, uint64_t n)
 {
-    uint64_t give_up_ns = ed_clock_now_ns() + ED_BENCH_CONNECT_MS * ED_NS_PER_MS;
+    uint64_t give_up_ns = ed_clock_now_ns() + AWAIT_MS * ED_NS_PER_MS;
 
     while (atomic_load(&duel->delivered) < n) {
         if (ed_clock_now_ns() > give_up_ns)
@@ -104,25 +105,40 @@ static void await_server(ed_duel *duel, uint32_t count, uint64_t n)
     }
 }
 
-static void connect_more(ed_duel *duel, uint32_t from, uint32_t to)
+/** Connects clients until this process has `count`. */
+static void connect_up_to(ed_duel *duel, uint32_t count)
 {
+    static uint32_t connected;
     ed_bench_sink sink = {.message = ignore};
 
-    for (uint32_t i = from; i < to; i++) {
-        hosts[i] = ed_duel_dial(duel, &sink);
-        ed_duel_await(duel, hosts[i]);
-        poll_some(duel, i + 1);
+    for (; connected < count; connected++) {
+        hosts[connected] = ed_duel_dial(duel, &sink);
+        ed_duel_await(duel, hosts[connected]);
+        poll_some(duel, connected + 1);
     }
+}
+
+/** The other process of clients, as one may not have files for all: half of those beyond the few.
+ */
+static void drive_half(ed_duel *duel)
+{
+    uint32_t half = (duel->plan.clients - few_of(duel)) / 2;
+
+    await_server(duel, 0, 1);
+    connect_up_to(duel, half);
+    await_server(duel, half, 2);
 }
 
 static void drive(ed_duel *duel)
 {
-    uint32_t few = few_of(duel);
+    uint32_t few = few_of(duel), half = (duel->plan.clients - few) / 2;
+    pid_t other = ed_duel_fork(duel, ED_DUEL_CLIENT, drive_half);
 
-    connect_more(duel, 0, few);
+    connect_up_to(duel, few);
     await_server(duel, few, 1);
-    connect_more(duel, few, duel->plan.clients);
-    await_server(duel, duel->plan.clients, 2);
+    connect_up_to(duel, duel->plan.clients - half);
+    await_server(duel, duel->plan.clients - half, 2);
+    ed_duel_join(duel, ED_DUEL_CLIENT, other);
     ed_duel_begin(duel);
     ed_duel_end(duel);
 }

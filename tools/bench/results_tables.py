@@ -71,7 +71,7 @@ TARGETS += [
 TARGETS += [
     ('L3 beside TCP, its share, %', '', '50', 'L3-tcp', 'share of what both get', LEAST, 35),
     ('L3 beside TCP, no more than, %', '', '50', 'L3-tcp', 'share of what both get', MOST, 65),
-    ('A poll with 4,000 idle clients, times one with 10', '', '1', 'idle', 'all against 10', MOST,
+    ('A poll with 10,000 idle clients, times one with 10', '', '1', 'idle', 'all against 10', MOST,
      2),
     ('L4: 99 %, ms', 'GNS lanes 27-77, KCP 65-12,500, ENet 16,700', '25', 'L4', P99, MOST, 35),
     ("L4: the bulk's share, %", 'GNS 87-93', '95', 'L4',
@@ -83,11 +83,13 @@ TARGETS += [
 
 DETAILS = {  # a table: its runs, and what stands before each
     'W': (('W1', 'W1'), ('W2', 'W2'), ('W3', 'W3'), ('W4-100', 'W4, 100 clients'),
-          ('W4-1000', 'W4, 1,000 clients'), ('W4-1000-slow', 'W4, 1,000 clients, 12 Hz'),
+          ('W4-1000', 'W4, 1,000 clients'), ('W4-1-slow', 'W4, 1 client, 12 Hz'),
+          ('W4-10-slow', 'W4, 10 clients, 12 Hz'), ('W4-100-slow', 'W4, 100 clients, 12 Hz'),
+          ('W4-1000-slow', 'W4, 1,000 clients, 12 Hz'),
           ('W4-4000', 'W4, 4,000 clients, 12 Hz'),
           ('W4-packet', 'W4, waking for each datagram'), ('W5', 'W5, busy'),
           ('W5-wait', 'W5, asleep'), ('W6', 'W6, at once'), ('W6-turn', 'W6, in turn'),
-          ('idle', 'a poll, 4,000 idle clients')),
+          ('idle', 'a poll, 10,000 idle clients'), ('idle-4000', 'a poll, 4,000 idle clients')),
     'L1': tuple(('L1-%d%s' % (loss, kind), '%d %% lost%s' % (loss, text))
                 for kind, text in (('', ''), ('-both', ', both ways'), ('-58', ', RTT 58 ms'),
                                    ('-burst', ' in bursts of 3'))

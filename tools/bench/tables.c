@@ -89,6 +89,7 @@ const ed_bench_work ed_bench_works[] = {
                  {"all against 10", "times"},
                  {"server's memory", "KiB/client"}},
      .run = ed_bench_run_idle,
+     .client_processes = 2,
      .clients = 1000},
     {.name = "L1",
      .help = "100-byte reliable ordered messages at 60 Hz over a lossy path",

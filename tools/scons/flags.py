@@ -1,4 +1,5 @@
 """Compiler flags, the check for libraries, and short lines for what the build does."""
+import os
 import platform
 
 WARNINGS = '''
@@ -30,6 +31,7 @@ GENERATE = '''
     -fno-strict-aliasing -fno-strict-overflow -fno-delete-null-pointer-checks -fno-plt -fPIC
     -fvisibility=hidden -ffunction-sections
 '''.split()
+WHOLE = '-flto=auto'
 LINK = '-Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--as-needed,--gc-sections'
 
 # libc stands before mimalloc because both define malloc and the first in line wins.
@@ -67,6 +69,9 @@ def add_flags(env):
     libraries = [lib for lib in LIBRARIES if not (lib == 'mimalloc' and env['system_alloc'])]
     env.Replace(LIBS=libraries, link_private=libraries, tool_libraries=list(TOOL_LIBRARIES))
     env['key_flags'] = GCC_KEY_FILES if release and compiler == 'gcc' else []
+    env['has_keys'] = False
+    # gcc alone: what clang leaves for the link needs a plugin of LLVM's, or its linker.
+    env['optimizes_whole'] = release and compiler == 'gcc'
     if not env['verbose']:
         env.Replace(**{tool + 'COMSTR': line for tool, line in SAY.items()})
 
@@ -93,16 +98,41 @@ def check_libraries(env):
 
 def compile_all(env, pattern, key_files=()):
     """Objects of every source that the pattern finds."""
-    keyed = env.Clone()
+    keyed = env.Clone(has_keys=True)
     keyed.Append(CCFLAGS=env['key_flags'])
     return [(keyed if source.name in key_files else env).Object(source)
             for source in env.Glob(pattern, source=True, strings=False)]
+
+
+def compile_whole(env, objects):
+    """Objects of CompileAll, again, but with their code left to the link of a WholeLink.
+
+    They are for what we link: another compiler, and even another gcc, cannot read them. Those with
+    keys stay as they are, because what is inlined into other files would miss their flags.
+    """
+    if not env['optimizes_whole']:
+        return objects
+    whole = env.Clone()
+    whole.Append(CCFLAGS=[WHOLE])
+    return [node if node[0].get_env()['has_keys'] else
+            whole.Object(os.path.splitext(node[0].abspath)[0] + '.whole.o', node[0].sources[0])
+            for node in objects]
+
+
+def whole_link(env):
+    """An environment that links objects of CompileWhole, optimizing over all of them."""
+    if not env['optimizes_whole']:
+        return env.Clone()
+    flags = [flag for flag in env['CCFLAGS'] if not flag.startswith('-W')]
+    return env.Clone(LINKFLAGS=flags + [WHOLE] + env['LINKFLAGS'])
 
 
 def generate(env):
     env.AddMethod(add_flags, 'AddFlags')
     env.AddMethod(check_libraries, 'CheckLibraries')
     env.AddMethod(compile_all, 'CompileAll')
+    env.AddMethod(compile_whole, 'CompileWhole')
+    env.AddMethod(whole_link, 'WholeLink')
 
 
 def exists(env):

@@ -13,6 +13,12 @@ def with_eddy(env, first=()):
     return env.Clone(LIBS=list(first) + own + env['LIBS'])
 
 
+def with_whole_eddy(env, first=()):
+    """The same, with libeddy optimized as a whole, for programs that add env['eddy_whole']."""
+    own = [env[name] for name in ('libeddy_sim',) if name in env]
+    return env.WholeLink().Clone(LIBS=list(first) + own + env['LIBS'])
+
+
 def write_pc(target, source, env):
     """Builder action: eddy.pc of this prefix, version and allocator."""
     with open(str(source[0]), encoding='utf-8') as template:
@@ -80,6 +86,7 @@ def add_uninstall(env):
 def generate(env):
     env['installed_paths'] = []
     env.AddMethod(with_eddy, 'WithEddy')
+    env.AddMethod(with_whole_eddy, 'WithWholeEddy')
     env.AddMethod(install_eddy, 'InstallEddy')
     env.AddMethod(install_program, 'InstallProgram')
     env.AddMethod(add_uninstall, 'AddUninstall')
