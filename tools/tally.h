@@ -16,7 +16,7 @@ enum {
     /* The smallest message: sequence 6, stream 1, guarantee 1, time of sending 8, then filling. */
     ED_STAMP_SIZE = 16,
     /* Every so many messages share a window, so that one is known when it comes very late. */
-    ED_TALLY_WINDOWS = 16,
+    ED_TALLY_WINDOWS = 128,
 };
 
 /** What became of the messages of one guarantee. A plain value. */

@@ -121,7 +121,7 @@ eddy_status ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared, edd
     conn->is_client = true;
     conn->dial = dial;
     conn->mode = how->mode;
-    ed_paths_init(&conn->paths, &(ed_path){.remote = *remote});
+    ed_conn_init_path(conn, &(ed_path){.remote = *remote});
     entropy->fill(entropy->context, conn->nonce, sizeof(conn->nonce));
     ed_timers_on_greeting(&conn->timers, shared->config->handshake_timeout_ms * ED_NS_PER_MS,
                           now_ns);
@@ -180,7 +180,7 @@ eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, edd
     conn->state = conn->is_asked ? ED_CONN_ASKING : ED_CONN_HALF_OPEN;
     conn->asked_pending = conn->is_asked;
     conn->id = id;
-    ed_paths_init(&conn->paths, &(ed_path){.remote = datagram->remote, .local = datagram->local});
+    ed_conn_init_path(conn, &(ed_path){.remote = datagram->remote, .local = datagram->local});
     memcpy(conn->nonce, initiate->nonce, sizeof(conn->nonce));
     if (ed_is_ticket(initiate->cookie))
         ed_cookie_stamp(conn->cookie, now_ns);
@@ -205,9 +205,13 @@ void ed_conn_free(ed_conn *conn)
         ed_account_reset(account);
     ed_sent_log_free(&conn->sent);
     ed_ack_free(&conn->ack);
-    ed_path_debts_drop(&conn->debts, conn->shared->allocator);
-    ed_dial_drop(conn->dial);
-    ed_pool_give(conn->newcomer);
+    ed_replay_free(&conn->replay, conn->shared->allocator);
+    ed_conn_free_paths(conn);
+    ed_pool_give(conn->reason);
+    if (conn->is_client)
+        ed_dial_drop(conn->dial);
+    else
+        ed_pool_give(conn->newcomer);
     ed_conn_drop_accept(conn);
     give_reserved(conn);
     ed_wipe(conn->secrets, sizeof(*conn->secrets));
@@ -334,9 +338,9 @@ static void report_end(ed_conn *conn, const ed_conn_end *end, uint64_t now_ns)
 /** The end that the program asked for, in its own words. */
 static ed_conn_end closed_locally(const ed_conn *conn)
 {
-    ed_conn_end end = {.end = EDDY_END_CLOSED_LOCAL, .code = conn->close.code};
+    ed_conn_end end = {.end = EDDY_END_CLOSED_LOCAL, .code = conn->code};
 
-    memcpy(end.reason, conn->close.reason, conn->close.reason_size);
+    memcpy(end.reason, ed_conn_said_close(conn).reason, sizeof(end.reason));
     return end;
 }
 
@@ -403,6 +407,7 @@ void ed_conn_fail(ed_conn *conn, ed_close_cause cause, uint64_t now_ns)
     if (conn->state == ED_CONN_CLOSING || conn->state == ED_CONN_DRAINING ||
         conn->state == ED_CONN_REFUSING || conn->state == ED_CONN_CLOSED)
         return;
-    conn->close = (ed_close){.cause = (uint8_t)cause};
+    ed_conn_set_close(conn, 0, NULL);
+    conn->cause = (uint8_t)cause;
     ed_conn_apply(conn, ED_INPUT_FAILED, &end, now_ns);
 }

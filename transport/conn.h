@@ -102,9 +102,9 @@ typedef struct ed_conn_counts {
     uint64_t packets_lost;
     uint64_t packets_spurious;
     uint64_t probes_sent;
-    uint64_t size_probes_sent;
-    uint64_t size_probes_lost;
-    uint64_t black_holes;
+    uint32_t size_probes_sent; /* a few in ten minutes */
+    uint32_t size_probes_lost;
+    uint32_t black_holes;
     uint64_t messages_sent;
     uint64_t messages_resent;
     uint64_t received_datagrams;
@@ -141,13 +141,16 @@ typedef struct ed_conn {
     eddy_connection rival;  /* server: not answered before it is known whether that lives; or 0 */
     eddy_address admitted_from; /* server: where INITIATE came from */
     uint64_t started_ns;
-    ed_block *dial;     /* client: ed_dial, until CONNECTED is told */
-    ed_block *newcomer; /* server: ed_newcomer, until the first event is told; or NULL */
-    uint8_t *accept;    /* server: what it answered, until the client confirms; or NULL */
+    union {
+        ed_block *dial;     /* client: ed_dial, until CONNECTED is told */
+        ed_block *newcomer; /* server: ed_newcomer, until the first event is told; or NULL */
+    };
+    uint8_t *accept; /* server: what it answered, until the client confirms; or NULL */
     ed_secrets *secrets;
 
     /* where the peer is */
-    ed_paths paths;
+    ed_path path;                  /* that it began with, and is on while `paths` is NULL */
+    ed_paths *paths;               /* since its peer was seen elsewhere; NULL: it never was */
     ed_path_debts debts;           /* what the peer asks about paths */
     const eddy_datagram *arriving; /* whose frames are being taken; NULL: none are */
     uint64_t path_first; /* packets with lower numbers took another path: no measure of this one */
@@ -169,15 +172,15 @@ typedef struct ed_conn {
     ed_redundancy redundancy;
     ed_congestion congestion;
     ed_pacer pacer;
-    uint64_t rate_max; /* bytes per second that the pacer may let go; 0: no cap */
-    uint32_t probes;   /* that must leave whatever the window says */
+    uint64_t rate_max;     /* bytes per second that the pacer may let go; 0: no cap */
+    ed_list_node refused;  /* in ed_conn_shared.refused while wants_writable, or longer */
+    uint32_t message_max;  /* that the peer takes; 0: not known yet */
+    uint32_t wanted;       /* the program was refused a message of this cost, */
+    uint8_t wanted_stream; /* on this stream, */
+    bool wants_writable;   /* and waits */
+    bool credit_is_known;  /* the peer has acknowledged credit_packet */
     bool ping_pending;
-    bool credit_is_known;       /* the peer has acknowledged credit_packet */
-    bool wants_writable;        /* the program was refused, and waits: */
-    uint8_t wanted_stream;      /* with a message on this stream */
-    uint64_t wanted;            /* of this cost */
-    ed_list_node refused;       /* in ed_conn_shared.refused while it does, or a little longer */
-    uint32_t message_max;       /* that the peer takes; 0: not known yet */
+    uint8_t probes;             /* that must leave whatever the window says */
     bool app_limited;           /* the program, not the window, decides how much is in flight */
     uint64_t ack_ping_next_ns;  /* when an ACK may next ask to be acknowledged itself */
     uint64_t life_ping_next_ns; /* when a packet that cannot be kept is next answered by a PING */
@@ -187,14 +190,16 @@ typedef struct ed_conn {
     ed_conn_counts counts;
 
     /* ending */
-    ed_close close;         /* that we say, and what to report when we are done */
+    ed_block *reason;       /* that we say, with its NUL, and report when we are done; or NULL */
+    uint64_t late_count;    /* reliable messages that came too late to be sent */
+    uint32_t code;          /* with `reason` */
+    uint8_t cause;          /* ed_close_cause */
     bool closes_on_connect; /* the program closed before the connection stood */
     bool close_pending;     /* a copy of it is to be sent */
     uint8_t close_copies;   /* sent */
     bool close_elsewhere;   /* one more is to be sent to the candidate for the path */
     bool begins_unheard;    /* the manager ends: CONNECTED is not reported any more */
     bool is_out_of_time;    /* the manager ends now: what is left to say leaves in this poll */
-    uint64_t late_count;    /* reliable messages that came too late to be sent */
     bool is_asked;          /* CONNECT_REQUEST was or will be reported */
     bool is_opened;         /* CONNECTED was or will be reported */
     bool asked_pending;
@@ -262,8 +267,9 @@ bool ed_conn_returned(ed_conn *conn, ed_block *blocks, uint64_t now_ns);
 /** Grants the peer more, if that is due and there is room. */
 void ed_conn_update_credit(ed_conn *conn, uint64_t now_ns);
 
-/** Closes: flushes for at most `flush_ns`, then says CLOSE. */
-void ed_conn_close(ed_conn *conn, uint32_t code, const char *reason, uint64_t flush_ns,
+/** Closes: flushes for at most `flush_ns`, then says CLOSE.
+ * @param reason with its NUL, at most EDDY_REASON_SIZE bytes; or NULL. Taken over. */
+void ed_conn_close(ed_conn *conn, uint32_t code, ed_block *reason, uint64_t flush_ns,
                    uint64_t now_ns);
 
 /** Its program is told of no beginning any more, and a request is refused. */
@@ -289,7 +295,7 @@ void ed_conn_admit(ed_conn *conn, uint64_t now_ns);
  * The program turns a newcomer away; for `linger_ns` the refusal is repeated to whoever did not
  * hear it. Of one that was refused before, this can only shorten the time.
  */
-void ed_conn_refuse(ed_conn *conn, uint32_t code, const char *reason, uint64_t linger_ns,
+void ed_conn_refuse(ed_conn *conn, uint32_t code, ed_block *reason, uint64_t linger_ns,
                     uint64_t now_ns);
 
 /** Ends it at once and without a word to the peer. */
@@ -310,8 +316,11 @@ size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t no
  * time left is over. */
 void ed_conn_on_all_sent(ed_conn *conn, uint64_t now_ns);
 
-/** Takes the next event; its block is the caller's. False: none. */
-bool ed_conn_event(ed_conn *conn, ed_event_item *item);
+/**
+ * Takes the next events, `most` at most; their blocks are the caller's.
+ * @return how many; less than `most`: there are no others now.
+ */
+size_t ed_conn_events(ed_conn *conn, ed_event_item *items, size_t most);
 
 /** When to call ed_conn_expire. UINT64_MAX: nothing to wait for. */
 uint64_t ed_conn_next_ns(const ed_conn *conn);
@@ -362,7 +371,10 @@ bool ed_conn_is_reported(const ed_conn *conn);
 void ed_conn_count_late(ed_conn *conn, uint64_t count);
 
 /** Notes what the program says on closing or refusing. */
-void ed_conn_set_close(ed_conn *conn, uint32_t code, const char *reason);
+void ed_conn_set_close(ed_conn *conn, uint32_t code, ed_block *reason);
+
+/** What that comes to. */
+ed_close ed_conn_said_close(const ed_conn *conn);
 
 /** Steps the state and does what the new state asks for. `end` counts if this is the end. */
 void ed_conn_apply(ed_conn *conn, ed_conn_input input, const ed_conn_end *end, uint64_t now_ns);
@@ -396,6 +408,8 @@ void ed_conn_receive_handshake(ed_conn *conn, const eddy_datagram *datagram, uin
 void ed_conn_drop_accept(ed_conn *conn);
 
 /** HELLO, INITIATE or ACCEPT, if one is to be sent, and where to. @return its size, 0: none. */
+/** HELLO has left: reckons of INITIATE what needs no answer. */
+void ed_conn_reckon_ahead(ed_conn *conn);
 size_t ed_conn_transmit_handshake(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns);
 
 /**
@@ -421,6 +435,11 @@ void ed_conn_on_arrival(ed_conn *conn, const eddy_datagram *datagram, bool is_ne
 /** The two frames about paths. */
 void ed_conn_on_challenge(ed_conn *conn, uint64_t data);
 void ed_conn_on_response(ed_conn *conn, uint64_t data, uint64_t now_ns);
+
+/** Where the peer is; none was known before, or was known to be wrong. */
+void ed_conn_init_path(ed_conn *conn, const ed_path *path);
+
+void ed_conn_free_paths(ed_conn *conn);
 
 /** A candidate has not answered. */
 void ed_conn_expire_path(ed_conn *conn, uint64_t now_ns);

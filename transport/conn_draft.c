@@ -382,7 +382,7 @@ struct news {
 /** Moves them behind the copies. The first, which follows one of these now, becomes shorter. */
 static void put_behind_copies(ed_draft *d, const struct news *news)
 {
-    uint8_t kept[EDDY_DATAGRAM_SIZE_MAX];
+    ED_UNCLEARED uint8_t kept[EDDY_DATAGRAM_SIZE_MAX];
     size_t size = (size_t)(news->end - d->first_at);
     size_t copies_size = (size_t)(d->w.at - news->end);
     ed_reader r = ed_reader_of(kept, size);
@@ -403,13 +403,13 @@ static void put_behind_copies(ed_draft *d, const struct news *news)
 
 void ed_draft_put_copies(ed_draft *d, ed_conn *conn, uint64_t now_ns)
 {
-    struct news news = {.end = d->w.at, .last_at = d->last_at, .last = d->last};
-    bool has_news = d->first_at != NULL;
     uint64_t numbers[ED_COPIES_MAX];
 
     if (ed_redundancy_copies(&conn->redundancy) == 0 || !may_copy(conn, now_ns))
         return;
     uint32_t count = find_to_copy(d, conn, now_ns, numbers);
+    struct news news = {.end = d->w.at, .last_at = d->last_at, .last = d->last};
+    bool has_news = d->first_at != NULL;
     d->last_at = NULL; // they begin anew
     while (count > 0)
         put_copies_of(d, conn, numbers[--count]);

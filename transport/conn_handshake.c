@@ -173,11 +173,34 @@ static size_t write_hello(const ed_conn *conn, uint8_t *data)
     return ED_HELLO_SIZE;
 }
 
-/** One ephemeral, one INITIATE: a cookie has its own, and so always the same bytes around it. */
-static void make_ephemeral(const ed_conn *conn, uint8_t ephemeral[ED_KEY_SIZE])
+/**
+ * One ephemeral, one INITIATE: a cookie has its own, and so always the same bytes around it. That
+ * of the first is known before the cookie is, which stays the first.
+ * @param cookie NULL: the first.
+ */
+static void make_ephemeral(const ed_conn *conn, uint8_t ephemeral[ED_KEY_SIZE],
+                           const uint8_t *cookie)
 {
-    ed_blake2b(ephemeral, ED_KEY_SIZE, conn->cookie, ED_COOKIE_SIZE, conn->secrets->seed,
-               ED_KEY_SIZE);
+    static const uint8_t label[] = "first";
+    const uint8_t *first = dial_of(conn)->attempts.cookies[0];
+    bool is_first = cookie == NULL || memcmp(cookie, first, ED_COOKIE_SIZE) == 0;
+
+    static_assert(sizeof(label) != ED_COOKIE_SIZE, "no cookie has the ephemeral of the first");
+    ed_blake2b(ephemeral, ED_KEY_SIZE, is_first ? label : cookie,
+               is_first ? sizeof(label) : ED_COOKIE_SIZE, conn->secrets->seed, ED_KEY_SIZE);
+}
+
+void ed_conn_reckon_ahead(ed_conn *conn)
+{
+    ed_secrets *secrets = conn->secrets;
+    uint8_t ephemeral[ED_KEY_SIZE];
+
+    if (conn->state != ED_CONN_GREETING || conn->mode == ED_MODE_OPEN || secrets->has_ahead)
+        return;
+    make_ephemeral(conn, ephemeral, NULL);
+    secrets->has_ahead =
+        ed_noise_reckon_ahead(&secrets->ahead, ephemeral, dial_of(conn)->server_key);
+    ed_wipe(ephemeral, sizeof(ephemeral));
 }
 
 /** And leaves the handshake which that begins in conn->secrets->noise. */
@@ -186,6 +209,7 @@ static size_t write_initiate(ed_conn *conn, const uint8_t cookie[ED_COOKIE_SIZE]
     uint8_t ephemeral[ED_KEY_SIZE];
     const ed_dial *dial = dial_of(conn);
     ed_noise_keys keys = client_keys(conn);
+    ed_noise_ahead ahead = conn->secrets->ahead;
     ed_initiate initiate = {.version = ED_PROTOCOL_VERSION,
                             .mode = conn->mode,
                             .suites = ed_suites_offered(conn->shared->config),
@@ -200,9 +224,12 @@ static size_t write_initiate(ed_conn *conn, const uint8_t cookie[ED_COOKIE_SIZE]
     memcpy(initiate.nonce, conn->nonce, ED_NONCE_SIZE);
     memcpy(initiate.cookie, cookie, ED_COOKIE_SIZE);
     memcpy(conn->cookie, cookie, ED_COOKIE_SIZE);
-    make_ephemeral(conn, ephemeral);
+    make_ephemeral(conn, ephemeral, cookie);
+    keys.ahead = conn->secrets->has_ahead ? &ahead : NULL;
+    conn->secrets->has_ahead = false;
     bool ok = ed_initiate_write(data, &initiate, &conn->secrets->noise, ephemeral, &keys);
     ed_wipe(ephemeral, sizeof(ephemeral));
+    ed_wipe(&ahead, sizeof(ahead));
     ED_ASSERT(ok); // the server's key was tried before the connection was made
     return ED_INITIATE_SIZE;
 }
@@ -292,7 +319,8 @@ static void receive_accept(ed_conn *conn, const eddy_datagram *datagram, uint64_
 
     // An answer to an INITIATE that has not left yet is none: there is no handshake to open it
     // with.
-    if (conn->state != ED_CONN_INITIATING || conn->secrets->noise.message != 1)
+    if (conn->state != ED_CONN_INITIATING || conn->secrets->has_ahead ||
+        conn->secrets->noise.message != 1)
         return;
     eddy_status status = open_accept(conn, datagram, &accept, &noise);
     if (status == EDDY_OK && accept.refusal == 0 &&
@@ -352,9 +380,10 @@ static ed_accept make_accept(const ed_conn *conn)
                             &ed_conn_path(conn)->remote);
     if (conn->state == ED_CONN_REFUSING) {
         accept.refusal = EDDY_REFUSED_BY_PROGRAM;
-        accept.code = conn->close.code;
-        accept.reason_size = conn->close.reason_size;
-        memcpy(accept.reason, conn->close.reason, sizeof(accept.reason));
+        ed_close close = ed_conn_said_close(conn);
+        accept.code = close.code;
+        accept.reason_size = close.reason_size;
+        memcpy(accept.reason, close.reason, sizeof(accept.reason));
     }
     return accept;
 }

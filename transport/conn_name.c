@@ -52,7 +52,7 @@ void ed_conn_resolved(ed_conn *conn, const eddy_address *remote, uint32_t more, 
         begin_race(conn, now_ns);
         return;
     }
-    ed_paths_init(&conn->paths, &(ed_path){.remote = race->remotes[0]});
+    ed_conn_init_path(conn, &(ed_path){.remote = race->remotes[0]});
     ed_conn_greet(conn, now_ns);
 }
 
@@ -67,6 +67,6 @@ void ed_conn_try_next(ed_conn *conn, uint64_t now_ns)
 
 void ed_conn_end_race(ed_conn *conn, const eddy_address *remote)
 {
-    ed_paths_init(&conn->paths, &(ed_path){.remote = *remote});
+    ed_conn_init_path(conn, &(ed_path){.remote = *remote});
     ED_ASSERT(ed_conn_race(conn) == NULL);
 }

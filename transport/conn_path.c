@@ -3,6 +3,7 @@
  * follows when the new one has proved that the client is there. A client itself stays with the
  * address that it dialled, and only answers.
  */
+#include "core/alloc.h"
 #include "transport/check.h"
 #include "transport/conn.h"
 
@@ -12,17 +13,41 @@ enum {
 
 const ed_path *ed_conn_path(const ed_conn *conn)
 {
-    return &conn->paths.at[ED_PATH_CURRENT];
+    return conn->paths == NULL ? &conn->path : &conn->paths->at[ED_PATH_CURRENT];
 }
 
 bool ed_conn_is_moving(const ed_conn *conn)
 {
-    return ed_conn_is_open(conn) && ed_paths_has_candidate(&conn->paths);
+    return ed_conn_is_open(conn) && conn->paths != NULL && ed_paths_has_candidate(conn->paths);
+}
+
+void ed_conn_init_path(ed_conn *conn, const ed_path *path)
+{
+    ED_ASSERT(conn->paths == NULL);
+    conn->path = *path;
+}
+
+void ed_conn_free_paths(ed_conn *conn)
+{
+    ed_alloc_free(conn->shared->allocator, conn->paths, sizeof(*conn->paths));
+    conn->paths = NULL;
+    ed_path_debts_drop(&conn->debts, conn->shared->allocator);
+}
+
+/** Its peer is elsewhere, or so it seems. @return false: there is no memory to go into that. */
+static bool know_paths(ed_conn *conn)
+{
+    if (conn->paths != NULL)
+        return true;
+    conn->paths = ed_alloc_zeroed(conn->shared->allocator, sizeof(*conn->paths));
+    if (conn->paths != NULL)
+        ed_paths_init(conn->paths, &conn->path);
+    return conn->paths != NULL;
 }
 
 static void set_timer(ed_conn *conn)
 {
-    conn->timers.at_ns[ED_TIMER_PATH] = conn->paths.deadline_ns;
+    conn->timers.at_ns[ED_TIMER_PATH] = conn->paths->deadline_ns;
 }
 
 /* ------------------------------------------------------------------------------- receiving -- */
@@ -43,9 +68,9 @@ static void begin(ed_conn *conn, uint64_t now_ns)
     ed_reader r = ed_reader_of(bytes, sizeof(bytes));
     for (size_t i = 0; i < ED_PATH_END_COUNT; i++)
         data[i] = ed_read_u64(&r);
-    conn->shared->stats->paths_refused += ed_paths_has_candidate(&conn->paths) ? 1 : 0;
+    conn->shared->stats->paths_refused += ed_paths_has_candidate(conn->paths) ? 1 : 0;
     conn->shared->stats->paths_challenged++;
-    ed_paths_begin(&conn->paths, &from, conn->arriving->size, data, ed_conn_pto_ns(conn), now_ns);
+    ed_paths_begin(conn->paths, &from, conn->arriving->size, data, ed_conn_pto_ns(conn), now_ns);
     set_timer(conn);
 }
 
@@ -54,9 +79,9 @@ static void follow_ending(ed_conn *conn, bool is_newest)
 {
     ed_path from = path_of(conn->arriving);
 
-    if (!is_newest || ed_path_equal(ed_conn_path(conn), &from))
+    if (!is_newest || ed_path_equal(ed_conn_path(conn), &from) || !know_paths(conn))
         return;
-    ed_paths_follow(&conn->paths, &from, conn->arriving->size);
+    ed_paths_follow(conn->paths, &from, conn->arriving->size);
     conn->close_elsewhere = true;
 }
 
@@ -73,7 +98,13 @@ void ed_conn_on_arrival(ed_conn *conn, const eddy_datagram *datagram, bool is_ne
         follow_ending(conn, is_newest);
         return;
     }
-    switch (ed_paths_on_packet(&conn->paths, &from, datagram->size, is_newest, now_ns)) {
+    if (conn->paths == NULL && (!is_newest || ed_path_equal(&conn->path, &from)))
+        return;
+    if (!know_paths(conn)) {
+        conn->shared->stats->paths_ignored++;
+        return;
+    }
+    switch (ed_paths_on_packet(conn->paths, &from, datagram->size, is_newest, now_ns)) {
     case ED_PATH_KNOWN:
         return;
     case ED_PATH_TOO_SOON:
@@ -152,12 +183,14 @@ static void move(ed_conn *conn, const ed_path *old, uint64_t answer_ns, uint64_t
 
 void ed_conn_on_response(ed_conn *conn, uint64_t data, uint64_t now_ns)
 {
-    const ed_path_question *question = &conn->paths.question[ED_PATH_CANDIDATE];
+    if (conn->paths == NULL)
+        return; // nothing was asked
+    const ed_path_question *question = &conn->paths->question[ED_PATH_CANDIDATE];
     // All copies say the same, so only of a single one the time is known.
     uint64_t answer_ns = question->sent == 1 ? now_ns - question->asked_ns : ED_NEVER_NS;
     ed_path old = *ed_conn_path(conn);
 
-    switch (ed_paths_on_answer(&conn->paths, data)) {
+    switch (ed_paths_on_answer(conn->paths, data)) {
     case ED_PATH_ANSWER_NONE:
         return;
     case ED_PATH_ANSWER_STAYED:
@@ -172,19 +205,31 @@ void ed_conn_on_response(ed_conn *conn, uint64_t data, uint64_t now_ns)
 
 void ed_conn_expire_path(ed_conn *conn, uint64_t now_ns)
 {
-    if (ed_paths_expire(&conn->paths, ed_conn_pto_ns(conn), now_ns))
+    if (ed_paths_expire(conn->paths, ed_conn_pto_ns(conn), now_ns))
         conn->shared->stats->paths_refused++;
     set_timer(conn);
 }
 
 void ed_conn_stop_moving(ed_conn *conn)
 {
-    ed_paths_stop(&conn->paths);
-    conn->close_elsewhere = ed_paths_has_candidate(&conn->paths);
+    if (conn->paths != NULL)
+        ed_paths_stop(conn->paths);
+    conn->close_elsewhere = conn->paths != NULL && ed_paths_has_candidate(conn->paths);
     ed_path_debts_drop(&conn->debts, conn->shared->allocator);
 }
 
 /* --------------------------------------------------------------------------------- sending -- */
+
+/** How large a datagram on a path may be, if it answers one of `cause_size` from there. */
+static size_t room_on(const ed_conn *conn, const ed_path *path, size_t cause_size)
+{
+    ed_paths still;
+
+    if (conn->paths != NULL)
+        return ed_paths_room(conn->paths, path, cause_size);
+    ed_paths_init(&still, &conn->path);
+    return ed_paths_room(&still, path, cause_size);
+}
 
 /** A packet that says one thing about a path, on that path. @return its size, 0: none. */
 static size_t transmit_frame(ed_conn *conn, const ed_path *path, ed_frame_type type, uint64_t said,
@@ -196,7 +241,8 @@ static size_t transmit_frame(ed_conn *conn, const ed_path *path, ed_frame_type t
     ed_frame_write_path(&w, type, said);
     size_t size = ed_conn_write_aside(conn, (ed_span){.data = bytes, .size = ed_writer_size(&w)},
                                       room, data, now_ns);
-    ed_paths_on_sent(&conn->paths, path, size);
+    if (conn->paths != NULL)
+        ed_paths_on_sent(conn->paths, path, size);
     return size;
 }
 
@@ -209,7 +255,7 @@ static size_t transmit_response(ed_conn *conn, ed_path *path, uint8_t *data, uin
     while (size == 0 && ed_path_debts_pop(&conn->debts, conn->shared->allocator, &debt)) {
         *path = debt.path;
         size = transmit_frame(conn, path, ED_FRAME_PATH_RESPONSE, debt.data,
-                              ed_paths_room(&conn->paths, path, debt.cause_size), data, now_ns);
+                              room_on(conn, path, debt.cause_size), data, now_ns);
     }
     return size;
 }
@@ -218,15 +264,14 @@ static size_t transmit_response(ed_conn *conn, ed_path *path, uint8_t *data, uin
 static size_t transmit_challenge(ed_conn *conn, ed_path_end end, ed_path *path, uint8_t *data,
                                  uint64_t now_ns)
 {
-    const ed_path_question *question = &conn->paths.question[end];
-
-    if (!question->is_due)
+    if (conn->paths == NULL || !conn->paths->question[end].is_due)
         return 0;
-    *path = conn->paths.at[end];
-    size_t size = transmit_frame(conn, path, ED_FRAME_PATH_CHALLENGE, question->data,
-                                 ed_paths_room(&conn->paths, path, 0), data, now_ns);
+    *path = conn->paths->at[end];
+    size_t size =
+        transmit_frame(conn, path, ED_FRAME_PATH_CHALLENGE, conn->paths->question[end].data,
+                       room_on(conn, path, 0), data, now_ns);
     if (size > 0)
-        ed_paths_on_asked(&conn->paths, end, now_ns);
+        ed_paths_on_asked(conn->paths, end, now_ns);
     return size;
 }
 
@@ -235,10 +280,9 @@ static size_t transmit_close_elsewhere(ed_conn *conn, ed_path *path, uint8_t *da
     if (!conn->close_elsewhere)
         return 0;
     conn->close_elsewhere = false;
-    *path = conn->paths.at[ED_PATH_CANDIDATE];
-    size_t size =
-        ed_conn_write_close_aside(conn, ed_paths_room(&conn->paths, path, 0), data, now_ns);
-    ed_paths_on_sent(&conn->paths, path, size);
+    *path = conn->paths->at[ED_PATH_CANDIDATE];
+    size_t size = ed_conn_write_close_aside(conn, room_on(conn, path, 0), data, now_ns);
+    ed_paths_on_sent(conn->paths, path, size);
     return size;
 }
 

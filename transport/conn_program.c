@@ -94,7 +94,7 @@ void ed_conn_set_stream(ed_conn *conn, uint8_t stream, const eddy_stream_options
 void ed_conn_want_writable(ed_conn *conn, uint8_t stream, uint64_t charge)
 {
     conn->wants_writable = true;
-    conn->wanted = charge;
+    conn->wanted = (uint32_t)ed_min_u64(charge, UINT32_MAX); // no message costs so much
     conn->wanted_stream = stream;
     if (conn->shared->refused != NULL && !ed_list_linked(&conn->refused))
         ed_list_push_back(conn->shared->refused, &conn->refused);
@@ -134,13 +134,22 @@ void ed_conn_update_credit(ed_conn *conn, uint64_t now_ns)
 
 /* ---------------------------------------------------------------------------------- closing -- */
 
-void ed_conn_set_close(ed_conn *conn, uint32_t code, const char *reason)
+void ed_conn_set_close(ed_conn *conn, uint32_t code, ed_block *reason)
 {
-    size_t size = reason == NULL ? 0 : ed_min_size(strlen(reason), EDDY_REASON_SIZE - 1);
+    ed_pool_give(conn->reason);
+    conn->code = code;
+    conn->reason = reason;
+}
 
-    conn->close = (ed_close){.code = code, .reason_size = (uint8_t)size};
-    if (size > 0)
-        memcpy(conn->close.reason, reason, size);
+ed_close ed_conn_said_close(const ed_conn *conn)
+{
+    ed_close close = {.cause = conn->cause, .code = conn->code};
+
+    if (conn->reason == NULL)
+        return close;
+    close.reason_size = (uint8_t)(conn->reason->size - 1);
+    memcpy(close.reason, conn->reason->data, close.reason_size);
+    return close;
 }
 
 /** The first word stays; closing again only hurries. */
@@ -161,17 +170,19 @@ static bool waits_to_close(const ed_conn *conn)
            (conn->state == ED_CONN_HALF_OPEN && conn->is_asked);
 }
 
-void ed_conn_close(ed_conn *conn, uint32_t code, const char *reason, uint64_t flush_ns,
+void ed_conn_close(ed_conn *conn, uint32_t code, ed_block *reason, uint64_t flush_ns,
                    uint64_t now_ns)
 {
     if (ed_conn_is_request(conn)) {
         ed_conn_refuse(conn, code, reason, ED_REFUSING_NS, now_ns);
         return;
     }
-    if (conn->state == ED_CONN_CLOSED)
-        return;
     if (is_first_close(conn))
         ed_conn_set_close(conn, code, reason);
+    else
+        ed_pool_give(reason);
+    if (conn->state == ED_CONN_CLOSED)
+        return;
     if (flush_ns > 0 && waits_to_close(conn)) {
         conn->closes_on_connect = true;
         ed_timers_on_flushing(&conn->timers, flush_ns, now_ns);

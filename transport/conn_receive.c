@@ -235,12 +235,29 @@ static verdict handle_skip(ed_conn *conn, const ed_frame *frame, uint64_t now_ns
     return judge(conn, status == EDDY_EEXIST ? EDDY_OK : status, true);
 }
 
-static verdict handle_message(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
+static verdict take_message(ed_conn *conn, const ed_message_frame *message, uint64_t now_ns)
 {
-    eddy_status status =
-        ed_inbox_receive(&conn->inbox, &frame->message, conn->receiving_packet, now_ns);
+    eddy_status status = ed_inbox_receive(&conn->inbox, message, conn->receiving_packet, now_ns);
 
-    return judge(conn, status, frame->message.guarantee >= ED_WIRE_RELIABLE_UNORDERED);
+    return judge(conn, status, message->guarantee >= ED_WIRE_RELIABLE_UNORDERED);
+}
+
+static verdict handle_part(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
+{
+    return take_message(conn, &frame->message, now_ns);
+}
+
+/** Those that come in their turn in one go; the others one by one. */
+static verdict handle_run(ed_conn *conn, const ed_message_run *run, uint64_t now_ns)
+{
+    size_t i = ed_inbox_receive_run(&conn->inbox, run, conn->receiving_packet);
+    verdict got = TAKEN;
+
+    for (; i < run->count && got == TAKEN; i++) {
+        ed_message_frame message = ed_message_of_run(run, i);
+        got = take_message(conn, &message, now_ns);
+    }
+    return got;
 }
 
 static verdict handle_challenge(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
@@ -272,7 +289,7 @@ static verdict (*const handlers[ED_FRAME_TYPE_COUNT])(ed_conn *conn, const ed_fr
     [ED_FRAME_PING] = handle_nothing,
     [ED_FRAME_ACK] = handle_ack,
     [ED_FRAME_CLOSE] = handle_close,
-    [ED_FRAME_MESSAGE] = handle_message,
+    [ED_FRAME_MESSAGE] = handle_part, // those that are whole come in runs
     [ED_FRAME_CREDIT] = handle_credit,
     [ED_FRAME_SKIP] = handle_skip,
     [ED_FRAME_PATH_CHALLENGE] = handle_challenge,
@@ -282,11 +299,20 @@ static verdict (*const handlers[ED_FRAME_TYPE_COUNT])(ed_conn *conn, const ed_fr
 
 /* --------------------------------------------------------------------------------- packets -- */
 
-static verdict handle_frame(ed_conn *conn, const ed_frame *frame, uint64_t now_ns)
+static bool is_whole_message(const ed_frame *frame)
+{
+    return frame->type == ED_FRAME_MESSAGE && !frame->message.fragment;
+}
+
+/** @param run if it is a whole message: that, and what follows it. */
+static verdict handle_frame(ed_conn *conn, const ed_frame *frame, const ed_message_run *run,
+                            uint64_t now_ns)
 {
     const ed_frame_rule *rule = ed_frame_rule_of(frame->type);
 
     if ((rule->states & ED_IN(conn->state)) != 0) {
+        if (is_whole_message(frame))
+            return handle_run(conn, run, now_ns);
         ED_ASSERT(handlers[frame->type] != NULL);
         return handlers[frame->type](conn, frame, now_ns);
     }
@@ -304,24 +330,35 @@ static ed_ack_haste haste_of(const ed_frame *frame)
     return is_patient ? ED_ACK_PATIENT : ED_ACK_PROMPT;
 }
 
+/** Counts a message, and reads what follows it. @return false if the packet has too many. */
+static bool read_on(ed_reader *r, ed_frame *frame, ed_message_run *run, uint32_t *count)
+{
+    if (!SEC_CHECK(EDDY_CHECK_MESSAGE_COUNT, *count < ED_FRAME_MESSAGES_MAX))
+        return false;
+    size_t most = *count < ED_FRAME_MESSAGES_MAX ? ED_FRAME_MESSAGES_MAX - *count : 1;
+    *count +=
+        is_whole_message(frame) ? (uint32_t)ed_frame_read_run(r, &frame->message, most, run) : 1;
+    return true;
+}
+
 /** Takes the frames of an authentic packet one by one. `*haste`: how soon it wants an ack. */
 static verdict handle_frames(ed_conn *conn, ed_span plain, ed_ack_haste *haste, uint64_t now_ns)
 {
     ed_reader r = ed_reader_of(plain.data, plain.size);
     uint32_t messages = 0;
     ED_UNCLEARED ed_frame frame;
+    ED_UNCLEARED ed_message_run run;
 
     *haste = ED_ACK_UNASKED;
     frame.type = ED_FRAME_PADDING; // nothing before the first
     while (ed_reader_left(&r) > 0) {
         if (ed_frame_read(&r, &frame) != EDDY_OK)
             return VIOLATION;
-        messages += frame.type == ED_FRAME_MESSAGE ? 1 : 0;
-        if (!SEC_CHECK(EDDY_CHECK_MESSAGE_COUNT, messages <= ED_FRAME_MESSAGES_MAX))
+        if (frame.type == ED_FRAME_MESSAGE && !read_on(&r, &frame, &run, &messages))
             return VIOLATION;
         ed_ack_haste wanted = haste_of(&frame);
         *haste = wanted > *haste ? wanted : *haste;
-        verdict got = handle_frame(conn, &frame, now_ns);
+        verdict got = handle_frame(conn, &frame, &run, now_ns);
         if (got != TAKEN)
             return got;
     }
@@ -352,8 +389,10 @@ static bool open_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_t *
         return false;
     }
     *number = ed_seq_expand(conn->replay.next, packet.number, 8u * packet.number_size);
+    bool is_unknown = ed_replay_is_unknown(&conn->replay, *number);
     if (!SEC_CHECK(EDDY_CHECK_PACKET_REPLAY,
-                   *number <= ED_PACKET_NUMBER_LAST && ed_replay_check(&conn->replay, *number))) {
+                   *number <= ED_PACKET_NUMBER_LAST &&
+                       (is_unknown || ed_replay_check(&conn->replay, *number)))) {
         stats->dropped_replayed++;
         return false;
     }
@@ -361,6 +400,11 @@ static bool open_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_t *
                       packet.header_size, datagram->size, conn->sent.next, ed_conn_pto_ns(conn),
                       now_ns)) {
         stats->dropped_forged++;
+        return false;
+    }
+    if (is_unknown) {
+        ed_replay_widen(&conn->replay, conn->shared->allocator);
+        stats->dropped_replayed++;
         return false;
     }
     plain->data = datagram->data + packet.header_size;

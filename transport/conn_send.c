@@ -197,7 +197,8 @@ static void put_close(ed_draft *d, ed_conn *conn, uint64_t now_ns)
 {
     if (conn->ack.received.count > 0)
         ed_draft_put_ack(d, conn, now_ns);
-    ed_frame_write_close(&d->w, &conn->close);
+    ed_close close = ed_conn_said_close(conn);
+    ed_frame_write_close(&d->w, &close);
 }
 
 static size_t transmit_close(ed_conn *conn, uint8_t *data, uint64_t now_ns)

@@ -16,7 +16,10 @@ static eddy_status init_tables(ed_door *door, const eddy_config *config)
 {
     uint64_t addresses =
         ed_max_u64(GATE_ADDRESSES * (uint64_t)config->max_connections, GATE_CAPACITY_MIN);
-    ed_gate_limits limits = {.capacity = (uint32_t)ed_min_u64(addresses, ED_GATE_CAPACITY_MAX),
+    uint32_t capacity = (uint32_t)ed_min_u64(addresses, ED_GATE_CAPACITY_MAX);
+    uint64_t taken = (uint64_t)config->max_connections + ED_GATE_SAMPLE;
+    ed_gate_limits limits = {.capacity = capacity,
+                             .taken = (uint32_t)ed_min_u64(taken, capacity),
                              .rate = config->connect_rate,
                              .burst = config->connect_burst,
                              .connections_max = config->max_per_address,
@@ -25,8 +28,7 @@ static eddy_status init_tables(ed_door *door, const eddy_config *config)
                              .trusted_count = config->trusted_count};
     eddy_status status = ed_gate_init(&door->gate, config->allocator, config->entropy, &limits);
 
-    if (status == EDDY_OK)
-        status = ed_tickets_init(&door->tickets, config->allocator);
+    ed_tickets_init(&door->tickets, config->allocator);
     if (status == EDDY_OK && (config->modes & EDDY_MODE_TOKEN) != 0)
         status = ed_used_init(&door->used, config->allocator, config->entropy, ED_USED_MAX);
     return status;
@@ -196,8 +198,8 @@ bool ed_door_tickets_has(ed_door *door, const uint8_t ticket[ED_COOKIE_SIZE])
 bool ed_door_tickets_use(ed_door *door, const uint8_t ticket[ED_COOKIE_SIZE])
 {
     ed_mutex_lock(&door->mutex);
-    bool is_first = !ed_tickets_has(&door->tickets, ticket);
-    ed_tickets_use(&door->tickets, ticket);
+    bool is_first =
+        !ed_tickets_has(&door->tickets, ticket) && ed_tickets_use(&door->tickets, ticket);
     ed_mutex_unlock(&door->mutex);
     return is_first;
 }

@@ -182,11 +182,16 @@ static bool fragment_fits(const ed_message_frame *message)
 }
 
 /** The size that a message says that it has, if it follows another. */
-static inline uint64_t read_next_size(ed_reader *r, unsigned form, const ed_message_frame *before)
+static inline uint64_t read_next_size(ed_reader *r, unsigned form, size_t size_before)
 {
-    return form == BIT_EQUAL    ? before->data.size
+    return form == BIT_EQUAL    ? size_before
            : form == BIT_LENGTH ? ed_read_varint(r)
                                 : ed_reader_left(r);
+}
+
+static inline bool is_next_form(unsigned form)
+{
+    return form == 0 || form == BIT_EQUAL || form == BIT_LENGTH;
 }
 
 /** A message told by the one before it. */
@@ -199,10 +204,9 @@ static void read_next(ed_reader *r, uint8_t first, bool is_behind_message,
     if (!may_follow)
         *message = (ed_message_frame){0}; // whatever stands there is none
     message->sequence = ed_frame_next_sequence(message);
-    uint64_t size = read_next_size(r, form, message);
+    uint64_t size = read_next_size(r, form, message->data.size);
     message->data = size > ed_reader_left(r) ? (ed_span){0} : ed_read_bytes(r, (size_t)size);
-    if (!SEC_CHECK(EDDY_CHECK_MESSAGE_NEXT,
-                   may_follow && (form == 0 || form == BIT_EQUAL || form == BIT_LENGTH)) ||
+    if (!SEC_CHECK(EDDY_CHECK_MESSAGE_NEXT, may_follow && is_next_form(form)) ||
         !SEC_CHECK(EDDY_CHECK_MESSAGE_FORM, size == message->data.size))
         ed_reader_fail(r);
 }
@@ -274,6 +278,42 @@ eddy_status ed_frame_read(ed_reader *r, ed_frame *frame)
     else
         readers[frame->type](r, first, frame);
     return SEC_CHECK(EDDY_CHECK_FRAME_END, ed_reader_ok(r)) ? EDDY_OK : EDDY_EPROTO;
+}
+
+/** Takes the data of one that follows. @return false if there is none, or it is a violation. */
+static inline bool take_next(ed_reader *r, ed_span *data)
+{
+    ed_reader own = *r;
+
+    if (ed_reader_left(&own) == 0 || *own.at < FIRST_NEXT)
+        return false;
+    unsigned form = ed_read_u8(&own) & NEXT_FORM;
+    uint64_t size = read_next_size(&own, form, data->size);
+    if (!is_next_form(form) || !ed_reader_ok(&own) || size > ed_reader_left(&own))
+        return false;
+    *data = ed_read_bytes(&own, (size_t)size);
+    *r = own;
+    return true;
+}
+
+size_t ed_frame_read_run(ed_reader *r, ed_message_frame *last, size_t most, ed_message_run *run)
+{
+    ed_reader own = *r;
+    ed_span data = last->data;
+    size_t count = 0;
+
+    ED_ASSERT(!last->fragment && most > 0 && most <= ED_FRAME_MESSAGES_MAX);
+    run->first = *last;
+    do {
+        run->sizes[count] = data.size;
+        run->data[count] = data.data;
+        count++;
+    } while (count < most && take_next(&own, &data));
+    last->sequence = ed_frame_later_sequence(last, count - 1);
+    last->data = data;
+    run->count = count;
+    *r = own;
+    return count;
 }
 
 /* --------------------------------------------------------------------------------- writing -- */

@@ -56,6 +56,7 @@ enum {
     ED_WIRE_GUARANTEE_COUNT
 };
 
+/** A message, or a part of one. */
 typedef struct ed_message_frame {
     uint8_t guarantee; /* ED_WIRE_* */
     uint8_t stream;
@@ -66,6 +67,14 @@ typedef struct ed_message_frame {
     uint64_t fragment_index; /* in ED_FRAGMENT_UNITs, if a fragment */
     ed_span data;            /* in the packet */
 } ed_message_frame;
+
+/** Whole messages of a lane, of which each but the first is told by the one before it. */
+typedef struct ed_message_run {
+    ed_message_frame first;
+    size_t count; /* with the first, whose data stand here, too */
+    size_t sizes[ED_FRAME_MESSAGES_MAX];
+    const uint8_t *data[ED_FRAME_MESSAGES_MAX]; /* in the packet */
+} ed_message_run;
 
 /** A reliable message that its sender has given up. */
 typedef struct ed_skip_frame {
@@ -117,6 +126,13 @@ typedef struct ed_frame {
  */
 EDDY_MUST_CHECK eddy_status ed_frame_read(ed_reader *r, ed_frame *frame);
 
+/**
+ * Takes what follows a whole message that was read, `most` with that, until something else comes,
+ * or what may not be said: that is left to ed_frame_read.
+ * @param last the message; then the last of those that follow. @return how many there are.
+ */
+size_t ed_frame_read_run(ed_reader *r, ed_message_frame *last, size_t most, ed_message_run *run);
+
 /** What is legal where, and what obliges the receiver to acknowledge. */
 typedef struct ed_frame_rule {
     const char *name;
@@ -148,12 +164,21 @@ static inline bool ed_frame_has_sequence(uint8_t guarantee, bool fragment)
 /** PATH_CHALLENGE or PATH_RESPONSE. */
 void ed_frame_write_path(ed_writer *w, ed_frame_type type, uint64_t data);
 
-/** The sequence of the message behind this one in its lane, as the wire has it. */
+/** The low bits of a sequence that the wire has. */
+static inline uint32_t ed_frame_sequence_mask(const ed_message_frame *message)
+{
+    return (uint32_t)((UINT64_C(1) << message->sequence_bits) - 1);
+}
+
+/** The sequence of one that is `count` further on in its lane, as the wire has it. */
+static inline uint32_t ed_frame_later_sequence(const ed_message_frame *message, size_t count)
+{
+    return (message->sequence + (uint32_t)count) & ed_frame_sequence_mask(message);
+}
+
 static inline uint32_t ed_frame_next_sequence(const ed_message_frame *message)
 {
-    uint32_t mask = (uint32_t)((UINT64_C(1) << message->sequence_bits) - 1);
-
-    return (message->sequence + 1) & mask;
+    return ed_frame_later_sequence(message, 1);
 }
 
 /** Whether a message is the next of its lane behind the one before it, and both are whole. */
@@ -162,6 +187,16 @@ static inline bool ed_frame_follows(const ed_message_frame *message, const ed_me
     return message->guarantee == before->guarantee && message->stream == before->stream &&
            message->sequence_bits == before->sequence_bits && !message->fragment &&
            !before->fragment && message->sequence == ed_frame_next_sequence(before);
+}
+
+/** One message of a run. */
+static inline ed_message_frame ed_message_of_run(const ed_message_run *run, size_t i)
+{
+    ed_message_frame message = run->first;
+
+    message.sequence = ed_frame_later_sequence(&run->first, i);
+    message.data = (ed_span){.data = run->data[i], .size = run->sizes[i]};
+    return message;
 }
 
 /** The bytes before a message's data, length included, if it does not follow another. */

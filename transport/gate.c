@@ -101,6 +101,33 @@ static entry *choose_victim(ed_gate *gate)
     return victim;
 }
 
+static void link_entry(ed_gate *gate, entry *e)
+{
+    uint16_t *chain = chain_of(gate, e->net);
+
+    e->next = *chain;
+    *chain = (uint16_t)(e - gate->entries + 1);
+}
+
+/** Makes places, twice as many, if there may be more. Without memory it goes on with those. */
+static void grow(ed_gate *gate)
+{
+    uint32_t old = gate->capacity;
+    uint32_t capacity = (uint32_t)ed_min_u64(2 * (uint64_t)old, gate->capacity_max);
+    entry *entries = old == capacity ? NULL
+                                     : ed_alloc_grow(gate->allocator, gate->entries,
+                                                     old * sizeof(entry), capacity * sizeof(entry));
+
+    if (entries == NULL)
+        return;
+    gate->entries = entries;
+    gate->capacity = capacity;
+    for (uint32_t i = 0; i < old; i++)
+        entries[i].first = 0;
+    for (uint32_t i = 0; i < gate->count; i++)
+        link_entry(gate, &entries[i]);
+}
+
 static entry *find_or_make(ed_gate *gate, const eddy_address *address)
 {
     uint8_t net[NET_SIZE];
@@ -109,6 +136,8 @@ static entry *find_or_make(ed_gate *gate, const eddy_address *address)
     entry *e = find(gate, net);
     if (e != NULL)
         return e;
+    if (gate->count == gate->capacity)
+        grow(gate);
     if (gate->count < gate->capacity) {
         e = &gate->entries[gate->count++];
     } else {
@@ -117,9 +146,7 @@ static entry *find_or_make(ed_gate *gate, const eddy_address *address)
     }
     *e = (entry){.first = e->first}; // the chain that begins here is another's
     memcpy(e->net, net, NET_SIZE);
-    uint16_t *chain = chain_of(gate, net);
-    e->next = *chain;
-    *chain = (uint16_t)(e - gate->entries + 1);
+    link_entry(gate, e);
     return e;
 }
 
@@ -128,7 +155,8 @@ static entry *find_or_make(ed_gate *gate, const eddy_address *address)
 eddy_status ed_gate_init(ed_gate *gate, const eddy_allocator *allocator,
                          const eddy_entropy *entropy, const ed_gate_limits *limits)
 {
-    ED_ASSERT(limits->capacity > 0 && limits->capacity <= ED_GATE_CAPACITY_MAX);
+    ED_ASSERT(limits->taken > 0 && limits->taken <= limits->capacity);
+    ED_ASSERT(limits->capacity <= ED_GATE_CAPACITY_MAX);
     ED_ASSERT(limits->connections_max <= UINT16_MAX && limits->half_open_max <= UINT16_MAX);
 
     *gate = (ed_gate){
@@ -136,9 +164,10 @@ eddy_status ed_gate_init(ed_gate *gate, const eddy_allocator *allocator,
         .rate = ed_rate_of(limits->rate, limits->burst),
         .connections_max = limits->connections_max,
         .half_open_max = limits->half_open_max,
-        .capacity = limits->capacity,
+        .capacity = limits->taken,
+        .capacity_max = limits->capacity,
         .trusted_count = limits->trusted_count,
-        .entries = ed_alloc_array(allocator, limits->capacity, sizeof(entry)),
+        .entries = ed_alloc_array(allocator, limits->taken, sizeof(entry)),
         .reset_rate = ed_rate_of(ED_GATE_RESETS_PER_S, ED_GATE_RESETS_PER_S),
         .resets_full_ns = ed_alloc_array(allocator, ED_GATE_RESET_BUCKETS, sizeof(uint64_t)),
     };

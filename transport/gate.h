@@ -1,8 +1,8 @@
 /**
  * Limits by address: of those who have proved theirs, how many handshakes one may begin, and how
  * many connections it may have; of all others, how many resets leave to one. An IPv4 address counts
- * by itself, IPv6 by /64, which is what one household has. All memory is taken at the start, and
- * whatever comes, no more.
+ * by itself, IPv6 by /64, which is what one household has. What connections need is taken at the
+ * start; for others there is more as they come, up to a limit, and whatever comes, no more.
  */
 #ifndef ED_GATE_H
 #define ED_GATE_H
@@ -21,6 +21,7 @@ enum {
 
 typedef struct ed_gate_limits {
     uint32_t capacity;          /* 1 to ED_GATE_CAPACITY_MAX; more than may have connections */
+    uint32_t taken;             /* of these, places that are there from the start; so, too */
     uint32_t rate;              /* handshakes of one address a second; 0: no limit */
     uint32_t burst;             /* of these at once, at least 1 */
     uint32_t connections_max;   /* of one address; 0: no limit */
@@ -45,6 +46,7 @@ typedef struct ed_gate {
     uint32_t connections_max;
     uint32_t half_open_max;
     uint32_t capacity;
+    uint32_t capacity_max;
     uint32_t count; /* of entries in use */
     uint32_t hand;  /* where the search for one to replace goes on */
     eddy_prefix *trusted;

@@ -66,7 +66,8 @@ static void begin_noise(ed_noise *noise, const ed_initiate *initiate, const uint
                ED_XNONCE_SIZE);
     ed_blake2b(shared, sizeof(shared), bound_to, sizeof(bound_to),
                keys->shared != NULL ? keys->shared : no_key, ED_KEY_SIZE);
-    ed_noise_keys bound = {.own = keys->own, .peer = keys->peer, .shared = shared};
+    ed_noise_keys bound = {
+        .own = keys->own, .peer = keys->peer, .shared = shared, .ahead = keys->ahead};
     ed_noise_init(noise, modes[initiate->mode].pattern, is_client,
                   (ed_span){.data = prologue, .size = LABEL_SIZE + head_size}, &bound);
     ed_wipe(shared, sizeof(shared));

@@ -14,9 +14,11 @@ typedef struct ed_secrets {
     uint8_t shared[ED_KEY_SIZE]; /* client: the room's key, or the token's; else zeros */
     uint8_t seed[ED_KEY_SIZE];   /* client: the ephemerals of its INITIATEs are made of it */
     union {
-        ed_noise noise; /* while the handshake goes on */
-        ed_keys keys;   /* once has_keys */
+        ed_noise_ahead ahead; /* client: while has_ahead, of its first INITIATE */
+        ed_noise noise;       /* while the handshake goes on */
+        ed_keys keys;         /* once has_keys */
     };
+    bool has_ahead;
     bool has_keys;
 } ed_secrets;
 

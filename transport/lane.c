@@ -6,9 +6,13 @@
 
 enum { CAPACITY_MIN = 8 };
 
+static_assert(2 * EDDY_STREAM_COUNT * ED_WIRE_GUARANTEE_COUNT <= UINT16_MAX,
+              "capacity has 16 bits");
+
 void ed_lanes_init(ed_lanes *lanes, const eddy_allocator *allocator, size_t lane_size)
 {
-    *lanes = (ed_lanes){.allocator = allocator, .lane_size = (uint32_t)lane_size};
+    ED_ASSERT(lane_size <= UINT16_MAX);
+    *lanes = (ed_lanes){.allocator = allocator, .lane_size = (uint16_t)lane_size};
 }
 
 static void free_lane(ed_lanes *lanes, void *lane, void (*clear)(void *context, void *lane),
@@ -64,7 +68,7 @@ static uint32_t wider(const ed_lanes *lanes)
 {
     if (lanes->other_count < lanes->other_capacity)
         return lanes->other_capacity;
-    return lanes->other_capacity == 0 ? CAPACITY_MIN : 2 * lanes->other_capacity;
+    return lanes->other_capacity == 0 ? CAPACITY_MIN : 2u * lanes->other_capacity;
 }
 
 size_t ed_lanes_cost(const ed_lanes *lanes, uint8_t guarantee, uint8_t stream)
@@ -88,7 +92,7 @@ static bool widen(ed_lanes *lanes)
     if (others == NULL)
         return false;
     lanes->others = others;
-    lanes->other_capacity = capacity;
+    lanes->other_capacity = (uint16_t)capacity;
     return true;
 }
 

@@ -22,9 +22,9 @@ typedef struct ed_lanes {
     const eddy_allocator *allocator;
     void *stream_0[ED_WIRE_GUARANTEE_COUNT];
     ed_lane_entry *others; /* other_count of them, in the order of their names */
-    uint32_t lane_size;
-    uint32_t other_count;
-    uint32_t other_capacity;
+    uint16_t lane_size;
+    uint16_t other_count;
+    uint16_t other_capacity;
     uint16_t end[ED_WIRE_GUARANTEE_COUNT]; /* one above the highest stream that has a lane */
 } ed_lanes;
 

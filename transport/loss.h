@@ -42,14 +42,14 @@ typedef struct ed_loss {
     uint32_t ack_eliciting_in_flight; /* packets */
     uint32_t prompt_in_flight;        /* of these, the ones that are acknowledged with haste */
     uint32_t pto_count;               /* probe timeouts without an answer */
+    bool any_acked;
+    bool any_run;
     /* The newest run of ack-eliciting packets lost with none acknowledged between them. */
     uint64_t run_first;
     uint64_t run_last;
     uint64_t run_first_ns;
     uint64_t run_last_ns;
     uint64_t visit_count; /* packets looked at, ever: what acknowledging has cost. For tests */
-    bool any_acked;
-    bool any_run;
 } ed_loss;
 
 /** A walk over one range of an ACK frame. */

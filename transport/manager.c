@@ -337,6 +337,8 @@ uint64_t ed_manager_poll(ed_manager *m, uint64_t now_ns)
         all_out &= ed_manager_tell_failed(m);
     (void)ed_manager_flush_out(m);
     (void)ed_manager_flush_events(m);
+    if (m->parts.type->reckon_ahead != NULL)
+        m->parts.type->reckon_ahead(m->parts.type_context);
     more |= ed_manager_check_done(m, now_ns) || m->is_touched;
     more |= m->parts.returns != NULL && ed_returns_came(m->parts.returns);
     if (more)

@@ -172,7 +172,8 @@ typedef struct ed_connection_type {
     bool (*transmit)(void *connection, ed_output *output, uint64_t now_ns);
     /** The socket has no room for what it may have to transmit in this poll. NULL: so be it. */
     void (*held_back)(void *connection, uint64_t now_ns);
-    bool (*event)(void *connection, void *event);
+    /** Takes its next events, `most` at most. @return how many; less than `most`: that was all. */
+    size_t (*events)(void *connection, void *events, size_t most);
     /** Its last event waits for what other threads are saying: it stays at work. NULL: never. */
     bool (*awaits_senders)(const void *connection);
     uint64_t (*next_ns)(const void *connection);
@@ -187,6 +188,8 @@ typedef struct ed_connection_type {
     void (*end_commands)(void *context); /* all that waited were taken. NULL: nothing to do */
     /** Before the program hears of what was done. NULL: nothing to do. */
     void (*end_work)(void *context);
+    /** All has left and was told: what may be done while others work. NULL: nothing to do. */
+    void (*reckon_ahead)(void *context);
     /**
      * The program is done with messages: takes their blocks over, which are linked by `next`.
      * Needed where there are returns.

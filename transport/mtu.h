@@ -23,10 +23,10 @@ typedef struct ed_mtu {
     uint32_t probe_size; /* of the probe in flight; 0: none is */
     uint32_t tries;      /* probes of the size in question that were lost */
     bool is_searching;
+    uint8_t doubts;   /* see below */
     uint64_t next_ns; /* when the next probe may leave, or the next search begin */
     uint64_t first;   /* packets with lower numbers say nothing of the path as it is */
-    /* Large packets lost with none acknowledged that was sent after the first of them. */
-    uint32_t doubts;
+    /* `doubts`: large packets lost with none acknowledged that was sent after the first of them. */
     uint64_t doubt_first;    /* number of the first */
     uint64_t doubt_first_ns; /* when that left */
     uint64_t passed;         /* the newest large packet that was acknowledged, or `first` */

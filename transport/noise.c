@@ -158,6 +158,14 @@ static bool seals_next(const uint8_t tokens[TOKENS_MAX], size_t i)
     return i + 1 == TOKENS_MAX || tokens[i + 1] == END || tokens[i + 1] == S;
 }
 
+/** Mixes in what was reckoned ahead, which is of no use any more. */
+static void use_ahead(ed_noise *noise, bool seals)
+{
+    mix_key(noise, noise->ahead, seals);
+    ed_wipe(noise->ahead, sizeof(noise->ahead));
+    noise->is_ahead = false;
+}
+
 /** Mixes in the secret of one of our keys and one of the other's. */
 static bool mix_dh(ed_noise *noise, token t, bool seals)
 {
@@ -166,6 +174,10 @@ static bool mix_dh(ed_noise *noise, token t, bool seals)
     bool peer_static = t == SS || t == (noise->is_initiator ? ES : SE);
     uint8_t secret[ED_KEY_SIZE] = {0};
 
+    if (t == ES && noise->is_ahead) {
+        use_ahead(noise, seals);
+        return true;
+    }
     bool ok = SEC_CHECK(EDDY_CHECK_POINT,
                         ed_x25519(secret, own_static ? noise->own.secret : noise->ephemeral.secret,
                                   peer_static ? noise->peer : noise->peer_ephemeral));
@@ -231,6 +243,27 @@ static bool read_token(ed_noise *noise, token t, bool seals, uint8_t **at)
 
 /* ---------------------------------------------------------------------------------- messages -- */
 
+static void make_pair(ed_noise_pair *pair, const uint8_t secret[ED_KEY_SIZE])
+{
+    memcpy(pair->secret, secret, ED_KEY_SIZE);
+    ed_x25519_public(pair->public_key, secret);
+}
+
+bool ed_noise_reckon_ahead(ed_noise_ahead *ahead, const uint8_t ephemeral_secret[ED_KEY_SIZE],
+                           const uint8_t peer[ED_KEY_SIZE])
+{
+    make_pair(&ahead->ephemeral, ephemeral_secret);
+    return SEC_CHECK(EDDY_CHECK_POINT, ed_x25519(ahead->secret, ephemeral_secret, peer));
+}
+
+static void take_ahead(ed_noise *noise, const ed_noise_ahead *ahead)
+{
+    ED_ASSERT(noise->is_initiator && patterns[noise->pattern].knows_responder);
+    noise->ephemeral = ahead->ephemeral;
+    memcpy(noise->ahead, ahead->secret, ED_KEY_SIZE);
+    noise->is_ahead = true;
+}
+
 void ed_noise_init(ed_noise *noise, ed_noise_pattern pattern, bool is_initiator, ed_span prologue,
                    const ed_noise_keys *keys)
 {
@@ -246,6 +279,8 @@ void ed_noise_init(ed_noise *noise, ed_noise_pattern pattern, bool is_initiator,
         memcpy(noise->peer, keys->peer, ED_KEY_SIZE);
     if (keys->shared != NULL)
         memcpy(noise->shared, keys->shared, ED_KEY_SIZE);
+    if (keys->ahead != NULL)
+        take_ahead(noise, keys->ahead);
     mix_hash(noise, prologue.data, prologue.size);
     if (p->knows_responder)
         mix_hash(noise, is_initiator ? noise->peer : noise->own.public_key, ED_KEY_SIZE);
@@ -267,8 +302,9 @@ bool ed_noise_write(ed_noise *noise, const uint8_t ephemeral_secret[ED_KEY_SIZE]
     const uint8_t *tokens = patterns[noise->pattern].messages[noise->message];
 
     ED_ASSERT(noise->message == (noise->is_initiator ? 0 : 1));
-    memcpy(noise->ephemeral.secret, ephemeral_secret, ED_KEY_SIZE);
-    ed_x25519_public(noise->ephemeral.public_key, ephemeral_secret);
+    if (!noise->is_ahead)
+        make_pair(&noise->ephemeral, ephemeral_secret);
+    ED_ASSERT(ed_equal_secret(noise->ephemeral.secret, ephemeral_secret, ED_KEY_SIZE));
     for (size_t i = 0; i < TOKENS_MAX && tokens[i] != END; i++)
         if (!write_token(noise, (token)tokens[i], seals_next(tokens, i), &data))
             return false;

@@ -28,11 +28,18 @@ typedef struct ed_noise_pair {
     uint8_t public_key[ED_KEY_SIZE];
 } ed_noise_pair;
 
+/** What an initiator that knows the responder's key can reckon before all else is known. Secret. */
+typedef struct ed_noise_ahead {
+    ed_noise_pair ephemeral;
+    uint8_t secret[ED_KEY_SIZE]; /* of that and the responder's static key */
+} ed_noise_ahead;
+
 /** What an end brings along. All is copied. */
 typedef struct ed_noise_keys {
     const ed_noise_pair *own; /* NKPSK0: the responder's; IKPSK1: each; NXPSK2: the responder's */
     const uint8_t *peer;      /* the initiator's knowledge of the responder's; else NULL */
     const uint8_t *shared;    /* NULL: zeros */
+    const ed_noise_ahead *ahead; /* NULL: nothing was reckoned */
 } ed_noise_keys;
 
 /** A handshake that goes on. Secret: to be wiped when done. */
@@ -44,12 +51,21 @@ typedef struct ed_noise {
     ed_noise_pair own;
     ed_noise_pair ephemeral;
     uint8_t peer[ED_KEY_SIZE]; /* its static key */
-    uint8_t peer_ephemeral[ED_KEY_SIZE];
+    union {
+        uint8_t peer_ephemeral[ED_KEY_SIZE];
+        uint8_t ahead[ED_KEY_SIZE]; /* before there is one: of ed_noise_ahead the secret, */
+    };
     uint8_t pattern;
     uint8_t message; /* 0 or 1: the next; 2: done */
     bool is_initiator;
-    bool has_key; /* that has sealed nothing yet: each seals one thing */
+    bool is_ahead; /* if this holds */
+    bool has_key;  /* that has sealed nothing yet: each seals one thing */
 } ed_noise;
+
+/** @return false if the responder's key is of low order. */
+EDDY_MUST_CHECK bool ed_noise_reckon_ahead(ed_noise_ahead *ahead,
+                                           const uint8_t ephemeral_secret[ED_KEY_SIZE],
+                                           const uint8_t peer[ED_KEY_SIZE]);
 
 /** Begins, with all that both ends must agree on in the prologue. */
 void ed_noise_init(ed_noise *noise, ed_noise_pattern pattern, bool is_initiator, ed_span prologue,
@@ -60,7 +76,8 @@ size_t ed_noise_head_size(ed_noise_pattern pattern, unsigned message);
 
 /**
  * Writes the next message at `data`, with the payload standing at `data + ed_noise_head_size`, and
- * its tag behind it. @return false if the other's key is of low order: nothing may be sent then.
+ * its tag behind it. What was reckoned ahead is of this ephemeral. @return false if the other's key
+ * is of low order: nothing may be sent then.
  */
 EDDY_MUST_CHECK bool ed_noise_write(ed_noise *noise, const uint8_t ephemeral_secret[ED_KEY_SIZE],
                                     uint8_t *data, size_t payload_size);

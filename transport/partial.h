@@ -24,6 +24,16 @@ ed_block *ed_inbox_keep(const ed_inbox *inbox, const ed_message_frame *message);
 EDDY_MUST_CHECK eddy_status ed_inbox_get_lane(ed_inbox *inbox, uint8_t guarantee, uint8_t stream,
                                               ed_lane_in **lane);
 
+/** What a block says of the message in it; stream_receive.h reads it. */
+static inline uint64_t ed_block_note(uint8_t guarantee, uint8_t stream, uint32_t skipped)
+{
+    return guarantee | (uint64_t)stream << 8 | (uint64_t)skipped << 16;
+}
+
+/** Queues blocks with their notes for the program, from the first to the last, which has no next.
+ */
+void ed_inbox_append(ed_inbox *inbox, ed_block *first, ed_block *last);
+
 /** Queues a message for the program. */
 void ed_inbox_make_ready(ed_inbox *inbox, ed_block *block, uint8_t guarantee, uint8_t stream,
                          uint32_t skipped);

@@ -42,11 +42,18 @@ void ed_records_init(ed_records *records, const eddy_allocator *allocator, size_
     ed_list_init(&records->unused);
 }
 
+static uint8_t *chunk_at(const ed_records *records, uint32_t chunk)
+{
+    return records->chunk_capacity == 0 ? records->only : records->chunks[chunk];
+}
+
 void ed_records_free(ed_records *records)
 {
     for (uint32_t c = 0; c < records->chunk_count; c++)
-        ed_alloc_free(records->allocator, records->chunks[c], chunk_size(records, c));
-    ed_alloc_free(records->allocator, records->chunks, records->chunk_capacity * sizeof(uint8_t *));
+        ed_alloc_free(records->allocator, chunk_at(records, c), chunk_size(records, c));
+    if (records->chunk_capacity > 0)
+        ed_alloc_free(records->allocator, records->chunks,
+                      records->chunk_capacity * sizeof(uint8_t *));
     ed_records_init(records, records->allocator, records->record_size);
 }
 
@@ -56,19 +63,32 @@ void ed_records_rest(ed_records *records)
         ed_records_free(records);
 }
 
+/** Takes the place of the only chunk with a list of chunks. */
+static bool begin_list(ed_records *records)
+{
+    uint8_t **chunks = ed_alloc_array(records->allocator, CHUNK_CAPACITY_MIN, sizeof(*chunks));
+
+    if (chunks == NULL)
+        return false;
+    chunks[0] = records->only;
+    records->chunks = chunks;
+    records->chunk_capacity = CHUNK_CAPACITY_MIN;
+    return true;
+}
+
+/** Makes a place for one more chunk. */
 static bool widen(ed_records *records)
 {
-    if (records->chunk_count < records->chunk_capacity)
+    if (records->chunk_count == 0 || records->chunk_count < records->chunk_capacity)
         return true;
-    uint32_t wider =
-        records->chunk_capacity == 0 ? CHUNK_CAPACITY_MIN : records->chunk_capacity * 2;
-    uint8_t **chunks =
-        ed_alloc_grow(records->allocator, records->chunks,
-                      records->chunk_capacity * sizeof(*chunks), wider * sizeof(*chunks));
+    if (records->chunk_count == 1)
+        return begin_list(records);
+    size_t size = records->chunk_capacity * sizeof(*records->chunks);
+    uint8_t **chunks = ed_alloc_grow(records->allocator, records->chunks, size, 2 * size);
     if (chunks == NULL)
         return false;
     records->chunks = chunks;
-    records->chunk_capacity = wider;
+    records->chunk_capacity *= 2;
     return true;
 }
 
@@ -86,7 +106,11 @@ bool ed_records_grow(ed_records *records)
         record->index = index;
         ed_list_push_back(&records->unused, &record->node);
     }
-    records->chunks[records->chunk_count++] = chunk;
+    if (records->chunk_count == 0)
+        records->only = chunk;
+    else
+        records->chunks[records->chunk_count] = chunk;
+    records->chunk_count++;
     return true;
 }
 
@@ -113,7 +137,8 @@ void *ed_records_at(const ed_records *records, uint32_t index)
 {
     ED_ASSERT(index < ed_records_count(records));
     uint32_t chunk = chunk_of(index);
-    return records->chunks[chunk] + (size_t)(index - records_before(chunk)) * records->record_size;
+    return chunk_at(records, chunk) +
+           (size_t)(index - records_before(chunk)) * records->record_size;
 }
 
 uint32_t ed_records_count(const ed_records *records)

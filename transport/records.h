@@ -18,10 +18,13 @@ typedef struct ed_record {
 typedef struct ed_records {
     const eddy_allocator *allocator;
     ed_list unused;
-    uint8_t **chunks;
+    union {
+        uint8_t *only;    /* one chunk */
+        uint8_t **chunks; /* more: so many as chunk_capacity */
+    };
     uint32_t record_size;
     uint32_t chunk_count;
-    uint32_t chunk_capacity;
+    uint32_t chunk_capacity; /* 0: there are less than two */
     uint32_t used_count;
 } ed_records;
 

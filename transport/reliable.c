@@ -233,7 +233,7 @@ static void expect(const void *connection)
     const ed_secrets *secrets = ed_conn_secrets(conn->shared, conn->handle);
     const void *const hot[] = {
         &conn->secrets,
-        &conn->paths,
+        &conn->path,
         &conn->ack.received,
         &conn->ack.deadline_ns,
         &conn->replay.next,
@@ -353,7 +353,20 @@ static bool transmit(void *connection, ed_output *output, uint64_t now_ns)
     output->datagram.local = path.local;
     conn->counts.sent_datagrams++;
     conn->counts.sent_bytes += output->datagram.size;
+    if (conn->state == ED_CONN_GREETING)
+        ed_reliable_of(conn)->greets = conn->handle;
     return true;
+}
+
+/** While the answer to HELLO is on its way; of one dial in a poll, so that a poll is no longer. */
+static void reckon_ahead(void *context)
+{
+    ed_reliable *reliable = context;
+    ed_conn *conn = ed_manager_connection(reliable->manager, reliable->greets);
+
+    reliable->greets = 0;
+    if (conn != NULL)
+        ed_conn_reckon_ahead(conn);
 }
 
 static void held_back(void *connection, uint64_t now_ns)
@@ -367,9 +380,9 @@ static eddy_address remote_of(const void *connection)
     return ed_conn_path(connection)->remote;
 }
 
-static bool next_event(void *connection, void *event)
+static size_t next_events(void *connection, void *events, size_t most)
 {
-    return ed_conn_event(connection, event);
+    return ed_conn_events(connection, events, most);
 }
 
 static bool awaits_senders(const void *connection)
@@ -433,7 +446,7 @@ const ed_connection_type ed_reliable_type = {
     .expire = expire,
     .transmit = transmit,
     .held_back = held_back,
-    .event = next_event,
+    .events = next_events,
     .awaits_senders = awaits_senders,
     .next_ns = next_ns,
     .phase = phase,
@@ -442,6 +455,7 @@ const ed_connection_type ed_reliable_type = {
     .begin_poll = begin_poll,
     .end_commands = end_commands,
     .end_work = end_work,
+    .reckon_ahead = reckon_ahead,
     .returned = returned,
     .drop_command = ed_reliable_drop_command,
     .drop_event = drop_event,

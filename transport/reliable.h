@@ -65,6 +65,7 @@ typedef struct ed_reliable {
     ed_manager *manager; /* set once there is one */
     ed_local *pairs;     /* that end with it; NULL: there are none */
     bool accepts;
+    eddy_connection greets; /* who has said HELLO in this poll, the last of them; 0: nobody */
 } ed_reliable;
 
 /** The token of one who was let in by it. */

@@ -72,15 +72,9 @@ static size_t do_send(ed_conn *conn, const ed_reliable_command *commands, size_t
     return sent;
 }
 
-static const char *reason_of(const ed_reliable_command *command)
-{
-    return command->block == NULL ? NULL : (const char *)command->block->data;
-}
-
 static void do_close(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
 {
-    ed_conn_close(conn, command->code, reason_of(command), command->flush_ns, now_ns);
-    ed_pool_give(command->block);
+    ed_conn_close(conn, command->code, command->block, command->flush_ns, now_ns);
 }
 
 static void do_admit(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
@@ -91,8 +85,7 @@ static void do_admit(ed_conn *conn, const ed_reliable_command *command, uint64_t
 
 static void do_refuse(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
 {
-    ed_conn_refuse(conn, command->code, reason_of(command), ED_REFUSING_NS, now_ns);
-    ed_pool_give(command->block);
+    ed_conn_refuse(conn, command->code, command->block, ED_REFUSING_NS, now_ns);
 }
 
 static void do_set_rate(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)

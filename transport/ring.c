@@ -65,7 +65,7 @@ static void refund_ring(ed_inbox *inbox, ed_lane_in *lane)
 static void give_ring(ed_inbox *inbox, ed_lane_in *lane)
 {
     if (lane->is_ring_kept)
-        inbox->kept_rings_size -= ed_block_charge(lane->ring);
+        inbox->kept_rings_size -= (uint32_t)ed_block_charge(lane->ring);
     ed_pool_give(lane->ring);
     lane->ring = NULL;
     lane->ring_capacity = 0;
@@ -83,7 +83,7 @@ void ed_ring_rest(ed_inbox *inbox, ed_lane_in *lane)
         return;
     }
     lane->is_ring_kept = true;
-    inbox->kept_rings_size += size;
+    inbox->kept_rings_size += (uint32_t)size;
 }
 
 /** Makes the ring long enough for a sequence. @return false out of memory. */

@@ -32,11 +32,12 @@ ED_APART static eddy_status make_lane(ed_inbox *inbox, uint8_t guarantee, uint8_
     if (beyond > inbox->lanes_taken) {
         if (!ed_credit_take_lanes(inbox->parts->room, beyond - inbox->lanes_taken))
             return EDDY_ELIMIT;
-        inbox->lanes_taken = beyond; // also if there is no memory: the next one that comes needs it
+        inbox->lanes_taken =
+            (uint32_t)beyond; // also if there is no memory: the next one that comes needs it
     }
     *lane = ed_lanes_get(&inbox->lanes, guarantee, stream, &made);
     // Of what a lane stands in, a part may be here although there was no memory for the rest.
-    inbox->lanes_size += cost - ed_lanes_cost(&inbox->lanes, guarantee, stream);
+    inbox->lanes_size += (uint32_t)(cost - ed_lanes_cost(&inbox->lanes, guarantee, stream));
     return *lane == NULL ? EDDY_ENOMEM : EDDY_OK;
 }
 
@@ -69,16 +70,21 @@ void ed_inbox_free(ed_inbox *inbox)
 
 /* ------------------------------------------------------------------------------- delivering -- */
 
+void ed_inbox_append(ed_inbox *inbox, ed_block *first, ed_block *last)
+{
+    if (inbox->last_ready == NULL)
+        inbox->first_ready = first;
+    else
+        inbox->last_ready->next = first;
+    inbox->last_ready = last;
+}
+
 void ed_inbox_make_ready(ed_inbox *inbox, ed_block *block, uint8_t guarantee, uint8_t stream,
                          uint32_t skipped)
 {
-    block->note = guarantee | (uint64_t)stream << 8 | (uint64_t)skipped << 16;
+    block->note = ed_block_note(guarantee, stream, skipped);
     block->next = NULL;
-    if (inbox->last_ready == NULL)
-        inbox->first_ready = block;
-    else
-        inbox->last_ready->next = block;
-    inbox->last_ready = block;
+    ed_inbox_append(inbox, block, block);
 }
 
 ed_block *ed_inbox_next(ed_inbox *inbox)

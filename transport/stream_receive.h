@@ -45,16 +45,16 @@ typedef struct ed_inbox {
     ed_block *first_ready; /* to be delivered, linked by ed_block.next */
     ed_block *last_ready;
     ed_credit_in credit;
-    uint64_t unreturned; /* charge of the reliable messages that the program holds, or soon will */
-    uint64_t unreliable; /* charge of the unreliable ones, incomplete ones included */
-    uint64_t rings_owed; /* charge of places in rings that is still to be kept back */
-    size_t lanes_size;   /* bytes of lanes */
-    size_t lanes_taken;  /* of these, of the room for all, as its own was too small */
-    size_t kept_rings_size; /* bytes of rings that outlive what was held in them */
+    uint64_t unreturned;  /* charge of the reliable messages that the program holds, or soon will */
+    uint64_t unreliable;  /* charge of the unreliable ones, incomplete ones included */
+    uint64_t rings_owed;  /* charge of places in rings that is still to be kept back */
+    uint32_t lanes_size;  /* bytes of lanes */
+    uint32_t lanes_taken; /* of these, of the room for all, as its own was too small */
+    uint32_t kept_rings_size; /* bytes of rings that outlive what was held in them */
+    uint32_t partial_count;   /* of `partials`, ED_PARTIAL_MAX at most */
     ed_list assemblies; /* of ed_assembly.node: reliable messages of which parts are here, by age */
     uint64_t parts_check_ns; /* when to look again whether one of them is in others' way */
-    ed_list partials;        /* of ed_assembly.node: the same of unreliable ones, */
-    uint32_t partial_count;  /* ED_PARTIAL_MAX at most */
+    ed_list partials;        /* of ed_assembly.node: the same of unreliable ones */
 } ed_inbox;
 
 /**
@@ -75,6 +75,12 @@ void ed_inbox_free(ed_inbox *inbox);
  */
 EDDY_MUST_CHECK eddy_status ed_inbox_receive(ed_inbox *inbox, const ed_message_frame *message,
                                              uint64_t packet, uint64_t now_ns);
+
+/**
+ * Takes in those of a run that come in their turn, from the first on, as far as there is room.
+ * @return how many; what became of the others is for ed_inbox_receive to say.
+ */
+size_t ed_inbox_receive_run(ed_inbox *inbox, const ed_message_run *run, uint64_t packet);
 
 /** The peer has given a reliable message up. @return as ed_inbox_receive. */
 EDDY_MUST_CHECK eddy_status ed_inbox_skip(ed_inbox *inbox, const ed_skip_frame *skip);

@@ -62,25 +62,23 @@ bool ed_ticket_check(const uint8_t ticket[ED_COOKIE_SIZE], const ed_ticket_claim
 
 /* -------------------------------------------------------------------------------------- used -- */
 
-eddy_status ed_tickets_init(ed_tickets *tickets, const eddy_allocator *allocator)
+void ed_tickets_init(ed_tickets *tickets, const eddy_allocator *allocator)
 {
     *tickets = (ed_tickets){.allocator = allocator};
-    for (size_t i = 0; i < ED_COUNT(tickets->used); i++) {
-        tickets->used[i] = ed_alloc_zeroed(allocator, FILTER_SIZE);
-        if (tickets->used[i] == NULL) {
-            ed_tickets_free(tickets);
-            return EDDY_ENOMEM;
-        }
-    }
-    return EDDY_OK;
+}
+
+static void forget(ed_tickets *tickets, uint64_t generation)
+{
+    ed_alloc_free(tickets->allocator, tickets->used[generation & 1], FILTER_SIZE);
+    tickets->used[generation & 1] = NULL;
 }
 
 void ed_tickets_free(ed_tickets *tickets)
 {
     if (tickets->allocator == NULL)
         return;
-    for (size_t i = 0; i < ED_COUNT(tickets->used); i++)
-        ed_alloc_free(tickets->allocator, tickets->used[i], FILTER_SIZE);
+    forget(tickets, 0);
+    forget(tickets, 1);
     *tickets = (ed_tickets){0};
 }
 
@@ -88,12 +86,12 @@ void ed_tickets_rotate(ed_tickets *tickets, uint64_t now_ns)
 {
     uint64_t generation = now_ns / (ED_TICKET_LIFE_S * ED_NS_PER_S);
 
-    if (tickets->used[0] == NULL || generation == tickets->generation)
+    if (tickets->allocator == NULL || generation == tickets->generation)
         return;
     // What was used two generations ago has expired; after a gap so has all.
-    memset(tickets->used[generation & 1], 0, FILTER_SIZE);
+    forget(tickets, generation);
     if (generation > tickets->generation + 1)
-        memset(tickets->used[(generation + 1) & 1], 0, FILTER_SIZE);
+        forget(tickets, generation + 1);
     tickets->generation = generation;
 }
 
@@ -107,9 +105,9 @@ static uint32_t place_of(const uint8_t ticket[ED_COOKIE_SIZE], size_t i)
 
 static bool filter_has(const uint8_t *filter, const uint8_t ticket[ED_COOKIE_SIZE])
 {
-    bool all = true;
+    bool all = filter != NULL;
 
-    for (size_t i = 0; i < FILTER_HASHES; i++) {
+    for (size_t i = 0; i < FILTER_HASHES && all; i++) {
         uint32_t place = place_of(ticket, i);
         all &= (filter[place / 8] >> place % 8 & 1) != 0;
     }
@@ -121,14 +119,17 @@ bool ed_tickets_has(const ed_tickets *tickets, const uint8_t ticket[ED_COOKIE_SI
     return filter_has(tickets->used[0], ticket) || filter_has(tickets->used[1], ticket);
 }
 
-void ed_tickets_use(ed_tickets *tickets, const uint8_t ticket[ED_COOKIE_SIZE])
+bool ed_tickets_use(ed_tickets *tickets, const uint8_t ticket[ED_COOKIE_SIZE])
 {
-    uint8_t *filter = tickets->used[tickets->generation & 1];
+    uint8_t **filter = &tickets->used[tickets->generation & 1];
 
-    for (size_t i = 0; i < FILTER_HASHES; i++) {
+    if (*filter == NULL)
+        *filter = ed_alloc_zeroed(tickets->allocator, FILTER_SIZE);
+    for (size_t i = 0; i < FILTER_HASHES && *filter != NULL; i++) {
         uint32_t place = place_of(ticket, i);
-        filter[place / 8] |= (uint8_t)(1u << place % 8);
+        (*filter)[place / 8] |= (uint8_t)(1u << place % 8);
     }
+    return *filter != NULL;
 }
 
 /* ------------------------------------------------------------------------------------- purse -- */

@@ -2,8 +2,8 @@
  * Address tickets: a client that was here proves its address without asking for a cookie again, so
  * that it connects in one round trip. A ticket stands in a cookie's place, for the same IP address
  * whatever its port, for a day, until the server restarts, and once: what was used is remembered in
- * two Bloom filters, of which an error costs the round trip and nothing else. PROTOCOL.md section
- * 3.2 has the bytes.
+ * two Bloom filters, of which an error costs the round trip and nothing else. Each is there from
+ * the first ticket of a day until those have expired. PROTOCOL.md section 3.2 has the bytes.
  */
 #ifndef ED_TICKET_H
 #define ED_TICKET_H
@@ -14,12 +14,11 @@
 /** What a server gives tickets with. Zeroed, it is one that ed_tickets_free takes. */
 typedef struct ed_tickets {
     const eddy_allocator *allocator;
-    uint8_t *used[2]; /* of this generation and of the one before */
+    uint8_t *used[2]; /* of this generation and of the one before; NULL: none was */
     uint64_t generation;
 } ed_tickets;
 
-/** @return EDDY_OK, or EDDY_ENOMEM with one that is as if zeroed. */
-EDDY_MUST_CHECK eddy_status ed_tickets_init(ed_tickets *tickets, const eddy_allocator *allocator);
+void ed_tickets_init(ed_tickets *tickets, const eddy_allocator *allocator);
 void ed_tickets_free(ed_tickets *tickets);
 
 /** Forgets what has expired. */
@@ -48,8 +47,8 @@ EDDY_MUST_CHECK bool ed_ticket_check(const uint8_t ticket[ED_COOKIE_SIZE],
 /** Whether it was used before, or so it seems. */
 bool ed_tickets_has(const ed_tickets *tickets, const uint8_t ticket[ED_COOKIE_SIZE]);
 
-/** From now on it is used. */
-void ed_tickets_use(ed_tickets *tickets, const uint8_t ticket[ED_COOKIE_SIZE]);
+/** From now on it is used. @return false: there is no memory to remember that; it is worth none. */
+EDDY_MUST_CHECK bool ed_tickets_use(ed_tickets *tickets, const uint8_t ticket[ED_COOKIE_SIZE]);
 
 /* A client's. */
 

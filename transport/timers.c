@@ -22,8 +22,7 @@ static void stop_all(ed_timers *timers)
 
 void ed_timers_init(ed_timers *timers, uint32_t idle_timeout_ms, uint32_t keepalive_ms)
 {
-    *timers = (ed_timers){.idle_ns = idle_timeout_ms * ED_NS_PER_MS,
-                          .keepalive_ns = keepalive_ms * ED_NS_PER_MS};
+    *timers = (ed_timers){.idle_ms = idle_timeout_ms, .keepalive_ms = keepalive_ms};
     stop_all(timers);
 }
 
@@ -99,10 +98,11 @@ void ed_timers_on_connected(ed_timers *timers, uint64_t now_ns)
 
 void ed_timers_on_heard(ed_timers *timers, uint64_t now_ns)
 {
-    if (timers->idle_ns != 0)
-        timers->at_ns[ED_TIMER_IDLE] = ed_add_sat_u64(now_ns, timers->idle_ns);
-    if (timers->keepalive_ns != 0)
-        timers->at_ns[ED_TIMER_KEEPALIVE] = ed_add_sat_u64(now_ns, timers->keepalive_ns);
+    if (timers->idle_ms != 0)
+        timers->at_ns[ED_TIMER_IDLE] = ed_add_sat_u64(now_ns, timers->idle_ms * ED_NS_PER_MS);
+    if (timers->keepalive_ms != 0)
+        timers->at_ns[ED_TIMER_KEEPALIVE] =
+            ed_add_sat_u64(now_ns, timers->keepalive_ms * ED_NS_PER_MS);
 }
 
 void ed_timers_on_flushing(ed_timers *timers, uint64_t flush_ns, uint64_t now_ns)

@@ -29,8 +29,8 @@ typedef enum ed_timer {
 
 typedef struct ed_timers {
     uint64_t at_ns[ED_TIMER_COUNT];
-    uint64_t idle_ns;      /* 0: off */
-    uint64_t keepalive_ns; /* 0: off */
+    uint32_t idle_ms;      /* 0: off */
+    uint32_t keepalive_ms; /* 0: off */
     uint32_t resends;
 } ed_timers;
 

@@ -1,6 +1,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/udp.h>
+#include <stddef.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "core/addr.h"
@@ -275,9 +277,10 @@ static void destroy(ed_udp *udp)
 
 static ed_udp *create(const eddy_allocator *allocator, size_t queues)
 {
-    ed_udp *udp = ed_alloc_zeroed(allocator, sizeof *udp);
+    ed_udp *udp = ed_alloc_buffer(allocator, sizeof *udp);
     if (udp == NULL)
         return NULL;
+    memset(udp, 0, offsetof(ed_udp, outbox)); // which is last, and written before it is read
     udp->allocator = *allocator;
     for (size_t i = 0; i < ED_UDP_QUEUE_COUNT; i++)
         udp->fds[i] = -1;

@@ -104,7 +104,7 @@ static void read_events(ed_pair_end *end, uint8_t place)
 {
     ed_event_item item;
 
-    while (ed_conn_event(end->conn, &item)) {
+    while (ed_conn_events(end->conn, &item, 1) > 0) {
         if (!on_event(end, &item)) {
             ed_pool_give(item.block);
             continue;
@@ -123,7 +123,7 @@ static void release_all(ed_pair_end *end)
 
 static void close_end(ed_pair_end *end, uint8_t value)
 {
-    ed_conn_close(end->conn, value, "over", (value & 1) != 0 ? FLUSH_MS * ED_NS_PER_MS : 0,
+    ed_conn_close(end->conn, value, NULL, (value & 1) != 0 ? FLUSH_MS * ED_NS_PER_MS : 0,
                   ed_pair.now_ns);
 }
 

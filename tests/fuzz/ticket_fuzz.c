@@ -50,8 +50,7 @@ static void show(ed_reader *r, const ed_ticket_claim *claim, const struct made *
     ED_ASSERT(good == is_same(made, ticket, number, now_s));
     if (!good)
         return;
-    ed_tickets_use(used, ticket);
-    ED_ASSERT(ed_tickets_has(used, ticket));
+    ED_ASSERT(ed_tickets_use(used, ticket) && ed_tickets_has(used, ticket));
 }
 
 static void carry(ed_reader *r, ed_purse *purse, const struct made *made)
@@ -75,8 +74,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ed_purse purse = {0};
     uint64_t now_s = 0;
 
-    if (used.allocator == NULL && ed_tickets_init(&used, ed_alloc_default()) != EDDY_OK)
-        return 0;
+    if (used.allocator == NULL)
+        ed_tickets_init(&used, ed_alloc_default());
     while (ed_reader_left(&r) > 0) {
         uint8_t what = ed_read_u8(&r), number = ed_read_u8(&r);
         eddy_address remote = address_of(number);

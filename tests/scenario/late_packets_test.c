@@ -8,7 +8,7 @@ enum {
     MESSAGE_SIZE = 4,
     BATCH = ED_FRAME_MESSAGES_MAX,   /* as many small ones as ever fit one packet */
     BATCH_PACKETS_MAX = 8,           /* that a batch may take */
-    FULL_PACKET_SIZE = 150,          /* one of this size carries many small messages */
+    FULL_PACKET_SIZE = 120,          /* one of this size carries many small messages */
     ROUND_MS = 5,                    /* there and back, and the acknowledgements */
     LATEST = ED_REPLAY_WINDOW - 1,   /* packet numbers, that a packet may be late */
     GAPS_MAX = 5,                    /* of them left out, as each gap is twice the one before */
@@ -90,6 +90,17 @@ static void let_go(void)
     ed_cluster_run_for(&cluster, ROUND_MS * ED_NS_PER_MS);
 }
 
+/** The first packet that is so late is refused; after it they are taken. */
+static void be_late_once(void)
+{
+    uint64_t refused = ed_node_stats(&cluster.nodes[0]).dropped_replayed;
+
+    hold_back(2 * ED_REPLAY_NARROW, 1);
+    ed_cluster_await_delivered(&cluster, LIMIT_S * ED_NS_PER_S);
+    let_go();
+    CHECK_EQ(cluster.name, ed_node_stats(&cluster.nodes[0]).dropped_replayed, refused + 1);
+}
+
 static void a_late_packet_does_no_harm(void **state)
 {
     const struct {
@@ -115,6 +126,7 @@ static void a_late_packet_does_no_harm(void **state)
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
         open_pair(rows[i].name);
         const ed_endpoint *server_end = &cluster.nodes[0].endpoints[0];
+        be_late_once();
         hold_back(rows[i].late, rows[i].lanes);
         ed_cluster_await_delivered(&cluster, LIMIT_S * ED_NS_PER_S);
         eddy_stats before = ed_node_stats(&cluster.nodes[0]);

@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0x4f9cf2de7a4910d6)
+#define GOLDEN_TRACE UINT64_C(0x16704c003d945903)
 
 enum {
     WORLDS = 8,

@@ -137,7 +137,7 @@ static void test_a_message_of_one_guarantee_is_none_of_another(void **state)
 static void test_very_late_is_not_twice(void **state)
 {
     (void)state;
-    enum { MANY = ED_REPLAY_WINDOW * ED_TALLY_WINDOWS / 2 * ED_TALLY_STREAMS };
+    enum { MANY = ED_REPLAY_NARROW * ED_TALLY_WINDOWS / 2 * ED_TALLY_STREAMS };
     ed_tally tally = {.flows = {{.sent = 0}}};
     uint8_t first[SIZE];
     uint8_t data[SIZE];

@@ -2,6 +2,7 @@
 #include "tests/support/check.h"
 
 #include "core/addr.h"
+#include "core/alloc.h"
 #include "tests/support/conn_bed.h"
 #include "transport/packet.h"
 
@@ -246,7 +247,7 @@ static void both_paths_are_asked(void **state)
     want_on("the path in use", home());
     CHECK("as many bytes as came", want_on("the candidate", path_of(1, 2)) <= size);
     CHECK_EQ("asked", bed.stats.paths_challenged, 1);
-    CHECK("not the same", server.paths.question[0].data != server.paths.question[1].data);
+    CHECK("not the same", server.paths->question[0].data != server.paths->question[1].data);
     now_ns += ED_ACK_DELAY_NS;
     want_on("all else goes where the client was", home());
     CHECK_EQ("nothing more", take(&server, &path), 0);
@@ -380,7 +381,7 @@ static void a_repeated_question_measures_nothing(void **state)
     want_on("the old path is asked", home());
     want_on("the new path is asked", there);
     ping_from(there);
-    now_ns = server.paths.deadline_ns;
+    now_ns = server.paths->deadline_ns;
     ed_conn_expire(&server, now_ns);
     want_on("again", home());
     size_t size = want_on("again", there);
@@ -388,6 +389,29 @@ static void a_repeated_question_measures_nothing(void **state)
     arrive(&server, there, answer(size));
     CHECK_EQ("moved", server.moved_pending, true);
     CHECK("nothing is known", !server.rtt.sampled);
+}
+
+/** Without memory a move waits; nothing is lost by it but time. */
+static void without_memory_it_stays_where_it_is(void **state)
+{
+    ed_counting_alloc memory;
+    ed_path there = path_of(2, 2);
+
+    (void)state;
+    ed_counting_alloc_init(&memory, NULL);
+    bed.shared.allocator = &memory.allocator;
+    memory.fail_after = 0;
+    ping_from(there);
+    CHECK_EQ("ignored", bed.stats.paths_ignored, 1);
+    CHECK_EQ("nobody is asked", bed.stats.paths_challenged, 0);
+    CHECK("it is where it was", ed_path_equal(ed_conn_path(&server), &server.path));
+    memory.fail_after = UINT64_MAX;
+    ping_from(there);
+    CHECK_EQ("asked", bed.stats.paths_challenged, 1);
+    CHECK_EQ("once", memory.live_count, 1);
+    ed_conn_free_paths(&server);
+    CHECK_EQ("given back", memory.live_count, 0);
+    bed.shared.allocator = bed.config.allocator;
 }
 
 /** A move that there was no memory to tell of is not told after the last event. */
@@ -405,7 +429,7 @@ static void nothing_follows_the_end(void **state)
     server.moved_pending = true;
     ed_conn_abandon(&server, EDDY_END_IDLE, now_ns);
     do {
-        CHECK("an event", ed_conn_event(&server, &item));
+        CHECK_EQ("an event", ed_conn_events(&server, &item, 1), 1);
         ed_event_drop(&item);
     } while (item.type != EDDY_DISCONNECTED);
     for (ed_block *next = NULL; taken != NULL; taken = next) {
@@ -413,7 +437,7 @@ static void nothing_follows_the_end(void **state)
         taken->next = NULL;
         ed_pool_give(taken);
     }
-    CHECK("it was the last", !ed_conn_event(&server, &item));
+    CHECK_EQ("it was the last", ed_conn_events(&server, &item, 1), 0);
     CHECK("it is over", ed_conn_is_over(&server));
 }
 
@@ -559,7 +583,7 @@ static void a_client_follows_nobody(void **state)
 
     (void)state;
     arrive(&client, elsewhere, say(&server, "\x01", 1));
-    CHECK("no candidate", !ed_paths_has_candidate(&client.paths));
+    CHECK("no candidate", client.paths == NULL);
     CHECK_EQ("nobody is asked", bed.stats.paths_challenged, 0);
 }
 
@@ -567,6 +591,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(both_paths_are_asked, open_both, close_both),
+        cmocka_unit_test_setup_teardown(without_memory_it_stays_where_it_is, open_both, close_both),
         cmocka_unit_test(the_answer_decides),
         cmocka_unit_test_setup_teardown(the_probe_leaves_at_once, open_both, close_both),
         cmocka_unit_test_setup_teardown(a_move_refuses_no_size, open_both, close_both),

@@ -231,6 +231,72 @@ static void packets_go_around(void **state)
     }
 }
 
+/** What a packet says, one message a place. */
+struct said {
+    size_t count;
+    eddy_status status;
+    ed_message_frame messages[PACKET_MAX];
+};
+
+static void read_one_by_one(ed_reader r, struct said *said)
+{
+    ed_frame frame = {.type = ED_FRAME_PADDING};
+
+    said->count = 0;
+    said->status = EDDY_OK;
+    while (ed_reader_left(&r) > 0 && said->status == EDDY_OK) {
+        said->status = ed_frame_read(&r, &frame);
+        if (said->status == EDDY_OK && frame.type == ED_FRAME_MESSAGE)
+            said->messages[said->count++] = frame.message;
+    }
+}
+
+static void read_in_runs(ed_reader r, uint64_t *seed, struct said *said)
+{
+    ed_frame frame = {.type = ED_FRAME_PADDING};
+    ed_message_run run;
+
+    said->count = 0;
+    said->status = EDDY_OK;
+    while (ed_reader_left(&r) > 0 && said->status == EDDY_OK) {
+        said->status = ed_frame_read(&r, &frame);
+        if (said->status != EDDY_OK || frame.type != ED_FRAME_MESSAGE)
+            continue;
+        size_t most = 1 + splitmix_below(seed, ED_FRAME_MESSAGES_MAX);
+        if (frame.message.fragment)
+            said->messages[said->count++] = frame.message;
+        else
+            CHECK("most", ed_frame_read_run(&r, &frame.message, most, &run) <= most);
+        for (size_t i = 0; !frame.message.fragment && i < run.count; i++)
+            said->messages[said->count++] = ed_message_of_run(&run, i);
+    }
+}
+
+static void runs_are_read_as_one_by_one(void **state)
+{
+    static ed_message_frame messages[RUN_MAX];
+    static struct said alone, together;
+    uint8_t payload[1400], data[PACKET_MAX];
+    uint64_t seed = 7;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(payload); i++)
+        payload[i] = (uint8_t)splitmix_next(&seed);
+    for (unsigned round = 0; round < 4000; round++) {
+        ed_writer w = ed_writer_of(data, sizeof(data));
+        (void)write_run(&w, messages, &seed, payload);
+        size_t size = ed_writer_size(&w);
+        if (round % 2 == 0)
+            data[splitmix_below(&seed, (uint32_t)size)] = (uint8_t)splitmix_next(&seed);
+        read_one_by_one(ed_reader_of(data, size), &alone);
+        read_in_runs(ed_reader_of(data, size), &seed, &together);
+        CHECK_EQ("count", together.count, alone.count);
+        CHECK_EQ("status", together.status, alone.status);
+        for (size_t i = 0; i < alone.count; i++)
+            check_same(&together.messages[i], &alone.messages[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +304,7 @@ int main(void)
         cmocka_unit_test(what_follows_nothing_is_refused),
         cmocka_unit_test(what_follows_a_part_is_refused),
         cmocka_unit_test(packets_go_around),
+        cmocka_unit_test(runs_are_read_as_one_by_one),
     };
     return cmocka_run_group_tests_name("frame_run", tests, NULL, NULL);
 }

@@ -135,6 +135,8 @@ struct fake {
     uint64_t returned_sum;       /* made of their stream bytes, in order */
     uint64_t returned_places;    /* of the connections they came to, in order, as digits; 0: none */
     uint32_t expired[ORDER_MAX]; /* slots, in order */
+    const size_t *sent;          /* how many datagrams have left, */
+    size_t sent_before;          /* and had when it could reckon ahead */
     struct fake_failed failed[FAILED_MAX];
 };
 
@@ -349,16 +351,16 @@ static inline bool fake_transmit(void *connection, ed_output *output, uint64_t n
     return true;
 }
 
-static inline bool fake_take_event(void *connection, void *event)
+static inline size_t fake_take_events(void *connection, void *events, size_t most)
 {
     struct fake_connection *c = connection;
+    size_t count = 0;
 
     c->fake->calls.event++;
-    if (c->event_taken == c->event_count)
-        return false;
-    *(struct fake_event *)event = (struct fake_event){
-        .kind = FAKE_DATAGRAM, .connection = c->handle, .value = c->events[c->event_taken++]};
-    return true;
+    for (; count < most && c->event_taken < c->event_count; count++)
+        ((struct fake_event *)events)[count] = (struct fake_event){
+            .kind = FAKE_DATAGRAM, .connection = c->handle, .value = c->events[c->event_taken++]};
+    return count;
 }
 
 static inline uint64_t fake_next_ns(const void *connection)
@@ -403,6 +405,12 @@ static inline void fake_drop_event(void *context, void *event)
     ((struct fake *)context)->events_dropped++;
 }
 
+static inline void fake_reckon_ahead(void *context)
+{
+    struct fake *fake = context;
+    fake->sent_before = *fake->sent;
+}
+
 static inline bool fake_returned(void *context, void *connection, ed_block *blocks, uint64_t now_ns)
 {
     struct fake *fake = context;
@@ -437,10 +445,11 @@ static const ed_connection_type fake_type = {
     .replace = fake_replace,
     .expire = fake_expire,
     .transmit = fake_transmit,
-    .event = fake_take_event,
+    .events = fake_take_events,
     .next_ns = fake_next_ns,
     .phase = fake_phase,
     .is_known = fake_is_known,
+    .reckon_ahead = fake_reckon_ahead,
     .returned = fake_returned,
     .remote = fake_remote,
     .drop_command = fake_drop_command,
@@ -499,6 +508,7 @@ static inline struct bed *bed_frame(const struct bed_limits *limits)
     ed_counting_alloc_init(&bed.event_memory, NULL);
     ed_ending_init(&bed.ending);
     bed.wire.room = WIRE_MAX;
+    bed.fake.sent = &bed.wire.out_count;
     bed.socket = (eddy_socket){
         .context = &bed.wire, .receive = wire_receive, .send = wire_send, .local = wire_local};
     bed.slots = ed_slots_create(&bed.memory.allocator, limits->outgoing, limits->incoming);

@@ -55,17 +55,27 @@ static inline ed_span noise_prologue(const struct noise_secrets *s)
     return (ed_span){.data = s->prologue, .size = s->prologue_size};
 }
 
-/** Begins a handshake, which may use the keys of an earlier one again: so do the vectors. */
-static inline ed_noise noise_initiator(const struct noise_secrets *s)
+/**
+ * Begins a handshake, which may use the keys of an earlier one again: so do the vectors.
+ * @param ahead NULL: nothing was reckoned.
+ */
+static inline ed_noise noise_initiator_with(const struct noise_secrets *s,
+                                            const ed_noise_ahead *ahead)
 {
     ed_noise noise;
     ed_noise_keys keys = {.own = s->pattern == ED_NOISE_IKPSK1 ? &s->initiator : NULL,
                           .peer = s->pattern == ED_NOISE_NXPSK2 ? NULL : s->known,
-                          .shared = s->shared};
+                          .shared = s->shared,
+                          .ahead = ahead};
 
     ed_nonce_forget();
     ed_noise_init(&noise, s->pattern, true, noise_prologue(s), &keys);
     return noise;
+}
+
+static inline ed_noise noise_initiator(const struct noise_secrets *s)
+{
+    return noise_initiator_with(s, NULL);
 }
 
 static inline ed_noise noise_responder(const struct noise_secrets *s)

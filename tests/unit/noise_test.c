@@ -78,6 +78,26 @@ static void published_vectors_come_out_bit_for_bit(void **state)
     }
 }
 
+static void reckoning_ahead_changes_no_byte(void **state)
+{
+    static const uint8_t zeros[ED_KEY_SIZE];
+    ed_noise_ahead ahead;
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(noise_vectors); i++) {
+        const struct noise_vector *v = &noise_vectors[i];
+        struct noise_secrets s = noise_secrets_of(v);
+        if (v->pattern == ED_NOISE_NXPSK2)
+            continue; // whose initiator knows no key
+        CHECK(v->name, ed_noise_reckon_ahead(&ahead, s.initiator_ephemeral.secret, s.known));
+        ed_noise initiator = noise_initiator_with(&s, &ahead), responder = noise_responder(&s);
+        pass_message(v, &s, 0, &initiator, &responder);
+        CHECK_BYTES(v->name, initiator.ahead, zeros, ED_KEY_SIZE);
+        pass_message(v, &s, 1, &responder, &initiator);
+        CHECK(v->name, !ed_noise_reckon_ahead(&ahead, s.initiator_ephemeral.secret, zeros));
+    }
+}
+
 static void both_ends_learn_the_others_key(void **state)
 {
     (void)state;
@@ -292,6 +312,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(published_vectors_come_out_bit_for_bit),
+        cmocka_unit_test(reckoning_ahead_changes_no_byte),
         cmocka_unit_test(both_ends_learn_the_others_key),
         cmocka_unit_test(heads_are_as_large_as_their_keys),
         cmocka_unit_test(any_bit_flipped_is_refused),

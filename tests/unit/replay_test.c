@@ -1,8 +1,15 @@
 #include "tests/support/check.h"
 
+#include "core/alloc.h"
 #include "transport/replay.h"
 
 #define TWO(n) (UINT64_C(1) << (n))
+
+/** One that is wide from the beginning, with bits of its own. */
+static ed_replay wide_of(uint64_t bits[ED_REPLAY_WINDOW / ED_REPLAY_WORD_BITS])
+{
+    return (ed_replay){.wide = bits};
+}
 
 /** Commits what may be. @return whether it might. */
 static bool offer(ed_replay *replay, uint64_t number)
@@ -65,12 +72,29 @@ static void test_steps(void **state)
         {"the oldest at the very end", TWO(62) - 2048, true},
         {"below it", TWO(62) - 2049, false},
     };
-    ed_replay replay = {0};
+    uint64_t bits[ED_REPLAY_WINDOW / ED_REPLAY_WORD_BITS] = {0};
+    ed_replay replay = wide_of(bits);
     for (size_t i = 0; i < ED_COUNT(rows); i++)
         CHECK_EQ(rows[i].name, offer(&replay, rows[i].number), rows[i].want);
 }
 
-/** Whole windows, up and down: each number once, the one below the window never. */
+/** Two windows up, one down: each number once, the one below the window never. */
+static void go_up_and_down(const char *name, ed_replay *up, ed_replay *down, uint64_t window,
+                           uint64_t base)
+{
+    uint64_t top = base + 2 * window - 1;
+
+    for (uint64_t n = base; n <= top; n++) {
+        CHECK(name, offer(up, n));
+        CHECK(name, !offer(up, n));
+    }
+    for (uint64_t n = top; n > top - window; n--) {
+        CHECK(name, !offer(up, n));
+        CHECK(name, offer(down, n));
+    }
+    CHECK(name, !offer(down, top - window));
+}
+
 static void test_windows(void **state)
 {
     (void)state;
@@ -81,24 +105,72 @@ static void test_windows(void **state)
         {"from 0", 0},
         {"from 1", 1},
         {"from the middle of a word", 1000},
-        {"over 2^32", TWO(32) - 1024},
-        {"up to 2^62", TWO(62) - 2 * ED_REPLAY_WINDOW},
+        {"over 2^32", TWO(32) - 128},
+        {"up to 2^62, narrow", TWO(62) - 2 * ED_REPLAY_NARROW},
+        {"up to 2^62, wide", TWO(62) - 2 * ED_REPLAY_WINDOW},
     };
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
-        ed_replay up = {0};
-        ed_replay down = {0};
-        for (uint64_t n = rows[i].base; n < rows[i].base + 2 * ED_REPLAY_WINDOW; n++) {
-            CHECK(rows[i].name, offer(&up, n));
-            CHECK(rows[i].name, !offer(&up, n));
-        }
-        uint64_t top = rows[i].base + 2 * ED_REPLAY_WINDOW - 1;
-        for (uint64_t n = top; n > top - ED_REPLAY_WINDOW; n--) {
-            CHECK(rows[i].name, !offer(&up, n));
-            CHECK(rows[i].name, offer(&down, n));
-        }
-        CHECK(rows[i].name, !offer(&down, top - ED_REPLAY_WINDOW));
+        uint64_t bits[2][ED_REPLAY_WINDOW / ED_REPLAY_WORD_BITS] = {0};
+        ed_replay up = {0}, down = {0}, wide_up = wide_of(bits[0]), wide_down = wide_of(bits[1]);
+        go_up_and_down(rows[i].name, &up, &down, ED_REPLAY_NARROW, rows[i].base);
         CHECK_EQ(rows[i].name, memcmp(&up, &down, sizeof(up)), 0);
+        if (rows[i].base > TWO(62) - 2 * ED_REPLAY_WINDOW)
+            continue;
+        go_up_and_down(rows[i].name, &wide_up, &wide_down, ED_REPLAY_WINDOW, rows[i].base);
+        CHECK_EQ(rows[i].name, memcmp(bits[0], bits[1], sizeof(bits[0])), 0);
     }
+}
+
+static void test_unknown(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        uint64_t number;
+        bool want;
+    } rows[] = {
+        {"the next", 5000, false},
+        {"the highest", 4999, false},
+        {"the oldest of a narrow window", 5000 - ED_REPLAY_NARROW, false},
+        {"one below it", 5000 - ED_REPLAY_NARROW - 1, true},
+        {"the oldest of a wide window", 5000 - ED_REPLAY_WINDOW, true},
+        {"one below it", 5000 - ED_REPLAY_WINDOW - 1, false},
+        {"no packet number", UINT64_MAX, false},
+    };
+    uint64_t bits[ED_REPLAY_WINDOW / ED_REPLAY_WORD_BITS] = {0};
+    ed_replay replay = {.next = 5000}, wide = {.next = 5000, .wide = bits};
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        CHECK_EQ(rows[i].name, ed_replay_is_unknown(&replay, rows[i].number), rows[i].want);
+        CHECK(rows[i].name, !ed_replay_is_unknown(&wide, rows[i].number));
+    }
+}
+
+/** What is narrow becomes wide, and what it has not known counts as accepted. */
+static void test_widening(void **state)
+{
+    enum { NEXT = 5000, OLDEST = NEXT - ED_REPLAY_NARROW };
+    ed_counting_alloc memory;
+    ed_replay replay = {0};
+
+    (void)state;
+    ed_counting_alloc_init(&memory, NULL);
+    for (uint64_t n = 0; n < NEXT; n += 3)
+        CHECK("a third of all", offer(&replay, n));
+    CHECK("and the last", offer(&replay, NEXT - 1));
+    memory.fail_after = 0;
+    ed_replay_widen(&replay, &memory.allocator);
+    CHECK("without memory it stays", ed_replay_is_unknown(&replay, OLDEST - 1));
+    memory.fail_after = UINT64_MAX;
+    ed_replay_widen(&replay, &memory.allocator);
+    CHECK("it is wide", !ed_replay_is_unknown(&replay, OLDEST - 1));
+    for (uint64_t n = NEXT - ED_REPLAY_WINDOW - 1; n < NEXT - 1; n++)
+        CHECK_EQ("as before", ed_replay_check(&replay, n), n >= OLDEST && n % 3 != 0);
+    CHECK("onwards", offer(&replay, NEXT + ED_REPLAY_WINDOW / 2));
+    CHECK("what was free is known still", offer(&replay, NEXT - 3) && !offer(&replay, NEXT - 3));
+    for (uint64_t n = NEXT; n < NEXT + ED_REPLAY_WINDOW / 2; n++)
+        CHECK("what has not come is free", ed_replay_check(&replay, n));
+    ed_replay_free(&replay, &memory.allocator);
+    CHECK_EQ("memory left", memory.live_size, 0);
 }
 
 /** The obvious way: remember everything. */
@@ -113,13 +185,12 @@ static bool naive_check(const struct naive *naive, uint64_t number)
 
     for (size_t i = 0; i < naive->count; i++) {
         uint64_t other = naive->accepted[i];
-        fits = fits && other != number && (number > other || other - number < ED_REPLAY_WINDOW);
+        fits = fits && other != number && (number > other || other - number < ED_REPLAY_NARROW);
     }
     return fits;
 }
 
-static const uint64_t alphabet[] = {0,    1,    62,   63,   64,   127,  128,
-                                    2047, 2048, 2049, 2110, 2112, 4095, 4096};
+static const uint64_t alphabet[] = {0, 1, 62, 63, 64, 127, 128, 255, 256, 257, 318, 320, 511, 512};
 
 /** Tries every word of `left` letters from here; all letters are compared at every step. */
 static void explore(const ed_replay *replay, const struct naive *naive, uint64_t base, int left)
@@ -141,7 +212,7 @@ static void explore(const ed_replay *replay, const struct naive *naive, uint64_t
 static void test_every_word(void **state)
 {
     (void)state;
-    static const uint64_t bases[] = {0, 1, 61, TWO(32) - 2048, TWO(62) - 4096};
+    static const uint64_t bases[] = {0, 1, 61, TWO(32) - 256, TWO(62) - 512};
 
     for (size_t i = 0; i < ED_COUNT(bases); i++)
         explore(&(ed_replay){0}, &(struct naive){.count = 0}, bases[i], 4);
@@ -153,7 +224,8 @@ static void test_walk(void **state)
     (void)state;
     enum { NUMBERS = 400 * 1000 };
     static uint8_t seen[NUMBERS];
-    ed_replay replay = {0};
+    uint64_t bits[ED_REPLAY_WINDOW / ED_REPLAY_WORD_BITS] = {0};
+    ed_replay replay = wide_of(bits);
     uint64_t next = 0;
     uint64_t random = 1;
 
@@ -172,10 +244,9 @@ static void test_walk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_steps),
-        cmocka_unit_test(test_windows),
-        cmocka_unit_test(test_every_word),
-        cmocka_unit_test(test_walk),
+        cmocka_unit_test(test_steps),      cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_unknown),    cmocka_unit_test(test_widening),
+        cmocka_unit_test(test_every_word), cmocka_unit_test(test_walk),
     };
     return cmocka_run_group_tests_name("replay", tests, NULL, NULL);
 }

@@ -61,6 +61,7 @@ static struct {
     struct model_lane lanes[ED_WIRE_GUARANTEE_COUNT][STREAMS];
     struct packet packets[PACKETS_MAX];
     ed_replay replay;
+    uint64_t seen_bits[ED_REPLAY_WINDOW / ED_REPLAY_WORD_BITS];
     ed_block *held[HELD_MAX]; /* by the program */
     uint32_t loss;            /* per cent */
     bool is_calm;             /* nothing is lost any more, and memory is there */
@@ -454,6 +455,7 @@ static void count_seen(void)
 static void run(uint64_t seed, uint64_t start, uint32_t loss, unsigned steps)
 {
     memset(&pair, 0, sizeof(pair));
+    pair.replay.wide = pair.seen_bits;
     pair.seed = seed;
     pair.start = start;
     pair.loss = loss;

@@ -5,7 +5,7 @@
 
 #include "core/alloc.h"
 
-enum { PER_MILLE = 1000 };
+enum { PER_MILLE = 1000, PER_CENT = 100 };
 
 bool ed_delays_open(ed_delays *delays, size_t capacity)
 {
@@ -48,6 +48,16 @@ uint64_t ed_delays_ns(const ed_delays *delays, uint64_t per_mille)
 double ed_delays_ms(const ed_delays *delays, uint64_t per_mille)
 {
     return (double)ed_delays_ns(delays, per_mille) / (double)ED_NS_PER_MS;
+}
+
+double ed_delays_longer(const ed_delays *delays, uint64_t than_ns)
+{
+    size_t count = 0;
+
+    ED_ASSERT(delays->count > 0);
+    for (size_t i = 0; i < delays->count; i++)
+        count += delays->at_ns[i] > than_ns ? 1 : 0;
+    return PER_CENT * (double)count / (double)delays->count;
 }
 
 void ed_series_note(const ed_bench_plan *plan, const char *name, uint64_t at_ns, uint64_t value_ns)

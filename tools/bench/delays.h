@@ -22,6 +22,9 @@ void ed_delays_sort(ed_delays *delays);
 uint64_t ed_delays_ns(const ed_delays *delays, uint64_t per_mille);
 double ed_delays_ms(const ed_delays *delays, uint64_t per_mille);
 
+/** How many are longer, per cent. They are not none. */
+double ed_delays_longer(const ed_delays *delays, uint64_t than_ns);
+
 /** A line `NAME SECONDS MS` of the plan's series, if it has one. */
 void ed_series_note(const ed_bench_plan *plan, const char *name, uint64_t at_ns, uint64_t value_ns);
 

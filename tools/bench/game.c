@@ -60,12 +60,23 @@ void ed_game_close(ed_game *game)
     ed_delays_close(&game->delays);
 }
 
+static uint64_t phase_ns(ed_pair_side side)
+{
+    return side == ED_PAIR_SERVER ? ED_GAME_PHASE_MS * ED_NS_PER_MS : 0;
+}
+
+uint64_t ed_game_tick_at(const ed_game *game, ed_pair_side side, uint64_t now_ns)
+{
+    uint64_t since_ns = now_ns - ed_min_u64(game->begin_ns + phase_ns(side), now_ns);
+
+    return ((since_ns + 1) * ED_GAME_HZ - 1) / ED_NS_PER_S; // a tick begins rounded down
+}
+
 void ed_game_tick(ed_game *game, ed_pair_side side, uint64_t k)
 {
     uint8_t message[ED_GAME_SIZE] = {0};
-    uint64_t phase_ns = side == ED_PAIR_SERVER ? ED_GAME_PHASE_MS * ED_NS_PER_MS : 0;
     struct stamp stamp = {.number = game->sent[side],
-                          .sent_ns = game->begin_ns + ed_game_ticks_ns(k) + phase_ns};
+                          .sent_ns = game->begin_ns + ed_game_ticks_ns(k) + phase_ns(side)};
 
     ed_world_run_until(game->pair.world, stamp.sent_ns);
     memcpy(message, &stamp, sizeof(stamp));

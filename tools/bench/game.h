@@ -37,6 +37,9 @@ bool ed_game_open(ed_game *game, ed_bench_result *result, const ed_bench_plan *p
                   const eddy_config *config, const ed_link_config *path);
 void ed_game_close(ed_game *game);
 
+/** The tick of an end that a time from the game's begin on is in. */
+uint64_t ed_game_tick_at(const ed_game *game, ed_pair_side side, uint64_t now_ns);
+
 /** Tick `k` of an end: time passes until then, and a message leaves. */
 void ed_game_tick(ed_game *game, ed_pair_side side, uint64_t k);
 
