@@ -315,8 +315,11 @@ size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t no
  * time left is over. */
 void ed_conn_on_all_sent(ed_conn *conn, uint64_t now_ns);
 
-/** Takes the next event; its block is the caller's. False: none. */
-bool ed_conn_event(ed_conn *conn, ed_event_item *item);
+/**
+ * Takes the next events, `most` at most; their blocks are the caller's.
+ * @return how many; less than `most`: there are no others now.
+ */
+size_t ed_conn_events(ed_conn *conn, ed_event_item *items, size_t most);
 
 /** When to call ed_conn_expire. UINT64_MAX: nothing to wait for. */
 uint64_t ed_conn_next_ns(const ed_conn *conn);

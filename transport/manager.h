@@ -171,7 +171,8 @@ typedef struct ed_connection_type {
     bool (*transmit)(void *connection, ed_output *output, uint64_t now_ns);
     /** The socket has no room for what it may have to transmit in this poll. NULL: so be it. */
     void (*held_back)(void *connection, uint64_t now_ns);
-    bool (*event)(void *connection, void *event);
+    /** Takes its next events, `most` at most. @return how many; less than `most`: that was all. */
+    size_t (*events)(void *connection, void *events, size_t most);
     /** Its last event waits for what other threads are saying: it stays at work. NULL: never. */
     bool (*awaits_senders)(const void *connection);
     uint64_t (*next_ns)(const void *connection);

@@ -380,9 +380,9 @@ static eddy_address remote_of(const void *connection)
     return ed_conn_path(connection)->remote;
 }
 
-static bool next_event(void *connection, void *event)
+static size_t next_events(void *connection, void *events, size_t most)
 {
-    return ed_conn_event(connection, event);
+    return ed_conn_events(connection, events, most);
 }
 
 static bool awaits_senders(const void *connection)
@@ -446,7 +446,7 @@ const ed_connection_type ed_reliable_type = {
     .expire = expire,
     .transmit = transmit,
     .held_back = held_back,
-    .event = next_event,
+    .events = next_events,
     .awaits_senders = awaits_senders,
     .next_ns = next_ns,
     .phase = phase,

@@ -104,7 +104,7 @@ static void read_events(ed_pair_end *end, uint8_t place)
 {
     ed_event_item item;
 
-    while (ed_conn_event(end->conn, &item)) {
+    while (ed_conn_events(end->conn, &item, 1) > 0) {
         if (!on_event(end, &item)) {
             ed_pool_give(item.block);
             continue;

@@ -159,7 +159,7 @@ static void drain(void)
     ed_path path;
 
     for (size_t end = 0; end < 2; end++) {
-        while (ed_conn_event(&ends[end], &item))
+        while (ed_conn_events(&ends[end], &item, 1) > 0)
             ed_event_drop(&item);
         ed_settled_give_back(&bed.settled);
         for (size_t size = 1; size > 0;) {

@@ -346,16 +346,16 @@ static inline bool fake_transmit(void *connection, ed_output *output, uint64_t n
     return true;
 }
 
-static inline bool fake_take_event(void *connection, void *event)
+static inline size_t fake_take_events(void *connection, void *events, size_t most)
 {
     struct fake_connection *c = connection;
+    size_t count = 0;
 
     c->fake->calls.event++;
-    if (c->event_taken == c->event_count)
-        return false;
-    *(struct fake_event *)event = (struct fake_event){
-        .kind = FAKE_DATAGRAM, .connection = c->handle, .value = c->events[c->event_taken++]};
-    return true;
+    for (; count < most && c->event_taken < c->event_count; count++)
+        ((struct fake_event *)events)[count] = (struct fake_event){
+            .kind = FAKE_DATAGRAM, .connection = c->handle, .value = c->events[c->event_taken++]};
+    return count;
 }
 
 static inline uint64_t fake_next_ns(const void *connection)
@@ -440,7 +440,7 @@ static const ed_connection_type fake_type = {
     .replace = fake_replace,
     .expire = fake_expire,
     .transmit = fake_transmit,
-    .event = fake_take_event,
+    .events = fake_take_events,
     .next_ns = fake_next_ns,
     .phase = fake_phase,
     .is_known = fake_is_known,

@@ -125,7 +125,7 @@ static void read_events(size_t end)
 {
     ed_event_item item;
 
-    while (ed_conn_event(&conns[end], &item)) {
+    while (ed_conn_events(&conns[end], &item, 1) > 0) {
         if (item.type != EDDY_MESSAGE) {
             ed_pool_give(item.block);
             continue;
