@@ -90,7 +90,7 @@ size_t ed_draft_finish(ed_draft *d, ed_conn *conn, uint64_t now_ns)
     ED_ASSERT(ed_writer_ok(&d->w) && size + ED_TAG_SIZE <= EDDY_DATAGRAM_SIZE_MAX);
     if (elicits)
         ed_draft_flag(d, ED_SENT_IN_FLIGHT);
-    d->record.size = (uint32_t)(size + ED_TAG_SIZE);
+    d->record.size = (uint16_t)(size + ED_TAG_SIZE);
     eddy_status status = ed_sent_push(&conn->sent, &d->record, d->refs, d->ref_count);
     ED_ASSERT(status == EDDY_OK); // there was room: it was reserved
     ed_loss_on_sent(&conn->loss, ed_sent_at(&conn->sent, d->packet.number));
@@ -114,7 +114,7 @@ size_t ed_draft_finish(ed_draft *d, ed_conn *conn, uint64_t now_ns)
 
 void ed_draft_put_ack(ed_draft *d, ed_conn *conn, uint64_t now_ns)
 {
-    d->record.ack_largest = ed_ack_largest(&conn->ack);
+    d->record.ack_low = (uint32_t)ed_ack_largest(&conn->ack);
     ed_ack_write(&conn->ack, &d->w, now_ns);
     ed_ack_on_sent(&conn->ack);
     ed_draft_flag(d, ED_SENT_HAS_ACK);
@@ -131,7 +131,7 @@ void ed_draft_put_ack_copy(ed_draft *d, ed_conn *conn, uint64_t now_ns)
         d->w = before;
         return;
     }
-    d->record.ack_largest = ed_ack_largest(&conn->ack);
+    d->record.ack_low = (uint32_t)ed_ack_largest(&conn->ack);
     ed_draft_flag(d, ED_SENT_HAS_ACK);
 }
 

@@ -28,7 +28,7 @@ static eddy_status push(size_t ref_count)
     static ed_sent_ref refs[UINT16_MAX];
     ed_sent packet = {
         .sent_ns = 1000 + sent_log.next,
-        .size = 100 + (uint32_t)ref_count,
+        .size = (uint16_t)(100 + ref_count % 1000),
         .flags = ED_SENT_ACK_ELICITING | ED_SENT_IN_FLIGHT,
     };
 
@@ -77,7 +77,7 @@ static void test_template(void **state)
     (void)state;
     ed_sent packet = {.number = 99,
                       .sent_ns = 5,
-                      .ack_largest = 77,
+                      .ack_low = 77,
                       .size = 1200,
                       .acked_run = 9,
                       .ref_first = 8,
@@ -89,7 +89,7 @@ static void test_template(void **state)
     const ed_sent *got = ed_sent_at(&sent_log, 0);
     CHECK_EQ("number", got->number, 0);
     CHECK_EQ("sent", got->sent_ns, 5);
-    CHECK_EQ("largest", got->ack_largest, 77);
+    CHECK_EQ("largest", got->ack_low, 77);
     CHECK_EQ("size", got->size, 1200);
     CHECK_EQ("flags", got->flags, ED_SENT_HAS_ACK);
     CHECK_EQ("state", got->state, ED_SENT_OUTSTANDING);
@@ -330,9 +330,33 @@ static void test_gaps(void **state)
     }
 }
 
+/** Of the largest number of an ACK the low bits are kept. */
+static void an_ack_is_at_most_the_newest(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t largest;
+        uint64_t newest;
+    } rows[] = {
+        {"the first", 0, 0},
+        {"the newest", 77, 77},
+        {"an older one", 77, 1000},
+        {"over 2^32", (UINT64_C(1) << 32) - 16, (UINT64_C(1) << 32) + 5},
+        {"2^32 - 1 below", 123, 123 + (uint64_t)UINT32_MAX},
+        {"of the last", (UINT64_C(1) << 60) - 9, (UINT64_C(1) << 60) - 1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_sent packet = {.ack_low = (uint32_t)rows[i].largest};
+        CHECK_EQ(rows[i].name, ed_sent_ack_largest(&packet, rows[i].newest), rows[i].largest);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_ack_is_at_most_the_newest),
         cmocka_unit_test_setup_teardown(test_empty, setup, teardown),
         cmocka_unit_test_setup_teardown(test_template, setup, teardown),
         cmocka_unit_test_setup_teardown(test_growth, setup, teardown),
