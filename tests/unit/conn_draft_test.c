@@ -105,7 +105,7 @@ static uint64_t receive(uint8_t *data, size_t size)
     uint64_t count = 0;
 
     ed_conn_receive(&server, &datagram, now_ns);
-    while (ed_conn_event(&server, &item)) {
+    while (ed_conn_events(&server, &item, 1) > 0) {
         count += item.type == EDDY_MESSAGE ? 1 : 0;
         ed_event_drop(&item);
     }
