@@ -232,25 +232,26 @@ static void expect(const void *connection)
     const ed_conn *conn = connection;
     const ed_secrets *secrets = ed_conn_secrets(conn->shared, conn->handle);
     const void *const hot[] = {
-        &conn->secrets,
-        &conn->path,
+        &conn->receiving_packet,
+        &conn->paths,
         &conn->ack.received,
         &conn->ack.deadline_ns,
-        &conn->replay.next,
         &conn->inbox.lanes,
         &conn->inbox.credit,
-        &conn->inbox.unreliable,
         &conn->outbox.lost,
-        &conn->outbox.deadlines,
-        &conn->outbox.fresh_count,
+        &conn->outbox.first_receipt,
+        &conn->outbox.room,
         &conn->sent,
-        &conn->loss,
+        &conn->sent.next,
         &conn->loss.in_flight,
         &conn->rtt,
+        &conn->mtu,
+        &conn->congestion_ops,
         &conn->congestion,
         &conn->pacer,
         &conn->timers,
-        &conn->timers.at_ns[ED_TIMER_IDLE],
+        &conn->timers.at_ns[ED_TIMER_KEEPALIVE],
+        &conn->timers.at_ns[ED_TIMER_END],
         &conn->counts,
         &secrets->keys.receive,
         &secrets->keys.receive.mask,
@@ -278,9 +279,9 @@ static void drop_event(void *context, void *event)
     ed_event_drop(event);
 }
 
-static void send_command(void *connection, void *item, uint64_t now_ns)
+static void send_commands(void *connection, const void *items, size_t count, uint64_t now_ns)
 {
-    ed_reliable_obey(connection, item, now_ns);
+    ed_reliable_obey(connection, items, count, now_ns);
     settle(connection);
 }
 
@@ -438,7 +439,7 @@ const ed_connection_type ed_reliable_type = {
     .expect = expect,
     .supersedes = ed_reliable_supersedes,
     .receive = receive,
-    .send = send_command,
+    .send = send_commands,
     .stop_admitting = stop_admitting,
     .shutdown = shut_down,
     .may_end = may_end,
