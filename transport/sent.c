@@ -9,6 +9,7 @@ static_assert((ED_SENT_REFS_MIN & (ED_SENT_REFS_MIN - 1)) == 0 &&
                   (ED_SENT_REFS_MAX & (ED_SENT_REFS_MAX - 1)) == 0,
               "the ring of references is indexed by a mask");
 static_assert(sizeof(ed_sent) == 32, "16,384 packets take 512 KiB");
+static_assert(sizeof(ed_sent_ref) == 12, "one stands for a packet of small messages");
 static_assert((int)ED_SENT_MAX <= UINT16_MAX, "a run has 16 bits");
 
 static ed_sent *packet_at(const ed_sent_log *log, uint64_t number)

@@ -11,7 +11,7 @@
 enum {
     ED_SENT_MIN = 4,           /* packets at first */
     ED_SENT_MAX = 16384,       /* packets at most */
-    ED_SENT_REFS_MIN = 8,      /* references at first */
+    ED_SENT_REFS_MIN = 4,      /* references at first */
     ED_SENT_REFS_MAX = 131072, /* references at most, over all packets */
     /* A number is left out after 2^n to 2^(n+1) others, n between these and one more each time. */
     ED_SENT_GAP_LOG2_MIN = 6,
@@ -58,11 +58,25 @@ static inline uint64_t ed_sent_ack_largest(const ed_sent *packet, uint64_t newes
     return newest - (uint32_t)((uint32_t)newest - packet->ack_low);
 }
 
-/** A message that a packet carried. */
+/** What a packet carried: whole messages of a lane, one after the other, or a piece of one. */
 typedef struct ed_sent_ref {
-    uint32_t slot;
-    uint32_t generation;
+    uint32_t slot;  /* of the first, or of the piece */
+    uint32_t stamp; /* the end of the first's sequence, or the piece's generation */
+    uint8_t count;  /* of the messages; 0: it is a piece */
+    uint8_t guarantee;
+    uint8_t stream;
 } ed_sent_ref;
+
+/** Lets a run of messages stand for those of `ref` as well. @return false: they do not follow. */
+static inline bool ed_sent_ref_join(ed_sent_ref *run, const ed_sent_ref *ref)
+{
+    if (run->count == 0 || ref->count == 0 || ref->stamp - run->stamp != run->count ||
+        ref->guarantee != run->guarantee || ref->stream != run->stream ||
+        ref->count > UINT8_MAX - run->count)
+        return false;
+    run->count = (uint8_t)(run->count + ref->count);
+    return true;
+}
 
 typedef struct ed_sent_log {
     const eddy_allocator *allocator;

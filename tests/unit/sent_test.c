@@ -33,7 +33,7 @@ static eddy_status push(size_t ref_count)
     };
 
     for (size_t i = 0; i < ref_count; i++)
-        refs[i] = (ed_sent_ref){.slot = (uint32_t)sent_log.next, .generation = (uint32_t)i};
+        refs[i] = (ed_sent_ref){.slot = (uint32_t)sent_log.next, .stamp = (uint32_t)i};
     return ed_sent_push(&sent_log, &packet, refs, ref_count);
 }
 
@@ -47,7 +47,7 @@ static void check_packet(const char *name, uint64_t number, size_t ref_count)
     CHECK_EQ(name, packet->ref_count, ref_count);
     for (size_t i = 0; i < ref_count; i++) {
         CHECK_EQ(name, ed_sent_refs(&sent_log, packet, i).slot, number);
-        CHECK_EQ(name, ed_sent_refs(&sent_log, packet, i).generation, i);
+        CHECK_EQ(name, ed_sent_refs(&sent_log, packet, i).stamp, i);
     }
 }
 
@@ -222,7 +222,7 @@ static void test_out_of_memory(void **state)
         failures++;
         CHECK_EQ("again", push(3), EDDY_OK);
     }
-    CHECK_EQ("packets grew 8 times, references 10, once together", failures, 17);
+    CHECK_EQ("packets grew 8 times, references 11, once together", failures, 18);
     for (unsigned n = 0; n < 1000; n++)
         check_packet("all there", n, 3);
 }
