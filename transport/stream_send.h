@@ -96,6 +96,12 @@ typedef struct ed_stream_out {
     bool no_copies;
 } ed_stream_out;
 
+/** Once the program has said anything of any. */
+typedef struct ed_streams_out {
+    ed_stream_out of[EDDY_STREAM_COUNT];
+    ed_list turns[EDDY_PRIORITY_COUNT]; /* as ed_outbox.turns, of lanes of other priorities */
+} ed_streams_out;
+
 /** What an outbox is made of; all of it outlives the outbox. */
 typedef struct ed_outbox_parts {
     const eddy_allocator *allocator;
@@ -108,8 +114,8 @@ typedef struct ed_outbox_parts {
 typedef struct ed_outbox {
     ed_outbox_parts made_of;
     ed_lanes lanes;
-    ed_stream_out *streams;  /* EDDY_STREAM_COUNT of them, or NULL: all are as by default */
-    ed_list *turns;          /* EDDY_PRIORITY_COUNT of them, or NULL while there is no lane */
+    ed_streams_out *streams; /* NULL: all are as by default */
+    ed_list turns;           /* of ed_lane_out.turn, of those with the default priority */
     ed_list starved;         /* lanes that wait for credit, or for a large message to be sent */
     ed_list lost;            /* of ed_part.record.node, by age */
     ed_list_node *lost_hint; /* the one put in last, if it is still there; else NULL */
@@ -119,7 +125,6 @@ typedef struct ed_outbox {
     ed_deadlines *deadlines; /* of outs, by index; NULL: none has one */
     ed_block *first_receipt; /* to be told, linked by ed_block.next */
     ed_block *last_receipt;
-    size_t room;           /* that a packet with nothing else in it has for a message */
     uint64_t credit_limit; /* the peer's grant, cumulative */
     uint64_t credit_used;
     uint64_t queued_size;     /* ed_send_cost of all that is accepted and not settled */
@@ -129,6 +134,7 @@ typedef struct ed_outbox {
     uint64_t unreliable_size; /* bytes of unreliable messages that wait */
     uint64_t shed_count;      /* unreliable messages dropped to make room */
     uint32_t hasty_count;     /* of these, with now_or_never */
+    uint32_t room;            /* that a packet with nothing else in it has for a message */
     uint32_t started_count;   /* reliable messages of which some parts have been sent */
     uint8_t started_priority; /* of the first of these */
     uint8_t first_turn;       /* no lane of an earlier priority has a turn */
@@ -290,6 +296,12 @@ static inline ed_piece *ed_piece_of(ed_part *part)
 static inline ed_out *ed_out_of_part(ed_part *part)
 {
     return part->is_piece ? ed_piece_of(part)->out : ED_CONTAINER(part, ed_out, part);
+}
+
+/** The lanes of a priority that have turns; of one that is not the default, there are streams. */
+static inline ed_list *ed_outbox_turns(ed_outbox *outbox, size_t priority)
+{
+    return priority == EDDY_PRIORITY_DEFAULT ? &outbox->turns : &outbox->streams->turns[priority];
 }
 
 static inline ed_lane_out *ed_lane_of_turn(ed_list_node *turn)
