@@ -53,15 +53,45 @@ void ed_bell_hush(ed_bell *bell)
     set_state(bell, ED_BELL_ARMED);
 }
 
+static bool make_fd(ed_bell *bell)
+{
+    return bell->wake.read_fd >= 0 || ed_wake_init(&bell->wake) == EDDY_OK;
+}
+
 int ed_bell_fd(ed_bell *bell)
 {
-    bool has_fd = bell->wake.read_fd >= 0;
-
-    if (!has_fd && ed_wake_init(&bell->wake) == EDDY_OK) {
-        bool nudged = state_of(bell) == ED_BELL_NUDGED;
+    if (!make_fd(bell))
+        return -1;
+    bool was_nudged = state_of(bell) == ED_BELL_NUDGED;
+    if (was_nudged || state_of(bell) == ED_BELL_NONE)
         set_state(bell, ED_BELL_ARMED);
-        if (nudged)
-            ed_bell_ring(bell);
-    }
+    if (was_nudged)
+        ed_bell_ring(bell);
+    bell->is_kept = true;
     return bell->wake.read_fd;
+}
+
+eddy_status ed_bell_begin_sleep(ed_bell *bell, int *fd)
+{
+    if (ed_bell_is_loud(bell))
+        return EDDY_EAGAIN;
+    if (!make_fd(bell))
+        return EDDY_ESYSTEM;
+    set_state(bell, ED_BELL_ARMED);
+    bell->sleeps++;
+    *fd = bell->wake.read_fd;
+    return EDDY_OK;
+}
+
+void ed_bell_end_sleep(ed_bell *bell)
+{
+    ED_ASSERT(bell->sleeps > 0);
+    bell->sleeps--;
+    if (bell->sleeps > 0 || bell->is_kept)
+        return;
+    // What rang is for a look to find, or was a nudge: it stays loud until then.
+    bool is_readable = state_of(bell) == ED_BELL_READABLE;
+    if (is_readable)
+        ed_wake_clear(&bell->wake);
+    set_state(bell, is_readable ? ED_BELL_NUDGED : ED_BELL_NONE);
 }

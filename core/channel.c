@@ -174,6 +174,25 @@ int ed_channel_fd(ed_channel *channel)
     return fd;
 }
 
+eddy_status ed_channel_begin_sleep(ed_channel *channel, int *fd)
+{
+    ed_mutex_lock(&channel->send_mutex);
+    eddy_status status = ed_bell_begin_sleep(&channel->bell, fd);
+    if (status == EDDY_OK && ed_channel_look_again(channel)) {
+        ed_bell_end_sleep(&channel->bell);
+        status = EDDY_EAGAIN;
+    }
+    ed_mutex_unlock(&channel->send_mutex);
+    return status;
+}
+
+void ed_channel_end_sleep(ed_channel *channel)
+{
+    ed_mutex_lock(&channel->send_mutex);
+    ed_bell_end_sleep(&channel->bell);
+    ed_mutex_unlock(&channel->send_mutex);
+}
+
 size_t ed_channel_item_size(const ed_channel *channel)
 {
     return channel->fifo.item_size;

@@ -99,6 +99,14 @@ uint64_t ed_channel_wakes(const ed_channel *channel);
  */
 int ed_channel_fd(ed_channel *channel);
 
+/**
+ * The same descriptor for one sleep: while nobody sleeps, and nobody has it by ed_channel_fd,
+ * nothing is written to it.
+ * @return EDDY_OK; or no sleep begins: EDDY_EAGAIN, the descriptor would be readable; EDDY_ESYSTEM.
+ */
+EDDY_MUST_CHECK eddy_status ed_channel_begin_sleep(ed_channel *channel, int *fd);
+void ed_channel_end_sleep(ed_channel *channel);
+
 /** @return whether a pull would not say EDDY_EAGAIN now; false like such a pull: see the above. */
 bool ed_channel_settle(ed_channel *channel);
 

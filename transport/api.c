@@ -300,19 +300,12 @@ eddy_status eddy_wait(eddy_manager *m, uint32_t timeout_ms)
         return EDDY_EFORKED;
     if (m->config.pump)
         return EDDY_ESTATE;
-    const ed_shard *shard = m->shards[0];
-    if (shard->socket->wait == NULL)
+    if (m->shards[0]->socket->wait == NULL)
         return EDDY_ESUPPORT;
-    int wake_fd = ed_channel_fd(shard->commands);
-    if (wake_fd < 0)
-        return EDDY_ESYSTEM;
     uint64_t now_ns = ed_clock_now_ns();
     uint64_t end_ns = timeout_ms == EDDY_FOREVER ? ED_NEVER_NS : now_ns + timeout_ms * ED_NS_PER_MS;
     end_ns = ed_min_u64(end_ns, m->next_ns);
-    if (end_ns > now_ns)
-        shard->socket->wait(shard->socket->context, wake_fd, ed_manager_wants_send(shard->core),
-                            end_ns - now_ns);
-    return EDDY_OK;
+    return end_ns > now_ns ? ed_shard_wait(m->shards[0], end_ns - now_ns) : EDDY_OK;
 }
 
 eddy_key eddy_public_key(const eddy_manager *m)

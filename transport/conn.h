@@ -245,10 +245,11 @@ void ed_conn_free(ed_conn *conn);
 void ed_conn_receive(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns);
 
 /**
- * Accepts a message and takes its blocks over, also on failure.
- * @return EDDY_OK, EDDY_ENOMEM, EDDY_ETOOBIG for the peer, or EDDY_ESTATE if it is closing.
+ * Accepts messages and takes their blocks over, also on failure.
+ * @return EDDY_OK; of the last that was not accepted, EDDY_ENOMEM, EDDY_ETOOBIG for the peer, or
+ * EDDY_ESTATE if the connection is closing.
  */
-eddy_status ed_conn_send(ed_conn *conn, const ed_message *message, uint64_t now_ns);
+eddy_status ed_conn_send(ed_conn *conn, const ed_message *messages, size_t count, uint64_t now_ns);
 
 /** Streams of this number are shared out so from now on. */
 void ed_conn_set_stream(ed_conn *conn, uint8_t stream, const eddy_stream_options *options,
@@ -315,8 +316,11 @@ size_t ed_conn_transmit(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t no
  * time left is over. */
 void ed_conn_on_all_sent(ed_conn *conn, uint64_t now_ns);
 
-/** Takes the next event; its block is the caller's. False: none. */
-bool ed_conn_event(ed_conn *conn, ed_event_item *item);
+/**
+ * Takes the next events, `most` at most; their blocks are the caller's.
+ * @return how many; less than `most`: there are no others now.
+ */
+size_t ed_conn_events(ed_conn *conn, ed_event_item *items, size_t most);
 
 /** When to call ed_conn_expire. UINT64_MAX: nothing to wait for. */
 uint64_t ed_conn_next_ns(const ed_conn *conn);

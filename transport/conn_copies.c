@@ -14,24 +14,31 @@ static bool may_copy(ed_conn *conn, uint64_t now_ns)
 }
 
 /**
- * Puts in again what a packet carried first that was sent before `sent_ns`, and that none has
- * carried from `before` on, as far as it fits.
+ * Puts in again, as far as it fits, what a packet carried first of what a reference names, and none
+ * has carried from `before` on.
  */
+static void put_copies_by(ed_draft *d, ed_conn *conn, ed_sent_ref ref, uint64_t packet,
+                          uint64_t before)
+{
+    ed_outgoing next;
+
+    for (ed_part *part = ed_outbox_first_of(&conn->outbox, ref);
+         part != NULL && ed_draft_has_place(d, conn); part = ed_outbox_next_of(ref, part))
+        if (part->last_packet < before && ed_outbox_wants_copy(&conn->outbox, part, packet) &&
+            ed_outbox_again(&conn->outbox, part, ed_writer_left(&d->w), &next))
+            ed_draft_put(d, conn, &next);
+}
+
+/** The same of all that it names, if it was sent before `sent_ns`. */
 static void put_copies_of(ed_draft *d, ed_conn *conn, uint64_t number, uint64_t sent_ns,
                           uint64_t before)
 {
     const ed_sent *packet = ed_sent_at(&conn->sent, number);
-    ed_outgoing next;
 
     if (packet == NULL || packet->sent_ns >= sent_ns)
         return;
-    for (size_t i = 0; i < packet->ref_count && ed_draft_has_place(d, conn); i++) {
-        ed_part *part =
-            ed_outbox_to_copy(&conn->outbox, ed_sent_refs(&conn->sent, packet, i), number);
-        if (part != NULL && part->last_packet < before &&
-            ed_outbox_again(&conn->outbox, part, ed_writer_left(&d->w), &next))
-            ed_draft_put(d, conn, &next);
-    }
+    for (size_t i = 0; i < packet->ref_count; i++)
+        put_copies_by(d, conn, ed_sent_refs(&conn->sent, packet, i), number, before);
 }
 
 /** Packets of which messages go along again. */
@@ -66,11 +73,11 @@ static void choose_overdue(struct choice *choice, const ed_conn *conn, uint64_t 
     const ed_out *oldest = ed_outbox_oldest(&conn->outbox);
 
     choice->overdue = choice->overdue_end = choice->first;
-    if (oldest == NULL || oldest->first_packet >= choice->first)
-        return;
-    choice->overdue = oldest->first_packet;
-    choice->overdue_end = ed_min_u64(choice->first, choice->overdue + ED_COPY_LOOK_BACK);
     choice->overdue_ns = now_ns - ed_min_u64(ed_conn_pto_ns(conn), now_ns);
+    if (oldest == NULL || oldest->part.first_packet >= choice->first)
+        return;
+    choice->overdue = oldest->part.first_packet;
+    choice->overdue_end = ed_min_u64(choice->first, choice->overdue + ED_COPY_LOOK_BACK);
 }
 
 /** Puts them in, as far as they fit, and none has carried them from `before` on. */

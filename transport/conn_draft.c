@@ -90,7 +90,7 @@ size_t ed_draft_finish(ed_draft *d, ed_conn *conn, uint64_t now_ns)
     ED_ASSERT(ed_writer_ok(&d->w) && size + ED_TAG_SIZE <= EDDY_DATAGRAM_SIZE_MAX);
     if (elicits)
         ed_draft_flag(d, ED_SENT_IN_FLIGHT);
-    d->record.size = (uint32_t)(size + ED_TAG_SIZE);
+    d->record.size = (uint16_t)(size + ED_TAG_SIZE);
     eddy_status status = ed_sent_push(&conn->sent, &d->record, d->refs, d->ref_count);
     ED_ASSERT(status == EDDY_OK); // there was room: it was reserved
     ed_loss_on_sent(&conn->loss, ed_sent_at(&conn->sent, d->packet.number));
@@ -114,7 +114,7 @@ size_t ed_draft_finish(ed_draft *d, ed_conn *conn, uint64_t now_ns)
 
 void ed_draft_put_ack(ed_draft *d, ed_conn *conn, uint64_t now_ns)
 {
-    d->record.ack_largest = ed_ack_largest(&conn->ack);
+    d->record.ack_low = (uint32_t)ed_ack_largest(&conn->ack);
     ed_ack_write(&conn->ack, &d->w, now_ns);
     ed_ack_on_sent(&conn->ack);
     ed_draft_flag(d, ED_SENT_HAS_ACK);
@@ -131,7 +131,7 @@ void ed_draft_put_ack_copy(ed_draft *d, ed_conn *conn, uint64_t now_ns)
         d->w = before;
         return;
     }
-    d->record.ack_largest = ed_ack_largest(&conn->ack);
+    d->record.ack_low = (uint32_t)ed_ack_largest(&conn->ack);
     ed_draft_flag(d, ED_SENT_HAS_ACK);
 }
 
@@ -174,6 +174,17 @@ bool ed_draft_has_place(const ed_draft *d, ed_conn *conn)
     return d->message_count < ED_FRAME_MESSAGES_MAX &&
            (ed_sent_has_room(&conn->sent, d->ref_count + 1) ||
             ed_sent_reserve(&conn->sent, d->ref_count + 1) == EDDY_OK);
+}
+
+/** Has the log of sent packets remember it. */
+static void refer(ed_draft *d, ed_conn *conn, const ed_outgoing *next)
+{
+    ed_sent_ref *ref = &d->refs[d->ref_count];
+
+    if (!ed_outbox_on_sent(&conn->outbox, next, d->packet.number, ref))
+        return;
+    if (d->ref_count == 0 || !ed_sent_ref_join(ref - 1, ref))
+        d->ref_count++;
 }
 
 /** Whether there is something that may not fit but by following the last message. */
@@ -226,8 +237,7 @@ void ed_draft_put(ed_draft *d, ed_conn *conn, const ed_outgoing *next)
         ed_draft_flag(d, ED_SENT_PROMPT);
     conn->shared->stats->messages_resent += next->part != NULL && !next->is_skip ? 1 : 0;
     conn->counts.messages_resent += next->part != NULL && !next->is_skip ? 1 : 0;
-    if (ed_outbox_on_sent(&conn->outbox, next, d->packet.number, &d->refs[d->ref_count]))
-        d->ref_count++;
+    refer(d, conn, next);
 }
 
 /** Chooses what is sent again of a part, as far as it fits. */
@@ -242,13 +252,11 @@ static bool choose_again(const ed_draft *d, ed_conn *conn, ed_part *part, ed_out
 }
 
 /** Puts in what of a message is not acknowledged. @return false if the packet is full. */
-static bool put_again(ed_draft *d, ed_conn *conn, const ed_out *out)
+static bool put_again(ed_draft *d, ed_conn *conn, ed_out *out)
 {
     ed_outgoing next;
 
-    for (ed_list_node *node = ed_list_first(&out->parts); node != NULL;
-         node = ed_list_next(&out->parts, node)) {
-        ed_part *part = ED_CONTAINER(node, ed_part, sibling);
+    for (ed_part *part = ed_out_first_part(out); part != NULL; part = ed_part_next(part)) {
         if (!ed_draft_has_place(d, conn) || !choose_again(d, conn, part, &next))
             return false;
         ed_draft_put(d, conn, &next);
@@ -257,13 +265,12 @@ static bool put_again(ed_draft *d, ed_conn *conn, const ed_out *out)
 }
 
 /** Whether no packet since then carries the message. */
-static bool is_older(const ed_conn *conn, const ed_out *out, uint64_t before_ns)
+static bool is_older(const ed_conn *conn, ed_out *out, uint64_t before_ns)
 {
-    ed_list_node *first = ed_list_first(&out->parts);
+    const ed_part *part = ed_out_first_part(out);
 
-    if (first == NULL)
+    if (part == NULL)
         return false;
-    const ed_part *part = ED_CONTAINER(first, ed_part, sibling);
     const ed_sent *packet = ed_sent_at(&conn->sent, part->last_packet);
     bool is_in_this_one = part->last_packet >= conn->sent.next;
     return !is_in_this_one && (packet == NULL || packet->sent_ns < before_ns);
@@ -279,7 +286,7 @@ bool ed_draft_put_oldest(ed_draft *d, ed_conn *conn, uint64_t before_ns)
         // Of a sequenced lane only the newest is sent again.
         if (ed_out_is_superseded(out) || !is_older(conn, out, before_ns))
             continue;
-        any |= !ed_list_empty(&out->parts);
+        any = true;
         if (!put_again(d, conn, out))
             break;
     }

@@ -77,19 +77,24 @@ static bool moved_event(ed_conn *conn, ed_event_item *item)
     return true;
 }
 
-static ed_event_item message_event(ed_conn *conn, ed_block *block)
+/** The messages that may be delivered. @return how many. */
+static size_t message_events(ed_conn *conn, ed_event_item *items, size_t most)
 {
-    ed_event_item item = {.connection = conn->handle,
-                          .block = block,
-                          .type = EDDY_MESSAGE,
-                          .guarantee = ed_block_guarantee(block),
-                          .stream = ed_block_stream(block),
-                          .skipped = ed_block_skipped(block)};
+    size_t count = 0;
+    ed_block *block = NULL;
 
-    conn->shared->stats->messages_delivered++;
-    conn->counts.messages_delivered++;
-    ed_return_mark(block, conn->handle);
-    return item;
+    while (count < most && (block = ed_inbox_next(&conn->inbox)) != NULL) {
+        items[count++] = (ed_event_item){.connection = conn->handle,
+                                         .block = block,
+                                         .type = EDDY_MESSAGE,
+                                         .guarantee = ed_block_guarantee(block),
+                                         .stream = ed_block_stream(block),
+                                         .skipped = ed_block_skipped(block)};
+        ed_return_mark(block, conn->handle);
+    }
+    conn->shared->stats->messages_delivered += count;
+    conn->counts.messages_delivered += count;
+    return count;
 }
 
 /** What is accepted must be counted in the last event: it waits for who is about to send. */
@@ -178,21 +183,27 @@ static bool late_event(ed_conn *conn, ed_event_item *item)
     return true;
 }
 
-bool ed_conn_event(ed_conn *conn, ed_event_item *item)
+/** What comes after the messages. */
+static bool later_event(ed_conn *conn, ed_event_item *item)
 {
-    if (early_event(conn, item))
-        return true;
-    ed_block *block = ed_inbox_next(&conn->inbox);
-    if (block != NULL) {
-        *item = message_event(conn, block);
-        return true;
-    }
     if (is_at_end(conn))
         ed_outbox_end(&conn->outbox);
-    block = ed_outbox_next_receipt(&conn->outbox);
+    ed_block *block = ed_outbox_next_receipt(&conn->outbox);
     if (block != NULL) {
         *item = (ed_event_item){.connection = conn->handle, .block = block, .type = EDDY_RECEIPT};
         return true;
     }
     return late_event(conn, item);
+}
+
+size_t ed_conn_events(ed_conn *conn, ed_event_item *items, size_t most)
+{
+    size_t count = 0;
+
+    while (count < most && early_event(conn, &items[count]))
+        count++;
+    count += message_events(conn, items + count, most - count);
+    while (count < most && later_event(conn, &items[count]))
+        count++;
+    return count;
 }

@@ -158,8 +158,9 @@ typedef struct ed_connection_type {
     void (*receive)(void *connection, const eddy_datagram *datagram, uint64_t now_ns);
     /** The same for a datagram of the connection's own socket. NULL: it has none. */
     void (*receive_extra)(void *connection, const eddy_datagram *datagram, uint64_t now_ns);
-    const eddy_socket *(*extra_socket)(void *connection);           /* NULL: it has none */
-    void (*send)(void *connection, void *command, uint64_t now_ns); /* takes the payload over */
+    const eddy_socket *(*extra_socket)(void *connection); /* NULL: it has none */
+    /** Does what `count` commands say, one after the other; takes their payloads over. */
+    void (*send)(void *connection, const void *commands, size_t count, uint64_t now_ns);
     /** From now on the program hears of no beginning. NULL: nothing to do. */
     void (*stop_admitting)(void *connection, uint64_t now_ns);
     /** Ends it: it flushes, closes and is over by `until_ns`. Perhaps again, with an earlier one.
@@ -171,7 +172,8 @@ typedef struct ed_connection_type {
     bool (*transmit)(void *connection, ed_output *output, uint64_t now_ns);
     /** The socket has no room for what it may have to transmit in this poll. NULL: so be it. */
     void (*held_back)(void *connection, uint64_t now_ns);
-    bool (*event)(void *connection, void *event);
+    /** Takes its next events, `most` at most. @return how many; less than `most`: that was all. */
+    size_t (*events)(void *connection, void *events, size_t most);
     /** Its last event waits for what other threads are saying: it stays at work. NULL: never. */
     bool (*awaits_senders)(const void *connection);
     uint64_t (*next_ns)(const void *connection);

@@ -81,9 +81,11 @@ static bool drain_events(ed_manager *m, ed_manager_slot *slot)
     for (;;) {
         if (m->event_count == ED_MANAGER_BATCH && !ed_manager_flush_events(m))
             return false;
-        if (!type->event(slot->connection, m->events + m->event_count * size))
+        size_t most = ED_MANAGER_BATCH - m->event_count;
+        size_t count = type->events(slot->connection, m->events + m->event_count * size, most);
+        m->event_count += count;
+        if (count < most)
             return type->awaits_senders == NULL || !type->awaits_senders(slot->connection);
-        m->event_count++;
     }
 }
 

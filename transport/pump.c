@@ -12,8 +12,7 @@ static void run(void *context)
         if (pump->is_done(pump->context))
             return;
         if (next_ns > now_ns)
-            pump->socket->wait(pump->socket->context, pump->wake_fd,
-                               pump->wants_send(pump->context), next_ns - now_ns);
+            (void)pump->wait(pump->context, next_ns - now_ns); // it made what it needs at the start
     }
 }
 

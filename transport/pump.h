@@ -8,11 +8,9 @@ typedef struct ed_pump {
     ed_thread thread;
     const char *name;
     void *context; /* of what to run */
-    const eddy_socket *socket;
-    int wake_fd; /* readable: there are commands */
     uint64_t (*poll)(void *context, uint64_t now_ns);
     bool (*is_done)(const void *context);
-    bool (*wants_send)(const void *context);
+    eddy_status (*wait)(void *context, uint64_t timeout_ns);
 } ed_pump;
 
 /** Starts the thread, which runs until `is_done`. The pump stays where it is until joined. */

@@ -278,9 +278,9 @@ static void drop_event(void *context, void *event)
     ed_event_drop(event);
 }
 
-static void send_command(void *connection, void *item, uint64_t now_ns)
+static void send_commands(void *connection, const void *items, size_t count, uint64_t now_ns)
 {
-    ed_reliable_obey(connection, item, now_ns);
+    ed_reliable_obey(connection, items, count, now_ns);
     settle(connection);
 }
 
@@ -380,9 +380,9 @@ static eddy_address remote_of(const void *connection)
     return ed_conn_path(connection)->remote;
 }
 
-static bool next_event(void *connection, void *event)
+static size_t next_events(void *connection, void *events, size_t most)
 {
-    return ed_conn_event(connection, event);
+    return ed_conn_events(connection, events, most);
 }
 
 static bool awaits_senders(const void *connection)
@@ -438,7 +438,7 @@ const ed_connection_type ed_reliable_type = {
     .expect = expect,
     .supersedes = ed_reliable_supersedes,
     .receive = receive,
-    .send = send_command,
+    .send = send_commands,
     .stop_admitting = stop_admitting,
     .shutdown = shut_down,
     .may_end = may_end,
@@ -446,7 +446,7 @@ const ed_connection_type ed_reliable_type = {
     .expire = expire,
     .transmit = transmit,
     .held_back = held_back,
-    .event = next_event,
+    .events = next_events,
     .awaits_senders = awaits_senders,
     .next_ns = next_ns,
     .phase = phase,

@@ -182,23 +182,30 @@ static bool is_done(const void *context)
     return ed_manager_is_done(s->core);
 }
 
-static bool wants_send(const void *context)
+eddy_status ed_shard_wait(ed_shard *s, uint64_t timeout_ns)
 {
-    const ed_shard *s = context;
+    int wake_fd = -1;
+    eddy_status status = ed_channel_begin_sleep(s->commands, &wake_fd);
 
-    return ed_manager_wants_send(s->core);
+    if (status != EDDY_OK)
+        return status == EDDY_EAGAIN ? EDDY_OK : status; // what there is wants a poll
+    if (timeout_ns > 0)
+        s->socket->wait(s->socket->context, wake_fd, ed_manager_wants_send(s->core), timeout_ns);
+    ed_channel_end_sleep(s->commands);
+    return EDDY_OK;
+}
+
+static eddy_status wait_shard(void *context, uint64_t timeout_ns)
+{
+    return ed_shard_wait(context, timeout_ns);
 }
 
 eddy_status ed_shard_start(ed_shard *s)
 {
-    s->pump = (ed_pump){.name = "eddy",
-                        .context = s,
-                        .socket = s->socket,
-                        .wake_fd = ed_channel_fd(s->commands),
-                        .poll = poll_shard,
-                        .is_done = is_done,
-                        .wants_send = wants_send};
-    return s->pump.wake_fd < 0 ? EDDY_ESYSTEM : ed_pump_start(&s->pump);
+    s->pump = (ed_pump){
+        .name = "eddy", .context = s, .poll = poll_shard, .is_done = is_done, .wait = wait_shard};
+    eddy_status status = ed_shard_wait(s, 0); // makes what each sleep needs, or cannot
+    return status != EDDY_OK ? status : ed_pump_start(&s->pump);
 }
 
 /* ----------------------------------------------------------------------------------- ending -- */

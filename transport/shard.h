@@ -74,6 +74,12 @@ EDDY_MUST_CHECK eddy_status ed_shard_start(ed_shard *shard);
 /** Does all that is due. @return when to call again, as ed_manager_poll does. */
 uint64_t ed_shard_poll(ed_shard *shard, uint64_t now_ns);
 
+/**
+ * Sleeps on the socket for up to `timeout_ns`, or until another thread has something for a poll.
+ * @return EDDY_OK, also at once; EDDY_ESYSTEM without a descriptor to wake by.
+ */
+EDDY_MUST_CHECK eddy_status ed_shard_wait(ed_shard *shard, uint64_t timeout_ns);
+
 /** Asks it to end, which it does at its next poll; see eddy_shutdown. Any thread. */
 void ed_shard_ask_end(ed_shard *shard, uint32_t flush_ms);
 

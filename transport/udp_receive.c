@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/addr.h"
+#include "core/clock.h"
 
 void ed_udp_inbox_init(ed_udp_inbox *inbox)
 {
@@ -25,6 +26,8 @@ void ed_udp_on_waited(ed_udp *udp, const bool is_ready[ED_UDP_QUEUE_COUNT])
 {
     for (size_t i = 0; i < ED_UDP_QUEUE_COUNT; i++)
         udp->inboxes[i].is_empty = is_ready != NULL && !is_ready[i];
+    if (is_ready != NULL && is_ready[ED_UDP_HANDSHAKES])
+        udp->quiet_looks = 0;
 }
 
 bool ed_udp_inbox_waiting(const ed_udp_inbox *inbox)
@@ -203,6 +206,38 @@ static size_t receive_from(ed_udp *udp, ed_udp_queue queue, eddy_datagram *datag
     return taken;
 }
 
+/** Whether it is too early to ask the kernel again for what has not come for long. */
+static bool is_quiet(const ed_udp *udp)
+{
+    const ed_udp_inbox *inbox = &udp->inboxes[ED_UDP_HANDSHAKES];
+
+    return !inbox->is_empty && !ed_udp_inbox_waiting(inbox) &&
+           udp->quiet_looks >= ED_UDP_QUIET_LOOKS &&
+           ed_clock_now_ns() - udp->quiet_ns < ED_UDP_QUIET_NS;
+}
+
+static void on_quiet_look(ed_udp *udp)
+{
+    if (udp->quiet_looks < ED_UDP_QUIET_LOOKS)
+        udp->quiet_looks++;
+    else
+        udp->quiet_ns = ed_clock_now_ns();
+}
+
+static size_t receive_handshakes(ed_udp *udp, eddy_datagram *datagrams, size_t count)
+{
+    uint64_t calls = udp->stats.received_calls;
+
+    if (count == 0 || is_quiet(udp))
+        return 0;
+    size_t taken = receive_from(udp, ED_UDP_HANDSHAKES, datagrams, count);
+    if (taken > 0)
+        udp->quiet_looks = 0;
+    else if (udp->stats.received_calls > calls)
+        on_quiet_look(udp);
+    return taken;
+}
+
 /** Packets first, and then handshakes. */
 static size_t receive_split(ed_udp *udp, eddy_datagram *datagrams, size_t count)
 {
@@ -212,8 +247,8 @@ static size_t receive_split(ed_udp *udp, eddy_datagram *datagrams, size_t count)
 
     if (packets == 0 && udp->turn >= ED_UDP_TURN)
         handshakes_max = 0; // and so 0 in all: what came before is to be served first
-    size_t handshakes = receive_from(udp, ED_UDP_HANDSHAKES, datagrams + packets,
-                                     ed_min_size(count - packets, handshakes_max));
+    size_t handshakes =
+        receive_handshakes(udp, datagrams + packets, ed_min_size(count - packets, handshakes_max));
     udp->turn = packets + handshakes > 0 ? udp->turn + handshakes : 0;
     return packets + handshakes;
 }

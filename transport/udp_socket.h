@@ -65,6 +65,8 @@ typedef struct ed_udp {
     bool ipv6;                   /* the sockets' own family; they may carry both */
     bool is_any;                 /* not bound to one address: messages say which is meant */
     size_t turn;                 /* handshakes handed out since a call of `receive` returned 0 */
+    uint32_t quiet_looks;        /* for handshakes, the last in a row that found none */
+    uint64_t quiet_ns;           /* when the last of ED_UDP_QUIET_LOOKS was */
     eddy_address local;
     eddy_allocator allocator;
     eddy_socket_stats stats;

@@ -25,9 +25,10 @@ enum {
 /**
  * Each thread's calls. p pushes one item, P two, without waiting; b and B wait for room; d and D
  * wait until a deadline, and E with three. g pulls without waiting, r waits, R waits and takes up
- * to two, t waits until a deadline, w looks and then waits on the descriptor, W waits on it first.
- * c closes. A thread that pushes or closes is a sender, one that pulls is a receiver, and each
- * leaves as it ends: which wakes the others, unless it stays (h) until they have ended.
+ * to two, t waits until a deadline, w looks and then waits on the descriptor, W waits on it first,
+ * s looks and then sleeps on it. c closes. A thread that pushes or closes is a sender, one that
+ * pulls is a receiver, and each leaves as it ends: which wakes the others, unless it stays (h)
+ * until they have ended.
  */
 static const struct row {
     const char *name;
@@ -68,6 +69,11 @@ static const struct row {
     {"the descriptor and a sleeper, without a lock to push", {"pp", "w", "r"}, 0, true, false},
     {"two at the descriptor", {"P", "w", "w"}, 0, false, false},
     {"the descriptor and a close", {"c", "w", "g"}, 0, false, false},
+    {"a sleep on the descriptor", {"pph", "ss"}, 0, false, false},
+    {"a sleep on the descriptor, without locks", {"pph", "ss"}, 0, true, true},
+    {"two that sleep on the descriptor", {"Ph", "s", "s"}, 0, false, false},
+    {"a sleep beside one who keeps the descriptor", {"pph", "s", "W"}, 0, false, false},
+    {"a sleep on the descriptor and a close", {"c", "s", "g"}, 0, false, false},
     {"room for one", {"bbb", "rrr"}, 1, false, false},
     {"room for one, two senders", {"b", "b", "rr"}, 1, false, false},
     {"room for one, two receivers", {"bb", "r", "r"}, 1, false, false},
@@ -103,7 +109,7 @@ static void count_drop(void *context, void *item)
 
 static bool is_receiver(const char *calls)
 {
-    return strpbrk(calls, "grRtwW") != NULL;
+    return strpbrk(calls, "grRtwWs") != NULL;
 }
 
 static call *begin_call(call_kind kind)
@@ -160,6 +166,19 @@ static void pull_by_descriptor(bool wait_first)
         model_wait(&bed.channel->bell.wake.write_fd);
 }
 
+static void pull_by_sleep(void)
+{
+    call *c = begin_call(CALL_PULL);
+    int fd = -1;
+
+    for (look(c, 1, 0); c->status == EDDY_EAGAIN; look(c, 1, 0)) {
+        if (ed_channel_begin_sleep(bed.channel, &fd) != EDDY_OK)
+            continue;
+        model_wait(&bed.channel->bell.wake.write_fd);
+        ed_channel_end_sleep(bed.channel);
+    }
+}
+
 static void close_all(void)
 {
     call *c = begin_call(CALL_CLOSE);
@@ -199,6 +218,9 @@ static void do_call(char kind)
     case 'w':
     case 'W':
         pull_by_descriptor(kind == 'W');
+        break;
+    case 's':
+        pull_by_sleep();
         break;
     case 'h':
         model_wait(&bed.others_ended);

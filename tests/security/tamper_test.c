@@ -159,7 +159,7 @@ static void drain(void)
     ed_path path;
 
     for (size_t end = 0; end < 2; end++) {
-        while (ed_conn_event(&ends[end], &item))
+        while (ed_conn_events(&ends[end], &item, 1) > 0)
             ed_event_drop(&item);
         ed_settled_give_back(&bed.settled);
         for (size_t size = 1; size > 0;) {
@@ -184,7 +184,7 @@ static size_t next_packet(size_t from, uint8_t *data)
     CHECK("block", block != NULL);
     memset(block->data, 7, message_size);
     now_ns += 10 * ED_NS_PER_MS;
-    CHECK_EQ("send", ed_conn_send(&ends[from], &message, now_ns), EDDY_OK);
+    CHECK_EQ("send", ed_conn_send(&ends[from], &message, 1, now_ns), EDDY_OK);
     size_t size = ed_conn_transmit(&ends[from], &path, data, now_ns);
     CHECK("packet", size > message_size);
     return size;

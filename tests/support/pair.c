@@ -179,7 +179,7 @@ static void read_first_events(ed_pair_end *end)
 {
     ed_event_item item;
 
-    while (ed_conn_event(end->conn, &item))
+    while (ed_conn_events(end->conn, &item, 1) > 0)
         ed_pool_give(item.block);
 }
 

@@ -25,6 +25,7 @@ typedef struct rig {
     size_t dropped;
     size_t senders;
     size_t receivers;
+    int sleep_fd;
 } rig;
 
 static void fill_item(const rig *r, uint8_t *item, size_t number)
@@ -92,12 +93,22 @@ static eddy_status rig_pull(rig *r, const char *name, size_t capacity, size_t *c
     return status;
 }
 
-static bool fd_readable(ed_channel *channel)
+static bool is_readable(int fd)
 {
-    struct pollfd poll_fd = {.fd = ed_channel_fd(channel), .events = POLLIN};
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
 
-    CHECK("fd", poll_fd.fd >= 0);
+    CHECK("fd", fd >= 0);
     return poll(&poll_fd, 1, 0) == 1;
+}
+
+/** Ends a sleep. @return whether it was to wake. */
+static bool wake(rig *r)
+{
+    bool wakes = is_readable(r->sleep_fd);
+
+    ed_channel_end_sleep(r->channel);
+    CHECK("nobody sleeps", !is_readable(r->sleep_fd));
+    return wakes;
 }
 
 /** What a status is called in a script. */
@@ -134,7 +145,16 @@ static void play(rig *r, const char *name, const char *word)
         CHECK_EQ(name, ed_channel_high_water(r->channel), number);
         break;
     case 'f':
-        CHECK_EQ(name, fd_readable(r->channel), number);
+        CHECK_EQ(name, is_readable(ed_channel_fd(r->channel)), number);
+        break;
+    case 'z':
+        CHECK_EQ(name, ed_channel_begin_sleep(r->channel, &r->sleep_fd) == EDDY_OK, number);
+        break;
+    case 'Z':
+        CHECK_EQ(name, wake(r), number);
+        break;
+    case 'w':
+        CHECK_EQ(name, ed_channel_wakes(r->channel), number);
         break;
     case 'n':
         ed_channel_nudge(r->channel);
@@ -166,8 +186,9 @@ static void play(rig *r, const char *name, const char *word)
 /*
  * +3 pushes three items, +3! is refused as closed; -9=3 pulls up to nine and gets three, -9? says
  * that there is nothing now, -9! that nothing will come; #3 is the length, ^3 the high water mark;
- * f0 and f1 say whether the descriptor is readable; n nudges; c closes; S and R add a sender and a
- * receiver, s and r are their leaving.
+ * f0 and f1 say whether the descriptor is readable; z1 begins a sleep on it and z0 finds that none
+ * may begin; Z0 and Z1 end it, and say whether it was to wake; w2 says that two wakes were made; n
+ * nudges; c closes; S and R add a sender and a receiver, s and r are their leaving.
  */
 static const struct script {
     const char *name;
@@ -200,6 +221,13 @@ static const struct script {
     {"a nudge besides an item", "f0 n +2 f1 -1=1 f1 -1=1 -1? f0"},
     {"a nudge before the descriptor is asked for", "n f1 -1? f0"},
     {"a nudge that a pull answered before", "n -1? f0 n f1"},
+    {"a sleep wakes by an item", "z1 +1 Z1 w1 z0 -1=1 -1? z1 Z0"},
+    {"a sleep that nothing ends", "z1 Z0 z1 Z0 w0"},
+    {"nothing wakes who does not sleep", "z1 Z0 +1 +1 w0 z0 -2=2 -1? +1 -1=1 z1 Z0 w0"},
+    {"a nudge ends a sleep, and stays until a pull finds nothing", "z1 n Z1 z0 -1? z1 Z0 w1"},
+    {"a nudge between sleeps", "z1 Z0 n w0 z0 -1? z1 Z0 w0"},
+    {"a nudge between sleeps, and then the descriptor", "z1 Z0 n f1 -1? f0"},
+    {"no sleep after a close", "z1 c Z1 z0 -1! z0"},
 };
 
 static void plays_scripts(void **state)

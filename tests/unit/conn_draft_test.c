@@ -53,7 +53,7 @@ static void send(const struct news *news)
                           .expires_ns = ED_NEVER_NS};
 
     memset(block->data, news->guarantee, news->size);
-    CHECK_EQ("accepted", ed_conn_send(&client, &message, now_ns), EDDY_OK);
+    CHECK_EQ("accepted", ed_conn_send(&client, &message, 1, now_ns), EDDY_OK);
 }
 
 /** Messages leave, each with nothing else, on a path of which all of them are to be copied. */
@@ -105,7 +105,7 @@ static uint64_t receive(uint8_t *data, size_t size)
     uint64_t count = 0;
 
     ed_conn_receive(&server, &datagram, now_ns);
-    while (ed_conn_event(&server, &item)) {
+    while (ed_conn_events(&server, &item, 1) > 0) {
         count += item.type == EDDY_MESSAGE ? 1 : 0;
         ed_event_drop(&item);
     }

@@ -289,12 +289,8 @@ static inline ed_succession fake_supersedes(void *connection, const eddy_datagra
                                                                         : ED_SUCCEEDS_NOT;
 }
 
-static inline void fake_send(void *connection, void *command, uint64_t now_ns)
+static inline void fake_obey(struct fake_connection *c, const struct fake_command *order)
 {
-    struct fake_connection *c = connection;
-    const struct fake_command *order = command;
-
-    (void)now_ns;
     c->fake->calls.send++;
     c->fake->payloads -= order->has_payload ? 1 : 0;
     ED_ASSERT(c->send_count < BACKLOG_MAX);
@@ -302,6 +298,15 @@ static inline void fake_send(void *connection, void *command, uint64_t now_ns)
         c->sends[c->send_count++] = order->value;
     else
         c->phase = ED_PHASE_OVER;
+}
+
+static inline void fake_send(void *connection, const void *commands, size_t count, uint64_t now_ns)
+{
+    const struct fake_command *orders = commands;
+
+    (void)now_ns;
+    for (size_t i = 0; i < count; i++)
+        fake_obey(connection, &orders[i]);
 }
 
 static inline void fake_shutdown(void *connection, uint64_t until_ns, uint64_t now_ns)
@@ -346,16 +351,16 @@ static inline bool fake_transmit(void *connection, ed_output *output, uint64_t n
     return true;
 }
 
-static inline bool fake_take_event(void *connection, void *event)
+static inline size_t fake_take_events(void *connection, void *events, size_t most)
 {
     struct fake_connection *c = connection;
+    size_t count = 0;
 
     c->fake->calls.event++;
-    if (c->event_taken == c->event_count)
-        return false;
-    *(struct fake_event *)event = (struct fake_event){
-        .kind = FAKE_DATAGRAM, .connection = c->handle, .value = c->events[c->event_taken++]};
-    return true;
+    for (; count < most && c->event_taken < c->event_count; count++)
+        ((struct fake_event *)events)[count] = (struct fake_event){
+            .kind = FAKE_DATAGRAM, .connection = c->handle, .value = c->events[c->event_taken++]};
+    return count;
 }
 
 static inline uint64_t fake_next_ns(const void *connection)
@@ -440,7 +445,7 @@ static const ed_connection_type fake_type = {
     .replace = fake_replace,
     .expire = fake_expire,
     .transmit = fake_transmit,
-    .event = fake_take_event,
+    .events = fake_take_events,
     .next_ns = fake_next_ns,
     .phase = fake_phase,
     .is_known = fake_is_known,

@@ -155,11 +155,12 @@ static void shut_down(void *connection, uint64_t until_ns, uint64_t now_ns)
     ((struct session *)connection)->is_over = true;
 }
 
-static bool no_event(void *connection, void *event)
+static size_t no_events(void *connection, void *events, size_t most)
 {
     (void)connection;
-    (void)event;
-    return false;
+    (void)events;
+    (void)most;
+    return 0;
 }
 
 static uint64_t next_ns(const void *connection)
@@ -186,7 +187,7 @@ static const ed_connection_type session_type = {
     .shutdown = shut_down,
     .expire = expire,
     .transmit = transmit,
-    .event = no_event,
+    .events = no_events,
     .next_ns = next_ns,
     .phase = phase,
 };

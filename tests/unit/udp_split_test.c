@@ -362,6 +362,44 @@ static void what_is_known_is_not_asked_again(void **state)
     }
 }
 
+static uint64_t look(size_t count)
+{
+    uint64_t before = calls_so_far();
+    eddy_datagram got;
+
+    for (size_t i = 0; i < count; i++)
+        CHECK_EQ("nothing", server.receive(server.context, &got, 1), 0);
+    return calls_so_far() - before;
+}
+
+/** Who polls faster than anybody could tell looks for handshakes now and then. */
+static void handshakes_that_never_come_cost_little(void **state)
+{
+    enum { LOOKS = 2000 };
+    eddy_datagram got;
+
+    (void)state;
+    open_both("127.0.0.1:0", "127.0.0.1:1", &split);
+    CHECK_EQ("at first each time", look(ED_UDP_QUIET_LOOKS), 2 * ED_UDP_QUIET_LOOKS);
+    uint64_t begin_ns = ed_clock_now_ns();
+    uint64_t extra = look(LOOKS) - LOOKS;
+    CHECK("then now and then", extra <= (ed_clock_now_ns() - begin_ns) / ED_UDP_QUIET_NS + 2);
+
+    send_one(HELLO, 0, SIZE, 0);
+    begin_ns = ed_clock_now_ns();
+    while (server.receive(server.context, &got, 1) == 0)
+        CHECK("soon", ed_clock_now_ns() - begin_ns < ED_NS_PER_S);
+    CHECK_EQ("no more", look(1), 0);
+    send_one(HELLO, 1, SIZE, 0);
+    CHECK_EQ("the next at once", server.receive(server.context, &got, 1), 1);
+
+    (void)look(2 * ED_UDP_QUIET_LOOKS);
+    send_one(HELLO, 2, SIZE, 0);
+    server.wait(server.context, -1, false, ED_NEVER_NS);
+    CHECK_EQ("at once after a wait", server.receive(server.context, &got, 1), 1);
+    close_both();
+}
+
 /** Where packets never end, no turn of the handshakes does. */
 static void endless_packets_leave_room_for_handshakes(void **state)
 {
@@ -489,6 +527,7 @@ int main(void)
         cmocka_unit_test(handshakes_come_in_turns),
         cmocka_unit_test(a_wait_saves_calls),
         cmocka_unit_test(what_is_known_is_not_asked_again),
+        cmocka_unit_test(handshakes_that_never_come_cost_little),
         cmocka_unit_test(endless_packets_leave_room_for_handshakes),
         cmocka_unit_test(a_second_server_is_refused),
         cmocka_unit_test(nobody_else_may_share_the_port),
