@@ -141,7 +141,8 @@ typedef struct ed_outbox {
 /** What is to leave next. */
 typedef struct ed_outgoing {
     ed_out *out;
-    ed_part *part; /* that is sent again; NULL: for the first time */
+    ed_lane_out *lane; /* of that, which may be over once it has left */
+    ed_part *part;     /* that is sent again; NULL: for the first time */
     bool is_skip;
     union {
         ed_message_frame message;
@@ -180,7 +181,15 @@ bool ed_outbox_has_next(ed_outbox *outbox);
  */
 bool ed_outbox_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing *next);
 
-/** The same, but only of the first priority while a later one waits, too, and only small ones. */
+/**
+ * The one behind what ed_outbox_next chose, and which has left: of the same lane, whole, and what
+ * ed_outbox_next would choose as well if there is room. `*next` is taken on.
+ * @return false: ask that.
+ */
+bool ed_outbox_follow(const ed_outbox *outbox, uint64_t packet, ed_outgoing *next);
+
+/** The same as ed_outbox_next, but only of the first priority while a later one waits, too, and
+ * only small ones. */
 bool ed_outbox_next_urgent(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing *next);
 
 /**
