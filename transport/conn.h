@@ -245,10 +245,11 @@ void ed_conn_free(ed_conn *conn);
 void ed_conn_receive(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns);
 
 /**
- * Accepts a message and takes its blocks over, also on failure.
- * @return EDDY_OK, EDDY_ENOMEM, EDDY_ETOOBIG for the peer, or EDDY_ESTATE if it is closing.
+ * Accepts messages and takes their blocks over, also on failure.
+ * @return EDDY_OK; of the last that was not accepted, EDDY_ENOMEM, EDDY_ETOOBIG for the peer, or
+ * EDDY_ESTATE if the connection is closing.
  */
-eddy_status ed_conn_send(ed_conn *conn, const ed_message *message, uint64_t now_ns);
+eddy_status ed_conn_send(ed_conn *conn, const ed_message *messages, size_t count, uint64_t now_ns);
 
 /** Streams of this number are shared out so from now on. */
 void ed_conn_set_stream(ed_conn *conn, uint8_t stream, const eddy_stream_options *options,

@@ -90,7 +90,7 @@ size_t ed_draft_finish(ed_draft *d, ed_conn *conn, uint64_t now_ns)
     ED_ASSERT(ed_writer_ok(&d->w) && size + ED_TAG_SIZE <= EDDY_DATAGRAM_SIZE_MAX);
     if (elicits)
         ed_draft_flag(d, ED_SENT_IN_FLIGHT);
-    d->record.size = (uint32_t)(size + ED_TAG_SIZE);
+    d->record.size = (uint16_t)(size + ED_TAG_SIZE);
     eddy_status status = ed_sent_push(&conn->sent, &d->record, d->refs, d->ref_count);
     ED_ASSERT(status == EDDY_OK); // there was room: it was reserved
     ed_loss_on_sent(&conn->loss, ed_sent_at(&conn->sent, d->packet.number));
@@ -114,7 +114,7 @@ size_t ed_draft_finish(ed_draft *d, ed_conn *conn, uint64_t now_ns)
 
 void ed_draft_put_ack(ed_draft *d, ed_conn *conn, uint64_t now_ns)
 {
-    d->record.ack_largest = ed_ack_largest(&conn->ack);
+    d->record.ack_low = (uint32_t)ed_ack_largest(&conn->ack);
     ed_ack_write(&conn->ack, &d->w, now_ns);
     ed_ack_on_sent(&conn->ack);
     ed_draft_flag(d, ED_SENT_HAS_ACK);
@@ -131,7 +131,7 @@ void ed_draft_put_ack_copy(ed_draft *d, ed_conn *conn, uint64_t now_ns)
         d->w = before;
         return;
     }
-    d->record.ack_largest = ed_ack_largest(&conn->ack);
+    d->record.ack_low = (uint32_t)ed_ack_largest(&conn->ack);
     ed_draft_flag(d, ED_SENT_HAS_ACK);
 }
 
@@ -175,6 +175,17 @@ static bool has_place(const ed_draft *d, ed_conn *conn)
     return d->message_count < ED_FRAME_MESSAGES_MAX &&
            (ed_sent_has_room(&conn->sent, d->ref_count + 1) ||
             ed_sent_reserve(&conn->sent, d->ref_count + 1) == EDDY_OK);
+}
+
+/** Has the log of sent packets remember it. */
+static void refer(ed_draft *d, ed_conn *conn, const ed_outgoing *next)
+{
+    ed_sent_ref *ref = &d->refs[d->ref_count];
+
+    if (!ed_outbox_on_sent(&conn->outbox, next, d->packet.number, ref))
+        return;
+    if (d->ref_count == 0 || !ed_sent_ref_join(ref - 1, ref))
+        d->ref_count++;
 }
 
 /** Whether there is something that may not fit but by following the last message. */
@@ -228,8 +239,7 @@ static void put(ed_draft *d, ed_conn *conn, const ed_outgoing *next)
         ed_draft_flag(d, ED_SENT_PROMPT);
     conn->shared->stats->messages_resent += next->part != NULL && !next->is_skip ? 1 : 0;
     conn->counts.messages_resent += next->part != NULL && !next->is_skip ? 1 : 0;
-    if (ed_outbox_on_sent(&conn->outbox, next, d->packet.number, &d->refs[d->ref_count]))
-        d->ref_count++;
+    refer(d, conn, next);
 }
 
 /** Chooses what is sent again of a part, as far as it fits. */
@@ -244,13 +254,11 @@ static bool choose_again(const ed_draft *d, ed_conn *conn, ed_part *part, ed_out
 }
 
 /** Puts in what of a message is not acknowledged. @return false if the packet is full. */
-static bool put_again(ed_draft *d, ed_conn *conn, const ed_out *out)
+static bool put_again(ed_draft *d, ed_conn *conn, ed_out *out)
 {
     ed_outgoing next;
 
-    for (ed_list_node *node = ed_list_first(&out->parts); node != NULL;
-         node = ed_list_next(&out->parts, node)) {
-        ed_part *part = ED_CONTAINER(node, ed_part, sibling);
+    for (ed_part *part = ed_out_first_part(out); part != NULL; part = ed_part_next(part)) {
         if (!has_place(d, conn) || !choose_again(d, conn, part, &next))
             return false;
         put(d, conn, &next);
@@ -259,13 +267,12 @@ static bool put_again(ed_draft *d, ed_conn *conn, const ed_out *out)
 }
 
 /** Whether no packet since then carries the message. */
-static bool is_older(const ed_conn *conn, const ed_out *out, uint64_t before_ns)
+static bool is_older(const ed_conn *conn, ed_out *out, uint64_t before_ns)
 {
-    ed_list_node *first = ed_list_first(&out->parts);
+    const ed_part *part = ed_out_first_part(out);
 
-    if (first == NULL)
+    if (part == NULL)
         return false;
-    const ed_part *part = ED_CONTAINER(first, ed_part, sibling);
     const ed_sent *packet = ed_sent_at(&conn->sent, part->last_packet);
     return packet == NULL || packet->sent_ns < before_ns;
 }
@@ -280,7 +287,7 @@ bool ed_draft_put_oldest(ed_draft *d, ed_conn *conn, uint64_t before_ns)
         // Of a sequenced lane only the newest is sent again.
         if (ed_out_is_superseded(out) || !is_older(conn, out, before_ns))
             continue;
-        any |= !ed_list_empty(&out->parts);
+        any = true;
         if (!put_again(d, conn, out))
             break;
     }
@@ -326,17 +333,24 @@ static bool may_copy(ed_conn *conn, uint64_t now_ns)
            ed_pacer_when_ns(&conn->pacer, 2 * (size_t)conn->mtu.size, now_ns) <= now_ns;
 }
 
-/** Puts in again what a packet carried first, as far as it fits. */
-static void put_copies_of(ed_draft *d, ed_conn *conn, const ed_sent *packet)
+/** Puts in again, as far as it fits, what a packet carried first of what a reference names. */
+static void put_copies_by(ed_draft *d, ed_conn *conn, ed_sent_ref ref, uint64_t packet)
 {
     ed_outgoing next;
 
-    for (size_t i = 0; i < packet->ref_count && has_place(d, conn); i++) {
-        ed_part *part =
-            ed_outbox_to_copy(&conn->outbox, ed_sent_refs(&conn->sent, packet, i), packet->number);
-        if (part != NULL && ed_outbox_again(&conn->outbox, part, ed_writer_left(&d->w), &next))
+    for (ed_part *part = ed_outbox_first_of(&conn->outbox, ref); part != NULL && has_place(d, conn);
+         part = ed_outbox_next_of(ref, part))
+        if (ed_outbox_wants_copy(&conn->outbox, part, packet) &&
+            ed_outbox_again(&conn->outbox, part, ed_writer_left(&d->w), &next))
             put(d, conn, &next);
-    }
+}
+
+static void put_copies_of(ed_draft *d, ed_conn *conn, uint64_t number)
+{
+    const ed_sent *packet = ed_sent_at(&conn->sent, number);
+
+    for (size_t i = 0; i < packet->ref_count; i++)
+        put_copies_by(d, conn, ed_sent_refs(&conn->sent, packet, i), number);
 }
 
 /** @return how many packets there are of which messages go along again: the newest comes first. */
@@ -398,7 +412,7 @@ void ed_draft_put_copies(ed_draft *d, ed_conn *conn, uint64_t now_ns)
     bool has_news = d->first_at != NULL;
     d->last_at = NULL; // they begin anew
     while (count > 0)
-        put_copies_of(d, conn, ed_sent_at(&conn->sent, numbers[--count]));
+        put_copies_of(d, conn, numbers[--count]);
     if (d->w.at == news.end)
         d->last_at = news.last_at;
     else if (has_news)

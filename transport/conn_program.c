@@ -25,35 +25,58 @@ static void refuse_message(ed_conn *conn, const ed_message *message, eddy_outcom
     ed_pool_give(message->block);
 }
 
-static eddy_status accept_message(ed_conn *conn, const ed_message *message, uint64_t now_ns)
+/** FLUSHING too: another thread may have sent just before this one closed. */
+static bool takes_messages(const ed_conn *conn)
 {
-    // FLUSHING too: another thread may have sent just before this one closed.
-    bool accepts = ed_conn_is_dialling(conn) || ed_conn_is_open(conn) ||
-                   conn->state == ED_CONN_ASKING || conn->state == ED_CONN_HALF_OPEN;
-
-    if (!accepts)
-        return EDDY_ESTATE;
-    if (conn->message_max != 0 && message->block->size > conn->message_max)
-        return EDDY_ETOOBIG;
-    ed_message taken = *message;
-    taken.queued_ns = now_ns;
-    return ed_outbox_push(&conn->outbox, &taken);
+    return ed_conn_is_dialling(conn) || ed_conn_is_open(conn) || conn->state == ED_CONN_ASKING ||
+           conn->state == ED_CONN_HALF_OPEN;
 }
 
-eddy_status ed_conn_send(ed_conn *conn, const ed_message *message, uint64_t now_ns)
+/** How many of the messages are small enough for the peer, before the first that is not. */
+static size_t count_fitting(const ed_conn *conn, const ed_message *messages, size_t count)
 {
-    eddy_status status = accept_message(conn, message, now_ns);
+    size_t fitting = 0;
 
-    conn->shared->stats->messages_sent++;
-    conn->counts.messages_sent++;
-    if (status != EDDY_OK)
-        refuse_message(conn, message,
+    if (conn->message_max == 0)
+        return count;
+    while (fitting < count && messages[fitting].block->size <= conn->message_max)
+        fitting++;
+    return fitting;
+}
+
+/** @return how many of the messages are accepted; `*status` is why the one behind them is not. */
+static size_t accept_messages(ed_conn *conn, const ed_message *messages, size_t count,
+                              uint64_t now_ns, eddy_status *status)
+{
+    *status = EDDY_ESTATE;
+    if (!takes_messages(conn))
+        return 0;
+    size_t fitting = count_fitting(conn, messages, count);
+    size_t accepted = ed_outbox_push(&conn->outbox, messages, fitting, now_ns);
+    *status = accepted < fitting ? EDDY_ENOMEM : EDDY_ETOOBIG;
+    return accepted;
+}
+
+eddy_status ed_conn_send(ed_conn *conn, const ed_message *messages, size_t count, uint64_t now_ns)
+{
+    eddy_status last = EDDY_OK;
+    eddy_status status = EDDY_OK;
+
+    conn->shared->stats->messages_sent += count;
+    conn->counts.messages_sent += count;
+    for (size_t i = 0; i < count; i++) {
+        i += accept_messages(conn, messages + i, count - i, now_ns, &status);
+        if (i == count)
+            break;
+        last = status;
+        refuse_message(conn, &messages[i],
                        status == EDDY_ETOOBIG ? EDDY_OUTCOME_TOO_BIG : EDDY_OUTCOME_LOST);
+        // A promise was made when the message was accepted; it cannot be kept.
+        if (status == EDDY_ENOMEM)
+            ed_conn_fail(conn, ED_CLOSE_MEMORY, now_ns);
+    }
     ed_conn_update_expiry(conn);
-    // A promise was made when the message was accepted; it cannot be kept.
-    if (status == EDDY_ENOMEM)
-        ed_conn_fail(conn, ED_CLOSE_MEMORY, now_ns);
-    return status;
+    return last;
 }
 
 void ed_conn_set_stream(ed_conn *conn, uint8_t stream, const eddy_stream_options *options,

@@ -55,7 +55,7 @@ static void on_packet_acked(ed_conn *conn, const ed_sent *packet, const struct a
     if ((packet->flags & ED_SENT_HAS_CREDIT) != 0 && packet->number >= conn->credit_packet)
         conn->credit_is_known = true;
     if ((packet->flags & ED_SENT_HAS_ACK) != 0)
-        ed_ack_on_acked(&conn->ack, packet->ack_largest);
+        ed_ack_on_acked(&conn->ack, ed_sent_ack_largest(packet, conn->replay.next - 1));
     if ((packet->flags & ED_SENT_WAS_LOST) != 0) {
         if (speaks_of_room(packet))
             on_spurious(conn, packet, now_ns);

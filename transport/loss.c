@@ -88,7 +88,8 @@ static void lengthen_run(const ed_sent_log *log, ed_sent *packet)
         return; // nothing below is held; a count that went on from there would have no limit
     const ed_sent *below = ed_sent_at(log, packet->number - packet->acked_run);
     if (below->state == ED_SENT_ACKED)
-        packet->acked_run = (uint32_t)ed_min_u64(packet->acked_run + below->acked_run, held);
+        packet->acked_run =
+            (uint16_t)ed_min_u64((uint32_t)packet->acked_run + below->acked_run, held);
 }
 
 /** How many numbers from a settled one down are settled, too; at least one. */

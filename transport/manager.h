@@ -158,8 +158,9 @@ typedef struct ed_connection_type {
     void (*receive)(void *connection, const eddy_datagram *datagram, uint64_t now_ns);
     /** The same for a datagram of the connection's own socket. NULL: it has none. */
     void (*receive_extra)(void *connection, const eddy_datagram *datagram, uint64_t now_ns);
-    const eddy_socket *(*extra_socket)(void *connection);           /* NULL: it has none */
-    void (*send)(void *connection, void *command, uint64_t now_ns); /* takes the payload over */
+    const eddy_socket *(*extra_socket)(void *connection); /* NULL: it has none */
+    /** Does what `count` commands say, one after the other; takes their payloads over. */
+    void (*send)(void *connection, const void *commands, size_t count, uint64_t now_ns);
     /** From now on the program hears of no beginning. NULL: nothing to do. */
     void (*stop_admitting)(void *connection, uint64_t now_ns);
     /** Ends it: it flushes, closes and is over by `until_ns`. Perhaps again, with an earlier one.

@@ -125,34 +125,67 @@ static void resolve_out(ed_manager *m, const ed_command *command, uint64_t now_n
     ed_manager_add_work(m, slot);
 }
 
-static void handle_command(ed_manager *m, ed_command *command, uint64_t now_ns)
+static ed_command *command_at(const ed_manager *m, size_t i)
 {
-    ed_manager_slot *slot = NULL;
+    return (ed_command *)(void *)((uint8_t *)m->commands + i * m->parts.type->command_size);
+}
+
+/** Where the run of commands to one connection ends that begins there. */
+static size_t end_of_run(const ed_manager *m, size_t i, size_t count)
+{
+    eddy_connection connection = command_at(m, i)->connection;
+
+    for (i++; i < count; i++) {
+        const ed_command *command = command_at(m, i);
+        if (command->kind != ED_COMMAND_TO_CONNECTION || command->connection != connection)
+            break;
+    }
+    return i;
+}
+
+static void drop_stale(ed_manager *m, ed_command *command)
+{
+    m->parts.stats->commands_stale++;
+    m->parts.type->drop_command(m->parts.type_context, command,
+                                ed_manager_find_failed(m, command->connection));
+}
+
+/** @return how many of the `count` commands are handled by now. */
+static size_t send_run(ed_manager *m, size_t i, size_t count, uint64_t now_ns)
+{
+    ed_manager_slot *slot = ed_manager_find_handle(m, command_at(m, i)->connection);
+    size_t end = end_of_run(m, i, count);
+
+    if (slot != NULL) {
+        m->parts.type->send(slot->connection, command_at(m, i), end - i, now_ns);
+        ed_manager_add_work(m, slot);
+        return end;
+    }
+    for (; i < end; i++)
+        drop_stale(m, command_at(m, i));
+    return end;
+}
+
+/** @return the same. */
+static size_t handle_commands(ed_manager *m, size_t i, size_t count, uint64_t now_ns)
+{
+    ed_command *command = command_at(m, i);
 
     switch (command->kind) {
     case ED_COMMAND_CONNECT:
         connect_out(m, command, now_ns);
-        return;
+        break;
     case ED_COMMAND_RESOLVED:
         resolve_out(m, command, now_ns);
-        return;
+        break;
     case ED_COMMAND_TO_CONNECTION:
-        slot = ed_manager_find_handle(m, command->connection);
-        if (slot == NULL) {
-            m->parts.stats->commands_stale++;
-            m->parts.type->drop_command(m->parts.type_context, command,
-                                        ed_manager_find_failed(m, command->connection));
-            return;
-        }
-        m->parts.type->send(slot->connection, command, now_ns);
-        ed_manager_add_work(m, slot);
-        return;
+        return send_run(m, i, count, now_ns);
     }
+    return i + 1;
 }
 
 bool ed_manager_take_commands(ed_manager *m, uint64_t now_ns)
 {
-    size_t size = m->parts.type->command_size;
     size_t count = 0;
 
     for (size_t taken = 0; taken < ED_MANAGER_COMMAND_MAX; taken += count) {
@@ -163,8 +196,8 @@ bool ed_manager_take_commands(ed_manager *m, uint64_t now_ns)
             ed_manager_shut_down(m, now_ns, now_ns); // nobody is left to say anything
         if (status != EDDY_OK)
             return false;
-        for (size_t i = 0; i < count; i++)
-            handle_command(m, (ed_command *)(void *)((uint8_t *)m->commands + i * size), now_ns);
+        for (size_t i = 0; i < count;)
+            i = handle_commands(m, i, count, now_ns);
     }
     return true;
 }

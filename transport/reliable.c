@@ -278,9 +278,9 @@ static void drop_event(void *context, void *event)
     ed_event_drop(event);
 }
 
-static void send_command(void *connection, void *item, uint64_t now_ns)
+static void send_commands(void *connection, const void *items, size_t count, uint64_t now_ns)
 {
-    ed_reliable_obey(connection, item, now_ns);
+    ed_reliable_obey(connection, items, count, now_ns);
     settle(connection);
 }
 
@@ -438,7 +438,7 @@ const ed_connection_type ed_reliable_type = {
     .expect = expect,
     .supersedes = ed_reliable_supersedes,
     .receive = receive,
-    .send = send_command,
+    .send = send_commands,
     .stop_admitting = stop_admitting,
     .shutdown = shut_down,
     .may_end = may_end,

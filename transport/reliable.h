@@ -113,8 +113,9 @@ void ed_reliable_give_token_back(const ed_conn *conn);
 
 /* reliable_command.c */
 
-/** Does what a command says, and takes its blocks over. */
-void ed_reliable_obey(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns);
+/** Does what the commands say, one after the other, and takes their blocks over. */
+void ed_reliable_obey(ed_conn *conn, const ed_reliable_command *commands, size_t count,
+                      uint64_t now_ns);
 
 /** Of a connection that there is not: see `drop_command` of ed_connection_type. */
 void ed_reliable_drop_command(void *context, void *item, void *failed);

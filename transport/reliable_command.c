@@ -2,6 +2,8 @@
 #include "transport/failed_dial.h"
 #include "transport/reliable.h"
 
+enum { SEND_MAX = 32 }; /* messages that go to their connection together */
+
 /** A message leaves its connection's account before it has come to the connection. */
 static void refund(const ed_conn_shared *shared, const ed_reliable_command *command)
 {
@@ -40,18 +42,34 @@ void ed_reliable_drop_command(void *context, void *item, void *failed)
     ed_pool_give(command->block);
 }
 
-static void do_send(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
+static inline ed_message message_of(const ed_reliable_command *command, uint64_t now_ns)
 {
-    ed_message message = {.block = command->block,
-                          .receipt = command->receipt,
-                          .expires_ns = ED_NEVER_NS,
-                          .guarantee = command->guarantee,
-                          .stream = command->stream,
-                          .now_or_never = command->now_or_never};
+    uint64_t expires_ns = command->expire_ms == 0
+                              ? ED_NEVER_NS
+                              : ed_add_sat_u64(now_ns, command->expire_ms * ED_NS_PER_MS);
 
-    if (command->expire_ms != 0)
-        message.expires_ns = ed_add_sat_u64(now_ns, command->expire_ms * ED_NS_PER_MS);
-    (void)ed_conn_send(conn, &message, now_ns);
+    return (ed_message){.block = command->block,
+                        .receipt = command->receipt,
+                        .expires_ns = expires_ns,
+                        .guarantee = command->guarantee,
+                        .stream = command->stream,
+                        .now_or_never = command->now_or_never};
+}
+
+/** The messages that the commands begin with. @return how many */
+static size_t do_send(ed_conn *conn, const ed_reliable_command *commands, size_t count,
+                      uint64_t now_ns)
+{
+    ED_UNCLEARED ed_message messages[SEND_MAX];
+    size_t sent = 0;
+
+    for (; sent < ed_min_size(count, SEND_MAX); sent++) {
+        if (commands[sent].operation != ED_OPERATION_SEND)
+            break;
+        messages[sent] = message_of(&commands[sent], now_ns);
+    }
+    (void)ed_conn_send(conn, messages, sent, now_ns);
+    return sent;
 }
 
 static void do_close(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
@@ -85,17 +103,28 @@ static void do_set_stream(ed_conn *conn, const ed_reliable_command *command, uin
     ed_conn_set_stream(conn, command->stream, &options, now_ns);
 }
 
-/** Each takes the command's blocks over. */
+/** Each takes the command's blocks over. What sends goes another way. */
 static void (*const operations[ED_OPERATION_COUNT])(ed_conn *conn,
                                                     const ed_reliable_command *command,
                                                     uint64_t now_ns) = {
-    [ED_OPERATION_SEND] = do_send,         [ED_OPERATION_CLOSE] = do_close,
-    [ED_OPERATION_ADMIT] = do_admit,       [ED_OPERATION_REFUSE] = do_refuse,
-    [ED_OPERATION_SET_RATE] = do_set_rate, [ED_OPERATION_SET_STREAM] = do_set_stream,
+    [ED_OPERATION_CLOSE] = do_close,           [ED_OPERATION_ADMIT] = do_admit,
+    [ED_OPERATION_REFUSE] = do_refuse,         [ED_OPERATION_SET_RATE] = do_set_rate,
+    [ED_OPERATION_SET_STREAM] = do_set_stream,
 };
 
-void ed_reliable_obey(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
+static void obey_one(ed_conn *conn, const ed_reliable_command *command, uint64_t now_ns)
 {
     ED_ASSERT(command->operation < ED_OPERATION_COUNT && operations[command->operation] != NULL);
     operations[command->operation](conn, command, now_ns);
+}
+
+void ed_reliable_obey(ed_conn *conn, const ed_reliable_command *commands, size_t count,
+                      uint64_t now_ns)
+{
+    for (size_t i = 0; i < count;) {
+        size_t sent = do_send(conn, &commands[i], count - i, now_ns);
+        if (sent == 0)
+            obey_one(conn, &commands[i], now_ns);
+        i += sent == 0 ? 1 : sent;
+    }
 }

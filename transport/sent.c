@@ -8,7 +8,9 @@ static_assert((ED_SENT_MIN & (ED_SENT_MIN - 1)) == 0 && (ED_SENT_MAX & (ED_SENT_
 static_assert((ED_SENT_REFS_MIN & (ED_SENT_REFS_MIN - 1)) == 0 &&
                   (ED_SENT_REFS_MAX & (ED_SENT_REFS_MAX - 1)) == 0,
               "the ring of references is indexed by a mask");
-static_assert(sizeof(ed_sent) == 40, "16,384 packets take 640 KiB");
+static_assert(sizeof(ed_sent) == 32, "16,384 packets take 512 KiB");
+static_assert(sizeof(ed_sent_ref) == 12, "one stands for a packet of small messages");
+static_assert((int)ED_SENT_MAX <= UINT16_MAX, "a run has 16 bits");
 
 static ed_sent *packet_at(const ed_sent_log *log, uint64_t number)
 {
@@ -249,7 +251,7 @@ static bool run_valid(const ed_sent_log *log, const ed_sent *packet)
     for (uint64_t i = 0; i < packet->acked_run && i <= packet->number - log->first; i++)
         if (packet_at(log, packet->number - i)->state != ED_SENT_ACKED)
             return false;
-    return packet->acked_run > 0 && packet->acked_run - 1 <= packet->number;
+    return packet->acked_run > 0 && packet->acked_run - 1u <= packet->number;
 }
 
 static bool packet_valid(const ed_sent_log *log, const ed_sent *packet)

@@ -11,7 +11,7 @@
 enum {
     ED_SENT_MIN = 8,           /* packets at first */
     ED_SENT_MAX = 16384,       /* packets at most */
-    ED_SENT_REFS_MIN = 8,      /* references at first */
+    ED_SENT_REFS_MIN = 4,      /* references at first */
     ED_SENT_REFS_MAX = 131072, /* references at most, over all packets */
     /* A number is left out after 2^n to 2^(n+1) others, n between these and one more each time. */
     ED_SENT_GAP_LOG2_MIN = 6,
@@ -21,7 +21,7 @@ enum {
 typedef enum ed_sent_flag {
     ED_SENT_ACK_ELICITING = 1,
     ED_SENT_IN_FLIGHT = 2, /* counts for congestion control; every ack-eliciting packet does */
-    ED_SENT_HAS_ACK = 4,   /* carried an ACK whose largest number is ack_largest */
+    ED_SENT_HAS_ACK = 4,   /* carried an ACK */
     ED_SENT_PROBE = 8,
     ED_SENT_SIZE_PROBE = 16, /* larger than what is known to pass: its loss says nothing else */
     ED_SENT_WAS_LOST = 32,   /* was declared lost; if acknowledged since, that was wrong */
@@ -40,20 +40,43 @@ typedef enum ed_sent_state {
 typedef struct ed_sent {
     uint64_t number;
     uint64_t sent_ns;
-    uint64_t ack_largest; /* if ED_SENT_HAS_ACK */
-    uint32_t size;        /* bytes of the whole packet */
-    uint32_t ref_first;   /* where its references are; the log's own */
-    uint32_t acked_run;   /* acked: this number and so many less one below it are; loss.c's own */
+    uint32_t ack_low;   /* ED_SENT_HAS_ACK: the low bits of the largest number in it */
+    uint32_t ref_first; /* where its references are; the log's own */
+    uint16_t size;      /* bytes of the whole packet */
+    uint16_t acked_run; /* acked: this number and so many less one below it are; loss.c's own */
     uint16_t ref_count;
     uint8_t flags; /* ed_sent_flag bits */
     uint8_t state; /* ed_sent_state */
 } ed_sent;
 
-/** A message that a packet carried. */
+/**
+ * The largest number of the ACK that a packet carried. Nobody acknowledges what has not come, so it
+ * is at most the newest that came; and less than 2^32 below that, or taken for one that is.
+ */
+static inline uint64_t ed_sent_ack_largest(const ed_sent *packet, uint64_t newest)
+{
+    return newest - (uint32_t)((uint32_t)newest - packet->ack_low);
+}
+
+/** What a packet carried: whole messages of a lane, one after the other, or a piece of one. */
 typedef struct ed_sent_ref {
-    uint32_t slot;
-    uint32_t generation;
+    uint32_t slot;  /* of the first, or of the piece */
+    uint32_t stamp; /* the end of the first's sequence, or the piece's generation */
+    uint8_t count;  /* of the messages; 0: it is a piece */
+    uint8_t guarantee;
+    uint8_t stream;
 } ed_sent_ref;
+
+/** Lets a run of messages stand for those of `ref` as well. @return false: they do not follow. */
+static inline bool ed_sent_ref_join(ed_sent_ref *run, const ed_sent_ref *ref)
+{
+    if (run->count == 0 || ref->count == 0 || ref->stamp - run->stamp != run->count ||
+        ref->guarantee != run->guarantee || ref->stream != run->stream ||
+        ref->count > UINT8_MAX - run->count)
+        return false;
+    run->count = (uint8_t)(run->count + ref->count);
+    return true;
+}
 
 typedef struct ed_sent_log {
     const eddy_allocator *allocator;
@@ -102,7 +125,7 @@ static inline bool ed_sent_has_room(const ed_sent_log *log, size_t ref_count)
 
 /**
  * Records the packet that takes the number `log->next`, as outstanding.
- * @param packet sent_ns, size, flags and ack_largest count; the rest is filled in.
+ * @param packet sent_ns, size, flags and ack_low count; the rest is filled in.
  * @param refs `ref_count` of them, at most UINT16_MAX; copied. NULL if there are none.
  * @return as ed_sent_reserve.
  */

@@ -64,7 +64,7 @@ static bool cut(ed_message_frame *frame, size_t room)
 static bool make_first(ed_out *out, size_t room, ed_outgoing *next)
 {
     uint32_t left = out->size - out->sent_size;
-    uint64_t sequence = out->is_begun ? out->sequence : out->lane->next_sequence;
+    uint64_t sequence = out->part.is_begun ? out->sequence : out->lane->next_sequence;
 
     next->out = out;
     next->part = NULL;
@@ -73,36 +73,38 @@ static bool make_first(ed_out *out, size_t room, ed_outgoing *next)
     return frame_fits(&next->message, room) || cut(&next->message, room);
 }
 
-static bool reserve_split(ed_outbox *outbox)
+static bool reserve_piece(ed_outbox *outbox)
 {
-    outbox->is_out_of_memory = !ed_records_reserve(&outbox->parts);
+    outbox->is_out_of_memory = !ed_records_reserve(&outbox->pieces);
     return !outbox->is_out_of_memory;
 }
 
 bool ed_outbox_again(ed_outbox *outbox, ed_part *part, size_t room, ed_outgoing *next)
 {
-    ed_out *out = part->out;
+    ed_out *out = ed_out_of_part(part);
+    const ed_piece *piece = part->is_piece ? ed_piece_of(part) : NULL;
 
-    *next = (ed_outgoing){.out = out, .part = part, .is_skip = out->is_skip};
-    if (out->is_skip) {
+    *next = (ed_outgoing){.out = out, .part = part, .is_skip = out->part.is_skip};
+    if (out->part.is_skip) {
         next->skip = (ed_skip_frame){.guarantee = out->lane->guarantee,
                                      .stream = out->lane->stream,
                                      .sequence = (uint32_t)out->sequence,
                                      .charge = ed_charge_upto(out->size, out->sent_size)};
         return room >= ED_SKIP_SIZE_MAX;
     }
-    make_frame(&next->message, out, out->sequence, part->offset, part->size);
+    make_frame(&next->message, out, out->sequence, piece == NULL ? 0 : piece->offset,
+               piece == NULL ? out->size : piece->size);
     if (frame_fits(&next->message, room))
         return true;
     // The path took more when it was cut.
-    return !frame_fits(&next->message, outbox->room) && reserve_split(outbox) &&
+    return !frame_fits(&next->message, outbox->room) && reserve_piece(outbox) &&
            cut(&next->message, room);
 }
 
 /** What the next sending of a reliable message costs of the peer's credit. */
 static uint64_t cost_of(const ed_out *out, size_t size)
 {
-    uint64_t before = out->is_begun ? ed_charge_upto(out->size, out->sent_size) : 0;
+    uint64_t before = out->part.is_begun ? ed_charge_upto(out->size, out->sent_size) : 0;
 
     return ed_charge_upto(out->size, out->sent_size + size) - before;
 }
@@ -113,7 +115,7 @@ static uint64_t cost_of(const ed_out *out, size_t size)
  */
 static bool may_start(const ed_outbox *outbox, const ed_out *out)
 {
-    if (!ed_is_in_parts(out->size) || out->is_begun || outbox->started_count == 0)
+    if (!ed_is_in_parts(out->size) || out->part.is_begun || outbox->started_count == 0)
         return true;
     return outbox->started_count < ED_STARTED_MAX &&
            out->lane->priority < outbox->started_priority &&
@@ -156,6 +158,12 @@ static bool has_turn(ed_outbox *outbox, ed_lane_out *lane)
     return false;
 }
 
+/** Whether a piece is to stand for what leaves of it first. */
+static bool needs_piece(const ed_out *out)
+{
+    return ed_lane_is_reliable(out->lane) ? ed_is_in_parts(out->size) : out->receipt != NULL;
+}
+
 /** What became of a lane that was looked at. */
 typedef enum choice {
     CHOSEN,
@@ -175,10 +183,11 @@ static choice choose_of(ed_outbox *outbox, ed_lane_out *lane, size_t room, uint6
         return TURN_OVER;
     if (!make_first(out, room, next))
         return FULL;
-    if (affords(outbox, out, next->message.data.size))
-        return CHOSEN;
-    starve(outbox, lane);
-    return NOT_NOW;
+    if (!affords(outbox, out, next->message.data.size)) {
+        starve(outbox, lane);
+        return NOT_NOW;
+    }
+    return !needs_piece(out) || reserve_piece(outbox) ? CHOSEN : FULL;
 }
 
 static choice choose_in(ed_outbox *outbox, const ed_list *turns, size_t room, uint64_t packet,
@@ -213,8 +222,8 @@ bool ed_outbox_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing
     if (lost != NULL)
         return ed_outbox_again(outbox, ED_CONTAINER(lost, ed_part, record.node), room, next);
     room = ed_min_size(room, outbox->room);
-    outbox->is_out_of_memory = outbox->fresh_count > 0 && !ed_records_reserve(&outbox->parts);
-    if (outbox->fresh_count == 0 || outbox->is_out_of_memory)
+    outbox->is_out_of_memory = false;
+    if (outbox->fresh_count == 0)
         return false;
     outbox->first_turn = (uint8_t)first_turn(outbox, outbox->first_turn);
     for (size_t i = outbox->first_turn; i < EDDY_PRIORITY_COUNT; i++) {
@@ -230,8 +239,7 @@ bool ed_outbox_next_urgent(ed_outbox *outbox, size_t room, uint64_t packet, ed_o
     if (outbox->fresh_count == 0)
         return false;
     size_t first = first_turn(outbox, outbox->first_turn);
-    if (first == EDDY_PRIORITY_COUNT || first_turn(outbox, first + 1) == EDDY_PRIORITY_COUNT ||
-        !ed_records_reserve(&outbox->parts))
+    if (first == EDDY_PRIORITY_COUNT || first_turn(outbox, first + 1) == EDDY_PRIORITY_COUNT)
         return false;
     room = ed_min_size(room, outbox->room);
     return choose_in(outbox, &outbox->turns[first], room, packet, next) == CHOSEN &&
@@ -266,8 +274,9 @@ static void begin(ed_outbox *outbox, ed_out *out, uint64_t packet)
 {
     ed_lane_out *lane = out->lane;
 
-    out->is_begun = true;
-    out->first_packet = packet;
+    out->part.is_begun = true;
+    out->part.first_packet = packet;
+    out->part.last_packet = packet;
     if (ed_frame_has_sequence(lane->guarantee, ed_is_in_parts(out->size)))
         out->sequence = lane->next_sequence++;
     lane->sent++;
@@ -281,31 +290,32 @@ static void begin(ed_outbox *outbox, ed_out *out, uint64_t packet)
         outbox->started_priority = lane->priority;
 }
 
-static ed_part *make_part(ed_outbox *outbox, const ed_outgoing *next, uint64_t packet)
+static ed_part *make_piece(ed_outbox *outbox, const ed_outgoing *next, uint64_t packet)
 {
-    ed_part *part = ed_records_take(&outbox->parts); // ed_outbox_next has reserved it
+    ed_piece *piece = ed_records_take(&outbox->pieces); // ed_outbox_next has reserved it
 
-    *part = (ed_part){.record = part->record,
-                      .out = next->out,
-                      .first_packet = packet,
-                      .last_packet = packet,
-                      .offset = next->out->sent_size,
-                      .size = (uint32_t)next->message.data.size};
-    ed_list_push_back(&next->out->parts, &part->sibling);
-    return part;
+    *piece = (ed_piece){.part = {.record = piece->part.record,
+                                 .first_packet = packet,
+                                 .last_packet = packet,
+                                 .is_piece = true},
+                        .out = next->out,
+                        .offset = next->out->sent_size,
+                        .size = (uint32_t)next->message.data.size};
+    ed_list_push_back(&next->out->pieces, &piece->sibling);
+    return &piece->part;
 }
 
 void ed_out_leave_fresh(ed_outbox *outbox, ed_out *out)
 {
-    bool is_started = ed_is_in_parts(out->size) && out->is_begun;
+    bool is_started = ed_is_in_parts(out->size) && out->part.is_begun;
 
-    ED_ASSERT(outbox->fresh_count > 0 && ed_list_linked(&out->record.node));
+    ED_ASSERT(outbox->fresh_count > 0 && ed_out_is_fresh(out));
     outbox->fresh_count--;
-    ed_list_remove(&out->record.node);
+    ed_list_remove(&out->part.record.node);
     if (!ed_lane_is_reliable(out->lane)) {
         ed_list_remove(&out->place);
         outbox->unreliable_size -= out->size;
-        outbox->hasty_count -= out->now_or_never ? 1 : 0;
+        outbox->hasty_count -= out->part.now_or_never ? 1 : 0;
         return;
     }
     ED_ASSERT(!is_started || outbox->started_count > 0);
@@ -321,12 +331,14 @@ static ed_part *sent_first(ed_outbox *outbox, const ed_outgoing *next, uint64_t 
     ed_lane_out *lane = out->lane;
     uint32_t size = (uint32_t)next->message.data.size;
     bool is_heard_of = ed_lane_is_reliable(lane) || out->receipt != NULL;
+    ed_part *part = is_heard_of ? &out->part : NULL;
 
     if (ed_lane_is_reliable(lane))
         outbox->credit_used += cost_of(out, size);
-    if (!out->is_begun)
+    if (!out->part.is_begun)
         begin(outbox, out, packet);
-    ed_part *part = is_heard_of ? make_part(outbox, next, packet) : NULL;
+    if (needs_piece(out))
+        part = make_piece(outbox, next, packet);
     out->sent_size += size;
     lane->allowance -= (int32_t)(size + ed_frame_message_overhead(&next->message));
     if (out->sent_size < out->size)
@@ -337,35 +349,46 @@ static ed_part *sent_first(ed_outbox *outbox, const ed_outgoing *next, uint64_t 
     return part;
 }
 
-/** Only `size` bytes of it are sent again now: the rest is a part of its own, as lost as it was. */
-static void split(ed_outbox *outbox, ed_part *part, uint32_t size)
+/** Only `size` bytes of it are sent again now: the rest is a piece of its own, as lost as it was.
+ */
+static void split(ed_outbox *outbox, ed_piece *piece, uint32_t size)
 {
-    ed_part *rest = ed_records_take(&outbox->parts); // ed_outbox_again has reserved it
+    ed_piece *rest = ed_records_take(&outbox->pieces); // ed_outbox_again has reserved it
 
-    ED_ASSERT(size >= ED_PART_SIZE_MIN && part->size - size >= ED_PART_SIZE_MIN);
-    *rest = (ed_part){.record = rest->record,
-                      .out = part->out,
-                      .first_packet = part->first_packet,
-                      .last_packet = part->last_packet,
-                      .offset = part->offset + size,
-                      .size = part->size - size};
-    part->size = size;
-    ed_list_insert_after(&part->sibling, &rest->sibling);
-    ed_part_queue_lost(outbox, rest);
+    ED_ASSERT(size >= ED_PART_SIZE_MIN && piece->size - size >= ED_PART_SIZE_MIN);
+    *rest = (ed_piece){.part = {.record = rest->part.record,
+                                .first_packet = piece->part.first_packet,
+                                .last_packet = piece->part.last_packet,
+                                .is_piece = true},
+                       .out = piece->out,
+                       .offset = piece->offset + size,
+                       .size = piece->size - size};
+    piece->size = size;
+    ed_list_insert_after(&piece->sibling, &rest->sibling);
+    ed_part_queue_lost(outbox, &rest->part);
 }
 
 static void sent_again(ed_outbox *outbox, const ed_outgoing *next, uint64_t packet)
 {
     ed_part *part = next->part;
+    ed_piece *piece = part->is_piece && !next->is_skip ? ed_piece_of(part) : NULL;
 
-    if (!next->is_skip && next->message.data.size < part->size)
-        split(outbox, part, (uint32_t)next->message.data.size);
-    if (outbox->lost_hint == &part->record.node)
-        outbox->lost_hint = NULL;
-    ed_list_remove(&part->record.node);
-    part->is_lost = false;
+    if (piece != NULL && next->message.data.size < piece->size)
+        split(outbox, piece, (uint32_t)next->message.data.size);
+    if (part->is_lost)
+        ed_part_leave_lost(outbox, part);
     part->last_packet = packet;
-    part->out->lane->resent += part->out->is_skip ? 0 : 1;
+    next->out->lane->resent += next->is_skip ? 0 : 1;
+}
+
+static ed_sent_ref ref_of(const ed_part *part, const ed_out *out)
+{
+    return (ed_sent_ref){.slot = part->record.index,
+                         .stamp =
+                             part->is_piece ? part->record.generation : (uint32_t)out->sequence,
+                         .count = part->is_piece ? 0 : 1,
+                         .guarantee = out->lane->guarantee,
+                         .stream = out->lane->stream};
 }
 
 bool ed_outbox_on_sent(ed_outbox *outbox, const ed_outgoing *next, uint64_t packet,
@@ -381,6 +404,6 @@ bool ed_outbox_on_sent(ed_outbox *outbox, const ed_outgoing *next, uint64_t pack
     ed_outbox_update_turn(outbox, lane);
     if (part == NULL)
         return false;
-    *ref = (ed_sent_ref){.slot = part->record.index, .generation = part->record.generation};
+    *ref = ref_of(part, next->out);
     return true;
 }

@@ -6,19 +6,9 @@ enum {
     RETRY_MS = 10, /* after there was no memory for giving a message up */
 };
 
-static ed_part *part_of_sibling(ed_list_node *node)
-{
-    return node == NULL ? NULL : ED_CONTAINER(node, ed_part, sibling);
-}
-
 static ed_part *part_of_node(ed_list_node *node)
 {
     return ED_CONTAINER(node, ed_part, record.node);
-}
-
-static ed_part *first_part(const ed_out *out)
-{
-    return part_of_sibling(ed_list_first(&out->parts));
 }
 
 /* ---------------------------------------------------------------------------------- receipts -- */
@@ -64,112 +54,213 @@ void ed_outbox_end(ed_outbox *outbox)
     for (uint32_t i = 0; i < ed_records_count(&outbox->outs); i++) {
         ed_out *out = ed_records_at(&outbox->outs, i);
         if (out->lane != NULL)
-            ed_out_tell(outbox, out, out->is_begun ? EDDY_OUTCOME_EXPIRED : EDDY_OUTCOME_LOST);
+            ed_out_tell(outbox, out, out->part.is_begun ? EDDY_OUTCOME_EXPIRED : EDDY_OUTCOME_LOST);
     }
 }
 
 /* -------------------------------------------------------------------------------- forgetting -- */
 
-void ed_part_forget(ed_outbox *outbox, ed_part *part)
+void ed_piece_forget(ed_outbox *outbox, ed_piece *piece)
 {
-    ED_ASSERT(part->out != NULL);
-    if (outbox->lost_hint == &part->record.node)
-        outbox->lost_hint = NULL;
-    ed_list_remove(&part->record.node);
-    ed_list_remove(&part->sibling);
-    part->out = NULL;
-    ed_records_give(&outbox->parts, part); // references in the log of sent packets go stale
+    ED_ASSERT(piece->out != NULL);
+    if (piece->part.is_lost)
+        ed_part_leave_lost(outbox, &piece->part);
+    ed_list_remove(&piece->sibling);
+    piece->out = NULL;
+    ed_records_give(&outbox->pieces, piece); // references in the log of sent packets go stale
 }
 
-/** It is not queued any more: the accounts have room for another. */
-static void refund(ed_outbox *outbox, const ed_out *out)
+static void forget_pieces(ed_outbox *outbox, ed_out *out)
 {
-    uint64_t cost = ed_send_cost(out->size);
-    ed_stream_out *own = outbox->streams == NULL ? NULL : &outbox->streams[out->lane->stream];
+    while (!ed_list_empty(&out->pieces))
+        ed_piece_forget(outbox, ED_CONTAINER(ed_list_first(&out->pieces), ed_piece, sibling));
+}
+
+/** Messages of the lane are not queued any more: the accounts have room for others. */
+static void refund(ed_outbox *outbox, ed_lane_out *lane, uint64_t cost)
+{
+    ed_stream_out *own = outbox->streams == NULL ? NULL : &outbox->streams[lane->stream];
 
     ED_ASSERT(outbox->queued_size >= cost);
     outbox->queued_size -= cost;
-    out->lane->queued_size -= cost;
+    lane->queued_size -= cost;
     *outbox->made_of.queued_cost -= cost;
     if (own != NULL) // what was accepted before the stream was counted is not taken off it
         own->queued -= ed_min_u64(own->queued, cost);
     if (outbox->made_of.account != NULL)
-        ed_account_owe(outbox->made_of.account, outbox->made_of.settled, out->lane->stream,
+        ed_account_owe(outbox->made_of.account, outbox->made_of.settled, lane->stream,
                        (size_t)cost);
+}
+
+/** Its deadline and its block are not needed any more. @return what is to be refunded */
+static uint64_t let_go(ed_outbox *outbox, ed_out *out)
+{
+    ED_ASSERT(out->block != NULL);
+    if (outbox->deadlines != NULL)
+        ed_deadlines_set(outbox->deadlines, out->part.record.index, ED_NEVER_NS);
+    ed_discard(&outbox->made_of.settled->blocks, out->block);
+    out->block = NULL;
+    return ed_send_cost(out->size);
+}
+
+static void count_out(ed_outbox *outbox, const ed_lane_out *lane, size_t count)
+{
+    if (!ed_lane_is_reliable(lane))
+        return;
+    ED_ASSERT(outbox->reliable_count >= count);
+    outbox->reliable_count -= count;
 }
 
 /** What only a message that has not been given up counts for. */
 static void release(ed_outbox *outbox, ed_out *out)
 {
-    ED_ASSERT(out->block != NULL);
-    refund(outbox, out);
-    if (ed_lane_is_reliable(out->lane)) {
-        ED_ASSERT(outbox->reliable_count > 0);
-        outbox->reliable_count--;
-    }
-    if (outbox->deadlines != NULL)
-        ed_deadlines_set(outbox->deadlines, out->record.index, ED_NEVER_NS);
-    ed_discard(&outbox->made_of.settled->blocks, out->block);
-    out->block = NULL;
+    refund(outbox, out->lane, let_go(outbox, out));
+    count_out(outbox, out->lane, 1);
+}
+
+/** Nothing of it is left. */
+static void drop(ed_outbox *outbox, ed_out *out)
+{
+    ed_list_remove(&out->place);
+    out->lane = NULL;
+    ed_records_give(&outbox->outs, out);
 }
 
 void ed_out_forget(ed_outbox *outbox, ed_out *out)
 {
     ed_lane_out *lane = out->lane;
-    bool is_fresh = ed_list_linked(&out->record.node);
+    bool is_fresh = ed_out_is_fresh(out);
 
     ED_ASSERT(lane != NULL);
-    while (!ed_list_empty(&out->parts))
-        ed_part_forget(outbox, first_part(out));
+    forget_pieces(outbox, out);
     if (is_fresh)
         ed_out_leave_fresh(outbox, out);
+    if (out->part.is_lost)
+        ed_part_leave_lost(outbox, &out->part);
     if (out->block != NULL)
         release(outbox, out);
-    ed_list_remove(&out->place);
-    outbox->skip_count -= out->is_skip ? 1 : 0;
+    outbox->skip_count -= out->part.is_skip ? 1 : 0;
     ed_pool_give(out->receipt);
     out->receipt = NULL;
-    out->lane = NULL;
-    ed_records_give(&outbox->outs, out);
+    drop(outbox, out);
     if (is_fresh || !ed_list_linked(&lane->turn)) // a window that opens takes no turn away
         ed_outbox_update_turn(outbox, lane);
 }
 
-/* --------------------------------------------------------------------------------------- ack -- */
+/* ------------------------------------------------------------------------------- references -- */
 
-/** The part of a reference, or NULL if it is settled. */
-static ed_part *resolve(const ed_outbox *outbox, ed_sent_ref ref)
+static uint32_t behind(const ed_out *out, ed_sent_ref ref)
 {
-    ed_part *part = ed_records_at(&outbox->parts, ref.slot);
-
-    return part->record.generation == ref.generation ? part : NULL;
+    return (uint32_t)out->sequence - ref.stamp;
 }
 
-ed_part *ed_outbox_to_copy(const ed_outbox *outbox, ed_sent_ref ref, uint64_t packet)
+/** The first message from there on, of those that its lane has begun, that the run names. */
+static ed_out *first_in_run(const ed_lane_out *lane, ed_list_node *node, ed_sent_ref ref)
 {
-    ed_part *part = resolve(outbox, ref);
+    // What was given up is another matter: packets that carried it say nothing of that.
+    while (node != NULL && ed_out_of_place(node)->part.is_skip)
+        node = ed_list_next(&lane->begun, node);
+    ed_out *out = ed_out_of_place(node);
+    return out != NULL && behind(out, ref) < ref.count ? out : NULL;
+}
 
-    if (part == NULL || part->is_lost || part->first_packet != packet)
+/** The first message of the lane that is not older than the run. */
+static ed_list_node *find_run(const ed_lane_out *lane, ed_sent_ref ref)
+{
+    ed_list_node *node = ed_list_first(&lane->begun);
+
+    while (node != NULL && (int32_t)behind(ed_out_of_place(node), ref) < 0)
+        node = ed_list_next(&lane->begun, node);
+    return node;
+}
+
+static ed_part *first_of_run(const ed_outbox *outbox, ed_sent_ref ref)
+{
+    ed_out *out = ed_records_at(&outbox->outs, ref.slot);
+    const ed_lane_out *lane = ed_lanes_find(&outbox->lanes, ref.guarantee, ref.stream);
+    bool is_there = out->lane == lane && out->part.is_begun && behind(out, ref) == 0;
+
+    ED_ASSERT(lane != NULL);
+    out = first_in_run(lane, is_there ? &out->place : find_run(lane, ref), ref);
+    return out == NULL ? NULL : &out->part;
+}
+
+ed_part *ed_outbox_first_of(const ed_outbox *outbox, ed_sent_ref ref)
+{
+    if (ref.count > 0)
+        return first_of_run(outbox, ref);
+    ed_piece *piece = ed_records_at(&outbox->pieces, ref.slot);
+    return piece->part.record.generation == ref.stamp ? &piece->part : NULL;
+}
+
+ed_part *ed_outbox_next_of(ed_sent_ref ref, ed_part *part)
+{
+    if (ref.count <= 1)
         return NULL;
-    const ed_out *out = part->out;
-    bool is_wanted = ed_lane_is_reliable(out->lane) && !out->is_skip &&
-                     out->size <= ED_COPY_SIZE_MAX && !ed_out_is_superseded(out) &&
-                     (outbox->streams == NULL || !outbox->streams[out->lane->stream].no_copies);
-    return is_wanted ? part : NULL;
+    const ed_out *out = ed_out_of_part(part);
+    ed_out *next = first_in_run(out->lane, ed_list_next(&out->lane->begun, &out->place), ref);
+    return next == NULL ? NULL : &next->part;
+}
+
+bool ed_outbox_wants_copy(const ed_outbox *outbox, ed_part *part, uint64_t packet)
+{
+    const ed_out *out = ed_out_of_part(part);
+
+    return !part->is_lost && part->first_packet == packet && ed_lane_is_reliable(out->lane) &&
+           !out->part.is_skip && out->size <= ED_COPY_SIZE_MAX && !ed_out_is_superseded(out) &&
+           (outbox->streams == NULL || !outbox->streams[out->lane->stream].no_copies);
+}
+
+/* --------------------------------------------------------------------------------------- ack -- */
+
+static void on_piece_acked(ed_outbox *outbox, ed_piece *piece)
+{
+    ed_out *out = piece->out;
+
+    ed_piece_forget(outbox, piece);
+    if (!ed_list_empty(&out->pieces) || ed_out_is_fresh(out))
+        return; // there is more of it
+    ed_out_tell(outbox, out, EDDY_OUTCOME_ACKED);
+    ed_out_forget(outbox, out);
+}
+
+/** Does for one of a run what ed_out_forget does, but for what is done for all of it. */
+static uint64_t settle(ed_outbox *outbox, ed_out *out)
+{
+    ed_out_tell(outbox, out, EDDY_OUTCOME_ACKED);
+    if (out->part.is_lost)
+        ed_part_leave_lost(outbox, &out->part);
+    uint64_t cost = let_go(outbox, out);
+    drop(outbox, out);
+    return cost;
+}
+
+static void on_run_acked(ed_outbox *outbox, ed_part *part, ed_sent_ref ref)
+{
+    ed_lane_out *lane = ed_out_of_part(part)->lane;
+    uint64_t cost = 0;
+    size_t count = 0;
+
+    for (ed_part *next = NULL; part != NULL; part = next, count++) {
+        next = ed_outbox_next_of(ref, part);
+        cost += settle(outbox, ed_out_of_part(part));
+    }
+    refund(outbox, lane, cost);
+    count_out(outbox, lane, count);
+    if (!ed_list_linked(&lane->turn)) // a window that opens takes no turn away
+        ed_outbox_update_turn(outbox, lane);
 }
 
 void ed_outbox_on_acked(ed_outbox *outbox, ed_sent_ref ref)
 {
-    ed_part *part = resolve(outbox, ref);
+    ed_part *part = ed_outbox_first_of(outbox, ref);
+
     if (part == NULL)
         return;
-
-    ed_out *out = part->out;
-    ed_part_forget(outbox, part);
-    if (!ed_list_empty(&out->parts) || ed_list_linked(&out->record.node))
-        return; // there is more of it
-    ed_out_tell(outbox, out, EDDY_OUTCOME_ACKED);
-    ed_out_forget(outbox, out);
+    if (part->is_piece)
+        on_piece_acked(outbox, ed_piece_of(part));
+    else
+        on_run_acked(outbox, part, ref);
 }
 
 /* -------------------------------------------------------------------------------------- loss -- */
@@ -192,20 +283,31 @@ void ed_part_queue_lost(ed_outbox *outbox, ed_part *part)
     part->is_lost = true;
 }
 
-/**
- * Has one part stand for a message that was begun and is given up: a new one, as the old ones'
- * packets say nothing about it. @return NULL out of memory, where none was left.
- */
-static ed_part *replace_parts(ed_outbox *outbox, ed_out *out)
+void ed_part_leave_lost(ed_outbox *outbox, ed_part *part)
 {
-    if (ed_list_empty(&out->parts) && !ed_records_reserve(&outbox->parts))
+    ED_ASSERT(part->is_lost);
+    if (outbox->lost_hint == &part->record.node)
+        outbox->lost_hint = NULL;
+    ed_list_remove(&part->record.node);
+    part->is_lost = false;
+}
+
+/**
+ * Has one piece stand for a message that was begun and is given up: a new one, as the packets of
+ * what stood for it say nothing about it. @return NULL out of memory, where none was left.
+ */
+static ed_piece *replace_pieces(ed_outbox *outbox, ed_out *out)
+{
+    if (ed_list_empty(&out->pieces) && !ed_records_reserve(&outbox->pieces))
         return NULL;
-    while (!ed_list_empty(&out->parts))
-        ed_part_forget(outbox, first_part(out));
-    ed_part *part = ed_records_take(&outbox->parts);
-    *part = (ed_part){.record = part->record, .out = out, .first_packet = out->first_packet};
-    ed_list_push_back(&out->parts, &part->sibling);
-    return part;
+    forget_pieces(outbox, out);
+    ed_piece *piece = ed_records_take(&outbox->pieces);
+    *piece = (ed_piece){.part = {.record = piece->part.record,
+                                 .first_packet = out->part.first_packet,
+                                 .is_piece = true},
+                        .out = out};
+    ed_list_push_back(&out->pieces, &piece->sibling);
+    return piece;
 }
 
 /**
@@ -216,39 +318,40 @@ static bool give_up(ed_outbox *outbox, ed_out *out, eddy_outcome outcome)
 {
     ed_lane_out *lane = out->lane;
 
-    if (!out->is_begun) {
+    if (!out->part.is_begun) {
         ed_out_tell(outbox, out, outcome);
         ed_out_forget(outbox, out);
         return true;
     }
-    ed_part *part = replace_parts(outbox, out);
-    if (part == NULL)
+    ed_piece *piece = replace_pieces(outbox, out);
+    if (piece == NULL)
         return false;
     ed_out_tell(outbox, out, outcome);
-    if (ed_list_linked(&out->record.node))
+    if (out->part.is_lost)
+        ed_part_leave_lost(outbox, &out->part);
+    if (ed_out_is_fresh(out))
         ed_out_leave_fresh(outbox, out);
     release(outbox, out);
-    out->is_skip = true;
+    out->part.is_skip = true;
     outbox->skip_count++;
-    ed_part_queue_lost(outbox, part);
+    ed_part_queue_lost(outbox, &piece->part);
     ed_outbox_update_turn(outbox, lane);
     return true;
 }
 
 bool ed_out_is_superseded(const ed_out *out)
 {
-    return out->lane->guarantee == ED_WIRE_RELIABLE_SEQUENCED && !out->is_skip &&
+    return out->lane->guarantee == ED_WIRE_RELIABLE_SEQUENCED && !out->part.is_skip &&
            out->sequence + 1 < out->lane->next_sequence;
 }
 
-void ed_outbox_on_lost(ed_outbox *outbox, ed_sent_ref ref, uint64_t packet)
+static void on_part_lost(ed_outbox *outbox, ed_part *part, uint64_t packet)
 {
-    ed_part *part = resolve(outbox, ref);
-    // A newer packet may carry it; then that one's fate decides.
-    if (part == NULL || part->is_lost || part->last_packet != packet)
-        return;
+    ed_out *out = ed_out_of_part(part);
 
-    ed_out *out = part->out;
+    // A newer packet may carry it; then that one's fate decides.
+    if (part->is_lost || part->last_packet != packet)
+        return;
     if (!ed_lane_is_reliable(out->lane)) {
         ed_out_tell(outbox, out, EDDY_OUTCOME_LOST);
         ed_out_forget(outbox, out);
@@ -260,6 +363,16 @@ void ed_outbox_on_lost(ed_outbox *outbox, ed_sent_ref ref, uint64_t packet)
         ed_part_queue_lost(outbox, part);
 }
 
+void ed_outbox_on_lost(ed_outbox *outbox, ed_sent_ref ref, uint64_t packet)
+{
+    ed_part *next = NULL;
+
+    for (ed_part *part = ed_outbox_first_of(outbox, ref); part != NULL; part = next) {
+        next = ed_outbox_next_of(ref, part);
+        on_part_lost(outbox, part, packet);
+    }
+}
+
 /* ------------------------------------------------------------------------------------ expiry -- */
 
 void ed_outbox_expire(ed_outbox *outbox, uint64_t now_ns)
@@ -268,7 +381,7 @@ void ed_outbox_expire(ed_outbox *outbox, uint64_t now_ns)
 
     while (outbox->deadlines != NULL && ed_deadlines_pop(outbox->deadlines, now_ns, &index)) {
         ed_out *out = ed_records_at(&outbox->outs, index);
-        eddy_outcome outcome = out->is_begun ? EDDY_OUTCOME_EXPIRED : EDDY_OUTCOME_LOST;
+        eddy_outcome outcome = out->part.is_begun ? EDDY_OUTCOME_EXPIRED : EDDY_OUTCOME_LOST;
         ED_ASSERT(out->lane != NULL && out->block != NULL);
         if (!ed_lane_is_reliable(out->lane)) {
             ed_out_tell(outbox, out, outcome);
@@ -295,7 +408,7 @@ uint64_t ed_outbox_drop_larger(ed_outbox *outbox, size_t size)
 
     for (uint32_t i = 0; i < ed_records_count(&outbox->outs); i++) {
         ed_out *out = ed_records_at(&outbox->outs, i);
-        if (out->lane == NULL || out->is_begun || out->size <= size)
+        if (out->lane == NULL || out->part.is_begun || out->size <= size)
             continue;
         if (ed_lane_is_reliable(out->lane))
             count++;

@@ -13,7 +13,7 @@ void ed_outbox_init(ed_outbox *outbox, const ed_outbox_parts *parts)
     ed_list_init(&outbox->lost);
     ed_list_init(&outbox->waiting);
     ed_records_init(&outbox->outs, allocator, sizeof(ed_out));
-    ed_records_init(&outbox->parts, allocator, sizeof(ed_part));
+    ed_records_init(&outbox->pieces, allocator, sizeof(ed_piece));
 }
 
 static void free_lane(void *context, void *lane)
@@ -35,7 +35,7 @@ void ed_outbox_free(ed_outbox *outbox)
     ed_lanes_free(&outbox->lanes, free_lane, NULL);
     ed_alloc_free(outbox->made_of.allocator, outbox->turns, EDDY_PRIORITY_COUNT * sizeof(ed_list));
     ed_records_free(&outbox->outs);
-    ed_records_free(&outbox->parts);
+    ed_records_free(&outbox->pieces);
     ed_deadlines_destroy(outbox->deadlines);
     ed_alloc_free(outbox->made_of.allocator, outbox->streams,
                   EDDY_STREAM_COUNT * sizeof(ed_stream_out));
@@ -46,7 +46,7 @@ void ed_outbox_free(ed_outbox *outbox)
 void ed_outbox_rest(ed_outbox *outbox)
 {
     ed_records_rest(&outbox->outs);
-    ed_records_rest(&outbox->parts);
+    ed_records_rest(&outbox->pieces);
     if (ed_records_count(&outbox->outs) > 0)
         return;
     ed_deadlines_destroy(outbox->deadlines);
@@ -67,7 +67,7 @@ static bool may_leave(const ed_lane_out *lane)
 {
     const ed_out *out = ed_out_of_node(ed_list_first(&lane->fresh));
 
-    return out != NULL && (out->is_begun || !ed_lane_is_reliable(lane) || window_open(lane));
+    return out != NULL && (out->part.is_begun || !ed_lane_is_reliable(lane) || window_open(lane));
 }
 
 void ed_outbox_update_turn(ed_outbox *outbox, ed_lane_out *lane)
@@ -274,37 +274,57 @@ static void count_in(ed_outbox *outbox, const ed_out *out)
         outbox->reliable_count++;
     } else {
         outbox->unreliable_size += out->size;
-        outbox->hasty_count += out->now_or_never ? 1 : 0;
+        outbox->hasty_count += out->part.now_or_never ? 1 : 0;
     }
 }
 
-eddy_status ed_outbox_push(ed_outbox *outbox, const ed_message *message)
+/** @return false out of memory: as before. */
+static inline bool push_one(ed_outbox *outbox, ed_lane_out *lane, const ed_message *message,
+                            uint64_t now_ns)
 {
-    ed_lane_out *lane = get_lane(outbox, message->guarantee, message->stream);
-
-    if (lane == NULL || !ed_records_reserve(&outbox->outs) ||
-        !reserve_deadline(outbox, message->expires_ns))
-        return EDDY_ENOMEM;
+    if (!ed_records_reserve(&outbox->outs) || !reserve_deadline(outbox, message->expires_ns))
+        return false;
     if (!ed_lane_is_reliable(lane))
         shed_oldest(outbox, lane, message->block->size);
     ed_out *out = ed_records_take(&outbox->outs);
-    *out = (ed_out){.record = out->record,
+    *out = (ed_out){.part = {.record = out->part.record, .now_or_never = message->now_or_never},
                     .lane = lane,
                     .block = message->block,
                     .receipt = message->receipt,
                     .size = message->block->size,
-                    .queued_ns = message->queued_ns,
-                    .now_or_never = message->now_or_never};
-    ed_list_init(&out->parts);
-    ed_list_push_back(&lane->fresh, &out->record.node);
+                    .queued_ns = now_ns};
+    ed_list_init(&out->pieces);
+    ed_list_push_back(&lane->fresh, &out->part.record.node);
     if (!ed_lane_is_reliable(lane))
         ed_list_push_back(&outbox->waiting, &out->place);
     if (message->expires_ns != ED_NEVER_NS)
-        ed_deadlines_set(outbox->deadlines, out->record.index, message->expires_ns);
+        ed_deadlines_set(outbox->deadlines, out->part.record.index, message->expires_ns);
     count_in(outbox, out);
-    if (!ed_list_linked(&lane->turn)) // one more does not take a turn away
+    return true;
+}
+
+/** The first ones, of one lane. @return how many; 0 out of memory */
+static size_t push_run(ed_outbox *outbox, const ed_message *messages, size_t count, uint64_t now_ns)
+{
+    uint8_t guarantee = messages->guarantee, stream = messages->stream;
+    ed_lane_out *lane = get_lane(outbox, guarantee, stream);
+    size_t pushed = 0;
+
+    while (lane != NULL && pushed < count && messages[pushed].guarantee == guarantee &&
+           messages[pushed].stream == stream && push_one(outbox, lane, &messages[pushed], now_ns))
+        pushed++;
+    if (pushed > 0 && !ed_list_linked(&lane->turn)) // more of them do not take a turn away
         ed_outbox_update_turn(outbox, lane);
-    return EDDY_OK;
+    return pushed;
+}
+
+size_t ed_outbox_push(ed_outbox *outbox, const ed_message *messages, size_t count, uint64_t now_ns)
+{
+    size_t pushed = 0, run = 1;
+
+    for (; pushed < count && run > 0; pushed += run)
+        run = push_run(outbox, &messages[pushed], count - pushed, now_ns);
+    return pushed;
 }
 
 void ed_outbox_drop_hasty(ed_outbox *outbox)
@@ -314,7 +334,7 @@ void ed_outbox_drop_hasty(ed_outbox *outbox)
     while (node != NULL) {
         ed_out *out = ed_out_of_place(node);
         node = ed_list_next(&outbox->waiting, node);
-        if (out->now_or_never)
+        if (out->part.now_or_never)
             shed(outbox, out);
     }
 }
@@ -323,7 +343,7 @@ void ed_outbox_drop_hasty(ed_outbox *outbox)
 
 static ed_out *older_of(ed_out *a, ed_out *b)
 {
-    return a == NULL || (b != NULL && b->first_packet < a->first_packet) ? b : a;
+    return a == NULL || (b != NULL && b->part.first_packet < a->part.first_packet) ? b : a;
 }
 
 ed_out *ed_outbox_oldest(const ed_outbox *outbox)
@@ -342,4 +362,22 @@ ed_out *ed_outbox_oldest(const ed_outbox *outbox)
 ed_out *ed_out_next_oldest(const ed_out *out)
 {
     return ed_out_of_place(ed_list_next(&out->lane->begun, &out->place));
+}
+
+ed_part *ed_out_first_part(ed_out *out)
+{
+    ed_list_node *first = ed_list_first(&out->pieces);
+
+    if (first != NULL)
+        return &ED_CONTAINER(first, ed_piece, sibling)->part;
+    return out->part.is_begun && !ed_out_is_in_pieces(out) ? &out->part : NULL;
+}
+
+ed_part *ed_part_next(ed_part *part)
+{
+    if (!part->is_piece)
+        return NULL;
+    ed_piece *piece = ed_piece_of(part);
+    ed_list_node *next = ed_list_next(&piece->out->pieces, &piece->sibling);
+    return next == NULL ? NULL : &ED_CONTAINER(next, ed_piece, sibling)->part;
 }

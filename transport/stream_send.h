@@ -24,7 +24,6 @@ typedef struct ed_message {
     ed_block *block;   /* owned */
     ed_block *receipt; /* holds an ed_receipt; NULL: none is wanted. Owned */
     uint64_t expires_ns;
-    uint64_t queued_ns; /* when the connection took it */
     uint8_t guarantee;
     uint8_t stream;
     bool now_or_never;
@@ -32,7 +31,7 @@ typedef struct ed_message {
 
 typedef struct ed_lane_out {
     ed_list_node turn; /* in ed_outbox.turns, or in ed_outbox.starved, if anything waits */
-    ed_list fresh;     /* of ed_out.record.node: of which not all has been sent */
+    ed_list fresh;     /* of ed_out.part.record.node: of which not all has been sent */
     ed_list begun;     /* of ed_out.place: reliable, sent and not settled; by sequence */
     uint64_t next_sequence;
     uint64_t burst_packet; /* the newest packet with new messages of this lane */
@@ -48,35 +47,45 @@ typedef struct ed_lane_out {
     uint64_t newest_receipt; /* the highest number of those that arrived */
 } ed_lane_out;
 
-/** One message on its way out. */
+/** What a packet carries of a message: all of it, or a piece; or the news that it was given up. */
+typedef struct ed_part {
+    ed_record record;      /* its node: in ed_outbox.lost while it waits to be sent again */
+    uint64_t first_packet; /* the one that carried it first: older ones have lower ones */
+    uint64_t last_packet;  /* the newest packet that carries it */
+    bool is_lost;
+    bool is_piece; /* it is an ed_piece's; else an ed_out's, of which the rest is: */
+    bool is_begun;
+    bool is_skip; /* given up: the receiver is to be told */
+    bool now_or_never;
+} ed_part;
+
+/**
+ * One message on its way out. Its own part stands for it where it is reliable, goes in one piece
+ * and is not given up; otherwise it has pieces.
+ */
 typedef struct ed_out {
-    ed_record record;   /* its node: in its lane's fresh, until all of it has been sent */
+    ed_part part;       /* its node: in its lane's fresh, until all of it has been sent */
     ed_list_node place; /* reliable: in its lane's begun; unreliable: in ed_outbox.waiting */
-    ed_list parts;      /* of ed_part.sibling: sent, and neither acknowledged nor given up */
+    ed_list pieces;     /* of ed_piece.sibling: sent, and neither acknowledged nor given up */
     ed_lane_out *lane;  /* NULL: unused */
     ed_block *block;    /* owned; NULL: given up */
     ed_block *receipt;  /* owned, until it is told */
     uint64_t sequence;  /* once begun, if it has one */
     uint64_t queued_ns;
-    uint64_t first_packet; /* the one that carried it, or its first part, first */
     uint32_t size;
     uint32_t sent_size;
-    bool is_begun;
-    bool is_skip; /* given up: the receiver is to be told */
-    bool now_or_never;
 } ed_out;
 
-/** A message in one piece, or a part of one, or the news that it was given up; in a packet. */
-typedef struct ed_part {
-    ed_record record; /* its node: in ed_outbox.lost while it waits to be sent again */
+/** What stands for a message whose own part does not. */
+typedef struct ed_piece {
+    ed_part part;
     ed_list_node sibling;
     ed_out *out;
-    uint64_t first_packet; /* older ones have lower ones */
-    uint64_t last_packet;  /* the newest packet that carries it */
     uint32_t offset;
     uint32_t size;
-    bool is_lost;
-} ed_part;
+} ed_piece;
+
+static_assert(sizeof(void *) < 8 || sizeof(ed_out) == 128, "there are many of them");
 
 /** What the program has said of the streams of one number. */
 typedef struct ed_stream_out {
@@ -102,11 +111,11 @@ typedef struct ed_outbox {
     ed_stream_out *streams;  /* EDDY_STREAM_COUNT of them, or NULL: all are as by default */
     ed_list *turns;          /* EDDY_PRIORITY_COUNT of them, or NULL while there is no lane */
     ed_list starved;         /* lanes that wait for credit, or for a large message to be sent */
-    ed_list lost;            /* parts, by age */
+    ed_list lost;            /* of ed_part.record.node, by age */
     ed_list_node *lost_hint; /* the one put in last, if it is still there; else NULL */
     ed_list waiting;         /* unreliable messages not sent, by age */
     ed_records outs;
-    ed_records parts;
+    ed_records pieces;
     ed_deadlines *deadlines; /* of outs, by index; NULL: none has one */
     ed_block *first_receipt; /* to be told, linked by ed_block.next */
     ed_block *last_receipt;
@@ -143,11 +152,12 @@ void ed_outbox_init(ed_outbox *outbox, const ed_outbox_parts *parts);
 /** Gives every block back. */
 void ed_outbox_free(ed_outbox *outbox);
 
-/** Frees what nothing is kept in. Only while no reference to a part is held. */
+/** Frees what nothing is kept in. Only while no reference to a message is held. */
 void ed_outbox_rest(ed_outbox *outbox);
 
-/** Accepts a message and takes its blocks over. @return EDDY_OK, or EDDY_ENOMEM: as before. */
-EDDY_MUST_CHECK eddy_status ed_outbox_push(ed_outbox *outbox, const ed_message *message);
+/** Accepts messages and takes their blocks over. @return how many, until memory ran out. */
+EDDY_MUST_CHECK size_t ed_outbox_push(ed_outbox *outbox, const ed_message *messages, size_t count,
+                                      uint64_t now_ns);
 
 /** Streams of this number are shared out so from now on. @return EDDY_OK or EDDY_ENOMEM. */
 EDDY_MUST_CHECK eddy_status ed_outbox_set_stream(ed_outbox *outbox, uint8_t stream,
@@ -193,6 +203,12 @@ ed_out *ed_outbox_oldest(const ed_outbox *outbox);
 /** The one begun next after it on the same lane, or NULL. */
 ed_out *ed_out_next_oldest(const ed_out *out);
 
+/** What was sent of a message and is not settled: the first part, or NULL. */
+ed_part *ed_out_first_part(ed_out *out);
+
+/** The message's next one, or NULL. */
+ed_part *ed_part_next(ed_part *part);
+
 /** Whether nothing is left to send or to be acknowledged. */
 static inline bool ed_outbox_is_flushed(const ed_outbox *outbox)
 {
@@ -213,16 +229,22 @@ bool ed_outbox_has_room(const ed_outbox *outbox, uint64_t budget, uint8_t stream
 /** Whether a newer message of its reliable sequenced lane makes it useless. */
 bool ed_out_is_superseded(const ed_out *out);
 
-/**
- * What `packet` carried first, if it is to go along again: small, reliable, in one piece, and
- * neither settled nor known to be lost; else NULL.
- */
-ed_part *ed_outbox_to_copy(const ed_outbox *outbox, ed_sent_ref ref, uint64_t packet);
+/** What a reference names that is not settled: the first part, or NULL. */
+ed_part *ed_outbox_first_of(const ed_outbox *outbox, ed_sent_ref ref);
 
-/** A packet that carried it was acknowledged. */
+/** The one behind that, or NULL. */
+ed_part *ed_outbox_next_of(ed_sent_ref ref, ed_part *part);
+
+/**
+ * Whether what `packet` carried is to go along again: it did so first, and the message is small,
+ * reliable, in one piece, and neither settled nor known to be lost.
+ */
+bool ed_outbox_wants_copy(const ed_outbox *outbox, ed_part *part, uint64_t packet);
+
+/** A packet that carried them was acknowledged. */
 void ed_outbox_on_acked(ed_outbox *outbox, ed_sent_ref ref);
 
-/** `packet`, that carried it, was lost. */
+/** `packet`, that carried them, was lost. */
 void ed_outbox_on_lost(ed_outbox *outbox, ed_sent_ref ref, uint64_t packet);
 
 /** Gives up what has expired. */
@@ -251,12 +273,23 @@ static inline void ed_outbox_count_shed(ed_outbox *outbox)
 
 static inline ed_out *ed_out_of_node(ed_list_node *node)
 {
-    return node == NULL ? NULL : ED_CONTAINER(node, ed_out, record.node);
+    return node == NULL ? NULL : ED_CONTAINER(node, ed_out, part.record.node);
 }
 
 static inline ed_out *ed_out_of_place(ed_list_node *node)
 {
     return node == NULL ? NULL : ED_CONTAINER(node, ed_out, place);
+}
+
+static inline ed_piece *ed_piece_of(ed_part *part)
+{
+    ED_ASSERT(part->is_piece);
+    return ED_CONTAINER(part, ed_piece, part);
+}
+
+static inline ed_out *ed_out_of_part(ed_part *part)
+{
+    return part->is_piece ? ed_piece_of(part)->out : ED_CONTAINER(part, ed_out, part);
 }
 
 static inline ed_lane_out *ed_lane_of_turn(ed_list_node *turn)
@@ -279,14 +312,29 @@ void ed_out_forget(ed_outbox *outbox, ed_out *out);
 /** It does not wait to be sent any more. */
 void ed_out_leave_fresh(ed_outbox *outbox, ed_out *out);
 
-void ed_part_forget(ed_outbox *outbox, ed_part *part);
+void ed_piece_forget(ed_outbox *outbox, ed_piece *piece);
 
 /** It is to be sent again, in its turn. */
 void ed_part_queue_lost(ed_outbox *outbox, ed_part *part);
 
+/** It does not wait to be sent again any more. */
+void ed_part_leave_lost(ed_outbox *outbox, ed_part *part);
+
 static inline bool ed_lane_is_reliable(const ed_lane_out *lane)
 {
     return lane->guarantee >= ED_WIRE_RELIABLE_UNORDERED;
+}
+
+/** Whether it waits to be sent for the first time, or some of it does. */
+static inline bool ed_out_is_fresh(const ed_out *out)
+{
+    return ed_list_linked(&out->part.record.node) && !out->part.is_lost;
+}
+
+/** Whether its own part does not stand for it. */
+static inline bool ed_out_is_in_pieces(const ed_out *out)
+{
+    return out->part.is_skip || ed_is_in_parts(out->size) || !ed_lane_is_reliable(out->lane);
 }
 
 #endif

@@ -56,7 +56,7 @@ static void send_message(ed_pair_end *end, uint8_t what, uint16_t size)
     if (message.receipt != NULL)
         memcpy(message.receipt->data, &receipt, sizeof(receipt));
     ed_talk_on_sent(&end->talk, &said);
-    eddy_status status = ed_conn_send(end->conn, &message, ed_pair.now_ns);
+    eddy_status status = ed_conn_send(end->conn, &message, 1, ed_pair.now_ns);
     ED_ASSERT(status == EDDY_OK);
 }
 

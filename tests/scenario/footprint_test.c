@@ -21,9 +21,11 @@ enum {
     FILES = CLIENTS + 100, /* open at once */
     WAIT_MS = 10 * 1000,
     IDLE_MS = 200,
-    RSS_MAX = 4 * 1024,
-    HEAP_MAX = 3 * 1024 + 256,
+    RSS_MAX = 3 * 1024 + 256,
+    HEAP_MAX = 2 * 1024 + 640,
 };
+
+static_assert(sizeof(ed_conn) <= 2048, "one byte more, and allocators take a quarter more");
 
 /** What the server tells. */
 typedef struct footprint {

@@ -184,7 +184,7 @@ static size_t next_packet(size_t from, uint8_t *data)
     CHECK("block", block != NULL);
     memset(block->data, 7, message_size);
     now_ns += 10 * ED_NS_PER_MS;
-    CHECK_EQ("send", ed_conn_send(&ends[from], &message, now_ns), EDDY_OK);
+    CHECK_EQ("send", ed_conn_send(&ends[from], &message, 1, now_ns), EDDY_OK);
     size_t size = ed_conn_transmit(&ends[from], &path, data, now_ns);
     CHECK("packet", size > message_size);
     return size;

@@ -68,7 +68,7 @@ static void small_packets_of_a_client(void **state)
     (void)state;
     memset(block->data, 0, 4);
     CHECK_EQ("a PING", transmit(&client), ED_CLIENT_PACKET_SIZE_MIN);
-    CHECK_EQ("accepted", ed_conn_send(&client, &message, now_ns), EDDY_OK);
+    CHECK_EQ("accepted", ed_conn_send(&client, &message, 1, now_ns), EDDY_OK);
     CHECK_EQ("a message may be shorter", transmit(&client), 7 + 3 + 4 + ED_TAG_SIZE);
     CHECK_EQ("a SKIP", transmit_later(&client, 10), ED_CLIENT_PACKET_SIZE_MIN);
     client.inbox.credit.pending = true;
@@ -82,7 +82,7 @@ static void send(uint8_t guarantee, uint8_t stream, size_t size)
         .block = block, .guarantee = guarantee, .stream = stream, .expires_ns = ED_NEVER_NS};
 
     memset(block->data, 0, size);
-    CHECK_EQ("accepted", ed_conn_send(&client, &message, now_ns), EDDY_OK);
+    CHECK_EQ("accepted", ed_conn_send(&client, &message, 1, now_ns), EDDY_OK);
 }
 
 static void transmit_all(void)
@@ -143,18 +143,6 @@ static void urgent_messages_heed_silence(void **state)
     CHECK("packets", send_urgent(LASTS_MS / 2, true) < EARLY_MS / TICK_MS + FEW);
 }
 
-static void make_records(ed_records *records, unsigned count)
-{
-    void *taken[ED_FRAME_MESSAGES_MAX];
-
-    for (unsigned i = 0; i < count; i++) {
-        CHECK("reserved", ed_records_reserve(records));
-        taken[i] = ed_records_take(records);
-    }
-    for (unsigned i = 0; i < count; i++)
-        ed_records_give(records, taken[i]);
-}
-
 /** As many go into a packet as there is memory to remember, and the others later. */
 static void urgent_messages_without_memory_wait(void **state)
 {
@@ -162,9 +150,8 @@ static void urgent_messages_without_memory_wait(void **state)
 
     (void)state;
     fill_window();
-    make_records(&client.outbox.parts, COUNT);
     for (unsigned i = 0; i < COUNT; i++)
-        send(ED_WIRE_RELIABLE_UNORDERED, 0, 20);
+        send(ED_WIRE_RELIABLE_UNORDERED, (uint8_t)(2 + i), 20); // no two of them are a run
     uint64_t before = client.outbox.fresh_count;
     memory.fail_after = 0;
     now_ns += 10 * (uint64_t)MS;
@@ -201,7 +188,7 @@ static void packets_of_a_silence_without_memory_are_pings(void **state)
     transmit_all();
     CHECK_EQ("all has left", client.outbox.fresh_count, 0);
     ed_conn_restart_mtu(&client);
-    send(ED_WIRE_RELIABLE_ORDERED, 0, 20);
+    send(ED_WIRE_RELIABLE_ORDERED, 0, TWO_PARTS);
     memory.fail_after = 0;
     now_ns = client.timers.at_ns[ED_TIMER_RECOVERY];
     ed_conn_expire(&client, now_ns);

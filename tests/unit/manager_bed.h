@@ -289,12 +289,8 @@ static inline ed_succession fake_supersedes(void *connection, const eddy_datagra
                                                                         : ED_SUCCEEDS_NOT;
 }
 
-static inline void fake_send(void *connection, void *command, uint64_t now_ns)
+static inline void fake_obey(struct fake_connection *c, const struct fake_command *order)
 {
-    struct fake_connection *c = connection;
-    const struct fake_command *order = command;
-
-    (void)now_ns;
     c->fake->calls.send++;
     c->fake->payloads -= order->has_payload ? 1 : 0;
     ED_ASSERT(c->send_count < BACKLOG_MAX);
@@ -302,6 +298,15 @@ static inline void fake_send(void *connection, void *command, uint64_t now_ns)
         c->sends[c->send_count++] = order->value;
     else
         c->phase = ED_PHASE_OVER;
+}
+
+static inline void fake_send(void *connection, const void *commands, size_t count, uint64_t now_ns)
+{
+    const struct fake_command *orders = commands;
+
+    (void)now_ns;
+    for (size_t i = 0; i < count; i++)
+        fake_obey(connection, &orders[i]);
 }
 
 static inline void fake_shutdown(void *connection, uint64_t until_ns, uint64_t now_ns)

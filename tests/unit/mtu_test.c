@@ -24,7 +24,9 @@ static path path_of(uint32_t limit, uint32_t takes, const char *luck)
 
 static ed_sent next_packet(path *p, uint32_t size, uint8_t flags)
 {
-    return (ed_sent){.number = p->number++, .sent_ns = p->now_ns, .size = size, .flags = flags};
+    uint16_t bytes = (uint16_t)size;
+
+    return (ed_sent){.number = p->number++, .sent_ns = p->now_ns, .size = bytes, .flags = flags};
 }
 
 /** Sends the probe that is due; its fate is known at once. @return false if none is. */

@@ -107,7 +107,7 @@ static inline void push_with(ed_message message, uint32_t mark, size_t size)
     CHECK_EQ("charge",
              ed_account_charge(&bed.account, SIZE_MAX, message.stream, (size_t)ed_send_cost(size)),
              EDDY_OK);
-    CHECK_EQ("push", ed_outbox_push(&bed.outbox, &message), EDDY_OK);
+    CHECK_EQ("push", ed_outbox_push(&bed.outbox, &message, 1, 0), 1);
 }
 
 static inline void push(uint8_t guarantee, uint8_t stream, uint32_t mark, size_t size)

@@ -28,12 +28,12 @@ static eddy_status push(size_t ref_count)
     static ed_sent_ref refs[UINT16_MAX];
     ed_sent packet = {
         .sent_ns = 1000 + sent_log.next,
-        .size = 100 + (uint32_t)ref_count,
+        .size = (uint16_t)(100 + ref_count % 1000),
         .flags = ED_SENT_ACK_ELICITING | ED_SENT_IN_FLIGHT,
     };
 
     for (size_t i = 0; i < ref_count; i++)
-        refs[i] = (ed_sent_ref){.slot = (uint32_t)sent_log.next, .generation = (uint32_t)i};
+        refs[i] = (ed_sent_ref){.slot = (uint32_t)sent_log.next, .stamp = (uint32_t)i};
     return ed_sent_push(&sent_log, &packet, refs, ref_count);
 }
 
@@ -47,7 +47,7 @@ static void check_packet(const char *name, uint64_t number, size_t ref_count)
     CHECK_EQ(name, packet->ref_count, ref_count);
     for (size_t i = 0; i < ref_count; i++) {
         CHECK_EQ(name, ed_sent_refs(&sent_log, packet, i).slot, number);
-        CHECK_EQ(name, ed_sent_refs(&sent_log, packet, i).generation, i);
+        CHECK_EQ(name, ed_sent_refs(&sent_log, packet, i).stamp, i);
     }
 }
 
@@ -77,7 +77,7 @@ static void test_template(void **state)
     (void)state;
     ed_sent packet = {.number = 99,
                       .sent_ns = 5,
-                      .ack_largest = 77,
+                      .ack_low = 77,
                       .size = 1200,
                       .acked_run = 9,
                       .ref_first = 8,
@@ -89,7 +89,7 @@ static void test_template(void **state)
     const ed_sent *got = ed_sent_at(&sent_log, 0);
     CHECK_EQ("number", got->number, 0);
     CHECK_EQ("sent", got->sent_ns, 5);
-    CHECK_EQ("largest", got->ack_largest, 77);
+    CHECK_EQ("largest", got->ack_low, 77);
     CHECK_EQ("size", got->size, 1200);
     CHECK_EQ("flags", got->flags, ED_SENT_HAS_ACK);
     CHECK_EQ("state", got->state, ED_SENT_OUTSTANDING);
@@ -222,7 +222,7 @@ static void test_out_of_memory(void **state)
         failures++;
         CHECK_EQ("again", push(3), EDDY_OK);
     }
-    CHECK_EQ("packets grew 8 times, references 10, once together", failures, 17);
+    CHECK_EQ("packets grew 8 times, references 11, once together", failures, 18);
     for (unsigned n = 0; n < 1000; n++)
         check_packet("all there", n, 3);
 }
@@ -330,9 +330,33 @@ static void test_gaps(void **state)
     }
 }
 
+/** Of the largest number of an ACK the low bits are kept. */
+static void an_ack_is_at_most_the_newest(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t largest;
+        uint64_t newest;
+    } rows[] = {
+        {"the first", 0, 0},
+        {"the newest", 77, 77},
+        {"an older one", 77, 1000},
+        {"over 2^32", (UINT64_C(1) << 32) - 16, (UINT64_C(1) << 32) + 5},
+        {"2^32 - 1 below", 123, 123 + (uint64_t)UINT32_MAX},
+        {"of the last", (UINT64_C(1) << 60) - 9, (UINT64_C(1) << 60) - 1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_sent packet = {.ack_low = (uint32_t)rows[i].largest};
+        CHECK_EQ(rows[i].name, ed_sent_ack_largest(&packet, rows[i].newest), rows[i].largest);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_ack_is_at_most_the_newest),
         cmocka_unit_test_setup_teardown(test_empty, setup, teardown),
         cmocka_unit_test_setup_teardown(test_template, setup, teardown),
         cmocka_unit_test_setup_teardown(test_growth, setup, teardown),

@@ -139,7 +139,7 @@ static void push_message(void)
     bool has_all = message.block != NULL && (message.receipt != NULL || !has_receipt);
     if (has_all && has_receipt)
         *ed_receipt_of(message.receipt) = (ed_receipt){.event.receipt = id + 1u};
-    if (!has_all || ed_outbox_push(&bed.outbox, &message) != EDDY_OK) {
+    if (!has_all || ed_outbox_push(&bed.outbox, &message, 1, 0) != 1) {
         ed_pool_give(message.block);
         ed_pool_give(message.receipt);
         return;

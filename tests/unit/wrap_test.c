@@ -161,7 +161,7 @@ static void send_one(ed_conn *conn, uint8_t guarantee, uint16_t index)
     for (size_t i = 0; i < size; i++)
         message.block->data[i] = (uint8_t)(index + i);
     memcpy(message.block->data, &index, sizeof(index));
-    CHECK_EQ(name, ed_conn_send(conn, &message, now_ns), EDDY_OK);
+    CHECK_EQ(name, ed_conn_send(conn, &message, 1, now_ns), EDDY_OK);
 }
 
 static bool all_came(void)
@@ -214,7 +214,8 @@ static void set_sequences(uint64_t sequence)
             send_one(&conns[end], g, 0); // makes the lane, as only the outbox can
             (void)ed_outbox_next(outbox, 0, 0, &none);
             ed_lane_out *lane = ed_lanes_find(&outbox->lanes, g, 0);
-            ed_out_forget(outbox, ED_CONTAINER(ed_list_first(&lane->fresh), ed_out, record.node));
+            ed_out_forget(outbox,
+                          ED_CONTAINER(ed_list_first(&lane->fresh), ed_out, part.record.node));
             lane->next_sequence = sequence;
             ed_lane_in *in = ed_lanes_get(&conns[1 - end].inbox.lanes, g, 0, &made);
             in->expected = in->highest = sequence;

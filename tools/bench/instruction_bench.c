@@ -11,6 +11,7 @@
 
 enum {
     OUTSTANDING = 1024,
+    BATCH = 64, /* messages of one call, as `eddy bench W1` sends them */
     GAME_HZ = 60,
     DOWN_EVERY = 3, /* ticks */
     UP_SIZE = 40,
@@ -29,6 +30,7 @@ struct work {
     void (*run)(const struct work *work);
     bool connects; /* `run` does that itself */
     bool echoes;
+    bool batches; /* many messages in one call */
     eddy_guarantee guarantee;
     size_t size;
 };
@@ -67,17 +69,42 @@ static bool open_pair(const struct work *work)
     return ed_pair_open(&pair, &config, &path, SEED);
 }
 
+/** Gives so many messages to the client at most. @return how many it took */
+static size_t send_some(const struct work *work, uint64_t most)
+{
+    ed_pair_end *client = &pair.ends[ED_PAIR_CLIENT];
+    size_t count = most < BATCH ? (size_t)most : BATCH;
+    eddy_message messages[BATCH];
+
+    if (!work->batches)
+        return ed_pair_send(client, work->guarantee, 0, message, work->size) ? 1 : 0;
+    for (size_t i = 0; i < count; i++)
+        messages[i] = (eddy_message){.connection = client->connection,
+                                     .guarantee = work->guarantee,
+                                     .data = message,
+                                     .size = work->size};
+    ed_world_touch(pair.world, client->host);
+    return eddy_send_batch(client->manager, messages, count, NULL);
+}
+
+/** Sends what may be under way. @return how many messages were sent so far */
+static uint64_t fill(const struct work *work, uint64_t sent)
+{
+    uint64_t outstanding = OUTSTANDING / (1 + work->size / 1024);
+    size_t took = 1;
+
+    while (took > 0 && sent < work->count && sent - came < outstanding) {
+        took = send_some(work, ed_min_u64(work->count - sent, outstanding - (sent - came)));
+        sent += took;
+    }
+    return sent;
+}
+
 /** As much as may be under way, until all has been sent. */
 static void stream(const struct work *work)
 {
-    ed_pair_end *client = &pair.ends[ED_PAIR_CLIENT];
-
-    for (uint64_t sent = 0; came < work->count && sent < work->count; pass_ms(1))
-        while (sent < work->count && sent - came < OUTSTANDING / (1 + work->size / 1024) &&
-               ed_pair_send(client, work->guarantee, 0, message, work->size))
-            sent++;
-    while (came < work->count)
-        pass_ms(1);
+    for (uint64_t sent = 0; came < work->count; pass_ms(1))
+        sent = fill(work, sent);
 }
 
 /** Seconds of a client's traffic with a server on a tick, and of the server's with it. */
@@ -123,10 +150,24 @@ static const struct work works[] = {
      .run = stream,
      .guarantee = EDDY_RELIABLE_ORDERED,
      .size = 64},
+    {.name = "W1-batches",
+     .unit = "message",
+     .count = 20000,
+     .run = stream,
+     .batches = true,
+     .guarantee = EDDY_RELIABLE_ORDERED,
+     .size = 64},
     {.name = "W2",
      .unit = "message",
      .count = 20000,
      .run = stream,
+     .guarantee = EDDY_UNRELIABLE,
+     .size = 64},
+    {.name = "W2-batches",
+     .unit = "message",
+     .count = 20000,
+     .run = stream,
+     .batches = true,
      .guarantee = EDDY_UNRELIABLE,
      .size = 64},
     {.name = "W3",

@@ -6,6 +6,7 @@ enum {
     SETTLE_S = 15,
     BURST_LOSS_PPM = 1000 * 1000,
     PORT = 4000,
+    EVENTS = 64,
 };
 
 ed_link_config ed_pair_path(const ed_bench_plan *plan)
@@ -41,12 +42,14 @@ static uint64_t run_end(void *context, uint64_t now_ns)
 {
     ed_pair_end *end = context;
     uint64_t next_ns = eddy_poll(end->manager, now_ns);
-    eddy_event event;
+    eddy_event events[EVENTS];
     bool any = false;
+    size_t count = 0;
 
-    while (eddy_next(end->manager, &event, 0) == EDDY_OK) {
-        take(end, &event, now_ns);
-        eddy_release(end->manager, &event);
+    while ((count = eddy_next_batch(end->manager, events, EVENTS)) > 0) {
+        for (size_t i = 0; i < count; i++)
+            take(end, &events[i], now_ns);
+        eddy_release_batch(end->manager, events, count);
         any = true;
     }
     // What was given back is credit.
