@@ -97,6 +97,9 @@ static_assert(sizeof(ed_conn_end) <= sizeof(eddy_event_disconnected), "one fits 
 
 /** What happens to it, for its statistics; ed_conn_get_stats adds what is known elsewhere. */
 typedef struct ed_conn_counts {
+    uint64_t received_datagrams;
+    uint64_t received_bytes;
+    uint64_t messages_delivered;
     uint64_t sent_datagrams;
     uint64_t sent_bytes;
     uint64_t packets_lost;
@@ -107,60 +110,47 @@ typedef struct ed_conn_counts {
     uint32_t black_holes;
     uint64_t messages_sent;
     uint64_t messages_resent;
-    uint64_t received_datagrams;
-    uint64_t received_bytes;
-    uint64_t messages_delivered;
     uint64_t messages_duplicate;
 } ed_conn_counts;
 
 typedef struct ed_conn {
+    /* What every look at it touches, in the first lines of the cache; what few do comes last. */
     const ed_conn_shared *shared;
     eddy_connection handle;
-    ed_conn_state state;
-    bool is_client;
-    bool is_unconfirmed; /* server: the gate counts it as half open */
-    bool is_challenged;  /* `arriving` asked, and will be answered: once is enough */
-    bool is_repeated;    /* and holds a message that had come before: its sender does not know */
-
-    /* handshake */
-    uint32_t id;          /* in the client's packets; given by the server */
-    bool request_pending; /* HELLO, INITIATE or ACCEPT is to be sent */
-    uint8_t mode;         /* ed_mode */
-    uint8_t suite;        /* ed_aead; server: chosen */
-    uint8_t rejected;     /* client: eddy_refusal that a REJECT gave as a hint */
-    uint8_t nonce[ED_NONCE_SIZE];
-    uint8_t cookie[ED_COOKIE_SIZE]; /* client: of the INITIATE that secrets->noise has written */
-    union {
-        uint8_t reset_token[ED_RESET_TOKEN_SIZE]; /* client: what a server without state shows */
-        uint8_t origin[ED_MAC_SIZE]; /* server: of its INITIATE, in ed_reliable.begun */
-    };
-    uint8_t token_id[ED_XNONCE_SIZE]; /* server, mode TOKEN: what it has used up */
-    ed_list_node half_open; /* server: in ed_reliable.half_open until it has confirmed, if nobody
-                               was asked */
-    uint64_t contested_ns;  /* server: somebody at its address began anew, and it was asked; or 0 */
-    eddy_connection rival;  /* server: not answered before it is known whether that lives; or 0 */
-    eddy_address admitted_from; /* server: where INITIATE came from */
-    uint64_t started_ns;
-    union {
-        ed_block *dial;     /* client: ed_dial, until CONNECTED is told */
-        ed_block *newcomer; /* server: ed_newcomer, until the first event is told; or NULL */
-    };
-    uint8_t *accept; /* server: what it answered, until the client confirms; or NULL */
     ed_secrets *secrets;
+    ed_conn_state state;
+    uint32_t id; /* in the client's packets; given by the server */
+    bool is_client;
+    bool is_unconfirmed;  /* server: the gate counts it as half open */
+    bool is_challenged;   /* `arriving` asked, and will be answered: once is enough */
+    bool is_repeated;     /* and holds a message that had come before: its sender does not know */
+    bool request_pending; /* HELLO, INITIATE or ACCEPT is to be sent */
+    bool ping_pending;
+    bool app_limited;    /* the program, not the window, decides how much is in flight */
+    bool wants_writable; /* the program waits to send what was refused: see `wanted` */
+    bool close_pending;  /* a copy of CLOSE is to be sent */
+    bool is_out_of_time; /* the manager ends now: what is left to say leaves in this poll */
+    bool is_muted;       /* no message is taken any more, but some may still be on their way */
+    bool asked_pending;  /* an event is to be told; and so with the next three */
+    bool connected_pending;
+    bool moved_pending;
+    bool disconnected_pending;
+    uint8_t probes;        /* that must leave whatever the window says */
+    uint64_t contested_ns; /* server: somebody at its address began anew, and it was asked; or 0 */
+    const eddy_datagram *arriving; /* whose frames are being taken; NULL: none are */
+    uint64_t receiving_packet;     /* and the number of its packet */
+    uint64_t path_first; /* packets with lower numbers took another path: no measure of this one */
 
     /* where the peer is */
-    ed_path path;                  /* that it began with, and is on while `paths` is NULL */
-    ed_paths *paths;               /* since its peer was seen elsewhere; NULL: it never was */
-    ed_path_debts debts;           /* what the peer asks about paths */
-    const eddy_datagram *arriving; /* whose frames are being taken; NULL: none are */
-    uint64_t path_first; /* packets with lower numbers took another path: no measure of this one */
+    ed_path path;        /* that it began with, and is on while `paths` is NULL */
+    ed_paths *paths;     /* since its peer was seen elsewhere; NULL: it never was */
+    ed_path_debts debts; /* what the peer asks about paths */
 
     /* receiving */
     ed_replay replay;
     ed_ack ack;
     ed_inbox inbox;
-    uint64_t receiving_packet; /* the number of the one that is being taken apart */
-    uint64_t credit_packet;    /* the first that told the newest grant */
+    uint64_t credit_packet; /* the first that told the newest grant */
 
     /* sending */
     ed_outbox outbox;
@@ -172,22 +162,40 @@ typedef struct ed_conn {
     ed_redundancy redundancy;
     ed_congestion congestion;
     ed_pacer pacer;
-    uint64_t rate_max;     /* bytes per second that the pacer may let go; 0: no cap */
-    ed_list_node refused;  /* in ed_conn_shared.refused while wants_writable, or longer */
-    uint32_t message_max;  /* that the peer takes; 0: not known yet */
-    uint32_t wanted;       /* the program was refused a message of this cost, */
-    uint8_t wanted_stream; /* on this stream, */
-    bool wants_writable;   /* and waits */
-    bool credit_is_known;  /* the peer has acknowledged credit_packet */
-    bool ping_pending;
-    uint8_t probes;             /* that must leave whatever the window says */
-    bool app_limited;           /* the program, not the window, decides how much is in flight */
+    uint64_t rate_max;          /* bytes per second that the pacer may let go; 0: no cap */
     uint64_t ack_ping_next_ns;  /* when an ACK may next ask to be acknowledged itself */
     uint64_t life_ping_next_ns; /* when a packet that cannot be kept is next answered by a PING */
 
     ed_timers timers;
     ed_peer_clock clock;
     ed_conn_counts counts;
+    ed_list_node refused;  /* in ed_conn_shared.refused while wants_writable, or longer */
+    uint32_t message_max;  /* that the peer takes; 0: not known yet */
+    uint32_t wanted;       /* the program was refused a message of this cost, */
+    uint8_t wanted_stream; /* on this stream, and waits if wants_writable */
+    bool credit_is_known;  /* the peer has acknowledged credit_packet */
+
+    /* handshake */
+    uint8_t mode;     /* ed_mode */
+    uint8_t suite;    /* ed_aead; server: chosen */
+    uint8_t rejected; /* client: eddy_refusal that a REJECT gave as a hint */
+    uint8_t nonce[ED_NONCE_SIZE];
+    uint8_t cookie[ED_COOKIE_SIZE]; /* client: of the INITIATE that secrets->noise has written */
+    union {
+        uint8_t reset_token[ED_RESET_TOKEN_SIZE]; /* client: what a server without state shows */
+        uint8_t origin[ED_MAC_SIZE]; /* server: of its INITIATE, in ed_reliable.begun */
+    };
+    uint8_t token_id[ED_XNONCE_SIZE]; /* server, mode TOKEN: what it has used up */
+    ed_list_node half_open; /* server: in ed_reliable.half_open until it has confirmed, if nobody
+                               was asked */
+    eddy_connection rival;  /* server: not answered before it is known whether that lives; or 0 */
+    eddy_address admitted_from; /* server: where INITIATE came from */
+    uint64_t started_ns;
+    union {
+        ed_block *dial;     /* client: ed_dial, until CONNECTED is told */
+        ed_block *newcomer; /* server: ed_newcomer, until the first event is told; or NULL */
+    };
+    uint8_t *accept; /* server: what it answered, until the client confirms; or NULL */
 
     /* ending */
     ed_block *reason;       /* that we say, with its NUL, and report when we are done; or NULL */
@@ -195,19 +203,12 @@ typedef struct ed_conn {
     uint32_t code;          /* with `reason` */
     uint8_t cause;          /* ed_close_cause */
     bool closes_on_connect; /* the program closed before the connection stood */
-    bool close_pending;     /* a copy of it is to be sent */
     uint8_t close_copies;   /* sent */
     bool close_elsewhere;   /* one more is to be sent to the candidate for the path */
     bool begins_unheard;    /* the manager ends: CONNECTED is not reported any more */
-    bool is_out_of_time;    /* the manager ends now: what is left to say leaves in this poll */
     bool is_asked;          /* CONNECT_REQUEST was or will be reported */
     bool is_opened;         /* CONNECTED was or will be reported */
-    bool asked_pending;
-    bool connected_pending;
-    bool moved_pending;
-    bool disconnected_pending;
-    bool is_muted; /* no message is taken any more, but some may still be on their way */
-    uint8_t end;   /* eddy_end, or 0; its ed_conn_end stands in disconnected_block */
+    uint8_t end;            /* eddy_end, or 0; its ed_conn_end stands in disconnected_block */
 
     /* reserved, so that these events are never lost; NULL once they are told */
     ed_block *request_block; /* with is_asked */
@@ -407,9 +408,10 @@ void ed_conn_receive_handshake(ed_conn *conn, const eddy_datagram *datagram, uin
 /** ACCEPT need not be repeated any more. */
 void ed_conn_drop_accept(ed_conn *conn);
 
-/** HELLO, INITIATE or ACCEPT, if one is to be sent, and where to. @return its size, 0: none. */
 /** HELLO has left: reckons of INITIATE what needs no answer. */
 void ed_conn_reckon_ahead(ed_conn *conn);
+
+/** HELLO, INITIATE or ACCEPT, if one is to be sent, and where to. @return its size, 0: none. */
 size_t ed_conn_transmit_handshake(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns);
 
 /**

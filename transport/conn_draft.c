@@ -296,9 +296,26 @@ bool ed_draft_put_oldest(ed_draft *d, ed_conn *conn, uint64_t before_ns)
 
 typedef bool choose_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing *next);
 
+/** Whether a new message fits, in either form. */
+static bool fits(const ed_draft *d, const ed_outgoing *next)
+{
+    return ed_frame_message_overhead(&next->message) + next->message.data.size <=
+               ed_writer_left(&d->w) ||
+           fits_behind_last(d, next);
+}
+
+/** Puts in those that follow what was chosen, without asking all lanes anew for each. */
+static void put_followers(ed_draft *d, ed_conn *conn, ed_outgoing *next)
+{
+    while (has_place(d, conn) && ed_outbox_follow(&conn->outbox, d->packet.number, next) &&
+           fits(d, next))
+        put(d, conn, next);
+}
+
 /** Puts in what is chosen next, as long as it fits. */
 static inline void put_chosen(ed_draft *d, ed_conn *conn, choose_next *choose)
 {
+    bool is_urgent = choose == ed_outbox_next_urgent;
     uint64_t number = d->packet.number;
     ed_outgoing next;
 
@@ -310,6 +327,8 @@ static inline void put_chosen(ed_draft *d, ed_conn *conn, choose_next *choose)
               fits_behind_last(d, &next)))
             return;
         put(d, conn, &next);
+        if (!is_urgent) // what is depends on other lanes
+            put_followers(d, conn, &next);
     }
 }
 

@@ -2,7 +2,7 @@
 #include "transport/conn_draft.h"
 
 enum {
-    ACK_PING_RANGES = 8,    /* an ACK with so many ranges asks to be acknowledged itself */
+    ACK_PING_RANGES = 4,    /* an ACK with so many ranges asks to be acknowledged itself */
     ACK_PING_PACKETS = 256, /* and so does one after so many that were not */
     SENT_RESERVE = 64,      /* places in the log of sent packets kept for acks and probes */
     MEMORY_RETRY_MS = 10,   /* after an allocation failed */

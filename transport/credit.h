@@ -69,6 +69,7 @@ typedef struct ed_credit_round {
 
 /** One connection as a receiver. */
 typedef struct ed_credit_in {
+    bool pending; /* a CREDIT frame is to be sent */
     ed_credit_pool *pool;
     ed_list_node waiting;
     uint64_t limit;
@@ -79,7 +80,6 @@ typedef struct ed_credit_in {
     uint64_t reserved;      /* of the pool's demands */
     ed_credit_round fast;   /* for the use within round trips, */
     ed_credit_round steady; /* and within seconds */
-    bool pending;           /* a CREDIT frame is to be sent */
 } ed_credit_in;
 
 /** Reserves the initial window. @return false if there is no room: nothing is reserved. */

@@ -132,6 +132,21 @@ static bool serve(ed_manager *m, ed_manager_slot *slot, uint64_t now_ns)
     return sent && told;
 }
 
+/** Fetches what the next to be served will touch; and of the two behind it, what leads there. */
+static void expect_next(const ed_manager *m, ed_list_node *next)
+{
+    ed_list_node *second = next == NULL ? NULL : ed_list_next(&m->work, next);
+    ed_list_node *third = second == NULL ? NULL : ed_list_next(&m->work, second);
+
+    if (m->parts.type->expect == NULL || next == NULL)
+        return;
+    if (third != NULL)
+        ed_prefetch(third);
+    if (second != NULL)
+        ed_prefetch(ED_CONTAINER(second, ed_manager_slot, work)->connection);
+    m->parts.type->expect(ED_CONTAINER(next, ed_manager_slot, work)->connection);
+}
+
 bool ed_manager_serve_all(ed_manager *m, uint64_t now_ns)
 {
     bool all_out = true;
@@ -139,8 +154,7 @@ bool ed_manager_serve_all(ed_manager *m, uint64_t now_ns)
 
     for (ed_list_node *node = ed_list_first(&m->work); node != NULL; node = next) {
         next = ed_list_next(&m->work, node);
-        if (next != NULL && m->parts.type->expect != NULL)
-            m->parts.type->expect(ED_CONTAINER(next, ed_manager_slot, work)->connection);
+        expect_next(m, next);
         all_out &= serve(m, ED_CONTAINER(node, ed_manager_slot, work), now_ns);
     }
     return all_out;

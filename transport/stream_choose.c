@@ -67,6 +67,7 @@ static bool make_first(ed_out *out, size_t room, ed_outgoing *next)
     uint64_t sequence = out->part.is_begun ? out->sequence : out->lane->next_sequence;
 
     next->out = out;
+    next->lane = out->lane;
     next->part = NULL;
     next->is_skip = false;
     make_frame(&next->message, out, sequence, out->sent_size, left);
@@ -84,7 +85,8 @@ bool ed_outbox_again(ed_outbox *outbox, ed_part *part, size_t room, ed_outgoing 
     ed_out *out = ed_out_of_part(part);
     const ed_piece *piece = part->is_piece ? ed_piece_of(part) : NULL;
 
-    *next = (ed_outgoing){.out = out, .part = part, .is_skip = out->part.is_skip};
+    *next =
+        (ed_outgoing){.out = out, .lane = out->lane, .part = part, .is_skip = out->part.is_skip};
     if (out->part.is_skip) {
         next->skip = (ed_skip_frame){.guarantee = out->lane->guarantee,
                                      .stream = out->lane->stream,
@@ -232,6 +234,32 @@ bool ed_outbox_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing
             return got == CHOSEN;
     }
     return false;
+}
+
+/** Whether the lane, which had its turn with the last message, still has it for this one. */
+static bool goes_on(const ed_outbox *outbox, const ed_lane_out *lane, const ed_out *out,
+                    uint64_t packet)
+{
+    bool has_credit = !ed_lane_is_reliable(lane) ||
+                      (!outbox->is_short &&
+                       ed_charge_of(out->size) <= outbox->credit_limit - outbox->credit_used);
+
+    return lane->allowance > 0 && ed_list_linked(&lane->turn) && has_credit &&
+           burst_allows(out, packet);
+}
+
+bool ed_outbox_follow(const ed_outbox *outbox, uint64_t packet, ed_outgoing *next)
+{
+    const ed_lane_out *lane = next->lane;
+    ed_out *out = ed_out_of_node(ed_list_first(&lane->fresh));
+
+    if (next->part != NULL || next->message.fragment || out == NULL || ed_is_in_parts(out->size) ||
+        needs_piece(out) || !goes_on(outbox, lane, out, packet))
+        return false;
+    next->out = out;
+    next->message.sequence = next->message.sequence_bits == 0 ? 0 : (uint16_t)lane->next_sequence;
+    next->message.data = (ed_span){.data = out->block->data, .size = out->size};
+    return true;
 }
 
 bool ed_outbox_next_urgent(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing *next)
@@ -394,14 +422,13 @@ static ed_sent_ref ref_of(const ed_part *part, const ed_out *out)
 bool ed_outbox_on_sent(ed_outbox *outbox, const ed_outgoing *next, uint64_t packet,
                        ed_sent_ref *ref)
 {
-    ed_lane_out *lane = next->out->lane;
     ed_part *part = next->part;
 
     if (part != NULL)
         sent_again(outbox, next, packet);
     else
         part = sent_first(outbox, next, packet);
-    ed_outbox_update_turn(outbox, lane);
+    ed_outbox_update_turn(outbox, next->lane);
     if (part == NULL)
         return false;
     *ref = ref_of(part, next->out);

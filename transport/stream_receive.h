@@ -40,21 +40,24 @@ typedef struct ed_inbox_parts {
 } ed_inbox_parts;
 
 typedef struct ed_inbox {
+    /* What each packet touches: */
     const ed_inbox_parts *parts;
-    ed_lanes lanes;
     ed_block *first_ready; /* to be delivered, linked by ed_block.next */
     ed_block *last_ready;
-    ed_credit_in credit;
-    uint64_t unreturned;  /* charge of the reliable messages that the program holds, or soon will */
-    uint64_t unreliable;  /* charge of the unreliable ones, incomplete ones included */
-    uint64_t rings_owed;  /* charge of places in rings that is still to be kept back */
-    uint32_t lanes_size;  /* bytes of lanes */
-    uint32_t lanes_taken; /* of these, of the room for all, as its own was too small */
-    uint32_t kept_rings_size; /* bytes of rings that outlive what was held in them */
-    uint32_t partial_count;   /* of `partials`, ED_PARTIAL_MAX at most */
+    uint64_t unreliable; /* charge of the unreliable messages that the program holds, or soon will,
+                            incomplete ones included */
     ed_list assemblies; /* of ed_assembly.node: reliable messages of which parts are here, by age */
     uint64_t parts_check_ns; /* when to look again whether one of them is in others' way */
-    ed_list partials;        /* of ed_assembly.node: the same of unreliable ones */
+    ed_list partials;        /* of ed_assembly.node: the same of unreliable ones, */
+    uint32_t partial_count;  /* ED_PARTIAL_MAX at most */
+    uint32_t lanes_size;     /* bytes of lanes */
+    ed_lanes lanes;
+    ed_credit_in credit;
+    /* And what few do: */
+    uint64_t unreturned;  /* charge of the reliable messages that the program holds, or soon will */
+    uint64_t rings_owed;  /* charge of places in rings that is still to be kept back */
+    uint32_t lanes_taken; /* of lanes_size, of the room for all, as its own was too small */
+    uint32_t kept_rings_size; /* bytes of rings that outlive what was held in them */
 } ed_inbox;
 
 /**

@@ -106,40 +106,43 @@ typedef struct ed_outbox_parts {
 } ed_outbox_parts;
 
 typedef struct ed_outbox {
-    ed_outbox_parts made_of;
-    ed_lanes lanes;
-    ed_stream_out *streams;  /* EDDY_STREAM_COUNT of them, or NULL: all are as by default */
-    ed_list *turns;          /* EDDY_PRIORITY_COUNT of them, or NULL while there is no lane */
-    ed_list starved;         /* lanes that wait for credit, or for a large message to be sent */
+    /* What every look at it touches, in two lines of the cache: */
     ed_list lost;            /* of ed_part.record.node, by age */
     ed_list_node *lost_hint; /* the one put in last, if it is still there; else NULL */
-    ed_list waiting;         /* unreliable messages not sent, by age */
-    ed_records outs;
-    ed_records pieces;
+    ed_list starved;         /* lanes that wait for credit, or for a large message to be sent */
     ed_deadlines *deadlines; /* of outs, by index; NULL: none has one */
     ed_block *first_receipt; /* to be told, linked by ed_block.next */
     ed_block *last_receipt;
-    size_t room;           /* that a packet with nothing else in it has for a message */
-    uint64_t credit_limit; /* the peer's grant, cumulative */
-    uint64_t credit_used;
-    uint64_t queued_size;     /* ed_send_cost of all that is accepted and not settled */
-    uint64_t reliable_count;  /* accepted, not acknowledged, and not given up */
+    uint64_t fresh_count;     /* messages of which not all has been sent, of all guarantees */
     uint64_t skip_count;      /* given up, and the receiver may not know */
-    uint64_t fresh_count;     /* of which not all has been sent, of all guarantees */
-    uint64_t unreliable_size; /* bytes of unreliable messages that wait */
-    uint64_t shed_count;      /* unreliable messages dropped to make room */
+    ed_list waiting;          /* unreliable messages not sent, by age */
     uint32_t hasty_count;     /* of these, with now_or_never */
     uint32_t started_count;   /* reliable messages of which some parts have been sent */
     uint8_t started_priority; /* of the first of these */
     uint8_t first_turn;       /* no lane of an earlier priority has a turn */
     bool is_short;            /* of credit */
     bool is_out_of_memory;    /* something might leave, if there were memory to remember it */
+    /* And what sending does: */
+    size_t room;    /* that a packet with nothing else in it has for a message */
+    ed_list *turns; /* EDDY_PRIORITY_COUNT of them, or NULL while there is no lane */
+    ed_lanes lanes;
+    uint64_t queued_size;     /* ed_send_cost of all that is accepted and not settled */
+    uint64_t unreliable_size; /* bytes of unreliable messages that wait */
+    uint64_t reliable_count;  /* accepted, not acknowledged, and not given up */
+    uint64_t credit_limit;    /* the peer's grant, cumulative */
+    uint64_t credit_used;
+    ed_outbox_parts made_of;
+    ed_records outs;
+    ed_records pieces;
+    ed_stream_out *streams; /* EDDY_STREAM_COUNT of them, or NULL: all are as by default */
+    uint64_t shed_count;    /* unreliable messages dropped to make room */
 } ed_outbox;
 
 /** What is to leave next. */
 typedef struct ed_outgoing {
     ed_out *out;
-    ed_part *part; /* that is sent again; NULL: for the first time */
+    ed_lane_out *lane; /* of that, which may be over once it has left */
+    ed_part *part;     /* that is sent again; NULL: for the first time */
     bool is_skip;
     union {
         ed_message_frame message;
@@ -178,7 +181,15 @@ bool ed_outbox_has_next(ed_outbox *outbox);
  */
 bool ed_outbox_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing *next);
 
-/** The same, but only of the first priority while a later one waits, too, and only small ones. */
+/**
+ * The one behind what ed_outbox_next chose, and which has left: of the same lane, whole, and what
+ * ed_outbox_next would choose as well if there is room. `*next` is taken on.
+ * @return false: ask that.
+ */
+bool ed_outbox_follow(const ed_outbox *outbox, uint64_t packet, ed_outgoing *next);
+
+/** The same as ed_outbox_next, but only of the first priority while a later one waits, too, and
+ * only small ones. */
 bool ed_outbox_next_urgent(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing *next);
 
 /**
