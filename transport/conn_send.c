@@ -146,7 +146,7 @@ static void put_all_messages(ed_draft *d, ed_conn *conn, const struct plan *plan
         (void)ed_draft_put_oldest(d, conn, now_ns - conn->rtt.smoothed_ns);
     if (plan->tick && d->message_count == 0)
         ed_draft_put_ping(d, conn);
-    if (plan->data)
+    if (plan->data || plan->tick)
         ed_draft_put_copies(d, conn, now_ns);
 }
 
