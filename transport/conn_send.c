@@ -2,7 +2,7 @@
 #include "transport/conn_draft.h"
 
 enum {
-    ACK_PING_RANGES = 8,    /* an ACK with so many ranges asks to be acknowledged itself */
+    ACK_PING_RANGES = 4,    /* an ACK with so many ranges asks to be acknowledged itself */
     ACK_PING_PACKETS = 256, /* and so does one after so many that were not */
     SENT_RESERVE = 64,      /* places in the log of sent packets kept for acks and probes */
     MEMORY_RETRY_MS = 10,   /* after an allocation failed */
@@ -146,7 +146,7 @@ static void put_all_messages(ed_draft *d, ed_conn *conn, const struct plan *plan
         (void)ed_draft_put_oldest(d, conn, now_ns - conn->rtt.smoothed_ns);
     if (plan->tick && d->message_count == 0)
         ed_draft_put_ping(d, conn);
-    if (plan->data)
+    if (plan->data || plan->tick)
         ed_draft_put_copies(d, conn, now_ns);
 }
 

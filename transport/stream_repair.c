@@ -79,7 +79,7 @@ static void forget_pieces(ed_outbox *outbox, ed_out *out)
 /** Messages of the lane are not queued any more: the accounts have room for others. */
 static void refund(ed_outbox *outbox, ed_lane_out *lane, uint64_t cost)
 {
-    ed_stream_out *own = outbox->streams == NULL ? NULL : &outbox->streams[lane->stream];
+    ed_stream_out *own = outbox->streams == NULL ? NULL : &outbox->streams->of[lane->stream];
 
     ED_ASSERT(outbox->queued_size >= cost);
     outbox->queued_size -= cost;
@@ -208,7 +208,7 @@ bool ed_outbox_wants_copy(const ed_outbox *outbox, ed_part *part, uint64_t packe
 
     return !part->is_lost && part->first_packet == packet && ed_lane_is_reliable(out->lane) &&
            !out->part.is_skip && out->size <= ED_COPY_SIZE_MAX && !ed_out_is_superseded(out) &&
-           (outbox->streams == NULL || !outbox->streams[out->lane->stream].no_copies);
+           (outbox->streams == NULL || !outbox->streams->of[out->lane->stream].no_copies);
 }
 
 /* --------------------------------------------------------------------------------------- ack -- */
@@ -268,13 +268,26 @@ void ed_outbox_on_acked(ed_outbox *outbox, ed_sent_ref ref)
 /* -------------------------------------------------------------------------------------- loss -- */
 
 /**
- * The oldest goes first: it is what the receiver waits for. Losses come in runs, so the place is
- * mostly behind that of the one before.
+ * Where to begin looking for a part's place. Losses come in runs, so it is mostly behind that of
+ * the one before; what was sent again and lost again is mostly older than what waits.
  */
+static ed_list_node *near_place(ed_outbox *outbox, const ed_part *part)
+{
+    ed_list_node *head = &outbox->lost.head;
+
+    if (outbox->lost_hint != NULL)
+        return outbox->lost_hint;
+    if (!ed_list_empty(&outbox->lost) &&
+        part_of_node(head->next)->first_packet >= part->first_packet)
+        return head;
+    return head->previous;
+}
+
+/** The oldest goes first: it is what the receiver waits for. */
 void ed_part_queue_lost(ed_outbox *outbox, ed_part *part)
 {
     ed_list_node *head = &outbox->lost.head;
-    ed_list_node *before = outbox->lost_hint != NULL ? outbox->lost_hint : head->previous;
+    ed_list_node *before = near_place(outbox, part);
 
     while (before != head && part_of_node(before)->first_packet > part->first_packet)
         before = before->previous;

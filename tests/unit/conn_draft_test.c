@@ -53,7 +53,7 @@ static void send(const struct news *news)
                           .expires_ns = ED_NEVER_NS};
 
     memset(block->data, news->guarantee, news->size);
-    CHECK_EQ("accepted", ed_conn_send(&client, &message, now_ns), EDDY_OK);
+    CHECK_EQ("accepted", ed_conn_send(&client, &message, 1, now_ns), EDDY_OK);
 }
 
 /** Messages leave, each with nothing else, on a path of which all of them are to be copied. */
