@@ -11,7 +11,7 @@ enum {
 void ed_outbox_set_datagram_size(ed_outbox *outbox, size_t size)
 {
     // Whatever the header is: more is never used, or what was lost might not fit again.
-    outbox->room = size - ED_PACKET_HEADER_SIZE_MAX - ED_TAG_SIZE;
+    outbox->room = (uint32_t)(size - ED_PACKET_HEADER_SIZE_MAX - ED_TAG_SIZE);
 }
 
 static void starve(ed_outbox *outbox, ed_lane_out *lane)
@@ -156,7 +156,7 @@ static bool has_turn(ed_outbox *outbox, ed_lane_out *lane)
         return true;
     lane->allowance += (int32_t)lane->weight * QUANTUM;
     ed_list_remove(&lane->turn);
-    ed_list_push_back(&outbox->turns[lane->priority], &lane->turn);
+    ed_list_push_back(ed_outbox_turns(outbox, lane->priority), &lane->turn);
     return false;
 }
 
@@ -208,11 +208,18 @@ static choice choose_in(ed_outbox *outbox, const ed_list *turns, size_t room, ui
     return NOT_NOW;
 }
 
+static bool any_turn(const ed_outbox *outbox, size_t priority)
+{
+    if (priority == EDDY_PRIORITY_DEFAULT)
+        return !ed_list_empty(&outbox->turns);
+    return outbox->streams != NULL && !ed_list_empty(&outbox->streams->turns[priority]);
+}
+
 /** @return the first priority from there on of which lanes have turns; EDDY_PRIORITY_COUNT: none.
  */
 static size_t first_turn(const ed_outbox *outbox, size_t from)
 {
-    while (from < EDDY_PRIORITY_COUNT && ed_list_empty(&outbox->turns[from]))
+    while (from < EDDY_PRIORITY_COUNT && !any_turn(outbox, from))
         from++;
     return from;
 }
@@ -228,8 +235,8 @@ bool ed_outbox_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing
     if (outbox->fresh_count == 0)
         return false;
     outbox->first_turn = (uint8_t)first_turn(outbox, outbox->first_turn);
-    for (size_t i = outbox->first_turn; i < EDDY_PRIORITY_COUNT; i++) {
-        choice got = choose_in(outbox, &outbox->turns[i], room, packet, next);
+    for (size_t i = outbox->first_turn; i < EDDY_PRIORITY_COUNT; i = first_turn(outbox, i + 1)) {
+        choice got = choose_in(outbox, ed_outbox_turns(outbox, i), room, packet, next);
         if (got != NOT_NOW)
             return got == CHOSEN;
     }
@@ -270,7 +277,7 @@ bool ed_outbox_next_urgent(ed_outbox *outbox, size_t room, uint64_t packet, ed_o
     if (first == EDDY_PRIORITY_COUNT || first_turn(outbox, first + 1) == EDDY_PRIORITY_COUNT)
         return false;
     room = ed_min_size(room, outbox->room);
-    return choose_in(outbox, &outbox->turns[first], room, packet, next) == CHOSEN &&
+    return choose_in(outbox, ed_outbox_turns(outbox, first), room, packet, next) == CHOSEN &&
            next->out->size <= ED_URGENT_SIZE_MAX;
 }
 

@@ -79,7 +79,7 @@ static void forget_pieces(ed_outbox *outbox, ed_out *out)
 /** Messages of the lane are not queued any more: the accounts have room for others. */
 static void refund(ed_outbox *outbox, ed_lane_out *lane, uint64_t cost)
 {
-    ed_stream_out *own = outbox->streams == NULL ? NULL : &outbox->streams[lane->stream];
+    ed_stream_out *own = outbox->streams == NULL ? NULL : &outbox->streams->of[lane->stream];
 
     ED_ASSERT(outbox->queued_size >= cost);
     outbox->queued_size -= cost;
@@ -208,7 +208,7 @@ bool ed_outbox_wants_copy(const ed_outbox *outbox, ed_part *part, uint64_t packe
 
     return !part->is_lost && part->first_packet == packet && ed_lane_is_reliable(out->lane) &&
            !out->part.is_skip && out->size <= ED_COPY_SIZE_MAX && !ed_out_is_superseded(out) &&
-           (outbox->streams == NULL || !outbox->streams[out->lane->stream].no_copies);
+           (outbox->streams == NULL || !outbox->streams->of[out->lane->stream].no_copies);
 }
 
 /* --------------------------------------------------------------------------------------- ack -- */
