@@ -306,9 +306,16 @@ static bool fits(const ed_draft *d, const ed_outgoing *next)
 /** Puts in those that follow what was chosen, without asking all lanes anew for each. */
 static void put_followers(ed_draft *d, ed_conn *conn, ed_outgoing *next)
 {
-    while (ed_draft_has_place(d, conn) && ed_outbox_follow(&conn->outbox, d->packet.number, next) &&
-           fits(d, next))
-        ed_draft_put(d, conn, next);
+    uint64_t number = d->packet.number;
+
+    while (d->message_count < ED_FRAME_MESSAGES_MAX &&
+           ed_outbox_follow(&conn->outbox, number, next) && fits(d, next)) {
+        ed_draft_put_frame(d, &next->message);
+        d->message_count++;
+        ed_outbox_on_followed(&conn->outbox, next, number);
+        if (ed_lane_is_reliable(next->lane))
+            d->refs[d->ref_count - 1].count++; // it names the one before
+    }
 }
 
 /** Puts in what is chosen next, as long as it fits. */

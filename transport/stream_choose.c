@@ -441,3 +441,9 @@ bool ed_outbox_on_sent(ed_outbox *outbox, const ed_outgoing *next, uint64_t pack
     *ref = ref_of(part, next->out);
     return true;
 }
+
+void ed_outbox_on_followed(ed_outbox *outbox, const ed_outgoing *next, uint64_t packet)
+{
+    (void)sent_first(outbox, next, packet);
+    ed_outbox_update_turn(outbox, next->lane);
+}

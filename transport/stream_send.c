@@ -250,10 +250,8 @@ static bool reserve_deadline(ed_outbox *outbox, uint64_t expires_ns)
     return outbox->deadlines != NULL && ed_deadlines_widen(outbox->deadlines, count);
 }
 
-static void count_in(ed_outbox *outbox, const ed_out *out)
+static void count_in(ed_outbox *outbox, const ed_out *out, uint64_t cost)
 {
-    uint64_t cost = ed_send_cost(out->size);
-
     outbox->fresh_count++;
     outbox->queued_size += cost;
     out->lane->queued_size += cost;
@@ -270,7 +268,7 @@ static void count_in(ed_outbox *outbox, const ed_out *out)
 
 /** @return false out of memory: as before. */
 static inline bool push_one(ed_outbox *outbox, ed_lane_out *lane, const ed_message *message,
-                            uint64_t now_ns)
+                            ed_send_costs *costs, uint64_t now_ns)
 {
     if (!ed_records_reserve(&outbox->outs) || !reserve_deadline(outbox, message->expires_ns))
         return false;
@@ -289,7 +287,7 @@ static inline bool push_one(ed_outbox *outbox, ed_lane_out *lane, const ed_messa
         ed_list_push_back(&outbox->waiting, &out->place);
     if (message->expires_ns != ED_NEVER_NS)
         ed_deadlines_set(outbox->deadlines, out->part.record.index, message->expires_ns);
-    count_in(outbox, out);
+    count_in(outbox, out, ed_send_costs_next(costs, out->size));
     return true;
 }
 
@@ -298,10 +296,12 @@ static size_t push_run(ed_outbox *outbox, const ed_message *messages, size_t cou
 {
     uint8_t guarantee = messages->guarantee, stream = messages->stream;
     ed_lane_out *lane = get_lane(outbox, guarantee, stream);
+    ed_send_costs costs = {0};
     size_t pushed = 0;
 
     while (lane != NULL && pushed < count && messages[pushed].guarantee == guarantee &&
-           messages[pushed].stream == stream && push_one(outbox, lane, &messages[pushed], now_ns))
+           messages[pushed].stream == stream &&
+           push_one(outbox, lane, &messages[pushed], &costs, now_ns))
         pushed++;
     if (pushed > 0 && !ed_list_linked(&lane->turn)) // more of them do not take a turn away
         ed_outbox_update_turn(outbox, lane);

@@ -211,6 +211,12 @@ bool ed_outbox_again(ed_outbox *outbox, ed_part *part, size_t room, ed_outgoing 
 bool ed_outbox_on_sent(ed_outbox *outbox, const ed_outgoing *next, uint64_t packet,
                        ed_sent_ref *ref);
 
+/**
+ * The same of what ed_outbox_follow chose. The last reference, if it is to be heard of, names one
+ * message more.
+ */
+void ed_outbox_on_followed(ed_outbox *outbox, const ed_outgoing *next, uint64_t packet);
+
 /** All that could leave has left: what was to leave now or never is dropped. */
 void ed_outbox_drop_hasty(ed_outbox *outbox);
 
