@@ -329,7 +329,8 @@ static uint64_t work(ed_manager *m, bool receives, uint64_t now_ns)
     bool more = receives && ed_manager_take_datagrams(m, now_ns);
     bool has_commands = take_said(m, now_ns);
     ed_manager_take_extra(m, now_ns);
-    expire(m, now_ns);
+    if (receives)
+        expire(m, now_ns); // what has come may be what they wait for
     m->is_touched = false; // until here they are served in this poll
     bool all_out = ed_manager_serve_all(m, now_ns);
     if (!has_commands)

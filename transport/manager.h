@@ -234,7 +234,7 @@ void ed_manager_destroy(ed_manager *manager);
  */
 uint64_t ed_manager_poll(ed_manager *manager, uint64_t now_ns);
 
-/** The same, but takes in no datagrams. */
+/** The same, but takes in no datagrams, and so lets no deadline pass. */
 uint64_t ed_manager_flush(ed_manager *manager, uint64_t now_ns);
 
 /** Whether datagrams wait for room in the socket. */

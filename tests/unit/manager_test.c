@@ -236,6 +236,21 @@ static void deadlines_are_exact(void **state)
     bed_close(bed);
 }
 
+/** What a deadline waits for may be in the socket, where a flush does not look. */
+static void a_flush_lets_no_deadline_pass(void **state)
+{
+    struct bed *bed = bed_open((struct bed_limits){0, 1, 1});
+
+    (void)state;
+    arrive(bed, 0, WORD_DEADLINE | 50);
+    poll_at(bed, 1);
+    CHECK_EQ("poll now", ed_manager_flush(bed->manager, 60 * ED_NS_PER_MS), 50 * ED_NS_PER_MS);
+    CHECK_EQ("not by a flush", bed->fake.calls.expire, 0);
+    poll_at(bed, 60);
+    CHECK_EQ("by a poll", bed->fake.calls.expire, 1);
+    bed_close(bed);
+}
+
 /* ---------------------------------------------------------------------------- back-pressure -- */
 
 /** The socket takes a few datagrams a time: order is kept, and nothing is lost. */
@@ -365,6 +380,7 @@ int main(void)
         cmocka_unit_test(returns_of_several_take_turns),
         cmocka_unit_test(awaited_returns_are_not_slept_through),
         cmocka_unit_test(deadlines_are_exact),
+        cmocka_unit_test(a_flush_lets_no_deadline_pass),
         cmocka_unit_test(a_full_socket_loses_nothing),
         cmocka_unit_test(an_event_channel_without_memory_loses_nothing),
         cmocka_unit_test(failed_dials_wait_for_room),
