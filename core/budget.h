@@ -38,6 +38,20 @@ static inline uint64_t ed_send_cost(size_t size)
     return ed_pool_charge(size) + ED_SEND_HOLDER + size / ED_POOL_HOLDER_SHARE;
 }
 
+/** The costs of many messages, most of them of one size. Zeroed: of none so far. */
+typedef struct ed_send_costs {
+    size_t size;   /* of the last message, */
+    uint64_t cost; /* and its cost */
+} ed_send_costs;
+
+/** The cost of the next one. */
+static inline uint64_t ed_send_costs_next(ed_send_costs *costs, size_t size)
+{
+    if (costs->cost == 0 || costs->size != size)
+        *costs = (ed_send_costs){.size = size, .cost = ed_send_cost(size)};
+    return costs->cost;
+}
+
 /** @param connections that there may be at once. */
 ed_budget ed_budget_share(size_t budget, size_t max_message_size, uint32_t connections);
 

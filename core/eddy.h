@@ -491,6 +491,12 @@ EDDY_API int eddy_event_fd(eddy_manager *manager);
 EDDY_API uint64_t eddy_poll(eddy_manager *manager, uint64_t now_ns);
 
 /**
+ * The same without a look for what has come: sends what was asked for since the poll at once, for
+ * less. The thread that polls, alone, may call it. @return as eddy_poll.
+ */
+EDDY_API uint64_t eddy_flush(eddy_manager *manager, uint64_t now_ns);
+
+/**
  * Without a pump, for a thread that polls by eddy_now_ns: sleeps until there is something to do for
  * the next eddy_poll, or `timeout_ms` have passed. Wakes when a datagram comes, when there is room
  * to send again, when the time that eddy_poll returned has come, and when another thread sends. It

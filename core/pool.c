@@ -235,16 +235,28 @@ void ed_pool_give_bytes(ed_pool *pool, void *bytes, size_t size)
 
 /* ---------------------------------------------------------------------------------- blocks -- */
 
+/** The shape of a block of this size, reckoned anew where it is not that of the one before. */
+struct last_shape {
+    size_t size;
+    struct shape shape; /* `taken` is 0: there was none */
+};
+
+static inline const struct shape *shape_like(struct last_shape *last, const ed_pool *pool,
+                                             size_t size)
+{
+    if (last->shape.taken == 0 || last->size != size)
+        *last = (struct last_shape){.size = size, .shape = shape_of_block(pool, size)};
+    return &last->shape;
+}
+
 /** With the lock held: `*block` is what is kept, or NULL. @return whether there is room for it. */
-static inline bool reserve_block(ed_pool *pool, size_t size, ed_block **block,
-                                 struct spare **evicted)
+static inline bool reserve_block(ed_pool *pool, size_t size, struct last_shape *last,
+                                 ed_block **block, struct spare **evicted)
 {
     struct spare *memory = NULL;
 
-    if (size > UINT32_MAX - sizeof(ed_block))
-        return false;
-    struct shape shape = shape_of_block(pool, size);
-    if (!reserve(pool, &shape, &memory, evicted))
+    if (size > UINT32_MAX - sizeof(ed_block) ||
+        !reserve(pool, shape_like(last, pool, size), &memory, evicted))
         return false;
     *block = (ed_block *)(void *)memory;
     return true;
@@ -265,11 +277,13 @@ static inline bool make_block(ed_pool *pool, ed_block **block, size_t size)
 
 size_t ed_pool_take_all(ed_pool *pool, const size_t *sizes, ed_block **blocks, size_t count)
 {
+    struct last_shape last = {.size = 0};
     struct spare *evicted = NULL;
     size_t reserved = 0, made = 0;
 
     lock(pool);
-    while (reserved < count && reserve_block(pool, sizes[reserved], &blocks[reserved], &evicted))
+    while (reserved < count &&
+           reserve_block(pool, sizes[reserved], &last, &blocks[reserved], &evicted))
         reserved++;
     unlock(pool);
     free_all(pool, evicted);
@@ -283,11 +297,12 @@ size_t ed_pool_take_all(ed_pool *pool, const size_t *sizes, ed_block **blocks, s
 
 ed_block *ed_pool_take(ed_pool *pool, size_t size)
 {
+    struct last_shape last = {.size = 0};
     struct spare *evicted = NULL;
     ed_block *block = NULL;
 
     lock(pool);
-    bool fits = reserve_block(pool, size, &block, &evicted);
+    bool fits = reserve_block(pool, size, &last, &block, &evicted);
     unlock(pool);
     free_all(pool, evicted);
     return fits && make_block(pool, &block, size) ? block : NULL;
@@ -334,14 +349,14 @@ static bool leave(ed_block *block)
 static ed_block *give_run(ed_block *block)
 {
     ed_pool *pool = block->pool;
+    struct last_shape last = {.size = 0};
     struct spare *large = NULL;
     ed_block *next = NULL;
 
     lock(pool);
     for (; block != NULL && block->pool == pool; block = next) {
         next = block->next;
-        struct shape shape = shape_of_block(pool, block->size);
-        keep(pool, block, &shape, &large);
+        keep(pool, block, shape_like(&last, pool, block->size), &large);
     }
     unlock(pool);
     free_all(pool, large);

@@ -280,18 +280,29 @@ static uint64_t poll_time_ns(eddy_manager *m, uint64_t now_ns)
     return ed_max_u64(our_now_ns, polled_ns);
 }
 
-uint64_t eddy_poll(eddy_manager *m, uint64_t now_ns)
+static uint64_t work(eddy_manager *m, uint64_t (*shard_work)(ed_shard *shard, uint64_t now_ns),
+                     uint64_t now_ns)
 {
     if (m->config.pump || ed_api_is_forked(m))
         return ED_NEVER_NS;
     // Nobody but the next poll can tell that a name has been looked up since.
     bool is_busy = ed_resolver_is_busy(m->resolver);
     uint64_t our_now_ns = poll_time_ns(m, now_ns);
-    uint64_t next_ns = ed_shard_poll(m->shards[0], our_now_ns); // several have pumps
+    uint64_t next_ns = shard_work(m->shards[0], our_now_ns); // several have pumps
     if (is_busy)
         next_ns = ed_min_u64(next_ns, ed_add_sat_u64(our_now_ns, RESOLVE_POLL_MS * ED_NS_PER_MS));
     m->next_ns = next_ns == ED_NEVER_NS ? next_ns : next_ns - atomic_load(&m->set_back_ns);
     return m->next_ns;
+}
+
+uint64_t eddy_poll(eddy_manager *m, uint64_t now_ns)
+{
+    return work(m, ed_shard_poll, now_ns);
+}
+
+uint64_t eddy_flush(eddy_manager *m, uint64_t now_ns)
+{
+    return work(m, ed_shard_flush, now_ns);
 }
 
 eddy_status eddy_wait(eddy_manager *m, uint32_t timeout_ms)

@@ -149,10 +149,11 @@ static size_t charge_run(const batch *b, size_t i)
     size_t budget = b->manager->config.connection_send_budget;
     size_t end = end_of_run(b, i);
     uint8_t stream = b->messages[i].stream;
+    ed_send_costs costs = {0};
     size_t sum = 0;
 
     for (size_t k = i; k < end; k++)
-        sum += cost_of(b, k);
+        sum += (size_t)ed_send_costs_next(&costs, b->messages[k].size);
     if (ed_account_charge_all(account_of(b, i), budget, stream, sum) == EDDY_OK)
         return end;
     while (i < end && ed_account_charge(account_of(b, i), budget, stream, cost_of(b, i)) == EDDY_OK)

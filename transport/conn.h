@@ -408,9 +408,10 @@ void ed_conn_receive_handshake(ed_conn *conn, const eddy_datagram *datagram, uin
 /** ACCEPT need not be repeated any more. */
 void ed_conn_drop_accept(ed_conn *conn);
 
-/** HELLO, INITIATE or ACCEPT, if one is to be sent, and where to. @return its size, 0: none. */
 /** HELLO has left: reckons of INITIATE what needs no answer. */
 void ed_conn_reckon_ahead(ed_conn *conn);
+
+/** HELLO, INITIATE or ACCEPT, if one is to be sent, and where to. @return its size, 0: none. */
 size_t ed_conn_transmit_handshake(ed_conn *conn, ed_path *path, uint8_t *data, uint64_t now_ns);
 
 /**

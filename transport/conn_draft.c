@@ -169,8 +169,7 @@ void ed_draft_put_credit(ed_draft *d, ed_conn *conn)
     conn->shared->stats->credits_sent++;
 }
 
-/** Whether one more message may go in, and there is a place to remember it. */
-static bool has_place(const ed_draft *d, ed_conn *conn)
+bool ed_draft_has_place(const ed_draft *d, ed_conn *conn)
 {
     return d->message_count < ED_FRAME_MESSAGES_MAX &&
            (ed_sent_has_room(&conn->sent, d->ref_count + 1) ||
@@ -210,7 +209,7 @@ static bool fits_behind_last(const ed_draft *d, const ed_outgoing *next)
                ed_writer_left(&d->w);
 }
 
-static void put_message(ed_draft *d, const ed_message_frame *message)
+void ed_draft_put_frame(ed_draft *d, const ed_message_frame *message)
 {
     uint8_t *at = d->w.at;
 
@@ -224,14 +223,13 @@ static void put_message(ed_draft *d, const ed_message_frame *message)
     d->last = *message;
 }
 
-/** Puts in a message, a part of one, or the news that one was given up. */
-static void put(ed_draft *d, ed_conn *conn, const ed_outgoing *next)
+void ed_draft_put(ed_draft *d, ed_conn *conn, const ed_outgoing *next)
 {
     if (next->is_skip) {
         d->last_at = NULL;
         ed_frame_write_skip(&d->w, &next->skip);
     } else {
-        put_message(d, &next->message);
+        ed_draft_put_frame(d, &next->message);
     }
     d->message_count++;
     ed_draft_flag(d, ED_SENT_ACK_ELICITING);
@@ -259,9 +257,9 @@ static bool put_again(ed_draft *d, ed_conn *conn, ed_out *out)
     ed_outgoing next;
 
     for (ed_part *part = ed_out_first_part(out); part != NULL; part = ed_part_next(part)) {
-        if (!has_place(d, conn) || !choose_again(d, conn, part, &next))
+        if (!ed_draft_has_place(d, conn) || !choose_again(d, conn, part, &next))
             return false;
-        put(d, conn, &next);
+        ed_draft_put(d, conn, &next);
     }
     return true;
 }
@@ -274,7 +272,8 @@ static bool is_older(const ed_conn *conn, ed_out *out, uint64_t before_ns)
     if (part == NULL)
         return false;
     const ed_sent *packet = ed_sent_at(&conn->sent, part->last_packet);
-    return packet == NULL || packet->sent_ns < before_ns;
+    bool is_in_this_one = part->last_packet >= conn->sent.next;
+    return !is_in_this_one && (packet == NULL || packet->sent_ns < before_ns);
 }
 
 bool ed_draft_put_oldest(ed_draft *d, ed_conn *conn, uint64_t before_ns)
@@ -296,20 +295,46 @@ bool ed_draft_put_oldest(ed_draft *d, ed_conn *conn, uint64_t before_ns)
 
 typedef bool choose_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing *next);
 
+/** Whether a new message fits, in either form. */
+static bool fits(const ed_draft *d, const ed_outgoing *next)
+{
+    return ed_frame_message_overhead(&next->message) + next->message.data.size <=
+               ed_writer_left(&d->w) ||
+           fits_behind_last(d, next);
+}
+
+/** Puts in those that follow what was chosen, without asking all lanes anew for each. */
+static void put_followers(ed_draft *d, ed_conn *conn, ed_outgoing *next)
+{
+    uint64_t number = d->packet.number;
+
+    while (d->message_count < ED_FRAME_MESSAGES_MAX &&
+           ed_outbox_follow(&conn->outbox, number, next) && fits(d, next)) {
+        ed_draft_put_frame(d, &next->message);
+        d->message_count++;
+        ed_outbox_on_followed(&conn->outbox, next, number);
+        if (ed_lane_is_reliable(next->lane))
+            d->refs[d->ref_count - 1].count++; // it names the one before
+    }
+}
+
 /** Puts in what is chosen next, as long as it fits. */
 static inline void put_chosen(ed_draft *d, ed_conn *conn, choose_next *choose)
 {
+    bool is_urgent = choose == ed_outbox_next_urgent;
     uint64_t number = d->packet.number;
     ed_outgoing next;
 
-    while (has_place(d, conn)) {
+    while (ed_draft_has_place(d, conn)) {
         size_t left = ed_writer_left(&d->w);
         if (!choose(&conn->outbox, left, number, &next) &&
             !(may_follow_last(d, conn) &&
               choose(&conn->outbox, left + ED_FRAME_NEXT_SAVES_MAX, number, &next) &&
               fits_behind_last(d, &next)))
             return;
-        put(d, conn, &next);
+        ed_draft_put(d, conn, &next);
+        if (!is_urgent) // what is depends on other lanes
+            put_followers(d, conn, &next);
     }
 }
 
@@ -321,100 +346,4 @@ void ed_draft_put_messages(ed_draft *d, ed_conn *conn)
 void ed_draft_put_urgent(ed_draft *d, ed_conn *conn)
 {
     put_chosen(d, conn, ed_outbox_next_urgent);
-}
-
-/* --------------------------------------------------------------------------------- copies -- */
-
-/** Whether the path has bytes to spare for copies. */
-static bool may_copy(ed_conn *conn, uint64_t now_ns)
-{
-    return !ed_outbox_has_next(&conn->outbox) &&
-           ed_rtt_queue_ns(&conn->rtt) <= ED_COPY_QUEUE_MS * ED_NS_PER_MS &&
-           ed_pacer_when_ns(&conn->pacer, 2 * (size_t)conn->mtu.size, now_ns) <= now_ns;
-}
-
-/** Puts in again, as far as it fits, what a packet carried first of what a reference names. */
-static void put_copies_by(ed_draft *d, ed_conn *conn, ed_sent_ref ref, uint64_t packet)
-{
-    ed_outgoing next;
-
-    for (ed_part *part = ed_outbox_first_of(&conn->outbox, ref); part != NULL && has_place(d, conn);
-         part = ed_outbox_next_of(ref, part))
-        if (ed_outbox_wants_copy(&conn->outbox, part, packet) &&
-            ed_outbox_again(&conn->outbox, part, ed_writer_left(&d->w), &next))
-            put(d, conn, &next);
-}
-
-static void put_copies_of(ed_draft *d, ed_conn *conn, uint64_t number)
-{
-    const ed_sent *packet = ed_sent_at(&conn->sent, number);
-
-    for (size_t i = 0; i < packet->ref_count; i++)
-        put_copies_by(d, conn, ed_sent_refs(&conn->sent, packet, i), number);
-}
-
-/** @return how many packets there are of which messages go along again: the newest comes first. */
-static uint32_t find_to_copy(const ed_draft *d, const ed_conn *conn, uint64_t now_ns,
-                             uint64_t numbers[ED_COPIES_MAX])
-{
-    uint32_t wanted = ed_redundancy_copies(&conn->redundancy);
-    uint64_t number = d->packet.number;
-    uint32_t count = 0;
-
-    for (uint32_t i = 0; i < ED_COPY_LOOK_BACK && count < wanted && number > 0; i++) {
-        const ed_sent *packet = ed_sent_at(&conn->sent, --number);
-        if (packet == NULL)
-            break;
-        // What leaves at once is lost at once.
-        if (packet->ref_count > 0 && packet->sent_ns != now_ns)
-            numbers[count++] = number;
-    }
-    return count;
-}
-
-/** Where the messages end that were put in before the copies, and with what. */
-struct news {
-    uint8_t *end;
-    uint8_t *last_at;
-    ed_message_frame last;
-};
-
-/** Moves them behind the copies. The first, which follows one of these now, becomes shorter. */
-static void put_behind_copies(ed_draft *d, const struct news *news)
-{
-    ED_UNCLEARED uint8_t kept[EDDY_DATAGRAM_SIZE_MAX];
-    size_t size = (size_t)(news->end - d->first_at);
-    size_t copies_size = (size_t)(d->w.at - news->end);
-    ed_reader r = ed_reader_of(kept, size);
-    ed_frame first = {.type = ED_FRAME_PADDING};
-
-    memcpy(kept, d->first_at, size);
-    memmove(d->first_at, news->end, copies_size);
-    d->w.at = d->first_at + copies_size;
-    eddy_status status = ed_frame_read(&r, &first);
-    ED_ASSERT(status == EDDY_OK && first.type == ED_FRAME_MESSAGE);
-    put_message(d, &first.message);
-    if (ed_reader_left(&r) == 0)
-        return;
-    ed_write_bytes(&d->w, r.at, ed_reader_left(&r));
-    d->last = news->last;
-    d->last_at = news->last_at == NULL ? NULL : d->w.at - (news->end - news->last_at);
-}
-
-void ed_draft_put_copies(ed_draft *d, ed_conn *conn, uint64_t now_ns)
-{
-    uint64_t numbers[ED_COPIES_MAX];
-
-    if (ed_redundancy_copies(&conn->redundancy) == 0 || !may_copy(conn, now_ns))
-        return;
-    uint32_t count = find_to_copy(d, conn, now_ns, numbers);
-    struct news news = {.end = d->w.at, .last_at = d->last_at, .last = d->last};
-    bool has_news = d->first_at != NULL;
-    d->last_at = NULL; // they begin anew
-    while (count > 0)
-        put_copies_of(d, conn, numbers[--count]);
-    if (d->w.at == news.end)
-        d->last_at = news.last_at;
-    else if (has_news)
-        put_behind_copies(d, &news);
 }

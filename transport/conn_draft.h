@@ -60,6 +60,15 @@ void ed_draft_put_question(ed_draft *d, ed_conn *conn, uint64_t now_ns);
 /** The newest grant. */
 void ed_draft_put_credit(ed_draft *d, ed_conn *conn);
 
+/** Whether one more message may go in, and there is a place to remember it. */
+bool ed_draft_has_place(const ed_draft *d, ed_conn *conn);
+
+/** Puts in a message, a part of one, or the news that one was given up. */
+void ed_draft_put(ed_draft *d, ed_conn *conn, const ed_outgoing *next);
+
+/** Writes a message alone, as one that follows the last if it does. */
+void ed_draft_put_frame(ed_draft *d, const ed_message_frame *message);
+
 /**
  * Repeats what is unacknowledged longest, of what no packet since `before_ns` carries: it is what
  * the receiver waits for.

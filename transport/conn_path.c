@@ -264,7 +264,7 @@ static size_t transmit_response(ed_conn *conn, ed_path *path, uint8_t *data, uin
 static size_t transmit_challenge(ed_conn *conn, ed_path_end end, ed_path *path, uint8_t *data,
                                  uint64_t now_ns)
 {
-    if (conn->paths == NULL || !conn->paths->question[end].is_due)
+    if (!conn->paths->question[end].is_due)
         return 0;
     *path = conn->paths->at[end];
     size_t size =
@@ -290,10 +290,11 @@ size_t ed_conn_transmit_path(ed_conn *conn, ed_path *path, uint8_t *data, uint64
 {
     if (!ed_conn_is_open(conn))
         return transmit_close_elsewhere(conn, path, data, now_ns);
-    size_t size = transmit_response(conn, path, data, now_ns);
+    size_t size = conn->debts.count == 0 ? 0 : transmit_response(conn, path, data, now_ns);
+    if (size > 0 || conn->paths == NULL)
+        return size;
     // The path in use first: whoever passes the other challenge on to the peer is no faster.
-    if (size == 0)
-        size = transmit_challenge(conn, ED_PATH_CURRENT, path, data, now_ns);
+    size = transmit_challenge(conn, ED_PATH_CURRENT, path, data, now_ns);
     if (size == 0)
         size = transmit_challenge(conn, ED_PATH_CANDIDATE, path, data, now_ns);
     return size;

@@ -389,10 +389,10 @@ static bool open_packet(ed_conn *conn, const eddy_datagram *datagram, uint64_t *
         return false;
     }
     *number = ed_seq_expand(conn->replay.next, packet.number, 8u * packet.number_size);
-    bool is_unknown = ed_replay_is_unknown(&conn->replay, *number);
+    bool is_new = ed_replay_check(&conn->replay, *number);
+    bool is_unknown = !is_new && ed_replay_is_unknown(&conn->replay, *number);
     if (!SEC_CHECK(EDDY_CHECK_PACKET_REPLAY,
-                   *number <= ED_PACKET_NUMBER_LAST &&
-                       (is_unknown || ed_replay_check(&conn->replay, *number)))) {
+                   *number <= ED_PACKET_NUMBER_LAST && (is_new || is_unknown))) {
         stats->dropped_replayed++;
         return false;
     }

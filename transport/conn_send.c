@@ -2,7 +2,9 @@
 #include "transport/conn_draft.h"
 
 enum {
-    ACK_PING_RANGES = 8,    /* an ACK with so many ranges asks to be acknowledged itself */
+    ACK_PING_RANGES = 8,    /* an ACK with so many ranges asks to be acknowledged itself; */
+    ACK_PING_LOSSY = 4,     /* and so few do where they are of so many numbers alone: */
+    ACK_PING_SPAN = 256,    /* more are lost there than are left out on purpose */
     ACK_PING_PACKETS = 256, /* and so does one after so many that were not */
     SENT_RESERVE = 64,      /* places in the log of sent packets kept for acks and probes */
     MEMORY_RETRY_MS = 10,   /* after an allocation failed */
@@ -11,13 +13,22 @@ enum {
     STARVED_PING_MS = 100,  /* or a probe timeout: how often who waits for credit is heard of */
 };
 
+static bool has_many_ranges(const ed_ranges *received)
+{
+    const ed_range *range = received->range;
+
+    return received->count >= ACK_PING_RANGES ||
+           (received->count >= ACK_PING_LOSSY &&
+            range[0].last - range[ACK_PING_LOSSY - 1].last < ACK_PING_SPAN);
+}
+
 /** An ACK-only packet is never acknowledged; now and then one must be, or its ranges pile up. */
 static bool wants_ack_ping(ed_conn *conn, uint64_t now_ns)
 {
     // Nor do packets leave the log of an end that never hears of any.
     if (ed_sent_count(&conn->sent) >= ACK_PING_PACKETS && conn->loss.ack_eliciting_in_flight == 0)
         return true;
-    if (conn->ack.received.count < ACK_PING_RANGES || now_ns < conn->ack_ping_next_ns)
+    if (!has_many_ranges(&conn->ack.received) || now_ns < conn->ack_ping_next_ns)
         return false;
     conn->ack_ping_next_ns = ed_add_sat_u64(now_ns, ed_conn_pto_ns(conn));
     return true;
@@ -146,7 +157,7 @@ static void put_all_messages(ed_draft *d, ed_conn *conn, const struct plan *plan
         (void)ed_draft_put_oldest(d, conn, now_ns - conn->rtt.smoothed_ns);
     if (plan->tick && d->message_count == 0)
         ed_draft_put_ping(d, conn);
-    if (plan->data)
+    if (plan->data || plan->tick)
         ed_draft_put_copies(d, conn, now_ns);
 }
 

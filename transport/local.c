@@ -19,7 +19,7 @@ struct ed_local {
         eddy_connection self; /* 0: this slot's connection is not local */
         eddy_connection peer;
         ed_block *last; /* reserved for its DISCONNECTED */
-    } * ends;           /* by slot */
+    } * ends;           /* by slot, as pairs take outgoing ones */
 };
 
 ed_local *ed_local_create(const eddy_allocator *allocator, ed_slots *slots, ed_pool *pool,
@@ -34,11 +34,11 @@ ed_local *ed_local_create(const eddy_allocator *allocator, ed_slots *slots, ed_p
     local->pool = pool;
     local->events = events;
     local->ends =
-        ed_alloc_array(allocator, (size_t)ed_slots_count(slots) + 1, sizeof(*local->ends));
+        ed_alloc_array(allocator, (size_t)ed_slots_outgoing_count(slots) + 1, sizeof(*local->ends));
     if (local->ends != NULL && ed_mutex_init(&local->mutex) == EDDY_OK)
         return local;
     ed_alloc_free(allocator, local->ends,
-                  ((size_t)ed_slots_count(slots) + 1) * sizeof(*local->ends));
+                  ((size_t)ed_slots_outgoing_count(slots) + 1) * sizeof(*local->ends));
     ed_alloc_free(allocator, local, sizeof(*local));
     return NULL;
 }
@@ -47,11 +47,11 @@ void ed_local_destroy(ed_local *local)
 {
     if (local == NULL)
         return;
-    for (uint32_t i = 0; i < ed_slots_count(local->slots); i++)
+    for (uint32_t i = 0; i < ed_slots_outgoing_count(local->slots); i++)
         ed_pool_give(local->ends[i].last);
     ed_mutex_destroy(&local->mutex);
     ed_alloc_free(local->allocator, local->ends,
-                  ((size_t)ed_slots_count(local->slots) + 1) * sizeof(*local->ends));
+                  ((size_t)ed_slots_outgoing_count(local->slots) + 1) * sizeof(*local->ends));
     ed_alloc_free(local->allocator, local, sizeof(*local));
 }
 
@@ -59,7 +59,7 @@ void ed_local_destroy(ed_local *local)
 static struct end *find_locked(ed_local *local, eddy_connection connection)
 {
     uint32_t slot = ed_slot_of(connection);
-    bool is_here = connection != 0 && slot < ed_slots_count(local->slots) &&
+    bool is_here = connection != 0 && slot < ed_slots_outgoing_count(local->slots) &&
                    local->ends[slot].self == connection;
 
     return is_here ? &local->ends[slot] : NULL;
@@ -260,7 +260,7 @@ bool ed_local_shutdown(ed_local *local)
     if (local->is_closed) // before: by now the channel may be, too
         status = EDDY_ECLOSED;
     local->is_closed = true;
-    for (uint32_t i = 0; status == EDDY_OK && i < ed_slots_count(local->slots); i++)
+    for (uint32_t i = 0; status == EDDY_OK && i < ed_slots_outgoing_count(local->slots); i++)
         if (local->ends[i].self != 0)
             status = end_locked(local, &local->ends[i], EDDY_END_CLOSED_LOCAL, &how);
     ed_mutex_unlock(&local->mutex);

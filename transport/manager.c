@@ -304,31 +304,30 @@ static void expire(ed_manager *m, uint64_t now_ns)
     }
 }
 
-/** Takes what has come; if it is to end, all that was said before. @return whether there may be
- * more. */
-static bool take_all(ed_manager *m, bool *has_commands, uint64_t now_ns)
+/** Takes what the program said; if it is to end, all of it. @return whether there may be more. */
+static bool take_said(ed_manager *m, uint64_t now_ns)
 {
-    bool more = ed_manager_take_datagrams(m, now_ns);
+    bool has_commands = false;
 
     do {
-        *has_commands = ed_manager_take_commands(m, now_ns);
-    } while (*has_commands && m->is_ending);
-    if (!*has_commands && m->parts.type->end_commands != NULL)
+        has_commands = ed_manager_take_commands(m, now_ns);
+    } while (has_commands && m->is_ending);
+    if (!has_commands && m->parts.type->end_commands != NULL)
         m->parts.type->end_commands(m->parts.type_context);
     if (m->is_ending)
         ed_manager_shut_down(m, m->shutdown_until_ns, now_ns);
-    return more || *has_commands;
+    return has_commands;
 }
 
-uint64_t ed_manager_poll(ed_manager *m, uint64_t now_ns)
+static uint64_t work(ed_manager *m, bool receives, uint64_t now_ns)
 {
     ed_manager_take_returns(m, now_ns);
     if (m->parts.type->begin_poll != NULL)
         m->parts.type->begin_poll(m->parts.type_context, now_ns); // with what came back in place
     (void)ed_manager_flush_out(m);
     ed_manager_take_ending(m, now_ns);
-    bool has_commands = false;
-    bool more = take_all(m, &has_commands, now_ns);
+    bool more = receives && ed_manager_take_datagrams(m, now_ns);
+    bool has_commands = take_said(m, now_ns);
     ed_manager_take_extra(m, now_ns);
     expire(m, now_ns);
     m->is_touched = false; // until here they are served in this poll
@@ -339,7 +338,7 @@ uint64_t ed_manager_poll(ed_manager *m, uint64_t now_ns)
     (void)ed_manager_flush_events(m);
     if (m->parts.type->reckon_ahead != NULL)
         m->parts.type->reckon_ahead(m->parts.type_context);
-    more |= ed_manager_check_done(m, now_ns) || m->is_touched;
+    more |= ed_manager_check_done(m, now_ns) || has_commands || m->is_touched;
     more |= m->parts.returns != NULL && ed_returns_came(m->parts.returns);
     if (more)
         return now_ns;
@@ -347,6 +346,16 @@ uint64_t ed_manager_poll(ed_manager *m, uint64_t now_ns)
     if (!all_out || m->event_count > 0 || m->out_count > 0 || m->waits_to_end)
         next_ns = ed_min_u64(next_ns, ed_manager_retry_ns(m, now_ns));
     return next_ns;
+}
+
+uint64_t ed_manager_poll(ed_manager *m, uint64_t now_ns)
+{
+    return work(m, true, now_ns);
+}
+
+uint64_t ed_manager_flush(ed_manager *m, uint64_t now_ns)
+{
+    return work(m, false, now_ns);
 }
 
 void ed_manager_touch(ed_manager *m, eddy_connection handle)

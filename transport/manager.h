@@ -234,6 +234,9 @@ void ed_manager_destroy(ed_manager *manager);
  */
 uint64_t ed_manager_poll(ed_manager *manager, uint64_t now_ns);
 
+/** The same, but takes in no datagrams. */
+uint64_t ed_manager_flush(ed_manager *manager, uint64_t now_ns);
+
 /** Whether datagrams wait for room in the socket. */
 bool ed_manager_wants_send(const ed_manager *manager);
 

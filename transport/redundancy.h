@@ -11,10 +11,11 @@
 #include "core/base.h"
 
 enum {
-    ED_COPIES_MAX = 12,          /* of a message, besides the first */
+    ED_COPIES_MAX = 16,          /* of a message, besides the first, until it is overdue */
     ED_COPY_SIZE_MAX = 300,      /* bytes of a message that is copied */
     ED_COPY_LOOK_BACK = 64,      /* packets that are looked at for something to copy */
     ED_COPY_QUEUE_MS = 10,       /* no copies while a packet waits so long on the path */
+    ED_COPY_SPARE_DATAGRAMS = 2, /* no copies where pacing has not so many to spare */
     ED_COPY_LOSS_MIN_PPM = 1000, /* a path that loses less needs none */
     ED_COPY_RESIDUE_PPM = 20,    /* the share of messages of which all copies may be lost */
 };

@@ -87,11 +87,12 @@ static void clear_bits(ed_replay *replay, uint64_t first, uint64_t end)
     }
 }
 
+/** The bit of the highest number itself may stay: it is set next. */
 static void slide(ed_replay *replay, uint64_t next)
 {
     uint64_t window = window_of(replay);
 
-    clear_bits(replay, next - replay->next < window ? replay->next : next - window, next);
+    clear_bits(replay, next - replay->next < window ? replay->next : next - window, next - 1);
     replay->next = next;
 }
 

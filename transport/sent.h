@@ -9,7 +9,7 @@
 #include "core/eddy.h"
 
 enum {
-    ED_SENT_MIN = 8,           /* packets at first */
+    ED_SENT_MIN = 4,           /* packets at first */
     ED_SENT_MAX = 16384,       /* packets at most */
     ED_SENT_REFS_MIN = 4,      /* references at first */
     ED_SENT_REFS_MAX = 131072, /* references at most, over all packets */

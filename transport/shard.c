@@ -157,17 +157,28 @@ eddy_status ed_shard_begin(ed_shard *s, uint32_t secrets_at)
     return EDDY_OK;
 }
 
-uint64_t ed_shard_poll(ed_shard *s, uint64_t now_ns)
+static uint64_t work(ed_shard *s, uint64_t (*core_work)(ed_manager *core, uint64_t now_ns),
+                     uint64_t now_ns)
 {
     ed_mutex_lock(&s->core_mutex);
     s->polled_ns = now_ns;
     ed_check_count_in(s->refusals);
-    uint64_t next_ns = ed_manager_poll(s->core, now_ns);
+    uint64_t next_ns = core_work(s->core, now_ns);
     ed_check_count_in(NULL);
     if (s->socket->stats != NULL)
         s->socket->stats(s->socket->context, &s->socket_stats);
     ed_mutex_unlock(&s->core_mutex);
     return next_ns;
+}
+
+uint64_t ed_shard_poll(ed_shard *s, uint64_t now_ns)
+{
+    return work(s, ed_manager_poll, now_ns);
+}
+
+uint64_t ed_shard_flush(ed_shard *s, uint64_t now_ns)
+{
+    return work(s, ed_manager_flush, now_ns);
 }
 
 static uint64_t poll_shard(void *context, uint64_t now_ns)

@@ -73,6 +73,7 @@ EDDY_MUST_CHECK eddy_status ed_shard_start(ed_shard *shard);
 
 /** Does all that is due. @return when to call again, as ed_manager_poll does. */
 uint64_t ed_shard_poll(ed_shard *shard, uint64_t now_ns);
+uint64_t ed_shard_flush(ed_shard *shard, uint64_t now_ns); /* takes in no datagrams */
 
 /**
  * Sleeps on the socket for up to `timeout_ns`, or until another thread has something for a poll.

@@ -299,6 +299,11 @@ bool ed_slots_is_outgoing(const ed_slots *slots, eddy_connection handle)
     return ed_slot_of(handle) < slots->outgoing_count;
 }
 
+uint32_t ed_slots_outgoing_count(const ed_slots *slots)
+{
+    return slots->outgoing_count;
+}
+
 uint8_t ed_slots_shard(const ed_slots *slots)
 {
     return slots->shard;

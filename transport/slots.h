@@ -99,6 +99,9 @@ bool ed_slots_is_outgoing(const ed_slots *slots, eddy_connection handle);
 /** How many slots there are, of both kinds. */
 uint32_t ed_slots_count(const ed_slots *slots);
 
+/** Of these, those that callers take: the first ones. */
+uint32_t ed_slots_outgoing_count(const ed_slots *slots);
+
 /** The shard of these slots. */
 uint8_t ed_slots_shard(const ed_slots *slots);
 

@@ -11,7 +11,7 @@ enum {
 void ed_outbox_set_datagram_size(ed_outbox *outbox, size_t size)
 {
     // Whatever the header is: more is never used, or what was lost might not fit again.
-    outbox->room = size - ED_PACKET_HEADER_SIZE_MAX - ED_TAG_SIZE;
+    outbox->room = (uint32_t)(size - ED_PACKET_HEADER_SIZE_MAX - ED_TAG_SIZE);
 }
 
 static void starve(ed_outbox *outbox, ed_lane_out *lane)
@@ -67,6 +67,7 @@ static bool make_first(ed_out *out, size_t room, ed_outgoing *next)
     uint64_t sequence = out->part.is_begun ? out->sequence : out->lane->next_sequence;
 
     next->out = out;
+    next->lane = out->lane;
     next->part = NULL;
     next->is_skip = false;
     make_frame(&next->message, out, sequence, out->sent_size, left);
@@ -84,7 +85,8 @@ bool ed_outbox_again(ed_outbox *outbox, ed_part *part, size_t room, ed_outgoing 
     ed_out *out = ed_out_of_part(part);
     const ed_piece *piece = part->is_piece ? ed_piece_of(part) : NULL;
 
-    *next = (ed_outgoing){.out = out, .part = part, .is_skip = out->part.is_skip};
+    *next =
+        (ed_outgoing){.out = out, .lane = out->lane, .part = part, .is_skip = out->part.is_skip};
     if (out->part.is_skip) {
         next->skip = (ed_skip_frame){.guarantee = out->lane->guarantee,
                                      .stream = out->lane->stream,
@@ -154,7 +156,7 @@ static bool has_turn(ed_outbox *outbox, ed_lane_out *lane)
         return true;
     lane->allowance += (int32_t)lane->weight * QUANTUM;
     ed_list_remove(&lane->turn);
-    ed_list_push_back(&outbox->turns[lane->priority], &lane->turn);
+    ed_list_push_back(ed_outbox_turns(outbox, lane->priority), &lane->turn);
     return false;
 }
 
@@ -206,11 +208,18 @@ static choice choose_in(ed_outbox *outbox, const ed_list *turns, size_t room, ui
     return NOT_NOW;
 }
 
+static bool any_turn(const ed_outbox *outbox, size_t priority)
+{
+    if (priority == EDDY_PRIORITY_DEFAULT)
+        return !ed_list_empty(&outbox->turns);
+    return outbox->streams != NULL && !ed_list_empty(&outbox->streams->turns[priority]);
+}
+
 /** @return the first priority from there on of which lanes have turns; EDDY_PRIORITY_COUNT: none.
  */
 static size_t first_turn(const ed_outbox *outbox, size_t from)
 {
-    while (from < EDDY_PRIORITY_COUNT && ed_list_empty(&outbox->turns[from]))
+    while (from < EDDY_PRIORITY_COUNT && !any_turn(outbox, from))
         from++;
     return from;
 }
@@ -226,12 +235,38 @@ bool ed_outbox_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing
     if (outbox->fresh_count == 0)
         return false;
     outbox->first_turn = (uint8_t)first_turn(outbox, outbox->first_turn);
-    for (size_t i = outbox->first_turn; i < EDDY_PRIORITY_COUNT; i++) {
-        choice got = choose_in(outbox, &outbox->turns[i], room, packet, next);
+    for (size_t i = outbox->first_turn; i < EDDY_PRIORITY_COUNT; i = first_turn(outbox, i + 1)) {
+        choice got = choose_in(outbox, ed_outbox_turns(outbox, i), room, packet, next);
         if (got != NOT_NOW)
             return got == CHOSEN;
     }
     return false;
+}
+
+/** Whether the lane, which had its turn with the last message, still has it for this one. */
+static bool goes_on(const ed_outbox *outbox, const ed_lane_out *lane, const ed_out *out,
+                    uint64_t packet)
+{
+    bool has_credit = !ed_lane_is_reliable(lane) ||
+                      (!outbox->is_short &&
+                       ed_charge_of(out->size) <= outbox->credit_limit - outbox->credit_used);
+
+    return lane->allowance > 0 && ed_list_linked(&lane->turn) && has_credit &&
+           burst_allows(out, packet);
+}
+
+bool ed_outbox_follow(const ed_outbox *outbox, uint64_t packet, ed_outgoing *next)
+{
+    const ed_lane_out *lane = next->lane;
+    ed_out *out = ed_out_of_node(ed_list_first(&lane->fresh));
+
+    if (next->part != NULL || next->message.fragment || out == NULL || ed_is_in_parts(out->size) ||
+        needs_piece(out) || !goes_on(outbox, lane, out, packet))
+        return false;
+    next->out = out;
+    next->message.sequence = next->message.sequence_bits == 0 ? 0 : (uint16_t)lane->next_sequence;
+    next->message.data = (ed_span){.data = out->block->data, .size = out->size};
+    return true;
 }
 
 bool ed_outbox_next_urgent(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing *next)
@@ -242,7 +277,7 @@ bool ed_outbox_next_urgent(ed_outbox *outbox, size_t room, uint64_t packet, ed_o
     if (first == EDDY_PRIORITY_COUNT || first_turn(outbox, first + 1) == EDDY_PRIORITY_COUNT)
         return false;
     room = ed_min_size(room, outbox->room);
-    return choose_in(outbox, &outbox->turns[first], room, packet, next) == CHOSEN &&
+    return choose_in(outbox, ed_outbox_turns(outbox, first), room, packet, next) == CHOSEN &&
            next->out->size <= ED_URGENT_SIZE_MAX;
 }
 
@@ -394,16 +429,21 @@ static ed_sent_ref ref_of(const ed_part *part, const ed_out *out)
 bool ed_outbox_on_sent(ed_outbox *outbox, const ed_outgoing *next, uint64_t packet,
                        ed_sent_ref *ref)
 {
-    ed_lane_out *lane = next->out->lane;
     ed_part *part = next->part;
 
     if (part != NULL)
         sent_again(outbox, next, packet);
     else
         part = sent_first(outbox, next, packet);
-    ed_outbox_update_turn(outbox, lane);
+    ed_outbox_update_turn(outbox, next->lane);
     if (part == NULL)
         return false;
     *ref = ref_of(part, next->out);
     return true;
+}
+
+void ed_outbox_on_followed(ed_outbox *outbox, const ed_outgoing *next, uint64_t packet)
+{
+    (void)sent_first(outbox, next, packet);
+    ed_outbox_update_turn(outbox, next->lane);
 }

@@ -79,7 +79,7 @@ static void forget_pieces(ed_outbox *outbox, ed_out *out)
 /** Messages of the lane are not queued any more: the accounts have room for others. */
 static void refund(ed_outbox *outbox, ed_lane_out *lane, uint64_t cost)
 {
-    ed_stream_out *own = outbox->streams == NULL ? NULL : &outbox->streams[lane->stream];
+    ed_stream_out *own = outbox->streams == NULL ? NULL : &outbox->streams->of[lane->stream];
 
     ED_ASSERT(outbox->queued_size >= cost);
     outbox->queued_size -= cost;
@@ -92,15 +92,14 @@ static void refund(ed_outbox *outbox, ed_lane_out *lane, uint64_t cost)
                        (size_t)cost);
 }
 
-/** Its deadline and its block are not needed any more. @return what is to be refunded */
-static uint64_t let_go(ed_outbox *outbox, ed_out *out)
+/** Its deadline and its block are not needed any more. */
+static void let_go(ed_outbox *outbox, ed_out *out)
 {
     ED_ASSERT(out->block != NULL);
     if (outbox->deadlines != NULL)
         ed_deadlines_set(outbox->deadlines, out->part.record.index, ED_NEVER_NS);
     ed_discard(&outbox->made_of.settled->blocks, out->block);
     out->block = NULL;
-    return ed_send_cost(out->size);
 }
 
 static void count_out(ed_outbox *outbox, const ed_lane_out *lane, size_t count)
@@ -114,7 +113,8 @@ static void count_out(ed_outbox *outbox, const ed_lane_out *lane, size_t count)
 /** What only a message that has not been given up counts for. */
 static void release(ed_outbox *outbox, ed_out *out)
 {
-    refund(outbox, out->lane, let_go(outbox, out));
+    let_go(outbox, out);
+    refund(outbox, out->lane, ed_send_cost(out->size));
     count_out(outbox, out->lane, 1);
 }
 
@@ -208,7 +208,7 @@ bool ed_outbox_wants_copy(const ed_outbox *outbox, ed_part *part, uint64_t packe
 
     return !part->is_lost && part->first_packet == packet && ed_lane_is_reliable(out->lane) &&
            !out->part.is_skip && out->size <= ED_COPY_SIZE_MAX && !ed_out_is_superseded(out) &&
-           (outbox->streams == NULL || !outbox->streams[out->lane->stream].no_copies);
+           (outbox->streams == NULL || !outbox->streams->of[out->lane->stream].no_copies);
 }
 
 /* --------------------------------------------------------------------------------------- ack -- */
@@ -225,27 +225,29 @@ static void on_piece_acked(ed_outbox *outbox, ed_piece *piece)
 }
 
 /** Does for one of a run what ed_out_forget does, but for what is done for all of it. */
-static uint64_t settle(ed_outbox *outbox, ed_out *out)
+static void settle(ed_outbox *outbox, ed_out *out)
 {
     ed_out_tell(outbox, out, EDDY_OUTCOME_ACKED);
     if (out->part.is_lost)
         ed_part_leave_lost(outbox, &out->part);
-    uint64_t cost = let_go(outbox, out);
+    let_go(outbox, out);
     drop(outbox, out);
-    return cost;
 }
 
 static void on_run_acked(ed_outbox *outbox, ed_part *part, ed_sent_ref ref)
 {
     ed_lane_out *lane = ed_out_of_part(part)->lane;
-    uint64_t cost = 0;
+    ed_send_costs costs = {0};
+    uint64_t sum = 0;
     size_t count = 0;
 
     for (ed_part *next = NULL; part != NULL; part = next, count++) {
+        ed_out *out = ed_out_of_part(part);
         next = ed_outbox_next_of(ref, part);
-        cost += settle(outbox, ed_out_of_part(part));
+        sum += ed_send_costs_next(&costs, out->size);
+        settle(outbox, out);
     }
-    refund(outbox, lane, cost);
+    refund(outbox, lane, sum);
     count_out(outbox, lane, count);
     if (!ed_list_linked(&lane->turn)) // a window that opens takes no turn away
         ed_outbox_update_turn(outbox, lane);
@@ -266,13 +268,26 @@ void ed_outbox_on_acked(ed_outbox *outbox, ed_sent_ref ref)
 /* -------------------------------------------------------------------------------------- loss -- */
 
 /**
- * The oldest goes first: it is what the receiver waits for. Losses come in runs, so the place is
- * mostly behind that of the one before.
+ * Where to begin looking for a part's place. Losses come in runs, so it is mostly behind that of
+ * the one before; what was sent again and lost again is mostly older than what waits.
  */
+static ed_list_node *near_place(ed_outbox *outbox, const ed_part *part)
+{
+    ed_list_node *head = &outbox->lost.head;
+
+    if (outbox->lost_hint != NULL)
+        return outbox->lost_hint;
+    if (!ed_list_empty(&outbox->lost) &&
+        part_of_node(head->next)->first_packet >= part->first_packet)
+        return head;
+    return head->previous;
+}
+
+/** The oldest goes first: it is what the receiver waits for. */
 void ed_part_queue_lost(ed_outbox *outbox, ed_part *part)
 {
     ed_list_node *head = &outbox->lost.head;
-    ed_list_node *before = outbox->lost_hint != NULL ? outbox->lost_hint : head->previous;
+    ed_list_node *before = near_place(outbox, part);
 
     while (before != head && part_of_node(before)->first_packet > part->first_packet)
         before = before->previous;

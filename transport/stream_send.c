@@ -9,6 +9,7 @@ void ed_outbox_init(ed_outbox *outbox, const ed_outbox_parts *parts)
     *outbox = (ed_outbox){.made_of = *parts};
     ed_outbox_set_datagram_size(outbox, ED_DATAGRAM_SIZE);
     ed_lanes_init(&outbox->lanes, allocator, sizeof(ed_lane_out));
+    ed_list_init(&outbox->turns);
     ed_list_init(&outbox->starved);
     ed_list_init(&outbox->lost);
     ed_list_init(&outbox->waiting);
@@ -33,12 +34,10 @@ void ed_outbox_free(ed_outbox *outbox)
          block = ed_outbox_next_receipt(outbox))
         ed_pool_give(block);
     ed_lanes_free(&outbox->lanes, free_lane, NULL);
-    ed_alloc_free(outbox->made_of.allocator, outbox->turns, EDDY_PRIORITY_COUNT * sizeof(ed_list));
     ed_records_free(&outbox->outs);
     ed_records_free(&outbox->pieces);
     ed_deadlines_destroy(outbox->deadlines);
-    ed_alloc_free(outbox->made_of.allocator, outbox->streams,
-                  EDDY_STREAM_COUNT * sizeof(ed_stream_out));
+    ed_alloc_free(outbox->made_of.allocator, outbox->streams, sizeof(*outbox->streams));
     ed_outbox_parts parts = outbox->made_of;
     ed_outbox_init(outbox, &parts);
 }
@@ -78,7 +77,7 @@ void ed_outbox_update_turn(ed_outbox *outbox, ed_lane_out *lane)
     }
     if (ed_list_linked(&lane->turn))
         return;
-    ed_list_push_back(&outbox->turns[lane->priority], &lane->turn);
+    ed_list_push_back(ed_outbox_turns(outbox, lane->priority), &lane->turn);
     if (lane->priority < outbox->first_turn)
         outbox->first_turn = lane->priority;
 }
@@ -101,29 +100,15 @@ void ed_outbox_on_credit(ed_outbox *outbox, uint64_t limit)
 
 static void share_out(const ed_outbox *outbox, ed_lane_out *lane)
 {
-    const ed_stream_out *own = outbox->streams == NULL ? NULL : &outbox->streams[lane->stream];
+    const ed_stream_out *own = outbox->streams == NULL ? NULL : &outbox->streams->of[lane->stream];
 
     lane->priority = own == NULL ? EDDY_PRIORITY_DEFAULT : own->priority;
     lane->weight = own == NULL ? EDDY_WEIGHT_DEFAULT : own->weight;
 }
 
-static bool make_turns(ed_outbox *outbox)
-{
-    if (outbox->turns != NULL)
-        return true;
-    outbox->turns =
-        ed_alloc_array(outbox->made_of.allocator, EDDY_PRIORITY_COUNT, sizeof(*outbox->turns));
-    for (size_t i = 0; outbox->turns != NULL && i < EDDY_PRIORITY_COUNT; i++)
-        ed_list_init(&outbox->turns[i]);
-    return outbox->turns != NULL;
-}
-
 static ed_lane_out *make_lane(ed_outbox *outbox, uint8_t guarantee, uint8_t stream)
 {
     bool made = false;
-
-    if (!make_turns(outbox))
-        return NULL;
     ed_lane_out *lane = ed_lanes_get(&outbox->lanes, guarantee, stream, &made);
 
     if (made) {
@@ -147,12 +132,16 @@ static bool make_streams(ed_outbox *outbox)
 {
     if (outbox->streams != NULL)
         return true;
-    outbox->streams =
-        ed_alloc_array(outbox->made_of.allocator, EDDY_STREAM_COUNT, sizeof(ed_stream_out));
-    for (size_t i = 0; outbox->streams != NULL && i < EDDY_STREAM_COUNT; i++)
-        outbox->streams[i] =
+    ed_streams_out *streams = ed_alloc_zeroed(outbox->made_of.allocator, sizeof(*streams));
+    if (streams == NULL)
+        return false;
+    for (size_t i = 0; i < EDDY_STREAM_COUNT; i++)
+        streams->of[i] =
             (ed_stream_out){.priority = EDDY_PRIORITY_DEFAULT, .weight = EDDY_WEIGHT_DEFAULT};
-    return outbox->streams != NULL;
+    for (size_t i = 0; i < EDDY_PRIORITY_COUNT; i++)
+        ed_list_init(&streams->turns[i]);
+    outbox->streams = streams;
+    return true;
 }
 
 eddy_status ed_outbox_set_stream(ed_outbox *outbox, uint8_t stream,
@@ -160,7 +149,7 @@ eddy_status ed_outbox_set_stream(ed_outbox *outbox, uint8_t stream,
 {
     if (!make_streams(outbox))
         return EDDY_ENOMEM;
-    ed_stream_out *own = &outbox->streams[stream];
+    ed_stream_out *own = &outbox->streams->of[stream];
     own->priority = options->priority == 0 ? EDDY_PRIORITY_DEFAULT : options->priority;
     own->weight = options->weight == 0 ? EDDY_WEIGHT_DEFAULT : options->weight;
     own->budget = options->budget;
@@ -189,10 +178,11 @@ static uint64_t waiting_since_ns(const ed_list *turns)
 
 uint64_t ed_outbox_waiting_since_ns(const ed_outbox *outbox)
 {
-    uint64_t since_ns = waiting_since_ns(&outbox->starved);
+    uint64_t since_ns =
+        ed_min_u64(waiting_since_ns(&outbox->starved), waiting_since_ns(&outbox->turns));
 
-    for (size_t i = 0; outbox->turns != NULL && i < EDDY_PRIORITY_COUNT; i++)
-        since_ns = ed_min_u64(since_ns, waiting_since_ns(&outbox->turns[i]));
+    for (size_t i = 0; outbox->streams != NULL && i < EDDY_PRIORITY_COUNT; i++)
+        since_ns = ed_min_u64(since_ns, waiting_since_ns(&outbox->streams->turns[i]));
     return since_ns;
 }
 
@@ -201,7 +191,7 @@ bool ed_outbox_is_half_free(const ed_outbox *outbox, uint64_t budget)
     if (outbox->queued_size > budget / 2)
         return false;
     for (size_t i = 0; outbox->streams != NULL && i < EDDY_STREAM_COUNT; i++) {
-        const ed_stream_out *own = &outbox->streams[i];
+        const ed_stream_out *own = &outbox->streams->of[i];
         if (own->budget != 0 && own->queued > own->budget / 2)
             return false;
     }
@@ -216,7 +206,7 @@ static bool fits(uint64_t used, uint64_t budget, uint64_t cost)
 
 bool ed_outbox_has_room(const ed_outbox *outbox, uint64_t budget, uint8_t stream, uint64_t cost)
 {
-    const ed_stream_out *own = outbox->streams == NULL ? NULL : &outbox->streams[stream];
+    const ed_stream_out *own = outbox->streams == NULL ? NULL : &outbox->streams->of[stream];
 
     return fits(outbox->queued_size, budget, cost) &&
            (own == NULL || own->budget == 0 || fits(own->queued, own->budget, cost));
@@ -260,16 +250,14 @@ static bool reserve_deadline(ed_outbox *outbox, uint64_t expires_ns)
     return outbox->deadlines != NULL && ed_deadlines_widen(outbox->deadlines, count);
 }
 
-static void count_in(ed_outbox *outbox, const ed_out *out)
+static void count_in(ed_outbox *outbox, const ed_out *out, uint64_t cost)
 {
-    uint64_t cost = ed_send_cost(out->size);
-
     outbox->fresh_count++;
     outbox->queued_size += cost;
     out->lane->queued_size += cost;
     *outbox->made_of.queued_cost += cost;
     if (outbox->streams != NULL)
-        outbox->streams[out->lane->stream].queued += cost;
+        outbox->streams->of[out->lane->stream].queued += cost;
     if (ed_lane_is_reliable(out->lane)) {
         outbox->reliable_count++;
     } else {
@@ -280,7 +268,7 @@ static void count_in(ed_outbox *outbox, const ed_out *out)
 
 /** @return false out of memory: as before. */
 static inline bool push_one(ed_outbox *outbox, ed_lane_out *lane, const ed_message *message,
-                            uint64_t now_ns)
+                            ed_send_costs *costs, uint64_t now_ns)
 {
     if (!ed_records_reserve(&outbox->outs) || !reserve_deadline(outbox, message->expires_ns))
         return false;
@@ -299,7 +287,7 @@ static inline bool push_one(ed_outbox *outbox, ed_lane_out *lane, const ed_messa
         ed_list_push_back(&outbox->waiting, &out->place);
     if (message->expires_ns != ED_NEVER_NS)
         ed_deadlines_set(outbox->deadlines, out->part.record.index, message->expires_ns);
-    count_in(outbox, out);
+    count_in(outbox, out, ed_send_costs_next(costs, out->size));
     return true;
 }
 
@@ -308,10 +296,12 @@ static size_t push_run(ed_outbox *outbox, const ed_message *messages, size_t cou
 {
     uint8_t guarantee = messages->guarantee, stream = messages->stream;
     ed_lane_out *lane = get_lane(outbox, guarantee, stream);
+    ed_send_costs costs = {0};
     size_t pushed = 0;
 
     while (lane != NULL && pushed < count && messages[pushed].guarantee == guarantee &&
-           messages[pushed].stream == stream && push_one(outbox, lane, &messages[pushed], now_ns))
+           messages[pushed].stream == stream &&
+           push_one(outbox, lane, &messages[pushed], &costs, now_ns))
         pushed++;
     if (pushed > 0 && !ed_list_linked(&lane->turn)) // more of them do not take a turn away
         ed_outbox_update_turn(outbox, lane);

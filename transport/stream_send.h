@@ -96,6 +96,12 @@ typedef struct ed_stream_out {
     bool no_copies;
 } ed_stream_out;
 
+/** Once the program has said anything of any. */
+typedef struct ed_streams_out {
+    ed_stream_out of[EDDY_STREAM_COUNT];
+    ed_list turns[EDDY_PRIORITY_COUNT]; /* as ed_outbox.turns, of lanes of other priorities */
+} ed_streams_out;
+
 /** What an outbox is made of; all of it outlives the outbox. */
 typedef struct ed_outbox_parts {
     const eddy_allocator *allocator;
@@ -117,14 +123,14 @@ typedef struct ed_outbox {
     uint64_t skip_count;      /* given up, and the receiver may not know */
     ed_list waiting;          /* unreliable messages not sent, by age */
     uint32_t hasty_count;     /* of these, with now_or_never */
+    uint32_t room;            /* that a packet with nothing else in it has for a message */
     uint32_t started_count;   /* reliable messages of which some parts have been sent */
     uint8_t started_priority; /* of the first of these */
     uint8_t first_turn;       /* no lane of an earlier priority has a turn */
     bool is_short;            /* of credit */
     bool is_out_of_memory;    /* something might leave, if there were memory to remember it */
     /* And what sending does: */
-    size_t room;    /* that a packet with nothing else in it has for a message */
-    ed_list *turns; /* EDDY_PRIORITY_COUNT of them, or NULL while there is no lane */
+    ed_list turns; /* of ed_lane_out.turn, of those with the default priority */
     ed_lanes lanes;
     uint64_t queued_size;     /* ed_send_cost of all that is accepted and not settled */
     uint64_t unreliable_size; /* bytes of unreliable messages that wait */
@@ -134,14 +140,15 @@ typedef struct ed_outbox {
     ed_outbox_parts made_of;
     ed_records outs;
     ed_records pieces;
-    ed_stream_out *streams; /* EDDY_STREAM_COUNT of them, or NULL: all are as by default */
-    uint64_t shed_count;    /* unreliable messages dropped to make room */
+    ed_streams_out *streams; /* NULL: all are as by default */
+    uint64_t shed_count;     /* unreliable messages dropped to make room */
 } ed_outbox;
 
 /** What is to leave next. */
 typedef struct ed_outgoing {
     ed_out *out;
-    ed_part *part; /* that is sent again; NULL: for the first time */
+    ed_lane_out *lane; /* of that, which may be over once it has left */
+    ed_part *part;     /* that is sent again; NULL: for the first time */
     bool is_skip;
     union {
         ed_message_frame message;
@@ -180,7 +187,15 @@ bool ed_outbox_has_next(ed_outbox *outbox);
  */
 bool ed_outbox_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing *next);
 
-/** The same, but only of the first priority while a later one waits, too, and only small ones. */
+/**
+ * The one behind what ed_outbox_next chose, and which has left: of the same lane, whole, and what
+ * ed_outbox_next would choose as well if there is room. `*next` is taken on.
+ * @return false: ask that.
+ */
+bool ed_outbox_follow(const ed_outbox *outbox, uint64_t packet, ed_outgoing *next);
+
+/** The same as ed_outbox_next, but only of the first priority while a later one waits, too, and
+ * only small ones. */
 bool ed_outbox_next_urgent(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing *next);
 
 /**
@@ -195,6 +210,12 @@ bool ed_outbox_again(ed_outbox *outbox, ed_part *part, size_t room, ed_outgoing 
  */
 bool ed_outbox_on_sent(ed_outbox *outbox, const ed_outgoing *next, uint64_t packet,
                        ed_sent_ref *ref);
+
+/**
+ * The same of what ed_outbox_follow chose. The last reference, if it is to be heard of, names one
+ * message more.
+ */
+void ed_outbox_on_followed(ed_outbox *outbox, const ed_outgoing *next, uint64_t packet);
 
 /** All that could leave has left: what was to leave now or never is dropped. */
 void ed_outbox_drop_hasty(ed_outbox *outbox);
@@ -292,6 +313,12 @@ static inline ed_piece *ed_piece_of(ed_part *part)
 static inline ed_out *ed_out_of_part(ed_part *part)
 {
     return part->is_piece ? ed_piece_of(part)->out : ED_CONTAINER(part, ed_out, part);
+}
+
+/** The lanes of a priority that have turns; of one that is not the default, there are streams. */
+static inline ed_list *ed_outbox_turns(ed_outbox *outbox, size_t priority)
+{
+    return priority == EDDY_PRIORITY_DEFAULT ? &outbox->turns : &outbox->streams->turns[priority];
 }
 
 static inline ed_lane_out *ed_lane_of_turn(ed_list_node *turn)

@@ -46,6 +46,7 @@ static int receive_messages(ed_udp *udp, ed_udp_queue queue)
         inbox->messages[i].msg_hdr.msg_controllen = sizeof inbox->controls[i];
         inbox->messages[i].msg_hdr.msg_flags = 0;
     }
+    inbox->count = inbox->at = 0;
     udp->stats.received_calls++;
 #if defined(__linux__)
     if (udp->stats.batching)

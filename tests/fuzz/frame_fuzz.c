@@ -118,6 +118,24 @@ static void check_frame(const ed_frame *frame, const ed_frame *before, ed_span b
                   frame->skip.guarantee < ED_WIRE_GUARANTEE_COUNT);
 }
 
+/** What follows a whole message is the same in one go as one by one. */
+static void check_run(ed_reader one_by_one, ed_frame frame)
+{
+    ed_message_run run;
+    ed_reader r = one_by_one;
+    ed_message_frame last = frame.message;
+    size_t count = ed_frame_read_run(&r, &last, ED_FRAME_MESSAGES_MAX, &run);
+
+    for (size_t i = 0; i < count; i++) {
+        ED_ASSERT(i == 0 || ed_frame_read(&one_by_one, &frame) == EDDY_OK);
+        ed_message_frame message = ed_message_of_run(&run, i);
+        ED_ASSERT(message.sequence == frame.message.sequence);
+        ED_ASSERT(message.data.data == frame.message.data.data);
+        ED_ASSERT(message.data.size == frame.message.data.size);
+    }
+    ED_ASSERT(r.at == one_by_one.at && last.sequence == frame.message.sequence);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     ed_reader r = ed_reader_of(data, size);
@@ -131,6 +149,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             break;
         }
         check_frame(&frame, &before, (ed_span){.data = at, .size = (size_t)(r.at - at)});
+        if (frame.type == ED_FRAME_MESSAGE && !frame.message.fragment)
+            check_run(r, frame);
     }
     return 0;
 }

@@ -189,6 +189,11 @@ static eddy_status call_poll(void)
     return eddy_poll(client, eddy_now_ns()) == UINT64_MAX ? EDDY_EFORKED : EDDY_OK;
 }
 
+static eddy_status call_flush(void)
+{
+    return eddy_flush(client, eddy_now_ns()) == UINT64_MAX ? EDDY_EFORKED : EDDY_OK;
+}
+
 static eddy_status call_shutdown(void)
 {
     eddy_shutdown(client, 0);
@@ -232,6 +237,7 @@ static const struct {
     {"eddy_release", call_release},
     {"eddy_event_fd", call_event_fd},
     {"eddy_poll", call_poll},
+    {"eddy_flush", call_flush},
     {"eddy_shutdown", call_shutdown},
     {"eddy_public_key", call_public_key},
 };

@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0x16704c003d945903)
+#define GOLDEN_TRACE UINT64_C(0x8d1b76c56317cdd7)
 
 enum {
     WORLDS = 8,

@@ -52,17 +52,14 @@ static void a_time_is_waited_and_no_longer(void **state)
     eddy_close(manager, 0);
 }
 
-/** Two that poll and wait, and never sleep through what comes: a connection and a message each. */
-static void what_comes_wakes(void **state)
+/** Two that poll and wait, and never sleep through what comes. @return the dialler's end. */
+static eddy_connection connect_both(eddy_manager *const both[2])
 {
-    eddy_manager *both[] = {open_at_loopback(false, true), open_at_loopback(false, false)};
     eddy_address server = eddy_local_address(both[0]);
     eddy_connection dialled = 0;
     eddy_event event;
     size_t connected = 0;
-    uint64_t began_ns = eddy_now_ns();
 
-    (void)state;
     CHECK_EQ("dial", eddy_connect_address(both[1], &server, ed_test_options(), &dialled), EDDY_OK);
     CHECK_EQ("what was said is to be done", eddy_wait(both[1], LONG_MS), EDDY_OK);
     (void)eddy_poll(both[1], eddy_now_ns());
@@ -75,7 +72,44 @@ static void what_comes_wakes(void **state)
             eddy_release(manager, &event);
         }
     }
+    return dialled;
+}
+
+static void what_comes_wakes(void **state)
+{
+    eddy_manager *both[] = {open_at_loopback(false, true), open_at_loopback(false, false)};
+    uint64_t began_ns = eddy_now_ns();
+
+    (void)state;
+    (void)connect_both(both);
     CHECK("at once", eddy_now_ns() - began_ns < LONG_MS / 2 * ED_NS_PER_MS);
+    eddy_close(both[0], 0);
+    eddy_close(both[1], 0);
+}
+
+static uint64_t received(eddy_manager *manager)
+{
+    eddy_socket_stats stats;
+
+    eddy_get_socket_stats(manager, &stats);
+    return stats.received_datagrams;
+}
+
+/** What is sent after a poll leaves by a flush, which looks for nothing that has come. */
+static void a_flush_sends_and_takes_nothing_in(void **state)
+{
+    eddy_manager *both[] = {open_at_loopback(false, true), open_at_loopback(false, false)};
+    eddy_connection dialled = connect_both(both);
+    uint64_t server_got = received(both[0]);
+
+    (void)state;
+    CHECK_EQ("send", eddy_send(both[1], dialled, EDDY_RELIABLE_ORDERED, 0, "hello", 5), EDDY_OK);
+    CHECK("more to do later", eddy_flush(both[1], eddy_now_ns()) > eddy_now_ns());
+    CHECK_EQ("it is there", eddy_wait(both[0], LONG_MS), EDDY_OK);
+    (void)eddy_flush(both[0], eddy_now_ns());
+    CHECK_EQ("and not taken in", received(both[0]), server_got);
+    (void)eddy_poll(both[0], eddy_now_ns());
+    CHECK("until a poll", received(both[0]) > server_got);
     eddy_close(both[0], 0);
     eddy_close(both[1], 0);
 }
@@ -110,6 +144,7 @@ int main(void)
         cmocka_unit_test(who_cannot_wait_is_told),
         cmocka_unit_test(a_time_is_waited_and_no_longer),
         cmocka_unit_test(what_comes_wakes),
+        cmocka_unit_test(a_flush_sends_and_takes_nothing_in),
         cmocka_unit_test(another_thread_wakes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,7 +53,7 @@ static void send(const struct news *news)
                           .expires_ns = ED_NEVER_NS};
 
     memset(block->data, news->guarantee, news->size);
-    CHECK_EQ("accepted", ed_conn_send(&client, &message, now_ns), EDDY_OK);
+    CHECK_EQ("accepted", ed_conn_send(&client, &message, 1, now_ns), EDDY_OK);
 }
 
 /** Messages leave, each with nothing else, on a path of which all of them are to be copied. */
@@ -155,10 +155,69 @@ static void copies_come_first(void **state)
     }
 }
 
+/** What the packet before had no room for is first in the next one. */
+static void what_was_left_out_is_first(void **state)
+{
+    uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
+    char text[TEXT_MAX];
+    ed_path path;
+    ed_draft d;
+
+    (void)state;
+    setup_pair();
+    send_earlier();
+    send(&(struct news){ED_WIRE_RELIABLE_ORDERED, 0, 900}); // and two of the three
+    CHECK("left", ed_conn_transmit(&client, &path, data, now_ns) > 900);
+    now_ns += TICK_MS * (uint64_t)MS;
+    CHECK_EQ("reserved", ed_sent_reserve(&client.sent, 1), EDDY_OK);
+    ed_draft_begin(&d, &client, data, now_ns);
+    ed_draft_put_copies(&d, &client, now_ns);
+    describe(&d, text, sizeof(text));
+    CHECK_STR("the newest, then the others", text, "3/0:2 3/0:0 +1 ");
+    CHECK("sealed", ed_draft_finish(&d, &client, now_ns) > 0);
+    teardown_pair();
+}
+
+/** What is new, what is oldest and what is copied in one packet: each message is in it once. */
+static void nothing_is_in_a_packet_twice(void **state)
+{
+    static const struct {
+        const char *name;
+        bool copies_first;
+        const char *want;
+    } rows[] = {
+        {"the oldest first", false, "3/0:3 3/0:0 +1 +2 "},
+        {"copies first", true, "3/0:0 +1 +2 +3 "},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
+        char text[TEXT_MAX];
+        ed_draft d;
+        setup_pair();
+        send_earlier();
+        send(&(struct news){ED_WIRE_RELIABLE_ORDERED, 0, SIZE});
+        CHECK_EQ(rows[i].name, ed_sent_reserve(&client.sent, 1), EDDY_OK);
+        ed_draft_begin(&d, &client, data, now_ns);
+        ed_draft_put_messages(&d, &client);
+        if (rows[i].copies_first)
+            ed_draft_put_copies(&d, &client, now_ns);
+        (void)ed_draft_put_oldest(&d, &client, now_ns);
+        ed_draft_put_copies(&d, &client, now_ns);
+        describe(&d, text, sizeof(text));
+        CHECK_STR(rows[i].name, text, rows[i].want);
+        CHECK_EQ(rows[i].name, receive(data, ed_draft_finish(&d, &client, now_ns)), 4);
+        teardown_pair();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(copies_come_first),
+        cmocka_unit_test(what_was_left_out_is_first),
+        cmocka_unit_test(nothing_is_in_a_packet_twice),
     };
     return cmocka_run_group_tests_name("conn_draft", tests, NULL, NULL);
 }

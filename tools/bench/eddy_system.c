@@ -236,7 +236,7 @@ static void flush(void *context)
     struct host *host = context;
 
     if (!host->pump)
-        eddy_poll(host->manager, eddy_now_ns());
+        eddy_flush(host->manager, eddy_now_ns());
 }
 
 static uint32_t connected(void *context)

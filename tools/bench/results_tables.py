@@ -52,7 +52,7 @@ for loss in (1, 5, 10, 20):
          (P99, 'eddy', '-bound'), MOST, 5),
         ('L1: %d %% lost, 99.9 %%, ms above the bound' % loss, '', '0', 'L1-%d' % loss,
          (P999, 'eddy', '-bound'), MOST, 16.7),
-        ("L1: %d %% lost, later than the bound's 99 %%, %% more than of it" % loss, '', '0',
+        ("L1: %d %% lost, later than the bound's 99 %%, %% above the bound" % loss, '', '0',
          'L1-%d' % loss, (LATE, 'eddy', '-bound'), MOST, 0.1),
         ('L1: %d %% lost, copies, times the bound' % loss, '', '1', 'L1-%d' % loss,
          ('copies', 'eddy', 'bound'), MOST, 1.25)]
