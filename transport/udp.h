@@ -18,7 +18,9 @@
 enum {
     ED_UDP_DATAGRAM_MAX = 65507,     /* the most an IPv4 datagram carries */
     ED_UDP_KERNEL_BUFFER = 4 << 20,  /* asked for, each way; the system may grant less */
-    ED_UDP_RECEIVE_BATCH = 16,       /* messages of one system call */
+    ED_UDP_RECEIVE_BATCH = 32,       /* messages of one system call; */
+    ED_UDP_RECEIVE_FEW = 16,         /* after large ones: these stay in the caches */
+    ED_UDP_RECEIVE_SMALL = 2048,     /* bytes of a message, on average, that is not large */
     ED_UDP_RECEIVE_SIZE = 64 * 1024, /* of one message, which may be several datagrams joined */
     ED_UDP_RECEIVE_STRIDE = 65856,   /* of buffers: each has other places in the caches */
     ED_UDP_SEND_BATCH = 64,          /* messages of one system call */

@@ -20,6 +20,7 @@ void ed_udp_inbox_init(ed_udp_inbox *inbox)
     }
     inbox->count = ED_UDP_RECEIVE_BATCH; // as if a call had changed them all
     inbox->at = inbox->count;
+    inbox->most = ED_UDP_RECEIVE_FEW;
 }
 
 void ed_udp_on_waited(ed_udp *udp, const bool is_ready[ED_UDP_QUEUE_COUNT])
@@ -49,13 +50,26 @@ static int receive_messages(ed_udp *udp, ed_udp_queue queue)
     udp->stats.received_calls++;
 #if defined(__linux__)
     if (udp->stats.batching)
-        return recvmmsg(udp->fds[queue], inbox->messages, ED_UDP_RECEIVE_BATCH, MSG_DONTWAIT, NULL);
+        return recvmmsg(udp->fds[queue], inbox->messages, (unsigned)inbox->most, MSG_DONTWAIT,
+                        NULL);
 #endif
     ssize_t size = recvmsg(udp->fds[queue], &inbox->messages[0].msg_hdr, MSG_DONTWAIT);
     if (size < 0)
         return -1;
     inbox->messages[0].msg_len = (unsigned)size;
     return 1;
+}
+
+/** So many small ones at once are many senders', and more of them may wait. */
+static size_t most_of_next(const ed_udp_inbox *inbox)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < inbox->count; i++)
+        size += inbox->messages[i].msg_len;
+    return inbox->count < ED_UDP_RECEIVE_FEW || size > inbox->count * ED_UDP_RECEIVE_SMALL
+               ? ED_UDP_RECEIVE_FEW
+               : ED_UDP_RECEIVE_BATCH;
 }
 
 /** Fills the inbox anew. @return false when nothing has come. */
@@ -69,12 +83,13 @@ static bool fetch(ed_udp *udp, ed_udp_queue queue)
     for (size_t tries = 0; tries < ED_UDP_RETRIES; tries++) {
         int got = receive_messages(udp, queue);
         if (got > 0) {
-            ED_ASSERT(got <= ED_UDP_RECEIVE_BATCH);
+            ED_ASSERT((size_t)got <= inbox->most);
             inbox->count = (size_t)got;
+            inbox->is_empty = udp->stats.batching && inbox->count < inbox->most;
+            inbox->most = most_of_next(inbox);
             inbox->at = 0;
             inbox->offset = 0;
             inbox->segment = 0;
-            inbox->is_empty = udp->stats.batching && got < ED_UDP_RECEIVE_BATCH;
             return true;
         }
         if (got == 0 || errno == EAGAIN || errno == EWOULDBLOCK) {

@@ -36,6 +36,7 @@ typedef struct ed_udp_inbox {
     ed_udp_address remotes[ED_UDP_RECEIVE_BATCH];
     ed_udp_control controls[ED_UDP_RECEIVE_BATCH];
     size_t count;         /* of messages that have come */
+    size_t most;          /* that the next call may take */
     size_t at;            /* the one that is handed out now */
     size_t offset;        /* the bytes of it that have been */
     size_t segment;       /* the size of its datagrams, the last may be shorter; 0: not read yet */
