@@ -283,7 +283,9 @@ static void leave_gap(ed_conn *conn, uint64_t now_ns)
 {
     if (conn->sent.gap_at == 0)
         plan_gap(conn);
-    if (conn->sent.next >= conn->sent.gap_at && ed_sent_skip(&conn->sent, now_ns) == EDDY_OK)
+    // The next packet has a number in any case, and is to have one that is not the last.
+    if (conn->sent.next + 1 < ED_PACKET_NUMBER_LAST && conn->sent.next >= conn->sent.gap_at &&
+        ed_sent_skip(&conn->sent, now_ns) == EDDY_OK)
         plan_gap(conn);
 }
 

@@ -87,14 +87,15 @@ static bool numbers_go_over_every_edge(const void *context)
     return all;
 }
 
-/** With the last number a connection ends; none is used again. */
-static void the_last_number_ends_it(void)
+/** With the last number a connection ends; none is used again, whichever is left out. */
+static void the_last_number_ends_it(uint64_t left_out)
 {
     uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
     ed_path path;
 
     ed_duel_open(&duel);
     start_at(&duel.server, &duel.client, ED_PACKET_NUMBER_LAST - 100);
+    duel.server.sent.gap_at = left_out;
     for (int i = 0; i < 200 && duel.server.state == ED_CONN_CONNECTED; i++) {
         duel.server.ping_pending = true;
         duel.now_ns += 30 * ED_NS_PER_MS;
@@ -112,7 +113,8 @@ static void t29_numbers_at_their_edges(void **state)
     ed_attack_run(&(ed_attack){.name = "T29 edges",
                                .mount = numbers_go_over_every_edge,
                                .checks = {EDDY_CHECK_PACKET_REPLAY}});
-    the_last_number_ends_it();
+    for (uint64_t before = 0; before < 4; before++)
+        the_last_number_ends_it(ED_PACKET_NUMBER_LAST - before);
 }
 
 /* -------------------------------------------------------------------------- T30: hash flooding --
