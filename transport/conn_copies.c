@@ -102,11 +102,11 @@ static void put_behind_copies(ed_draft *d, const struct news *news)
     ED_UNCLEARED uint8_t kept[EDDY_DATAGRAM_SIZE_MAX];
     size_t size = (size_t)(news->end - d->first_at);
     size_t copies_size = (size_t)(d->w.at - news->end);
-    ed_reader r = ed_reader_of(kept, size);
     ed_frame first = {.type = ED_FRAME_PADDING};
 
     memcpy(kept, d->first_at, size);
     memmove(d->first_at, news->end, copies_size);
+    ed_reader r = ed_reader_of(kept, size);
     d->w.at = d->first_at + copies_size;
     eddy_status status = ed_frame_read(&r, &first);
     ED_ASSERT(status == EDDY_OK && first.type == ED_FRAME_MESSAGE);

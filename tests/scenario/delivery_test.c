@@ -359,7 +359,7 @@ static void run_seed(uint64_t seed)
 
 static void all_is_delivered_in_every_world(void **state)
 {
-    ed_seeds seeds = ed_seeds_chosen(SEEDS);
+    ed_seeds seeds = ed_seeds_chosen(ed_seeds_slow_build() ? SEEDS / 2 : SEEDS);
 
     (void)state;
     for (uint64_t i = 0; i < seeds.count; i++)
@@ -369,7 +369,7 @@ static void all_is_delivered_in_every_world(void **state)
     (void)printf("memory, of what is allowed   %llu.%llu %%\n",
                  (unsigned long long)(seen.memory_max / 10),
                  (unsigned long long)(seen.memory_max % 10));
-    if (seeds.count > 1)
+    if (seeds.count > 1 && !ed_seeds_slow_build()) // which sees too few worlds for all of it
         ed_seen_check_all(&seen);
 }
 

@@ -14,7 +14,7 @@ enum {
     BURST = 10 * 1000,
     BURST_KEPT = 100, /* bytes for each message of it: at least, in records and references */
     MESSAGES = 1000 * 1000,
-    MESSAGES_SLOW = 40 * 1000,
+    MESSAGES_SLOW = 20 * 1000,
     SEND_BUDGET_LARGE = 32 << 20,
     BUDGET_SIZE = 64 * 1024, /* the smallest that a configuration allows */
     BLOCK_SIZE = 1280,       /* what a message of 1,000 bytes is charged */
