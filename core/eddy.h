@@ -303,7 +303,7 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_connect_address(eddy_manager *manager,
 
 /**
  * The public key that clients need: of config.secret_key, or of the one that was made. The latter
- * is zeros in the child of a process, if the manager does not accept.
+ * is zeros in a child made by fork, if the manager does not accept.
  */
 EDDY_API eddy_key eddy_public_key(const eddy_manager *manager);
 
@@ -484,9 +484,10 @@ EDDY_API void *eddy_connection_data(eddy_manager *manager, eddy_connection conne
 EDDY_API int eddy_event_fd(eddy_manager *manager);
 
 /**
- * Without a pump: does all that is due at `now_ns`. One thread at a time. A clock that has been set
- * back is taken to go on from where it was. @return when to call again at the latest, by the same
- * clock, if no datagram comes before: UINT64_MAX never.
+ * Without a pump: does all that is due at `now_ns`, with up to 2,048 datagrams. One thread at a
+ * time. A clock that has been set back is taken to go on from where it was. @return when to call
+ * again at the latest, by the same clock, if no datagram comes before: `now_ns` or less, there may
+ * be more to do at once; UINT64_MAX never.
  */
 EDDY_API uint64_t eddy_poll(eddy_manager *manager, uint64_t now_ns);
 

@@ -35,7 +35,7 @@ static void put_copies_of(ed_draft *d, ed_conn *conn, uint64_t number, uint64_t 
 {
     const ed_sent *packet = ed_sent_at(&conn->sent, number);
 
-    if (packet == NULL || packet->sent_ns >= sent_ns)
+    if (packet == NULL || packet->sent_ns >= sent_ns || packet->state == ED_SENT_ACKED)
         return;
     for (size_t i = 0; i < packet->ref_count; i++)
         put_copies_by(d, conn, ed_sent_refs(&conn->sent, packet, i), number, before);
@@ -76,7 +76,7 @@ static void choose_overdue(struct choice *choice, const ed_conn *conn, uint64_t 
     choice->overdue_ns = now_ns - ed_min_u64(ed_conn_pto_ns(conn), now_ns);
     if (oldest == NULL || oldest->part.first_packet >= choice->first)
         return;
-    choice->overdue = oldest->part.first_packet;
+    choice->overdue = ed_max_u64(oldest->part.first_packet, conn->sent.first);
     choice->overdue_end = ed_min_u64(choice->first, choice->overdue + ED_COPY_LOOK_BACK);
 }
 

@@ -75,7 +75,8 @@ eddy_status ed_conn_send(ed_conn *conn, const ed_message *messages, size_t count
         if (status == EDDY_ENOMEM)
             ed_conn_fail(conn, ED_CLOSE_MEMORY, now_ns);
     }
-    ed_conn_update_expiry(conn);
+    if (takes_messages(conn)) // one that failed has stopped its timers
+        ed_conn_update_expiry(conn);
     return last;
 }
 

@@ -28,10 +28,16 @@ static inline void ed_ending_ask(ed_ending *ending, uint32_t flush_ms)
         continue;
 }
 
+/** Whether somebody has asked, and it is not taken yet. */
+static inline bool ed_ending_came(const ed_ending *ending)
+{
+    return atomic_load(&ending->flush_ms) != ED_ENDING_NONE;
+}
+
 /** @return whether somebody has asked; then it is taken, and `*flush_ns` says for how long. */
 static inline bool ed_ending_take(ed_ending *ending, uint64_t *flush_ns)
 {
-    if (atomic_load(&ending->flush_ms) == ED_ENDING_NONE)
+    if (!ed_ending_came(ending))
         return false;
     uint64_t flush_ms = atomic_exchange(&ending->flush_ms, ED_ENDING_NONE);
     *flush_ns = flush_ms == EDDY_FOREVER ? ED_NEVER_NS : flush_ms * ED_NS_PER_MS;

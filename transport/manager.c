@@ -319,6 +319,13 @@ static bool take_said(ed_manager *m, uint64_t now_ns)
     return has_commands;
 }
 
+/** Whether a word has come since it was looked for: the look for commands takes its ring away. */
+static bool has_been_told(const ed_manager *m)
+{
+    return (m->parts.returns != NULL && ed_returns_came(m->parts.returns)) ||
+           (m->parts.ending != NULL && ed_ending_came(m->parts.ending));
+}
+
 static uint64_t work(ed_manager *m, bool receives, uint64_t now_ns)
 {
     ed_manager_take_returns(m, now_ns);
@@ -326,7 +333,8 @@ static uint64_t work(ed_manager *m, bool receives, uint64_t now_ns)
         m->parts.type->begin_poll(m->parts.type_context, now_ns); // with what came back in place
     (void)ed_manager_flush_out(m);
     ed_manager_take_ending(m, now_ns);
-    bool more = receives && ed_manager_take_datagrams(m, now_ns);
+    if (receives)
+        m->has_datagrams = ed_manager_take_datagrams(m, now_ns);
     bool has_commands = take_said(m, now_ns);
     ed_manager_take_extra(m, now_ns);
     if (receives)
@@ -339,9 +347,8 @@ static uint64_t work(ed_manager *m, bool receives, uint64_t now_ns)
     (void)ed_manager_flush_events(m);
     if (m->parts.type->reckon_ahead != NULL)
         m->parts.type->reckon_ahead(m->parts.type_context);
-    more |= ed_manager_check_done(m, now_ns) || has_commands || m->is_touched;
-    more |= m->parts.returns != NULL && ed_returns_came(m->parts.returns);
-    if (more)
+    bool more = ed_manager_check_done(m, now_ns) || has_commands || m->is_touched;
+    if (more || m->has_datagrams || has_been_told(m))
         return now_ns;
     uint64_t next_ns = ed_deadlines_next_ns(m->deadlines);
     if (!all_out || m->event_count > 0 || m->out_count > 0 || m->waits_to_end)

@@ -58,8 +58,9 @@ struct ed_manager {
     bool commands_ended; /* the channel is closed, and empty */
     bool waits_to_end;   /* for something that gives no word when it has come */
     bool is_done;
-    bool is_touched; /* a connection was, and it may have been served before in this poll */
-    bool is_blocked; /* the socket had no room for all that was sent last */
+    bool is_touched;    /* a connection was, and it may have been served before in this poll */
+    bool has_datagrams; /* the socket may have more than the last poll took */
+    bool is_blocked;    /* the socket had no room for all that was sent last */
 
     void *commands;  /* ED_MANAGER_BATCH items */
     uint8_t *events; /* ED_MANAGER_BATCH items, event_count of them not yet pushed */

@@ -5,7 +5,7 @@ enum {
     LOSS_SHARE = 256, /* of the smoothed figures, what one packet changes in the long run; */
     RUN_SHARE = 32,
     HEAD_START = 4, /* packets that count as seen before the first, of which was lost: */
-    FIRST_LOSS_PPM = 100 * 1000, /* so that some 370 must come before there are no copies */
+    FIRST_LOSS_PPM = 100 * 1000, /* so that some 390 must come before there are no copies */
 };
 
 /** Moves a smoothed share towards all or nothing. */

@@ -19,7 +19,10 @@ bool ed_returns_push(ed_returns *returns, const ed_returned *returned)
     *next = atomic_load_explicit(&returns->newest, memory_order_relaxed);
     while (!atomic_compare_exchange_weak(&returns->newest, next, returned->newest))
         continue;
-    return atomic_load(&returns->is_awaited) && atomic_exchange(&returns->is_awaited, false);
+    if (!atomic_load(&returns->is_awaited) || !atomic_exchange(&returns->is_awaited, false))
+        return false;
+    atomic_store(&returns->is_told, true);
+    return true;
 }
 
 ed_block *ed_returns_take(ed_returns *returns)
@@ -27,6 +30,7 @@ ed_block *ed_returns_take(ed_returns *returns)
     ed_block *oldest = NULL;
     ed_block *next = NULL;
 
+    atomic_store(&returns->is_told, false); // before the blocks: of later ones it is told anew
     for (ed_block *block = atomic_exchange(&returns->newest, NULL); block != NULL; block = next) {
         next = block->next;
         block->next = oldest;
@@ -42,7 +46,8 @@ void ed_returns_await(ed_returns *returns)
 
 bool ed_returns_came(const ed_returns *returns)
 {
-    return atomic_load(&returns->is_awaited) && atomic_load(&returns->newest) != NULL;
+    return atomic_load(&returns->newest) != NULL &&
+           (atomic_load(&returns->is_awaited) || atomic_load(&returns->is_told));
 }
 
 void ed_returns_free(ed_returns *returns)

@@ -12,6 +12,7 @@
 typedef struct ed_returns {
     _Atomic(ed_block *) newest; /* the others are linked behind it by `next` */
     atomic_bool is_awaited;
+    atomic_bool is_told; /* whoever awaited was told to, since the last take */
 } ed_returns;
 
 /** Blocks that go back together. Zeroed: none. */

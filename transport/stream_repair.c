@@ -158,7 +158,8 @@ static uint32_t behind(const ed_out *out, ed_sent_ref ref)
 static ed_out *first_in_run(const ed_lane_out *lane, ed_list_node *node, ed_sent_ref ref)
 {
     // What was given up is another matter: packets that carried it say nothing of that.
-    while (node != NULL && ed_out_of_place(node)->part.is_skip)
+    while (node != NULL && ed_out_of_place(node)->part.is_skip &&
+           behind(ed_out_of_place(node), ref) < ref.count)
         node = ed_list_next(&lane->begun, node);
     ed_out *out = ed_out_of_place(node);
     return out != NULL && behind(out, ref) < ref.count ? out : NULL;

@@ -128,6 +128,7 @@ struct fake {
     bool makes_known;   /* the program hears of every connection, but for half-open ones */
     bool wants_work;    /* as a connection gets a block back */
     uint64_t shutdown_until_ns;
+    ed_ending *late_end;   /* asked for while a connection receives */
     ed_block *late_return; /* pushed while a connection receives, and then awaited */
     ed_returns *returns;
     unsigned returned_count;     /* blocks that came back, */
@@ -212,6 +213,9 @@ static inline void fake_receive(void *connection, const eddy_datagram *datagram,
 
     c->fake->calls.receive++;
     return_late(c->fake);
+    if (c->fake->late_end != NULL)
+        ed_ending_ask(c->fake->late_end, 0);
+    c->fake->late_end = NULL;
     (void)now_ns;
     c->phase = c->phase == ED_PHASE_HALF_OPEN ? ED_PHASE_OPEN : c->phase;
     if ((value & (WORD_MASK | WORD_MOVED)) == (WORD_ID | WORD_MOVED)) {

@@ -26,6 +26,22 @@ static void the_program_leaves_the_commands(void **state)
     bed_close(bed);
 }
 
+/** Another thread's word rings, and the look for commands after it takes the ring away. */
+static void a_word_during_a_poll_is_heard(void **state)
+{
+    struct bed *bed = bed_open((struct bed_limits){0, 2, 2});
+
+    (void)state;
+    meet(bed, 1, 1);
+    poll_at(bed, 2);
+    bed->fake.late_end = &bed->ending;
+    arrive(bed, 1, 5);
+    CHECK_EQ("it is to be polled again", poll_at(bed, 3), 3 * ED_NS_PER_MS);
+    poll_at(bed, 3);
+    CHECK("and ends", ed_manager_is_done(bed->manager));
+    bed_close(bed);
+}
+
 static void the_program_leaves_the_events(void **state)
 {
     struct bed *bed = bed_open((struct bed_limits){0, 2, 2});
@@ -215,6 +231,7 @@ int main(void)
         cmocka_unit_test(the_end_waits_for_events),
         cmocka_unit_test(all_that_was_said_comes_first),
         cmocka_unit_test(dialling_too_late),
+        cmocka_unit_test(a_word_during_a_poll_is_heard),
         cmocka_unit_test(no_memory_for_a_manager),
         cmocka_unit_test(no_memory_for_a_connection),
     };

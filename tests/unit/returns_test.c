@@ -99,8 +99,12 @@ static void who_waits_is_woken_once(void **state)
     CHECK("not yet", !ed_returns_came(&returns));
     CHECK("wake", push_from(1, 1));
     push(2);
-    CHECK("was told already", !ed_returns_came(&returns));
+    CHECK("whoever was told and has not looked does so", ed_returns_came(&returns));
     CHECK_EQ("both", take_from(1), 2);
+    CHECK("looked", !ed_returns_came(&returns));
+    push(5);
+    CHECK("nobody waits for that", !ed_returns_came(&returns));
+    CHECK_EQ("nor was told", take_from(5), 1);
     ed_returns_await(&returns);
     ed_returns_await(&returns);
     CHECK("wake again", push_from(3, 1));

@@ -10,6 +10,7 @@
 enum {
     EVENTS = 64,                  /* taken in one call */
     MESSAGES = 64,                /* sent in one call */
+    POLLS_MAX = 8,                /* in a row, while they say that there is more */
     BUDGET = 256 << 20,           /* of a host, each way */
     CONNECTION_BUDGET = 16 << 20, /* of each connection's messages */
     NO_PEER = UINT32_MAX,
@@ -182,6 +183,18 @@ static size_t take_events(struct host *host)
     return all;
 }
 
+/** A poll takes so many datagrams at most, and a tick of many clients has more. */
+static void poll_all(struct host *host)
+{
+    uint64_t now_ns;
+
+    for (int i = 0; i < POLLS_MAX; i++) {
+        now_ns = eddy_now_ns();
+        if (eddy_poll(host->manager, now_ns) > now_ns)
+            return;
+    }
+}
+
 static void poll_host(void *context, uint32_t wait_ms)
 {
     struct host *host = context;
@@ -190,7 +203,7 @@ static void poll_host(void *context, uint32_t wait_ms)
     if (!host->pump) {
         if (wait_ms > 0)
             eddy_wait(host->manager, wait_ms);
-        eddy_poll(host->manager, eddy_now_ns());
+        poll_all(host);
         take_events(host);
         return;
     }
