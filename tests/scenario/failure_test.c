@@ -386,10 +386,9 @@ static void check_all_came_about(void)
 static bool may_end_so(const eddy_event_disconnected *end)
 {
     static const bool may[] = {
-        [EDDY_END_CLOSED_LOCAL] = true,
-        [EDDY_END_CLOSED_REMOTE] = true,
-        [EDDY_END_MEMORY] = true,
-        [EDDY_END_IDLE] = true, // every copy of the other's last word was lost
+        [EDDY_END_CLOSED_LOCAL] = true, [EDDY_END_CLOSED_REMOTE] = true, [EDDY_END_MEMORY] = true,
+        [EDDY_END_IDLE] = true,     // every copy of the other's last word was lost
+        [EDDY_END_REPLACED] = true, // it had no memory for ACCEPT, and dialled again
     };
 
     if (end->end == EDDY_END_REFUSED)
