@@ -359,7 +359,7 @@ static void run_seed(uint64_t seed)
 
 static void all_is_delivered_in_every_world(void **state)
 {
-    ed_seeds seeds = ed_seeds_chosen(ed_seeds_slow_build() ? SEEDS / 2 : SEEDS);
+    ed_seeds seeds = ed_seeds_chosen(ed_seeds_slow_build() ? SEEDS / 4 : SEEDS);
 
     (void)state;
     for (uint64_t i = 0; i < seeds.count; i++)
