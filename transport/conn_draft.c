@@ -187,13 +187,18 @@ static void refer(ed_draft *d, ed_conn *conn, const ed_outgoing *next)
         d->ref_count++;
 }
 
+/** Whether the last frame is a message that another may follow. */
+static bool ends_in_message(const ed_draft *d)
+{
+    return d->last_at != NULL && !d->last.fragment;
+}
+
 /** Whether there is something that may not fit but by following the last message. */
 static bool may_follow_last(const ed_draft *d, const ed_conn *conn)
 {
     const ed_outbox *outbox = &conn->outbox;
 
-    return d->last_at != NULL && !d->last.fragment &&
-           (outbox->fresh_count > 0 || !ed_list_empty(&outbox->lost));
+    return ends_in_message(d) && (outbox->fresh_count > 0 || !ed_list_empty(&outbox->lost));
 }
 
 static bool follows_last(const ed_draft *d, const ed_message_frame *message)
@@ -246,7 +251,7 @@ static bool choose_again(const ed_draft *d, ed_conn *conn, ed_part *part, ed_out
     size_t left = ed_writer_left(&d->w);
 
     return ed_outbox_again(&conn->outbox, part, left, next) ||
-           (d->last_at != NULL && !d->last.fragment &&
+           (ends_in_message(d) &&
             ed_outbox_again(&conn->outbox, part, left + ED_FRAME_NEXT_SAVES_MAX, next) &&
             fits_behind_last(d, next));
 }

@@ -428,9 +428,15 @@ void ed_frame_drop_length(ed_writer *w, uint8_t *at, const ed_message_frame *mes
     size_t length_size = ed_varint_size(size);
 
     ED_ASSERT(ed_writer_ok(w) && at >= w->begin && at < w->at);
-    if ((*at & BIT_LENGTH) == 0)
+    bool is_next = *at >= FIRST_NEXT;
+    bool has_length = (*at & BIT_LENGTH) != 0;
+    size_t overhead = !is_next     ? ed_frame_message_overhead(message)
+                      : has_length ? 1 + length_size
+                                   : 1;
+
+    ED_ASSERT((size_t)(w->at - at) == overhead + size && (has_length || is_next));
+    if (!has_length)
         return;
-    ED_ASSERT((size_t)(w->at - at) >= 1 + length_size + size);
     *at &= (uint8_t)~BIT_LENGTH;
     memmove(w->at - size - length_size, w->at - size, size);
     w->at -= length_size;

@@ -121,6 +121,10 @@ static void release(ed_outbox *outbox, ed_out *out)
 /** Nothing of it is left. */
 static void drop(ed_outbox *outbox, ed_out *out)
 {
+    ed_lane_out *lane = out->lane;
+
+    if (lane->near == &out->place)
+        lane->near = out->place.previous == &lane->begun.head ? NULL : out->place.previous;
     ed_list_remove(&out->place);
     out->lane = NULL;
     ed_records_give(&outbox->outs, out);
@@ -165,20 +169,32 @@ static ed_out *first_in_run(const ed_lane_out *lane, ed_list_node *node, ed_sent
     return out != NULL && behind(out, ref) < ref.count ? out : NULL;
 }
 
-/** The first message of the lane that is not older than the run. */
-static ed_list_node *find_run(const ed_lane_out *lane, ed_sent_ref ref)
+static bool is_before(ed_list_node *node, ed_sent_ref ref)
 {
-    ed_list_node *node = ed_list_first(&lane->begun);
-
-    while (node != NULL && (int32_t)behind(ed_out_of_place(node), ref) < 0)
-        node = ed_list_next(&lane->begun, node);
-    return node;
+    return (int32_t)behind(ed_out_of_place(node), ref) < 0;
 }
 
-static ed_part *first_of_run(const ed_outbox *outbox, ed_sent_ref ref)
+/**
+ * The first message of the lane that is not older than the run. The search begins where the last
+ * one ended: an ACK names packets in order, and what is between them is passed once.
+ */
+static ed_list_node *find_run(ed_lane_out *lane, ed_sent_ref ref)
+{
+    ed_list_node *head = &lane->begun.head;
+    ed_list_node *before = lane->near == NULL ? head : lane->near;
+
+    while (before != head && !is_before(before, ref))
+        before = before->previous;
+    while (before->next != head && is_before(before->next, ref))
+        before = before->next;
+    lane->near = before == head ? NULL : before;
+    return before->next == head ? NULL : before->next;
+}
+
+static ed_part *first_of_run(ed_outbox *outbox, ed_sent_ref ref)
 {
     ed_out *out = ed_records_at(&outbox->outs, ref.slot);
-    const ed_lane_out *lane = ed_lanes_find(&outbox->lanes, ref.guarantee, ref.stream);
+    ed_lane_out *lane = ed_lanes_find(&outbox->lanes, ref.guarantee, ref.stream);
     bool is_there = out->lane == lane && out->part.is_begun && behind(out, ref) == 0;
 
     ED_ASSERT(lane != NULL);
@@ -186,7 +202,7 @@ static ed_part *first_of_run(const ed_outbox *outbox, ed_sent_ref ref)
     return out == NULL ? NULL : &out->part;
 }
 
-ed_part *ed_outbox_first_of(const ed_outbox *outbox, ed_sent_ref ref)
+ed_part *ed_outbox_first_of(ed_outbox *outbox, ed_sent_ref ref)
 {
     if (ref.count > 0)
         return first_of_run(outbox, ref);

@@ -30,9 +30,10 @@ typedef struct ed_message {
 } ed_message;
 
 typedef struct ed_lane_out {
-    ed_list_node turn; /* in ed_outbox.turns, or in ed_outbox.starved, if anything waits */
-    ed_list fresh;     /* of ed_out.part.record.node: of which not all has been sent */
-    ed_list begun;     /* of ed_out.place: reliable, sent and not settled; by sequence */
+    ed_list_node turn;  /* in ed_outbox.turns, or in ed_outbox.starved, if anything waits */
+    ed_list fresh;      /* of ed_out.part.record.node: of which not all has been sent */
+    ed_list begun;      /* of ed_out.place: reliable, sent and not settled; by sequence */
+    ed_list_node *near; /* of begun, before what was looked for last; NULL: none is before that */
     uint64_t next_sequence;
     uint64_t burst_packet; /* the newest packet with new messages of this lane */
     uint32_t burst_count;  /* and how many */
@@ -253,7 +254,7 @@ bool ed_outbox_has_room(const ed_outbox *outbox, uint64_t budget, uint8_t stream
 bool ed_out_is_superseded(const ed_out *out);
 
 /** What a reference names that is not settled: the first part, or NULL. */
-ed_part *ed_outbox_first_of(const ed_outbox *outbox, ed_sent_ref ref);
+ed_part *ed_outbox_first_of(ed_outbox *outbox, ed_sent_ref ref);
 
 /** The one behind that, or NULL. */
 ed_part *ed_outbox_next_of(ed_sent_ref ref, ed_part *part);

@@ -73,6 +73,13 @@ static void send_earlier(void)
     now_ns += TICK_MS * (uint64_t)MS;
 }
 
+/** Begins a packet for the client's log. */
+static void begin_draft(ed_draft *d, uint8_t data[EDDY_DATAGRAM_SIZE_MAX])
+{
+    CHECK_EQ("reserved", ed_sent_reserve(&client.sent, 1), EDDY_OK);
+    ed_draft_begin(d, &client, data, now_ns);
+}
+
 /** The messages of a packet: guarantee/stream:sequence of one in full, + of one that is the next.
  */
 static void describe(const ed_draft *d, char *text, size_t room)
@@ -143,8 +150,7 @@ static void copies_come_first(void **state)
         send_earlier();
         for (size_t k = 0; k < rows[i].count; k++)
             send(&rows[i].news[k]);
-        CHECK_EQ(rows[i].name, ed_sent_reserve(&client.sent, 1), EDDY_OK);
-        ed_draft_begin(&d, &client, data, now_ns);
+        begin_draft(&d, data);
         ed_draft_put_messages(&d, &client);
         ed_draft_put_copies(&d, &client, now_ns);
         describe(&d, text, sizeof(text));
@@ -169,8 +175,7 @@ static void what_was_left_out_is_first(void **state)
     send(&(struct news){ED_WIRE_RELIABLE_ORDERED, 0, 900}); // and two of the three
     CHECK("left", ed_conn_transmit(&client, &path, data, now_ns) > 900);
     now_ns += TICK_MS * (uint64_t)MS;
-    CHECK_EQ("reserved", ed_sent_reserve(&client.sent, 1), EDDY_OK);
-    ed_draft_begin(&d, &client, data, now_ns);
+    begin_draft(&d, data);
     ed_draft_put_copies(&d, &client, now_ns);
     describe(&d, text, sizeof(text));
     CHECK_STR("the newest, then the others", text, "3/0:2 3/0:0 +1 ");
@@ -198,8 +203,7 @@ static void nothing_is_in_a_packet_twice(void **state)
         setup_pair();
         send_earlier();
         send(&(struct news){ED_WIRE_RELIABLE_ORDERED, 0, SIZE});
-        CHECK_EQ(rows[i].name, ed_sent_reserve(&client.sent, 1), EDDY_OK);
-        ed_draft_begin(&d, &client, data, now_ns);
+        begin_draft(&d, data);
         ed_draft_put_messages(&d, &client);
         if (rows[i].copies_first)
             ed_draft_put_copies(&d, &client, now_ns);

@@ -46,6 +46,19 @@ static inline eddy_status read_copy(const uint8_t *data, size_t size, ed_frame *
     return status;
 }
 
+static inline void check_same(const ed_message_frame *got, const ed_message_frame *want)
+{
+    CHECK_EQ("guarantee", got->guarantee, want->guarantee);
+    CHECK_EQ("stream", got->stream, want->stream);
+    CHECK_EQ("bits", got->sequence_bits, want->sequence_bits);
+    CHECK_EQ("sequence", got->sequence, want->sequence);
+    CHECK_EQ("fragment", got->fragment, want->fragment);
+    CHECK_EQ("whole", got->whole_size, want->whole_size);
+    CHECK_EQ("index", got->fragment_index, want->fragment_index);
+    CHECK_EQ("size", got->data.size, want->data.size);
+    CHECK_BYTES("data", got->data.data, want->data.data, want->data.size);
+}
+
 static inline void check_rows(const struct bytes *rows, size_t count)
 {
     for (size_t i = 0; i < count; i++) {

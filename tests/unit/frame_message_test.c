@@ -120,17 +120,8 @@ static void check_message(const uint8_t *data, size_t size, const ed_message_fra
 
     CHECK_EQ("read", read_copy(data, size, &frame, &left), EDDY_OK);
     CHECK_EQ("left", left, 0);
-    const ed_message_frame *got = &frame.message;
     CHECK_EQ("type", frame.type, ED_FRAME_MESSAGE);
-    CHECK_EQ("guarantee", got->guarantee, want->guarantee);
-    CHECK_EQ("stream", got->stream, want->stream);
-    CHECK_EQ("bits", got->sequence_bits, want->sequence_bits);
-    CHECK_EQ("sequence", got->sequence, want->sequence);
-    CHECK_EQ("fragment", got->fragment, want->fragment);
-    CHECK_EQ("whole", got->whole_size, want->whole_size);
-    CHECK_EQ("index", got->fragment_index, want->fragment_index);
-    CHECK_EQ("size", got->data.size, want->data.size);
-    CHECK_BYTES("data", got->data.data, want->data.data, want->data.size);
+    check_same(&frame.message, want);
 }
 
 /** With its length, and again after the length was taken out. */

@@ -1,11 +1,9 @@
 /** Messages that are told by the one before them in the packet: PROTOCOL.md section 4. */
 #include <stdio.h>
 
-#include "core/base.h"
-#include "tests/support/check.h"
 #include "tests/support/hex.h"
 #include "tests/support/splitmix.h"
-#include "transport/frame.h"
+#include "tests/unit/frame_bed.h"
 
 enum { ROW_MAX = 64, PACKET_MAX = 1400, RUN_MAX = 128 };
 
@@ -33,6 +31,17 @@ static eddy_status read_all(const uint8_t *data, size_t size, ed_frame *last, ch
         say(text, room, &last->message);
     test_free(copy);
     return status;
+}
+
+/** Reads the packet of a row. @param text what its last message is. */
+static eddy_status read_row(const char *hex, char text[ROW_MAX])
+{
+    uint8_t packet[ROW_MAX];
+    ed_frame last;
+    size_t size = hex_read(packet, sizeof(packet), hex);
+
+    text[0] = '\0';
+    return read_all(packet, size, &last, text, ROW_MAX);
 }
 
 /* Whole messages in hexadecimal. */
@@ -66,11 +75,8 @@ static void what_follows_is_read(void **state)
 
     (void)state;
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
-        uint8_t packet[ROW_MAX];
-        char text[ROW_MAX] = "";
-        ed_frame last;
-        size_t size = hex_read(packet, sizeof(packet), rows[i].packet);
-        CHECK_EQ(rows[i].name, read_all(packet, size, &last, text, sizeof(text)), EDDY_OK);
+        char text[ROW_MAX];
+        CHECK_EQ(rows[i].name, read_row(rows[i].packet, text), EDDY_OK);
         CHECK_STR(rows[i].name, text, rows[i].last);
     }
 }
@@ -109,11 +115,8 @@ static void what_follows_nothing_is_refused(void **state)
 
     (void)state;
     for (size_t i = 0; i < ED_COUNT(rows); i++) {
-        uint8_t packet[ROW_MAX];
-        char text[ROW_MAX] = "";
-        ed_frame last;
-        size_t size = hex_read(packet, sizeof(packet), rows[i].packet);
-        CHECK_EQ(rows[i].name, read_all(packet, size, &last, text, sizeof(text)), EDDY_EPROTO);
+        char text[ROW_MAX];
+        CHECK_EQ(rows[i].name, read_row(rows[i].packet, text), EDDY_EPROTO);
     }
 }
 
@@ -166,17 +169,6 @@ static ed_message_frame random_message(const ed_message_frame *before, const uin
     m.data.size = m.fragment ? ED_PART_SIZE_MIN : m.data.size;
     m.data.data = data + splitmix_below(seed, 100);
     return m;
-}
-
-static void check_same(const ed_message_frame *got, const ed_message_frame *want)
-{
-    CHECK_EQ("guarantee", got->guarantee, want->guarantee);
-    CHECK_EQ("stream", got->stream, want->stream);
-    CHECK_EQ("bits", got->sequence_bits, want->sequence_bits);
-    CHECK_EQ("sequence", got->sequence, want->sequence);
-    CHECK_EQ("fragment", got->fragment, want->fragment);
-    CHECK_EQ("size", got->data.size, want->data.size);
-    CHECK_BYTES("data", got->data.data, want->data.data, want->data.size);
 }
 
 /** Writes as many as fit, each behind the last where it follows it. @return how many. */

@@ -4,11 +4,11 @@
 enum { RUN = 5, EXPIRES_NS = 100 };
 
 /** Sends messages in one packet, some of which may expire. @return the reference to all of them */
-static ed_sent_ref send_run(struct sent sent[RUN], unsigned expiring)
+static ed_sent_ref send_run_from(struct sent sent[RUN], uint32_t mark, unsigned expiring)
 {
     for (uint32_t n = 0; n < RUN; n++) {
         uint64_t expires_ns = (expiring >> n & 1) != 0 ? EXPIRES_NS : 0;
-        push_with((ed_message){.guarantee = RO, .expires_ns = expires_ns}, n, 4);
+        push_with((ed_message){.guarantee = RO, .expires_ns = expires_ns}, mark + n, 4);
     }
     for (size_t n = 0; n < RUN; n++)
         CHECK("sent", try_send(&sent[n], BED_ROOM, bed.packet));
@@ -60,7 +60,7 @@ static void a_run_ends_together(void **state)
 
     (void)state;
     for (size_t i = 0; i < ED_COUNT(rows); i++, bed_restart()) {
-        ed_sent_ref run = send_run(sent, rows[i].expired);
+        ed_sent_ref run = send_run_from(sent, 0, rows[i].expired);
         push(RO, 0, RUN, 4);
         (void)send_next(); // in another packet
         for (size_t n = 0; n < RUN; n++)
@@ -75,6 +75,71 @@ static void a_run_ends_together(void **state)
         CHECK_EQ(rows[i].name, bed.outbox.skip_count, __builtin_popcount(rows[i].expired));
         CHECK_EQ(rows[i].name, send_lost(), rows[i].again);
     }
+}
+
+enum { RUNS = 4 };
+
+/** Where the search for a run ended: the mark of the message before it; 0: there is none. */
+static uint32_t near_mark(void)
+{
+    const ed_lane_out *lane = ed_lanes_find(&bed.outbox.lanes, RO, 0);
+
+    return lane->near == NULL ? 0 : (uint32_t)ed_out_of_place(lane->near)->sequence;
+}
+
+/** Sends all, and settles the first of each by itself, so that the run is looked for. */
+static void send_runs(struct sent sent[RUNS][RUN], ed_sent_ref runs[RUNS])
+{
+    for (uint32_t n = 0; n < RUNS; n++)
+        runs[n] = send_run_from(sent[n], n * RUN, 0);
+    for (size_t n = 0; n < RUNS; n++)
+        acked(&sent[n][0]);
+}
+
+/** The search begins where the last one ended. */
+static void runs_are_found_in_any_order(void **state)
+{
+    static const struct {
+        const char *name;
+        unsigned order[RUNS];
+        uint32_t near[RUNS];
+    } rows[] = {
+        {"the oldest first", {0, 1, 2, 3}, {0, 0, 0, 0}},
+        {"the newest first", {3, 2, 1, 0}, {14, 9, 4, 0}},
+        {"from both ends", {3, 0, 2, 1}, {14, 0, 9, 0}},
+        {"from within", {1, 2, 0, 3}, {4, 4, 0, 0}},
+    };
+    struct sent sent[RUNS][RUN];
+    ed_sent_ref runs[RUNS];
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++, bed_restart()) {
+        send_runs(sent, runs);
+        for (size_t n = 0; n < RUNS; n++) {
+            ed_outbox_on_acked(&bed.outbox, runs[rows[i].order[n]]);
+            CHECK_EQ(rows[i].name, near_mark(), rows[i].near[n]);
+            CHECK_EQ(rows[i].name, bed.outbox.reliable_count, (RUNS - 1 - n) * (RUN - 1));
+        }
+    }
+}
+
+static void what_is_near_may_be_settled(void **state)
+{
+    struct sent sent[RUNS][RUN];
+    ed_sent_ref runs[RUNS];
+
+    (void)state;
+    send_runs(sent, runs);
+    ed_outbox_on_acked(&bed.outbox, runs[2]);
+    CHECK_EQ("the last before it", near_mark(), 9);
+    acked(&sent[1][4]);
+    CHECK_EQ("the one before that", near_mark(), 8);
+    ed_outbox_on_acked(&bed.outbox, runs[0]);
+    for (size_t n = 1; n < 4; n++)
+        acked(&sent[1][n]);
+    CHECK_EQ("nothing is before them", near_mark(), 0);
+    ed_outbox_on_acked(&bed.outbox, runs[3]);
+    CHECK_EQ("all are settled", bed.outbox.reliable_count, 0);
 }
 
 static void what_follows_is_named(void **state)
@@ -174,6 +239,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_run_ends_together, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(runs_are_found_in_any_order, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(what_is_near_may_be_settled, bed_setup, bed_teardown),
         cmocka_unit_test(what_follows_is_named),
         cmocka_unit_test_setup_teardown(others_get_their_turn, bed_setup, bed_teardown),
         cmocka_unit_test_setup_teardown(a_burst_has_an_end, bed_setup, bed_teardown),
