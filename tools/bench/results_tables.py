@@ -162,7 +162,7 @@ def detail_table(data, runs):
         for system in systems:
             cells = ', '.join(
                 '%s %s %s' % (name, cell(figure['systems'][system]), figure['unit'])
-                for name, figure in row['figures'].items()
+                for name, figure in sorted(row['figures'].items())
                 if figure['systems'][system]['median'] or system == 'eddy')
             lines.append('| %s | %s | %s | %s |' % (title, system, cells, row['date']))
     return '| work | system | median (least-most) | date |\n|---|---|---|---|\n' + \
