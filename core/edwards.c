@@ -3,17 +3,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/base.h"
 #include "core/reader.h"
 #include "core/writer.h"
 
 enum {
     WORDS = 4,
     WORD_SIZE = 8,
-    SIGN_BIT = 63, /* of the last word of a point */
+    WORD_BITS = 64,
+    SIGN_BIT = 63,     /* of the last word of a point */
+    HALVINGS_MAX = 32, /* in one step */
 };
 
-/** Less than 2^256, the least significant word first. Where nothing else is said, less than the
- * prime. */
+#define INVERSE_OF_19 UINT64_C(0x86bca1af286bca1b) /* modulo 2^64 */
+
+/** The least significant word first. Where nothing else is said, less than the prime. */
 typedef struct number {
     uint64_t words[WORDS];
 } number;
@@ -33,9 +37,9 @@ static bool is_zero(const number *a)
     return (a->words[0] | a->words[1] | a->words[2] | a->words[3]) == 0;
 }
 
-static uint64_t is_odd(const number *a)
+static bool is_odd(const number *a)
 {
-    return a->words[0] & 1;
+    return (a->words[0] & 1) != 0;
 }
 
 static bool is_less(const number *a, const number *b)
@@ -88,12 +92,18 @@ static inline uint64_t subtract(number *a, const number *b)
     return subtract_word(&a->words[3], b->words[3], borrow);
 }
 
-static inline void halve(number *a)
+static inline void halve(number *a, unsigned times)
 {
-    a->words[0] = a->words[0] >> 1 | a->words[1] << 63;
-    a->words[1] = a->words[1] >> 1 | a->words[2] << 63;
-    a->words[2] = a->words[2] >> 1 | a->words[3] << 63;
-    a->words[3] >>= 1;
+    a->words[0] = a->words[0] >> times | a->words[1] << (WORD_BITS - times);
+    a->words[1] = a->words[1] >> times | a->words[2] << (WORD_BITS - times);
+    a->words[2] = a->words[2] >> times | a->words[3] << (WORD_BITS - times);
+    a->words[3] >>= times;
+}
+
+/** How often an even number can be halved, as far as one step goes: 1 to HALVINGS_MAX. */
+static inline unsigned halvings_of(const number *a)
+{
+    return ed_lowest_bit(a->words[0] | UINT64_C(1) << HALVINGS_MAX);
 }
 
 /* ---------------------------------------------------------------------------- modulo the prime --
@@ -110,10 +120,18 @@ static void add_mod(number *a, const number *b)
     (void)subtract(a, &prime[!is_less(a, &prime[1])]);
 }
 
-static inline void halve_mod(number *a)
+/**
+ * Adds a multiple of the prime that makes as many low bits zeros as are to go. The prime is -19
+ * there, so the multiple is what stands in them, divided by 19.
+ */
+static inline void halve_mod(number *a, unsigned times)
 {
-    add(a, &prime[is_odd(a)]); // which is odd, too
-    halve(a);
+    uint64_t multiple = a->words[0] * INVERSE_OF_19 & ((UINT64_C(1) << times) - 1);
+    number nineteens = {{19 * multiple}};
+    uint64_t borrow = subtract(a, &nineteens);
+
+    halve(a, times);
+    a->words[3] += (multiple << (SIGN_BIT - times)) - (borrow << (WORD_BITS - times));
 }
 
 /** A number, and its product with the quotient. */
@@ -121,6 +139,15 @@ typedef struct pair {
     number a;
     number product;
 } pair;
+
+static void make_odd(pair *even)
+{
+    while (!is_odd(&even->a)) {
+        unsigned times = halvings_of(&even->a);
+        halve(&even->a, times);
+        halve_mod(&even->product, times);
+    }
+}
 
 /**
  * As the greatest common divisor is found in binary: the numbers shrink, and when one of them is 0,
@@ -132,8 +159,7 @@ static number divide_mod(const number *dividend, const number *divisor)
     pair *more = &pairs[0], *less = &pairs[1];
 
     while (!is_zero(&more->a)) {
-        for (; is_odd(&more->a) == 0; halve(&more->a))
-            halve_mod(&more->product);
+        make_odd(more);
         if (is_less(&more->a, &less->a)) {
             pair *swapped = more;
             more = less;
