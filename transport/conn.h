@@ -503,6 +503,9 @@ uint64_t ed_conn_pto_ns(const ed_conn *conn);
 /** All is said that was to be said: a flushing connection may close. */
 void ed_conn_check_flushed(ed_conn *conn, uint64_t now_ns);
 
+/** Gives up what the program said is not to be sent any more. */
+void ed_conn_give_up_late(ed_conn *conn, uint64_t now_ns);
+
 /** Sets the deadline of what expires. */
 void ed_conn_update_expiry(ed_conn *conn);
 

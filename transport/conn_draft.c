@@ -256,16 +256,22 @@ static bool choose_again(const ed_draft *d, ed_conn *conn, ed_part *part, ed_out
             fits_behind_last(d, next));
 }
 
-/** Puts in what of a message is not acknowledged. @return false if the packet is full. */
-static bool put_again(ed_draft *d, ed_conn *conn, ed_out *out)
+bool ed_draft_put_again(ed_draft *d, ed_conn *conn, ed_part *part)
 {
     ed_outgoing next;
 
-    for (ed_part *part = ed_out_first_part(out); part != NULL; part = ed_part_next(part)) {
-        if (!ed_draft_has_place(d, conn) || !choose_again(d, conn, part, &next))
+    if (!choose_again(d, conn, part, &next))
+        return false;
+    ed_draft_put(d, conn, &next);
+    return true;
+}
+
+/** Puts in what of a message is not acknowledged. @return false if the packet is full. */
+static bool put_rest(ed_draft *d, ed_conn *conn, ed_out *out)
+{
+    for (ed_part *part = ed_out_first_part(out); part != NULL; part = ed_part_next(part))
+        if (!ed_draft_has_place(d, conn) || !ed_draft_put_again(d, conn, part))
             return false;
-        ed_draft_put(d, conn, &next);
-    }
     return true;
 }
 
@@ -292,7 +298,7 @@ bool ed_draft_put_oldest(ed_draft *d, ed_conn *conn, uint64_t before_ns)
         if (ed_out_is_superseded(out) || !is_older(conn, out, before_ns))
             continue;
         any = true;
-        if (!put_again(d, conn, out))
+        if (!put_rest(d, conn, out))
             break;
     }
     return any;

@@ -324,10 +324,12 @@ static void postpone(ed_conn *conn, uint64_t now_ns)
 
 static size_t transmit_any(ed_conn *conn, uint8_t *data, uint64_t now_ns)
 {
-    bool is_open = ed_conn_is_open(conn);
     struct plan plan = {0};
 
-    if (is_open)
+    // In a flush, or where the socket had no room, other deadlines wait for a look at the socket.
+    if (conn->timers.at_ns[ED_TIMER_EXPIRE] <= now_ns)
+        ed_conn_give_up_late(conn, now_ns);
+    if (ed_conn_is_open(conn))
         plan = make_plan(conn, now_ns);
     if (!conn->close_pending && !plan.ack && !plan.ping && !plan.credit && !plan.probe &&
         !plan.data && !plan.tick && !plan.urgent)
