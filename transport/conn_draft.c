@@ -306,27 +306,38 @@ bool ed_draft_put_oldest(ed_draft *d, ed_conn *conn, uint64_t before_ns)
 
 typedef bool choose_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing *next);
 
-/** Whether a new message fits, in either form. */
-static bool fits(const ed_draft *d, const ed_outgoing *next)
+/** Puts in what follows the last message. @return false if there is no room for it. */
+static inline bool put_follower(ed_draft *d, const ed_message_frame *message)
 {
-    return ed_frame_message_overhead(&next->message) + next->message.data.size <=
-               ed_writer_left(&d->w) ||
-           fits_behind_last(d, next);
+    uint8_t *at = d->w.at;
+
+    if (ed_frame_next_overhead(message, &d->last) + message->data.size > ed_writer_left(&d->w))
+        return false;
+    ed_frame_write_next(&d->w, message, &d->last);
+    d->last_at = at;
+    d->last.sequence = message->sequence; // they differ in no more than this
+    d->last.data = message->data;
+    d->message_count++;
+    return true;
 }
 
 /** Puts in those that follow what was chosen, without asking all lanes anew for each. */
 static void put_followers(ed_draft *d, ed_conn *conn, ed_outgoing *next)
 {
     uint64_t number = d->packet.number;
+    size_t count = 0;
 
     while (d->message_count < ED_FRAME_MESSAGES_MAX &&
-           ed_outbox_follow(&conn->outbox, number, next) && fits(d, next)) {
-        ed_draft_put_frame(d, &next->message);
-        d->message_count++;
+           ed_outbox_follow(&conn->outbox, number, next) && put_follower(d, &next->message)) {
         ed_outbox_on_followed(&conn->outbox, next, number);
-        if (ed_lane_is_reliable(next->lane))
-            d->refs[d->ref_count - 1].count++; // it names the one before
+        count++;
     }
+    if (count == 0)
+        return;
+    ed_outbox_end_run(&conn->outbox, next);
+    if (ed_lane_is_reliable(next->lane))
+        d->refs[d->ref_count - 1].count =
+            (uint8_t)(d->refs[d->ref_count - 1].count + count); // it names the one before
 }
 
 /** Puts in what is chosen next, as long as it fits. */

@@ -54,19 +54,12 @@ void ed_outbox_rest(ed_outbox *outbox)
 
 /* ------------------------------------------------------------------------------------ lanes -- */
 
-/** Whether the receiver is sure to have a place for the lane's next message. */
-static bool window_open(const ed_lane_out *lane)
-{
-    const ed_out *oldest = ed_out_of_place(ed_list_first(&lane->begun));
-
-    return oldest == NULL || lane->next_sequence < oldest->sequence + ED_LANE_WINDOW;
-}
-
 static bool may_leave(const ed_lane_out *lane)
 {
     const ed_out *out = ed_out_of_node(ed_list_first(&lane->fresh));
 
-    return out != NULL && (out->part.is_begun || !ed_lane_is_reliable(lane) || window_open(lane));
+    return out != NULL &&
+           (out->part.is_begun || !ed_lane_is_reliable(lane) || ed_lane_window_open(lane));
 }
 
 void ed_outbox_update_turn(ed_outbox *outbox, ed_lane_out *lane)

@@ -131,6 +131,15 @@ static void pack(ed_udp *udp, const batch *b)
     ED_ASSERT(udp->outbox.count > 0 && at - b->at == parts);
 }
 
+/** One datagram without notes, which is most of those that go alone, takes the shortest call. */
+static ssize_t send_message(int fd, const struct msghdr *header)
+{
+    if (header->msg_iovlen > 1 || header->msg_control != NULL)
+        return sendmsg(fd, header, MSG_DONTWAIT);
+    return sendto(fd, header->msg_iov->iov_base, header->msg_iov->iov_len, MSG_DONTWAIT,
+                  header->msg_name, header->msg_namelen);
+}
+
 /** @return how many messages were sent, or -1 and errno if that is none. */
 static int send_messages(ed_udp *udp)
 {
@@ -138,12 +147,11 @@ static int send_messages(ed_udp *udp)
 
     udp->stats.sent_calls++;
 #if defined(__linux__)
-    if (udp->stats.batching)
+    if (udp->stats.batching && outbox->count > 1)
         return sendmmsg(udp->fds[ED_UDP_PACKETS], outbox->messages, (unsigned)outbox->count,
                         MSG_DONTWAIT);
 #endif
-    return sendmsg(udp->fds[ED_UDP_PACKETS], &outbox->messages[0].msg_hdr, MSG_DONTWAIT) < 0 ? -1
-                                                                                             : 1;
+    return send_message(udp->fds[ED_UDP_PACKETS], &outbox->messages[0].msg_hdr) < 0 ? -1 : 1;
 }
 
 static void count_sent(ed_udp *udp, batch *b, size_t messages)

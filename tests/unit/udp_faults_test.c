@@ -1,6 +1,6 @@
 /**
- * The UDP socket on a system that fails: this program's sendmmsg, recvmmsg and setsockopt stand in
- * front of the C library's, and refuse what a row asks them to.
+ * The UDP socket on a system that fails: this program's calls that send, receive and set options
+ * stand in front of the C library's, and refuse what a row asks them to.
  */
 #include "tests/support/check.h"
 
@@ -32,9 +32,10 @@ typedef struct faults {
 
 static faults now;
 
-static int fault_of(const struct msghdr *header)
+/** @param parts of the message: datagrams */
+static int fault_of(size_t parts)
 {
-    if (header->msg_iovlen > 1)
+    if (parts > 1)
         return now.segmented;
     if (now.after > 0) {
         now.after--;
@@ -55,7 +56,7 @@ int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
     unsigned allowed = 0;
     int fault = 0;
     while (allowed < count && (allowed == 0 || !now.one_each)) {
-        fault = fault_of(&messages[allowed].msg_hdr);
+        fault = fault_of(messages[allowed].msg_hdr.msg_iovlen);
         if (fault != 0)
             break;
         allowed++;
@@ -64,6 +65,19 @@ int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
         return (int)syscall(SYS_sendmmsg, fd, messages, allowed, flags);
     errno = fault;
     return -1;
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *header, int flags)
+{
+    errno = fault_of(header->msg_iovlen);
+    return errno != 0 ? -1 : syscall(SYS_sendmsg, fd, header, flags);
+}
+
+ssize_t sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *remote,
+               socklen_t remote_size)
+{
+    errno = fault_of(1);
+    return errno != 0 ? -1 : syscall(SYS_sendto, fd, data, size, flags, remote, remote_size);
 }
 
 int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
@@ -156,6 +170,12 @@ static const struct row {
      true, 10, 0, 0, {.refused = 10, .batching = true}},
     {"one message a call", {.one_each = true},
      true, 10, 0, 10, {.batching = true}},
+    {"ENOBUFS for one alone", {.single = ENOBUFS, .after = 9, .times = 1, .one_each = true},
+     true, 10, 0, 9, {.no_buffers = 1, .batching = true}},
+    {"no room for one alone", {.single = EAGAIN, .after = 9, .times = 1, .one_each = true},
+     true, 9, 0, 9, {.would_block = 1, .batching = true}},
+    {"no batches, and one fails", {.single = EPERM, .after = 9, .times = 1, .missing = true},
+     true, 10, 0, 9, {.other_errors = 1}},
     {"no batches", {.missing = true},
      false, 10, 0, 10, {.segmentation = true}},
     {"no batches, no segments", {.missing = true},
