@@ -39,8 +39,9 @@ typedef struct ed_conn_shared {
     const eddy_allocator *allocator;
     const eddy_entropy *entropy;
     ed_identity *identity;
-    uint32_t secrets_at; /* of the first slot, in the identity */
-    ed_purse *purse;     /* of tickets to connect by; NULL: there is none */
+    uint32_t secrets_at;   /* of the first slot, in the identity */
+    ed_openings *openings; /* of these slots */
+    ed_purse *purse;       /* of tickets to connect by; NULL: there is none */
     ed_pool *receive_pool;
     ed_pool *payload_pool; /* has room for ed_event_payload_charge() of every incoming slot */
     ed_slots *slots;
@@ -180,7 +181,7 @@ typedef struct ed_conn {
     uint8_t suite;    /* ed_aead; server: chosen */
     uint8_t rejected; /* client: eddy_refusal that a REJECT gave as a hint */
     uint8_t nonce[ED_NONCE_SIZE];
-    uint8_t cookie[ED_COOKIE_SIZE]; /* client: of the INITIATE that secrets->noise has written */
+    uint8_t cookie[ED_COOKIE_SIZE]; /* client: of the INITIATE that its opening has written */
     union {
         uint8_t reset_token[ED_RESET_TOKEN_SIZE]; /* client: what a server without state shows */
         uint8_t origin[ED_MAC_SIZE]; /* server: of its INITIATE, in ed_reliable.begun */

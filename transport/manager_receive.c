@@ -39,8 +39,9 @@ static void connect_out(ed_manager *m, ed_command *command, uint64_t now_ns)
         return;
     ed_manager_slot *slot = &m->slots[ed_slot_of(command->connection)];
     slot->handle = command->connection;
-    slot->failed = m->parts.type->fail_connect(m->parts.type_context, command, status);
-    ed_list_push_back(&m->untold, &slot->untold);
+    ed_manager_aside *aside = ed_manager_aside_of(m, slot);
+    aside->failed = m->parts.type->fail_connect(m->parts.type_context, command, status);
+    ed_list_push_back(&m->untold, &aside->untold);
     ed_slots_end(m->parts.slots, slot->handle);
 }
 
@@ -72,7 +73,7 @@ static void take_last(ed_manager *m, ed_block *block)
     ed_pool_give(block);
     ed_slots_forget(m->parts.slots, handle);
     if (slot != NULL) // it still answers its peer, and gives its place up to a newcomer
-        ed_list_push_back(&m->ended, &slot->ended);
+        ed_list_push_back(&m->ended, &ed_manager_aside_of(m, slot)->ended);
 }
 
 /** Ends the list behind the run of blocks of one connection that it begins with. @return the rest.
@@ -234,7 +235,8 @@ static void make_place(ed_manager *m)
 
     if (oldest == NULL || ed_slots_left_incoming(m->parts.slots) > 0)
         return;
-    ed_manager_destroy_connection(m, ED_CONTAINER(oldest, ed_manager_slot, ended));
+    ed_manager_destroy_connection(
+        m, ed_manager_slot_of(m, ED_CONTAINER(oldest, ed_manager_aside, ended)));
 }
 
 static void create_incoming(ed_manager *m, const eddy_datagram *datagram, const void *existing,
@@ -417,7 +419,7 @@ void ed_manager_take_extra(ed_manager *m, uint64_t now_ns)
 {
     for (ed_list_node *node = ed_list_pop_front(&m->ready); node != NULL;
          node = ed_list_pop_front(&m->ready)) {
-        ed_manager_slot *slot = ED_CONTAINER(node, ed_manager_slot, ready);
+        ed_manager_slot *slot = ed_manager_slot_of(m, ED_CONTAINER(node, ed_manager_aside, ready));
         const eddy_socket *socket = m->parts.type->extra_socket(slot->connection);
         size_t count = 1;
         for (size_t taken = 0; taken < ED_MANAGER_EXTRA_MAX && count > 0; taken += count) {
@@ -434,6 +436,7 @@ void ed_manager_readable(ed_manager *m, eddy_connection handle)
     ed_manager_slot *slot = ed_manager_find_handle(m, handle);
 
     ED_ASSERT(m->parts.type->extra_socket != NULL && m->parts.type->receive_extra != NULL);
-    if (slot != NULL && !ed_list_linked(&slot->ready))
-        ed_list_push_back(&m->ready, &slot->ready);
+    ed_manager_aside *aside = slot == NULL ? NULL : ed_manager_aside_of(m, slot);
+    if (aside != NULL && !ed_list_linked(&aside->ready))
+        ed_list_push_back(&m->ready, &aside->ready);
 }

@@ -42,8 +42,9 @@ bool ed_manager_flush_events(ed_manager *m)
 }
 
 /** @return false if it has more events than may be told now; otherwise nothing is left of it. */
-static bool tell_failed(ed_manager *m, ed_manager_slot *slot)
+static bool tell_failed(ed_manager *m, ed_manager_aside *aside)
 {
+    ed_manager_slot *slot = ed_manager_slot_of(m, aside);
     const ed_connection_type *type = m->parts.type;
     size_t size = type->event_size;
     bool is_last = false;
@@ -54,10 +55,11 @@ static bool tell_failed(ed_manager *m, ed_manager_slot *slot)
     while (!is_last) {
         if (m->event_count == ED_MANAGER_BATCH && !ed_manager_flush_events(m))
             return false;
-        is_last = type->failed_event(slot->failed, m->events + m->event_count * size);
+        is_last = type->failed_event(aside->failed, m->events + m->event_count * size);
         m->event_count++;
     }
-    ed_list_remove(&slot->untold);
+    ed_list_remove(&aside->untold);
+    *aside = (ed_manager_aside){.failed = NULL};
     *slot = (ed_manager_slot){0};
     return true;
 }
@@ -67,7 +69,7 @@ bool ed_manager_tell_failed(ed_manager *m)
     ed_list_node *node = NULL;
 
     while ((node = ed_list_first(&m->untold)) != NULL)
-        if (!tell_failed(m, ED_CONTAINER(node, ed_manager_slot, untold)))
+        if (!tell_failed(m, ED_CONTAINER(node, ed_manager_aside, untold)))
             return false;
     return true;
 }

@@ -37,9 +37,13 @@ eddy_status ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared
     *reliable = (ed_reliable){.shared = *shared, .door = door, .accepts = config->accept};
     reliable->shared.room = &reliable->room;
     reliable->shared.purse = &reliable->purse;
+    reliable->shared.openings = &reliable->openings;
     reliable->shared.queued_cost = &reliable->queued_cost;
     reliable->shared.settled = &reliable->settled;
     reliable->shared.refused = &reliable->refused;
+    ed_openings_init(&reliable->openings,
+                     ed_identity_openings(shared->identity) + shared->secrets_at,
+                     ed_slots_count(shared->slots));
     ed_list_init(&reliable->refused);
     ed_list_init(&reliable->half_open);
     ed_credit_pool_init(&reliable->room, config->receive_budget, config->max_message_size,
@@ -166,7 +170,7 @@ static bool returned(void *context, void *connection, ed_block *blocks, uint64_t
     for (ed_block *block = blocks; block != NULL; block = next) {
         bool is_reliable = ed_block_guarantee(block) >= ED_WIRE_RELIABLE_UNORDERED;
         next = block->next;
-        ed_inbox_returned_late(&reliable->room, is_reliable, block->size);
+        ed_inbox_returned_late(&reliable->room, is_reliable, ed_charge_of(block->size));
         ed_pool_give(block);
     }
     return false;
