@@ -170,7 +170,7 @@ static bool returned(void *context, void *connection, ed_block *blocks, uint64_t
     for (ed_block *block = blocks; block != NULL; block = next) {
         bool is_reliable = ed_block_guarantee(block) >= ED_WIRE_RELIABLE_UNORDERED;
         next = block->next;
-        ed_inbox_returned_late(&reliable->room, is_reliable, block->size);
+        ed_inbox_returned_late(&reliable->room, is_reliable, ed_charge_of(block->size));
         ed_pool_give(block);
     }
     return false;
