@@ -257,10 +257,10 @@ static void expect(const void *connection)
         &conn->timers.at_ns[ED_TIMER_KEEPALIVE],
         &conn->timers.at_ns[ED_TIMER_END],
         &conn->counts,
-        &secrets->keys.receive,
-        &secrets->keys.receive.mask,
-        &secrets->keys.aead,
         &secrets->has_keys,
+        &secrets->keys.receive.key,
+        &secrets->keys.receive.mask,
+        &secrets->keys.send.mask,
     };
 
     for (size_t i = 0; i < ED_COUNT(hot); i++)
