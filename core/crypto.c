@@ -4,11 +4,10 @@
 #include <string.h>
 
 #include "core/base.h"
-#include "core/edwards.h"
 #include "core/reader.h"
 
 enum {
-    STACK_SIZE = 2048, /* what libsodium's hash and multiplication take at most, and some more */
+    BLAKE2B_STACK_SIZE = 2048, /* what libsodium's takes at most, and some more */
 };
 
 static_assert(ED_MAC_KEY_SIZE == crypto_shorthash_siphash24_KEYBYTES, "the key of SipHash");
@@ -20,9 +19,6 @@ static_assert(ED_KEY_SIZE == crypto_scalarmult_curve25519_BYTES, "a key of X2551
 static_assert(ED_AEAD_NONCE_SIZE == crypto_aead_chacha20poly1305_ietf_NPUBBYTES, "its nonce");
 static_assert(ED_AEAD_NONCE_SIZE == crypto_aead_aes256gcm_NPUBBYTES, "its nonce");
 static_assert(ED_AEAD_TAG_SIZE == crypto_aead_chacha20poly1305_ietf_ABYTES, "its tag");
-static_assert((int)ED_KEY_SIZE == (int)ED_POINT_SIZE &&
-                  ED_KEY_SIZE == crypto_scalarmult_ed25519_BYTES,
-              "a point");
 static_assert(ED_XNONCE_SIZE == crypto_aead_xchacha20poly1305_ietf_NPUBBYTES, "the long nonce");
 
 eddy_status ed_crypto_init(void)
@@ -56,7 +52,7 @@ void ed_blake2b(uint8_t *out, size_t out_size, const void *data, size_t size, co
     int result = crypto_generichash_blake2b(out, out_size, data, size, key, key_size);
     ED_ASSERT(result == 0); // it refuses wrong sizes alone
     if (key != NULL)
-        sodium_stackzero(STACK_SIZE); // the library leaves its result there
+        sodium_stackzero(BLAKE2B_STACK_SIZE); // the library leaves its result there
 }
 
 void ed_blake2b_two(uint8_t *out, size_t out_size, const void *first, size_t first_size,
@@ -161,17 +157,9 @@ bool ed_x25519_takes(const uint8_t public_key[ED_KEY_SIZE])
 
 void ed_x25519_public(uint8_t public_key[ED_KEY_SIZE], const uint8_t secret[ED_KEY_SIZE])
 {
-    uint8_t scalar[ED_KEY_SIZE], point[ED_KEY_SIZE];
+    int result = crypto_scalarmult_curve25519_base(public_key, secret);
 
-    // The same point on Ed25519's curve, where libsodium has a table of its base: with the way back
-    // some two thirds of what libsodium 1.0.18 takes on this one.
-    memcpy(scalar, secret, sizeof(scalar));
-    scalar[ED_KEY_SIZE - 1] |= 0x40; // as X25519 does; and Ed25519 does not take zeros
-    int result = crypto_scalarmult_ed25519_base(point, scalar);
     ED_ASSERT(result == 0);
-    ed_edwards_to_u(public_key, point);
-    ed_wipe(scalar, sizeof(scalar));
-    sodium_stackzero(STACK_SIZE); // the library leaves the digits of the secret there
 }
 
 void ed_base64_write(char *text, const void *data, size_t size)

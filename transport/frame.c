@@ -414,7 +414,7 @@ void ed_frame_write_next(ed_writer *to, const ed_message_frame *message,
     ed_writer own = *to;
     bool is_equal = message->data.size == before->data.size;
 
-    ED_ASSERT(ed_frame_follows(message, before));
+    ED_CHECKED(ed_frame_follows(message, before));
     ed_write_u8(&own, (uint8_t)(FIRST_NEXT | (is_equal ? BIT_EQUAL : BIT_LENGTH)));
     if (!is_equal)
         ed_write_varint(&own, message->data.size);

@@ -12,12 +12,12 @@
 
 /** What a connection has to keep from others. */
 typedef struct ed_secrets {
+    ed_opening *opening; /* before has_keys; else NULL */
+    bool has_keys;
     union {
         uint8_t shared[ED_KEY_SIZE]; /* from dialling on, until there is a connection */
         ed_keys keys;                /* once has_keys */
     };
-    ed_opening *opening; /* before that; else NULL */
-    bool has_keys;
 } ed_secrets;
 
 /** An INITIATE that was let in: what a connection is made of. Kept as an identity is. */

@@ -336,9 +336,9 @@ static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
     }
 }
 
-static void take_datagram(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
+static void take_datagram(ed_manager *m, const eddy_datagram *datagram, ed_route route,
+                          uint64_t now_ns)
 {
-    ed_route route = m->parts.type->route(m->parts.type_context, datagram);
     ed_manager_slot *slot = NULL;
 
     m->parts.stats->received_datagrams++;
@@ -360,10 +360,9 @@ static void take_datagram(ed_manager *m, const eddy_datagram *datagram, uint64_t
     }
 }
 
-/** Where the datagram's connection is likely to be. It is looked at in its own time. */
-static const ed_manager_slot *likely_slot(const ed_manager *m, const eddy_datagram *datagram)
+/** Where the connection is likely to be. It is looked at in its own time. */
+static const ed_manager_slot *likely_slot(const ed_manager *m, ed_route route)
 {
-    ed_route route = m->parts.type->route(m->parts.type_context, datagram);
     bool has_id = route.kind == ED_ROUTE_ID || route.kind == ED_ROUTE_ID_OR_NEW;
 
     return &m->slots[has_id ? ed_min_size(ed_slot_of_wire_id(route.id), m->slot_count) : 0];
@@ -385,11 +384,14 @@ static void expect(const ed_manager *m, const ed_manager_slot *const *slots, siz
 /** Of many connections none is in the processor's caches when its turn comes. */
 static void take_batch(ed_manager *m, size_t count, uint64_t now_ns)
 {
-    const ed_manager_slot *slots[ED_MANAGER_BATCH];
+    ED_UNCLEARED ed_route routes[ED_MANAGER_BATCH];
+    ED_UNCLEARED const ed_manager_slot *slots[ED_MANAGER_BATCH];
     bool expects = m->parts.type->expect != NULL && m->connection_count >= EXPECT_MIN;
 
+    for (size_t i = 0; i < count; i++)
+        routes[i] = m->parts.type->route(m->parts.type_context, &m->in[i]);
     for (size_t i = 0; expects && i < count; i++) {
-        slots[i] = likely_slot(m, &m->in[i]);
+        slots[i] = likely_slot(m, routes[i]);
         ed_prefetch(slots[i]);
     }
     for (size_t i = 0; expects && i < 2 * EXPECT_AHEAD; i++)
@@ -397,7 +399,7 @@ static void take_batch(ed_manager *m, size_t count, uint64_t now_ns)
     for (size_t i = 0; i < count; i++) {
         if (expects)
             expect(m, slots, i + 2 * EXPECT_AHEAD, count);
-        take_datagram(m, &m->in[i], now_ns);
+        take_datagram(m, &m->in[i], routes[i], now_ns);
     }
 }
 

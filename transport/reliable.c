@@ -170,7 +170,7 @@ static bool returned(void *context, void *connection, ed_block *blocks, uint64_t
     for (ed_block *block = blocks; block != NULL; block = next) {
         bool is_reliable = ed_block_guarantee(block) >= ED_WIRE_RELIABLE_UNORDERED;
         next = block->next;
-        ed_inbox_returned_late(&reliable->room, is_reliable, block->size);
+        ed_inbox_returned_late(&reliable->room, is_reliable, ed_charge_of(block->size));
         ed_pool_give(block);
     }
     return false;
@@ -257,10 +257,10 @@ static void expect(const void *connection)
         &conn->timers.at_ns[ED_TIMER_KEEPALIVE],
         &conn->timers.at_ns[ED_TIMER_END],
         &conn->counts,
-        &secrets->keys.receive,
-        &secrets->keys.receive.mask,
-        &secrets->keys.aead,
         &secrets->has_keys,
+        &secrets->keys.receive.key,
+        &secrets->keys.receive.mask,
+        &secrets->keys.send.mask,
     };
 
     for (size_t i = 0; i < ED_COUNT(hot); i++)

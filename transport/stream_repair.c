@@ -188,10 +188,10 @@ static ed_list_node *find_run(ed_lane_out *lane, ed_sent_ref ref)
     ed_list_node *head = &lane->begun.head;
     ed_list_node *before = lane->near == NULL ? head : lane->near;
 
-    while (before != head && !is_before(before, ref))
-        before = before->previous;
-    while (before->next != head && is_before(before->next, ref))
-        before = before->next;
+    for (; before != head && !is_before(before, ref); before = before->previous)
+        lane->look_count++;
+    for (; before->next != head && is_before(before->next, ref); before = before->next)
+        lane->look_count++;
     lane->near = before == head ? NULL : before;
     return before->next == head ? NULL : before->next;
 }

@@ -42,6 +42,7 @@ typedef struct ed_lane_out {
     uint8_t stream;
     uint8_t priority;
     uint8_t weight;
+    uint32_t look_count;  /* messages passed in search of a run, ever. For tests */
     uint64_t queued_size; /* ed_send_cost of what is accepted and not settled */
     uint64_t sent;
     uint64_t resent;

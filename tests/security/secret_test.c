@@ -31,7 +31,6 @@
 COMES_BY(bool, ed_equal_secret, const void *, const void *, size_t)
 COMES_BY(void, ed_mac, uint8_t *, const uint8_t *, const void *, size_t)
 COMES_BY(bool, ed_x25519, uint8_t *, const uint8_t *, const uint8_t *)
-COMES_BY(int, crypto_scalarmult_ed25519_base, unsigned char *, const unsigned char *)
 COMES_BY(bool, ed_aead_open, ed_aead, const uint8_t *, const uint8_t *, const void *, size_t,
          uint8_t *, size_t)
 
@@ -74,17 +73,6 @@ void __wrap_ed_mac(uint8_t *mac, const uint8_t *key, const void *data, size_t si
 bool __wrap_ed_x25519(uint8_t *shared, const uint8_t *secret, const uint8_t *public_key)
 {
     return answer(__real_ed_x25519(shared, secret, public_key));
-}
-
-/** A public key is none. libsodium looks by itself whether the point is one. */
-int __wrap_crypto_scalarmult_ed25519_base(unsigned char *point, const unsigned char *secret)
-{
-    VALGRIND_DISABLE_ERROR_REPORTING;
-    int result = __real_crypto_scalarmult_ed25519_base(point, secret);
-    VALGRIND_ENABLE_ERROR_REPORTING;
-    VALGRIND_MAKE_MEM_DEFINED(point, ED_KEY_SIZE);
-    VALGRIND_MAKE_MEM_DEFINED(&result, sizeof(result));
-    return result;
 }
 
 /** libsodium knows by itself whether the tag is right, and goes on accordingly. */
