@@ -349,6 +349,7 @@ static uint64_t work(ed_manager *m, bool receives, uint64_t now_ns)
     if (!has_commands)
         all_out &= ed_manager_tell_failed(m);
     (void)ed_manager_flush_out(m);
+    ed_manager_take_too_big(m, now_ns);
     (void)ed_manager_flush_events(m);
     if (m->parts.type->reckon_ahead != NULL)
         m->parts.type->reckon_ahead(m->parts.type_context);
