@@ -354,11 +354,11 @@ static size_t transmit_any(ed_conn *conn, uint8_t *data, uint64_t now_ns)
 static void ask_if_starved(ed_conn *conn)
 {
     uint64_t *ask_ns = &conn->timers.at_ns[ED_TIMER_KEEPALIVE];
-    uint64_t interval_ns = ed_max_u64(STARVED_PING_MS * ED_NS_PER_MS, ed_conn_pto_ns(conn));
 
     if (ed_list_empty(&conn->outbox.starved) || conn->ping_pending ||
         conn->loss.ack_eliciting_in_flight > 0)
         return;
+    uint64_t interval_ns = ed_max_u64(STARVED_PING_MS * ED_NS_PER_MS, ed_conn_pto_ns(conn));
     *ask_ns =
         ed_min_u64(*ask_ns, ed_add_sat_u64(conn->loss.last_ack_eliciting_sent_ns, interval_ns));
 }
