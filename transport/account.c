@@ -73,7 +73,7 @@ bool ed_account_ask(ed_account *account, ed_asks *asks, const ed_ask *ask)
 {
     if (atomic_exchange(&account->refused, ask->connection) == ask->connection)
         return false;
-    atomic_store(&account->wanted, ask->charge);
+    atomic_store(&account->wanted, (uint32_t)ed_min_size(ask->charge, UINT32_MAX));
     atomic_store(&account->wanted_stream, ask->stream);
     ed_account_ask_again(account, asks);
     return true;

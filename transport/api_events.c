@@ -54,12 +54,16 @@ static void open_other(ed_shard *shard, const ed_event_item *item)
 static void open_item(eddy_manager *m, const ed_event_item *item, const eddy_event *before,
                       eddy_event *event)
 {
-    ed_shard *shard = ed_api_shard(m, item->connection);
     bool is_same = before != NULL && before->connection == item->connection;
 
     ed_event_read(item, event);
+    if (is_same && item->type == EDDY_MESSAGE) {
+        event->user_data = before->user_data;
+        return;
+    }
+    ed_shard *shard = ed_api_shard(m, item->connection);
     // Now, as the program may have said whose it is while the event waited.
-    event->user_data = is_same ? before->user_data : ed_slots_data(shard->slots, item->connection);
+    event->user_data = ed_slots_data(shard->slots, item->connection);
     if (item->type != EDDY_MESSAGE)
         open_other(shard, item);
 }

@@ -481,6 +481,9 @@ void ed_conn_on_size_sent(ed_conn *conn, size_t size, uint64_t now_ns);
 void ed_conn_on_size_acked(ed_conn *conn, const ed_sent *packet, uint64_t now_ns);
 void ed_conn_on_size_lost(ed_conn *conn, const ed_sent *packet, uint64_t now_ns);
 
+/** A packet was too large to leave this machine. */
+void ed_conn_on_size_refused(ed_conn *conn, size_t size, uint64_t now_ns);
+
 /** Some packets were lost: whether the path takes less than it did. */
 void ed_conn_check_mtu(ed_conn *conn, uint64_t now_ns);
 

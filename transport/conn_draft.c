@@ -321,23 +321,30 @@ static inline bool put_follower(ed_draft *d, const ed_message_frame *message)
     return true;
 }
 
-/** Puts in those that follow what was chosen, without asking all lanes anew for each. */
-static void put_followers(ed_draft *d, ed_conn *conn, ed_outgoing *next)
+/**
+ * Puts in those that follow what was chosen, without asking all lanes anew for each.
+ * @return false if the packet is full: there is no room for what would be chosen next.
+ */
+static bool put_followers(ed_draft *d, ed_conn *conn, ed_outgoing *next)
 {
     uint64_t number = d->packet.number;
     size_t count = 0;
+    bool fits = true;
 
     while (d->message_count < ED_FRAME_MESSAGES_MAX &&
-           ed_outbox_follow(&conn->outbox, number, next) && put_follower(d, &next->message)) {
+           ed_outbox_follow(&conn->outbox, number, next)) {
+        fits = put_follower(d, &next->message);
+        if (!fits)
+            break;
         ed_outbox_on_followed(&conn->outbox, next, number);
         count++;
     }
     if (count == 0)
-        return;
+        return fits;
     ed_outbox_end_run(&conn->outbox, next);
-    if (ed_lane_is_reliable(next->lane))
-        d->refs[d->ref_count - 1].count =
-            (uint8_t)(d->refs[d->ref_count - 1].count + count); // it names the one before
+    if (ed_lane_is_reliable(next->lane)) // it names the one before
+        d->refs[d->ref_count - 1].count = (uint8_t)(d->refs[d->ref_count - 1].count + count);
+    return fits;
 }
 
 /** Puts in what is chosen next, as long as it fits. */
@@ -355,8 +362,8 @@ static inline void put_chosen(ed_draft *d, ed_conn *conn, choose_next *choose)
               fits_behind_last(d, &next)))
             return;
         ed_draft_put(d, conn, &next);
-        if (!is_urgent) // what is depends on other lanes
-            put_followers(d, conn, &next);
+        if (!is_urgent && !put_followers(d, conn, &next)) // what is depends on other lanes
+            return;
     }
 }
 

@@ -21,7 +21,7 @@ ed_manager *ed_manager_create(const ed_manager_parts *parts)
     parts->entropy->fill(parts->entropy->context, hash_key, sizeof(hash_key));
     m->slots = ed_alloc_array(allocator, (size_t)m->slot_count + 1, sizeof(*m->slots));
     m->asides = ed_alloc_array(allocator, (size_t)m->slot_count + 1, sizeof(*m->asides));
-    m->addresses = ed_map_create(allocator, ED_MANAGER_KEY_SIZE, ED_MANAGER_BATCH, hash_key);
+    m->addresses = ed_map_create(allocator, ED_MANAGER_KEY_SIZE, m->slot_count, hash_key);
     m->deadlines = ed_deadlines_create(allocator, m->slot_count + 1);
     m->commands = ed_alloc_array(allocator, ED_MANAGER_BATCH, parts->type->command_size);
     m->events = ed_alloc_array(allocator, ED_MANAGER_BATCH, parts->type->event_size);
@@ -349,6 +349,7 @@ static uint64_t work(ed_manager *m, bool receives, uint64_t now_ns)
     if (!has_commands)
         all_out &= ed_manager_tell_failed(m);
     (void)ed_manager_flush_out(m);
+    ed_manager_take_too_big(m, now_ns);
     (void)ed_manager_flush_events(m);
     if (m->parts.type->reckon_ahead != NULL)
         m->parts.type->reckon_ahead(m->parts.type_context);

@@ -26,6 +26,31 @@ bool ed_manager_flush_out(ed_manager *m)
     return m->out_count < ED_MANAGER_BATCH;
 }
 
+static void tell_too_big(ed_manager *m, const eddy_datagram *datagram, ed_side side,
+                         uint64_t now_ns)
+{
+    ed_manager_slot *slot = ed_manager_find_address(m, &datagram->remote, side);
+
+    if (slot == NULL || slot->connection == NULL)
+        return;
+    m->parts.type->too_big(slot->connection, datagram->size, now_ns);
+    ed_manager_add_work(m, slot);
+    m->is_touched = true; // it was served before in this poll
+}
+
+void ed_manager_take_too_big(ed_manager *m, uint64_t now_ns)
+{
+    const eddy_socket *socket = m->parts.socket;
+    eddy_datagram refused;
+
+    if (socket->too_big == NULL || m->parts.type->too_big == NULL)
+        return;
+    while (socket->too_big(socket->context, &refused, 1) > 0) {
+        tell_too_big(m, &refused, ED_SIDE_INCOMING, now_ns);
+        tell_too_big(m, &refused, ED_SIDE_OUTGOING, now_ns);
+    }
+}
+
 bool ed_manager_flush_events(ed_manager *m)
 {
     if (m->parts.type->end_work != NULL)

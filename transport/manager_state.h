@@ -168,6 +168,9 @@ void ed_manager_take_extra(ed_manager *m, uint64_t now_ns);
 /** Sends what is queued. @return whether the queue has room now. */
 bool ed_manager_flush_out(ed_manager *m);
 
+/** Tells connections which of their datagrams were too large to leave. */
+void ed_manager_take_too_big(ed_manager *m, uint64_t now_ns);
+
 /** Pushes the events that are gathered. @return whether there is room for more. */
 bool ed_manager_flush_events(ed_manager *m);
 

@@ -374,6 +374,11 @@ static void reckon_ahead(void *context)
         ed_conn_reckon_ahead(conn);
 }
 
+static void too_big(void *connection, size_t size, uint64_t now_ns)
+{
+    ed_conn_on_size_refused(connection, size, now_ns);
+}
+
 static void held_back(void *connection, uint64_t now_ns)
 {
     ed_conn_on_all_sent(connection, now_ns);
@@ -450,6 +455,7 @@ const ed_connection_type ed_reliable_type = {
     .replace = replace,
     .expire = expire,
     .transmit = transmit,
+    .too_big = too_big,
     .held_back = held_back,
     .events = next_events,
     .awaits_senders = awaits_senders,

@@ -307,7 +307,7 @@ bool ed_outbox_has_next(ed_outbox *outbox)
 /* ------------------------------------------------------------------------------------- sent -- */
 
 /** One more new message of the lane is in the packet. */
-static void count_burst(ed_lane_out *lane, uint64_t packet)
+static inline void count_burst(ed_lane_out *lane, uint64_t packet)
 {
     static_assert((ED_REPLAY_WINDOW * ED_LANE_BURST_MAX) + 2 * ED_LANE_WINDOW <= 1 << 16,
                   "two bytes of sequence tell the oldest acceptable message from the newest");
@@ -318,7 +318,7 @@ static void count_burst(ed_lane_out *lane, uint64_t packet)
     ED_ASSERT(lane->burst_count <= ED_LANE_BURST_MAX);
 }
 
-static void begin(ed_outbox *outbox, ed_out *out, uint64_t packet)
+static inline void begin(ed_outbox *outbox, ed_out *out, uint64_t packet)
 {
     ed_lane_out *lane = out->lane;
 

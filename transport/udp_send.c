@@ -172,12 +172,33 @@ static void count_sent(ed_udp *udp, batch *b, size_t messages)
     b->retries = 0;
 }
 
+/** Where many are, those first noted stand for the others: each is refused again. */
+static void note_too_big(ed_udp *udp, const eddy_datagram *datagram)
+{
+    if (udp->too_big_count < ED_UDP_TOO_BIG_MAX)
+        udp->too_big[udp->too_big_count++] =
+            (eddy_datagram){.remote = datagram->remote, .size = datagram->size};
+}
+
+size_t ed_udp_too_big(void *context, eddy_datagram *datagrams, size_t count)
+{
+    ed_udp *udp = context;
+    size_t taken = ed_min_size(count, udp->too_big_count);
+
+    udp->too_big_count -= taken; // the newest first: what one says holds for the others, too
+    for (size_t i = 0; i < taken; i++)
+        datagrams[i] = udp->too_big[udp->too_big_count + i];
+    return taken;
+}
+
 /** Gives the first message up. */
 static void drop_first(ed_udp *udp, batch *b, int error)
 {
     size_t length = udp->outbox.messages[0].msg_hdr.msg_iovlen;
 
     ed_udp_count_error(udp, error, length);
+    if (error == EMSGSIZE)
+        note_too_big(udp, &b->datagrams[b->at]);
     b->at += length;
     b->retries = 0;
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/base.h"
+#include "core/prefix.h"
 #include "tests/support/udp_rig.h"
 
 enum {
@@ -198,6 +199,18 @@ static void check_stats(const char *name, const eddy_socket_stats *got,
     CHECK_EQ(name, got->segmentation, want->segmentation);
 }
 
+/** Each that was is named, once. */
+static void check_too_big(const char *name, const eddy_socket *sender, size_t want)
+{
+    eddy_datagram named[COUNT];
+    size_t count = sender->too_big(sender->context, named, COUNT);
+
+    CHECK_EQ(name, count, want);
+    for (size_t i = 0; i < count; i++)
+        CHECK(name, named[i].size == size_of(0) && ed_addr_is_loopback(&named[i].remote));
+    CHECK_EQ(name, sender->too_big(sender->context, named, COUNT), 0);
+}
+
 static void survives_faults(void **state)
 {
     static const ed_udp_rig_ends ends = {"127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:1"};
@@ -222,6 +235,7 @@ static void survives_faults(void **state)
         eddy_socket_stats sender = ed_udp_rig_stats(&rig.sender);
         check_stats(row->name, &sender, &row->want, able || row->no_segmentation);
         CHECK_EQ(row->name, sender.sent_datagrams, row->arrived);
+        check_too_big(row->name, &rig.sender, row->want.too_big);
         CHECK_EQ(row->name, ed_udp_rig_stats(&rig.receiver).batching, !row->faults.missing);
         now = (faults){0};
         CHECK_EQ(row->name, ed_udp_rig_send(&rig, 1), 1);
