@@ -322,6 +322,18 @@ static void postpone(ed_conn *conn, uint64_t now_ns)
         conn->ack.deadline_ns = ed_max_u64(conn->ack.deadline_ns, retry_ns);
 }
 
+/**
+ * Most that were heard of have nothing to say. Where that was so before, it is still the program
+ * that decides what is in flight: window and pacer, which lie far away, are not asked.
+ */
+static bool has_nothing(const ed_conn *conn, uint64_t now_ns)
+{
+    return conn->app_limited && conn->outbox.fresh_count == 0 &&
+           ed_list_empty(&conn->outbox.lost) && conn->ack.deadline_ns > now_ns &&
+           !conn->ping_pending && !conn->inbox.credit.pending && conn->probes == 0 &&
+           !conn->close_pending && conn->timers.at_ns[ED_TIMER_PACE] == ED_NEVER_NS;
+}
+
 static size_t transmit_any(ed_conn *conn, uint8_t *data, uint64_t now_ns)
 {
     struct plan plan = {0};
@@ -329,6 +341,8 @@ static size_t transmit_any(ed_conn *conn, uint8_t *data, uint64_t now_ns)
     // In a flush, or where the socket had no room, other deadlines wait for a look at the socket.
     if (conn->timers.at_ns[ED_TIMER_EXPIRE] <= now_ns)
         ed_conn_give_up_late(conn, now_ns);
+    if (has_nothing(conn, now_ns))
+        return 0;
     if (ed_conn_is_open(conn))
         plan = make_plan(conn, now_ns);
     if (!conn->close_pending && !plan.ack && !plan.ping && !plan.credit && !plan.probe &&
