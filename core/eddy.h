@@ -492,9 +492,9 @@ EDDY_API int eddy_event_fd(eddy_manager *manager);
 EDDY_API uint64_t eddy_poll(eddy_manager *manager, uint64_t now_ns);
 
 /**
- * The same without a look for what has come, and so without a timeout: sends what was asked for
- * since the poll at once, for less. The thread that polls, alone, may call it. @return as
- * eddy_poll.
+ * The same without a look for what has come, and so without a timeout but that of messages: sends
+ * what was asked for since the poll at once, for less. The thread that polls, alone, may call it.
+ * @return as eddy_poll.
  */
 EDDY_API uint64_t eddy_flush(eddy_manager *manager, uint64_t now_ns);
 

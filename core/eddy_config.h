@@ -43,6 +43,11 @@ typedef struct eddy_socket {
      * readable (if not negative), or `timeout_ns` has passed. NULL: cannot wait (no pump).
      */
     void (*wait)(void *context, int wake_fd, bool want_send, uint64_t timeout_ns);
+    /**
+     * Takes word of up to `count` datagrams that `send` took and dropped, as this machine lets none
+     * so large out: their remote addresses and sizes. @return how many. NULL: it never knows.
+     */
+    size_t (*too_big)(void *context, eddy_datagram *datagrams, size_t count);
     void (*stats)(void *context, eddy_socket_stats *stats); /* NULL: keeps none */
     void (*close)(void *context);                           /* NULL: nothing to close */
 } eddy_socket;

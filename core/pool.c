@@ -163,18 +163,27 @@ static inline bool charge(ed_pool *pool, size_t size, struct spare **evicted)
     return true;
 }
 
-/** With the lock held: the same, and takes what is kept of the class, if anything; else NULL. */
-static inline bool reserve(ed_pool *pool, const struct shape *shape, struct spare **memory,
-                           struct spare **evicted)
+/**
+ * With the lock held: reserves several of one shape, and takes what is kept of its class; NULL for
+ * the others. @return for how many there is room.
+ */
+static inline size_t reserve(ed_pool *pool, const struct shape *shape, ed_block **memory,
+                             size_t count, struct spare **evicted)
 {
-    size_t size = shape->size_class == NO_CLASS ? 0 : shape->taken;
+    size_t left = pool->budget - pool->charged;
+    size_t pulled = 0;
 
-    if (shape->charge > pool->budget - pool->charged)
-        return false;
-    *memory = size == 0 ? NULL : pull_spare(&pool->spare[shape->size_class]);
-    if (*memory != NULL)
-        pool->kept -= size;
-    return charge(pool, shape->charge, evicted);
+    if ((uint64_t)shape->charge * count > left)
+        count = left / shape->charge;
+    while (shape->size_class != NO_CLASS && pulled < count &&
+           pool->spare[shape->size_class] != NULL)
+        memory[pulled++] = (ed_block *)(void *)pull_spare(&pool->spare[shape->size_class]);
+    pool->kept -= pulled * shape->taken;
+    for (size_t i = pulled; i < count; i++)
+        memory[i] = NULL;
+    bool fits = charge(pool, count * shape->charge, evicted);
+    ED_ASSERT(fits); // there were so many fewer
+    return count;
 }
 
 static void refund(ed_pool *pool, size_t size)
@@ -195,26 +204,31 @@ static void *allocate(ed_pool *pool, const struct shape *shape)
     return fresh;
 }
 
-/** With the lock held: keeps the memory, or puts it onto `*large`, as that is to be freed. */
-static inline void keep(ed_pool *pool, void *memory, const struct shape *shape,
-                        struct spare **large)
+/** With the lock held: where memory of that shape goes that is given back; onto `*large` to be
+ * freed.
+ */
+static inline struct spare **place_of(ed_pool *pool, const struct shape *shape,
+                                      struct spare **large)
 {
-    bool is_kept = shape->size_class != NO_CLASS;
+    return shape->size_class == NO_CLASS ? large : &pool->spare[shape->size_class];
+}
 
-    ED_ASSERT(pool->charged >= shape->charge);
-    pool->charged -= shape->charge;
-    pool->kept += is_kept ? shape->taken : 0;
-    push_spare(is_kept ? &pool->spare[shape->size_class] : large, memory, shape->taken);
+/** With the lock held: so much memory of that shape has gone there. */
+static inline void count_back(ed_pool *pool, const struct shape *shape, size_t count)
+{
+    ED_ASSERT(pool->charged >= count * shape->charge);
+    pool->charged -= count * shape->charge;
+    pool->kept += shape->size_class == NO_CLASS ? 0 : count * shape->taken;
 }
 
 void *ed_pool_take_bytes(ed_pool *pool, size_t size)
 {
     struct shape shape = shape_of(size);
-    struct spare *memory = NULL;
+    ed_block *memory = NULL; // or what is to be none
     struct spare *evicted = NULL;
 
     lock(pool);
-    bool fits = reserve(pool, &shape, &memory, &evicted);
+    bool fits = reserve(pool, &shape, &memory, 1, &evicted) == 1;
     unlock(pool);
     free_all(pool, evicted);
     return memory != NULL || !fits ? memory : allocate(pool, &shape);
@@ -228,38 +242,45 @@ void ed_pool_give_bytes(ed_pool *pool, void *bytes, size_t size)
         return;
     struct shape shape = shape_of(size);
     lock(pool);
-    keep(pool, bytes, &shape, &large);
+    push_spare(place_of(pool, &shape, &large), bytes, shape.taken);
+    count_back(pool, &shape, 1);
     unlock(pool);
     free_all(pool, large);
 }
 
 /* ---------------------------------------------------------------------------------- blocks -- */
 
-/** The shape of a block of this size, reckoned anew where it is not that of the one before. */
-struct last_shape {
-    size_t size;
-    struct shape shape; /* `taken` is 0: there was none */
-};
-
-static inline const struct shape *shape_like(struct last_shape *last, const ed_pool *pool,
-                                             size_t size)
+/** How many sizes, from the first on, are the same. */
+static inline size_t count_alike(const size_t *sizes, size_t count)
 {
-    if (last->shape.taken == 0 || last->size != size)
-        *last = (struct last_shape){.size = size, .shape = shape_of_block(pool, size)};
-    return &last->shape;
+    size_t alike = 1;
+
+    while (alike < count && sizes[alike] == sizes[0])
+        alike++;
+    return alike;
 }
 
-/** With the lock held: `*block` is what is kept, or NULL. @return whether there is room for it. */
-static inline bool reserve_block(ed_pool *pool, size_t size, struct last_shape *last,
-                                 ed_block **block, struct spare **evicted)
+/** With the lock held: what is kept for blocks of one size, or NULL. @return how many may be. */
+static inline size_t reserve_blocks(ed_pool *pool, size_t size, ed_block **blocks, size_t count,
+                                    struct spare **evicted)
 {
-    struct spare *memory = NULL;
+    if (size > UINT32_MAX - sizeof(ed_block))
+        return 0;
+    struct shape shape = shape_of_block(pool, size);
+    return reserve(pool, &shape, blocks, count, evicted);
+}
 
-    if (size > UINT32_MAX - sizeof(ed_block) ||
-        !reserve(pool, shape_like(last, pool, size), &memory, evicted))
-        return false;
-    *block = (ed_block *)(void *)memory;
-    return true;
+/** With the lock held: the same, of any sizes. */
+static size_t reserve_all(ed_pool *pool, const size_t *sizes, ed_block **blocks, size_t count,
+                          struct spare **evicted)
+{
+    size_t reserved = 0, alike = 0, got = 0;
+
+    for (; reserved < count && got == alike; reserved += got) {
+        alike = count_alike(sizes + reserved, count - reserved);
+        got = reserve_blocks(pool, sizes[reserved], blocks + reserved, alike, evicted);
+    }
+    return reserved;
 }
 
 /** Makes a block of what was reserved for it. @return false out of memory: nothing is reserved. */
@@ -277,14 +298,11 @@ static inline bool make_block(ed_pool *pool, ed_block **block, size_t size)
 
 size_t ed_pool_take_all(ed_pool *pool, const size_t *sizes, ed_block **blocks, size_t count)
 {
-    struct last_shape last = {.size = 0};
     struct spare *evicted = NULL;
-    size_t reserved = 0, made = 0;
+    size_t made = 0;
 
     lock(pool);
-    while (reserved < count &&
-           reserve_block(pool, sizes[reserved], &last, &blocks[reserved], &evicted))
-        reserved++;
+    size_t reserved = reserve_all(pool, sizes, blocks, count, &evicted);
     unlock(pool);
     free_all(pool, evicted);
     while (made < reserved && make_block(pool, &blocks[made], sizes[made]))
@@ -297,15 +315,9 @@ size_t ed_pool_take_all(ed_pool *pool, const size_t *sizes, ed_block **blocks, s
 
 ed_block *ed_pool_take(ed_pool *pool, size_t size)
 {
-    struct last_shape last = {.size = 0};
-    struct spare *evicted = NULL;
     ed_block *block = NULL;
 
-    lock(pool);
-    bool fits = reserve_block(pool, size, &last, &block, &evicted);
-    unlock(pool);
-    free_all(pool, evicted);
-    return fits && make_block(pool, &block, size) ? block : NULL;
+    return ed_pool_take_all(pool, &size, &block, 1) == 1 ? block : NULL;
 }
 
 /** @return whether there was room for what one more holder is charged. */
@@ -345,36 +357,41 @@ static bool leave(ed_block *block)
     return before == 1;
 }
 
+/** With the lock held: gives back those of the first one's size. @return the first of another. */
+static ed_block *give_alike(ed_pool *pool, ed_block *block, struct spare **large)
+{
+    uint32_t size = block->size;
+    struct shape shape = shape_of_block(pool, size);
+    struct spare **place = place_of(pool, &shape, large);
+    ed_block *next = NULL;
+    size_t count = 0;
+
+    for (; block != NULL && block->pool == pool && block->size == size; block = next, count++) {
+        next = block->next;
+        push_spare(place, (struct spare *)(void *)block, shape.taken);
+    }
+    count_back(pool, &shape, count);
+    return block;
+}
+
 /** Gives back those of the first one's pool, under one lock. @return the first of another. */
 static ed_block *give_run(ed_block *block)
 {
     ed_pool *pool = block->pool;
-    struct last_shape last = {.size = 0};
     struct spare *large = NULL;
-    ed_block *next = NULL;
 
     lock(pool);
-    for (; block != NULL && block->pool == pool; block = next) {
-        next = block->next;
-        keep(pool, block, shape_like(&last, pool, block->size), &large);
-    }
+    while (block != NULL && block->pool == pool)
+        block = give_alike(pool, block, &large);
     unlock(pool);
     free_all(pool, large);
     return block;
 }
 
-void ed_discard(ed_discards *discards, ed_block *block)
+void ed_discard_shared(ed_discards *discards, ed_block *block)
 {
-    uint32_t holders = atomic_load(&block->holder_count);
-
-    ED_ASSERT(holders > 0); // else given twice: what follows is a link
-    // Who holds it alone is the only one that could share it: one it stays.
-    if (holders == 1)
-        atomic_store_explicit(&block->holder_count, 0, memory_order_relaxed);
-    else if (!leave(block))
-        return;
-    block->next = discards->newest;
-    discards->newest = block;
+    if (leave(block))
+        ed_discards_add(discards, block);
 }
 
 void ed_discards_give(ed_discards *discards)

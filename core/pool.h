@@ -78,8 +78,26 @@ typedef struct ed_discards {
     ed_block *newest; /* the others are linked behind it by `next` */
 } ed_discards;
 
-/** As ed_pool_give, but the last to be done puts it here. */
-void ed_discard(ed_discards *discards, ed_block *block);
+static inline void ed_discards_add(ed_discards *discards, ed_block *block)
+{
+    block->next = discards->newest;
+    discards->newest = block;
+}
+
+/** As ed_pool_give, but the last of several holders to be done puts it here. */
+void ed_discard_shared(ed_discards *discards, ed_block *block);
+
+/** The same for any number of holders. */
+static inline void ed_discard(ed_discards *discards, ed_block *block)
+{
+    if (atomic_load(&block->holder_count) != 1) {
+        ed_discard_shared(discards, block);
+        return;
+    }
+    // Who holds it alone is the only one that could share it: one it stays. No holder is left.
+    atomic_store_explicit(&block->holder_count, 0, memory_order_relaxed);
+    ed_discards_add(discards, block);
+}
 
 /** Gives all of them to their pools. */
 void ed_discards_give(ed_discards *discards);

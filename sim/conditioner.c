@@ -178,6 +178,13 @@ static void conditioner_close(void *context)
         c->inner.close(c->inner.context);
 }
 
+static size_t conditioner_too_big(void *context, eddy_datagram *datagrams, size_t count)
+{
+    const ed_conditioner *c = context;
+
+    return c->inner.too_big(c->inner.context, datagrams, count);
+}
+
 eddy_socket ed_conditioner_socket(ed_conditioner *conditioner)
 {
     const eddy_socket *inner = &conditioner->inner;
@@ -188,6 +195,7 @@ eddy_socket ed_conditioner_socket(ed_conditioner *conditioner)
         .send = conditioner_send,
         .local = conditioner_local,
         .wait = inner->wait == NULL ? NULL : conditioner_wait,
+        .too_big = inner->too_big == NULL ? NULL : conditioner_too_big,
         .stats = inner->stats == NULL ? NULL : conditioner_stats,
         .close = conditioner_close,
     };

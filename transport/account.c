@@ -73,7 +73,7 @@ bool ed_account_ask(ed_account *account, ed_asks *asks, const ed_ask *ask)
 {
     if (atomic_exchange(&account->refused, ask->connection) == ask->connection)
         return false;
-    atomic_store(&account->wanted, ask->charge);
+    atomic_store(&account->wanted, (uint32_t)ed_min_size(ask->charge, UINT32_MAX));
     atomic_store(&account->wanted_stream, ask->stream);
     ed_account_ask_again(account, asks);
     return true;
@@ -81,7 +81,8 @@ bool ed_account_ask(ed_account *account, ed_asks *asks, const ed_ask *ask)
 
 ed_account *ed_asks_take(ed_asks *asks)
 {
-    return atomic_exchange(&asks->newest, NULL);
+    // To look is cheaper than to take, and most polls find nothing.
+    return atomic_load(&asks->newest) == NULL ? NULL : atomic_exchange(&asks->newest, NULL);
 }
 
 ed_ask ed_account_take_ask(ed_account *account)

@@ -20,9 +20,9 @@ typedef struct ed_account {
     _Atomic eddy_connection refused;      /* who asked for EDDY_WRITABLE and has not taken it */
     _Atomic(ed_account_stream *) streams; /* EDDY_STREAM_COUNT of them, or NULL */
     struct ed_account *next;              /* in ed_asks */
-    atomic_bool is_asking;                /* it is there */
-    atomic_size_t wanted;                 /* the charge of what was refused, */
+    _Atomic uint32_t wanted;              /* the charge of what was refused, */
     atomic_uchar wanted_stream;           /* and its stream */
+    atomic_bool is_asking;                /* it is there */
     size_t owed;                          /* the manager's: settled, and not refunded yet */
     struct ed_account *next_owed;         /* in ed_settled */
 } ed_account;

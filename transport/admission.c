@@ -213,7 +213,7 @@ static bool has_good_ticket(const struct visit *v, const ed_initiate *initiate)
         return made_by(v) != 0;
     return SEC_CHECK(EDDY_CHECK_TICKET, ed_ticket_check(initiate->cookie, &claim, v->now_ns)) &&
            SEC_CHECK(EDDY_CHECK_TICKET_USED,
-                     !ed_door_tickets_has(v->reliable->door, initiate->cookie));
+                     ed_door_tickets_may_use(v->reliable->door, initiate->cookie));
 }
 
 /** Whether there is a cookie of ours in it, or a ticket that was not used. */

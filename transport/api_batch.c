@@ -12,6 +12,7 @@ typedef struct batch {
     const eddy_message *messages;
     ed_block **shared;  /* the place of the shard's copy; NULL: it is no broadcast */
     bool is_local;      /* they go to the other end of a pair */
+    bool is_of_one;     /* connection */
     size_t count;       /* not refused so far */
     eddy_status status; /* of the one behind them, if there was one: else EDDY_OK */
     size_t taken;       /* have a block, */
@@ -61,7 +62,9 @@ static void check_messages(batch *b)
 {
     for (size_t i = 0; i < b->count; i++) {
         eddy_status status = check_message(b->manager, &b->messages[i]);
-        if (status == EDDY_OK && !is_same_connection(b, i))
+        bool is_same = is_same_connection(b, i);
+        b->is_of_one &= is_same || i == 0;
+        if (status == EDDY_OK && !is_same)
             status = check_connection(b, b->messages[i].connection);
         if (status != EDDY_OK)
             cut(b, i, status);
@@ -71,7 +74,7 @@ static void check_messages(batch *b)
 /** The last event of a connection waits for what is charged by now: is it still to come? */
 static void check_again(batch *b)
 {
-    for (size_t i = 0; i < b->count; i++) {
+    for (size_t i = 0; i < b->count && (i == 0 || !b->is_of_one); i++) {
         eddy_status status =
             is_same_connection(b, i) ? EDDY_OK : check_connection(b, b->messages[i].connection);
         if (status != EDDY_OK)
@@ -143,11 +146,13 @@ static size_t end_of_run(const batch *b, size_t i)
     return i;
 }
 
-/** Charges all of a run in one step; where that is refused, one after the other. @return its end */
-static size_t charge_run(const batch *b, size_t i)
+/**
+ * Charges all of a run in one step; where that is refused, one after the other.
+ * @return how far it came
+ */
+static size_t charge_run(const batch *b, size_t i, size_t end)
 {
     size_t budget = b->manager->config.connection_send_budget;
-    size_t end = end_of_run(b, i);
     uint8_t stream = b->messages[i].stream;
     ed_send_costs costs = {0};
     size_t sum = 0;
@@ -165,7 +170,7 @@ static void charge(batch *b)
 {
     while (b->charged < b->count) {
         size_t end = end_of_run(b, b->charged);
-        b->charged = charge_run(b, b->charged);
+        b->charged = charge_run(b, b->charged, end);
         if (b->charged < end)
             cut(b, b->charged, EDDY_EAGAIN);
     }
@@ -290,6 +295,7 @@ size_t ed_api_send_some(eddy_manager *m, const eddy_message *messages, size_t co
     b.shared = shared == NULL ? NULL : &shared[shard->number];
     b.is_local = ed_local_owns(m->pairs, messages->connection);
     b.count = b.is_local ? 1 : size_of_batch(m, messages, count);
+    b.is_of_one = true;
     b.status = EDDY_OK;
     b.taken = b.charged = b.commanded = 0; // the arrays are filled as far as these say
     check_messages(&b);

@@ -35,21 +35,37 @@ static void take_last(ed_shard *shard, const ed_event_item *item)
     give_back(shard, &alone);
 }
 
-/** Makes an item the program's: a message or a payload leaves it something to release. */
-static void open_item(eddy_manager *m, const ed_event_item *item, eddy_event *event)
+/** What comes with an event that is no message. */
+static void open_other(ed_shard *shard, const ed_event_item *item)
 {
-    ed_shard *shard = ed_api_shard(m, item->connection);
-
-    ed_event_read(item, event);
-    // Now, as the program may have said whose it is while the event waited.
-    event->user_data = ed_slots_data(shard->slots, item->connection);
     // Only now may another be asked for, so that no more than one waits to be taken.
     if (item->type == EDDY_WRITABLE)
         ed_account_answered(&shard->accounts[ed_slot_of(item->connection)], item->connection);
     if (item->type == EDDY_DISCONNECTED)
         take_last(shard, item);
-    else if (item->type != EDDY_MESSAGE)
+    else
         ed_pool_give(item->block);
+}
+
+/**
+ * Makes an item the program's: a message or a payload leaves it something to release.
+ * @param before the event that is taken in the same call before it; NULL: none.
+ */
+static void open_item(eddy_manager *m, const ed_event_item *item, const eddy_event *before,
+                      eddy_event *event)
+{
+    bool is_same = before != NULL && before->connection == item->connection;
+
+    ed_event_read(item, event);
+    if (is_same && item->type == EDDY_MESSAGE) {
+        event->user_data = before->user_data;
+        return;
+    }
+    ed_shard *shard = ed_api_shard(m, item->connection);
+    // Now, as the program may have said whose it is while the event waited.
+    event->user_data = ed_slots_data(shard->slots, item->connection);
+    if (item->type != EDDY_MESSAGE)
+        open_other(shard, item);
 }
 
 static eddy_status next_event(eddy_manager *m, eddy_event *event, uint64_t deadline_ns)
@@ -62,7 +78,7 @@ static eddy_status next_event(eddy_manager *m, eddy_event *event, uint64_t deadl
         return EDDY_EFORKED; // what waits is the parent's to take
     eddy_status status = ed_channel_pull(m->events, &item, 1, &count, deadline_ns);
     if (status == EDDY_OK)
-        open_item(m, &item, event);
+        open_item(m, &item, NULL, event);
     return status;
 }
 
@@ -99,7 +115,7 @@ size_t eddy_next_batch(eddy_manager *m, eddy_event *events, size_t count)
         if (ed_channel_pull(m->events, items, most, &got, 0) != EDDY_OK)
             return taken;
         for (size_t i = 0; i < got; i++)
-            open_item(m, &items[i], &events[taken + i]);
+            open_item(m, &items[i], i == 0 ? NULL : &events[taken + i - 1], &events[taken + i]);
     }
     return taken;
 }

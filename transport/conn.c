@@ -102,6 +102,8 @@ static eddy_status init(ed_conn *conn, const ed_conn_shared *shared, eddy_connec
     ed_pacer_init(&conn->pacer, ed_conn_rate(conn), ED_DATAGRAM_SIZE, now_ns);
     ed_timers_init(&conn->timers, config->idle_timeout_ms, config->keepalive_ms);
     conn->request_pending = !conn->is_asked;
+    ED_ASSERT(conn->secrets->opening == NULL && !conn->secrets->has_keys);
+    conn->secrets->opening = ed_openings_take(shared->openings);
     return EDDY_OK;
 }
 
@@ -121,6 +123,8 @@ eddy_status ed_conn_init_client(ed_conn *conn, const ed_conn_shared *shared, edd
     conn->is_client = true;
     conn->dial = dial;
     conn->mode = how->mode;
+    memcpy(conn->secrets->opening->shared, conn->secrets->shared, ED_KEY_SIZE);
+    ed_wipe(conn->secrets->shared, ED_KEY_SIZE);
     ed_conn_init_path(conn, &(ed_path){.remote = *remote});
     entropy->fill(entropy->context, conn->nonce, sizeof(conn->nonce));
     ed_timers_on_greeting(&conn->timers, shared->config->handshake_timeout_ms * ED_NS_PER_MS,
@@ -176,7 +180,7 @@ eddy_status ed_conn_init_server(ed_conn *conn, const ed_conn_shared *shared, edd
     conn->mode = initiate->mode;
     conn->admitted_from = datagram->remote;
     conn->suite = ed_suite_choose(shared->config, initiate->suites);
-    conn->secrets->noise = admitted->noise;
+    conn->secrets->opening->noise = admitted->noise;
     conn->state = conn->is_asked ? ED_CONN_ASKING : ED_CONN_HALF_OPEN;
     conn->asked_pending = conn->is_asked;
     conn->id = id;
@@ -214,6 +218,7 @@ void ed_conn_free(ed_conn *conn)
         ed_pool_give(conn->newcomer);
     ed_conn_drop_accept(conn);
     give_reserved(conn);
+    ed_openings_give(conn->shared->openings, conn->secrets->opening);
     ed_wipe(conn->secrets, sizeof(*conn->secrets));
 }
 

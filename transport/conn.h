@@ -39,8 +39,9 @@ typedef struct ed_conn_shared {
     const eddy_allocator *allocator;
     const eddy_entropy *entropy;
     ed_identity *identity;
-    uint32_t secrets_at; /* of the first slot, in the identity */
-    ed_purse *purse;     /* of tickets to connect by; NULL: there is none */
+    uint32_t secrets_at;   /* of the first slot, in the identity */
+    ed_openings *openings; /* of these slots */
+    ed_purse *purse;       /* of tickets to connect by; NULL: there is none */
     ed_pool *receive_pool;
     ed_pool *payload_pool; /* has room for ed_event_payload_charge() of every incoming slot */
     ed_slots *slots;
@@ -180,7 +181,7 @@ typedef struct ed_conn {
     uint8_t suite;    /* ed_aead; server: chosen */
     uint8_t rejected; /* client: eddy_refusal that a REJECT gave as a hint */
     uint8_t nonce[ED_NONCE_SIZE];
-    uint8_t cookie[ED_COOKIE_SIZE]; /* client: of the INITIATE that secrets->noise has written */
+    uint8_t cookie[ED_COOKIE_SIZE]; /* client: of the INITIATE that its opening has written */
     union {
         uint8_t reset_token[ED_RESET_TOKEN_SIZE]; /* client: what a server without state shows */
         uint8_t origin[ED_MAC_SIZE]; /* server: of its INITIATE, in ed_reliable.begun */
@@ -480,6 +481,9 @@ void ed_conn_on_size_sent(ed_conn *conn, size_t size, uint64_t now_ns);
 void ed_conn_on_size_acked(ed_conn *conn, const ed_sent *packet, uint64_t now_ns);
 void ed_conn_on_size_lost(ed_conn *conn, const ed_sent *packet, uint64_t now_ns);
 
+/** A packet was too large to leave this machine. */
+void ed_conn_on_size_refused(ed_conn *conn, size_t size, uint64_t now_ns);
+
 /** Some packets were lost: whether the path takes less than it did. */
 void ed_conn_check_mtu(ed_conn *conn, uint64_t now_ns);
 
@@ -502,6 +506,9 @@ uint64_t ed_conn_pto_ns(const ed_conn *conn);
 
 /** All is said that was to be said: a flushing connection may close. */
 void ed_conn_check_flushed(ed_conn *conn, uint64_t now_ns);
+
+/** Gives up what the program said is not to be sent any more. */
+void ed_conn_give_up_late(ed_conn *conn, uint64_t now_ns);
 
 /** Sets the deadline of what expires. */
 void ed_conn_update_expiry(ed_conn *conn);

@@ -20,13 +20,10 @@ static bool may_copy(ed_conn *conn, uint64_t now_ns)
 static void put_copies_by(ed_draft *d, ed_conn *conn, ed_sent_ref ref, uint64_t packet,
                           uint64_t before)
 {
-    ed_outgoing next;
-
     for (ed_part *part = ed_outbox_first_of(&conn->outbox, ref);
          part != NULL && ed_draft_has_place(d, conn); part = ed_outbox_next_of(ref, part))
-        if (part->last_packet < before && ed_outbox_wants_copy(&conn->outbox, part, packet) &&
-            ed_outbox_again(&conn->outbox, part, ed_writer_left(&d->w), &next))
-            ed_draft_put(d, conn, &next);
+        if (part->last_packet < before && ed_outbox_wants_copy(&conn->outbox, part, packet))
+            (void)ed_draft_put_again(d, conn, part);
 }
 
 /** The same of all that it names, if it was sent before `sent_ns`. */

@@ -256,16 +256,22 @@ static bool choose_again(const ed_draft *d, ed_conn *conn, ed_part *part, ed_out
             fits_behind_last(d, next));
 }
 
-/** Puts in what of a message is not acknowledged. @return false if the packet is full. */
-static bool put_again(ed_draft *d, ed_conn *conn, ed_out *out)
+bool ed_draft_put_again(ed_draft *d, ed_conn *conn, ed_part *part)
 {
     ed_outgoing next;
 
-    for (ed_part *part = ed_out_first_part(out); part != NULL; part = ed_part_next(part)) {
-        if (!ed_draft_has_place(d, conn) || !choose_again(d, conn, part, &next))
+    if (!choose_again(d, conn, part, &next))
+        return false;
+    ed_draft_put(d, conn, &next);
+    return true;
+}
+
+/** Puts in what of a message is not acknowledged. @return false if the packet is full. */
+static bool put_rest(ed_draft *d, ed_conn *conn, ed_out *out)
+{
+    for (ed_part *part = ed_out_first_part(out); part != NULL; part = ed_part_next(part))
+        if (!ed_draft_has_place(d, conn) || !ed_draft_put_again(d, conn, part))
             return false;
-        ed_draft_put(d, conn, &next);
-    }
     return true;
 }
 
@@ -292,7 +298,7 @@ bool ed_draft_put_oldest(ed_draft *d, ed_conn *conn, uint64_t before_ns)
         if (ed_out_is_superseded(out) || !is_older(conn, out, before_ns))
             continue;
         any = true;
-        if (!put_again(d, conn, out))
+        if (!put_rest(d, conn, out))
             break;
     }
     return any;
@@ -300,27 +306,45 @@ bool ed_draft_put_oldest(ed_draft *d, ed_conn *conn, uint64_t before_ns)
 
 typedef bool choose_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing *next);
 
-/** Whether a new message fits, in either form. */
-static bool fits(const ed_draft *d, const ed_outgoing *next)
+/** Puts in what follows the last message. @return false if there is no room for it. */
+static inline bool put_follower(ed_draft *d, const ed_message_frame *message)
 {
-    return ed_frame_message_overhead(&next->message) + next->message.data.size <=
-               ed_writer_left(&d->w) ||
-           fits_behind_last(d, next);
+    uint8_t *at = d->w.at;
+
+    if (ed_frame_next_overhead(message, &d->last) + message->data.size > ed_writer_left(&d->w))
+        return false;
+    ed_frame_write_next(&d->w, message, &d->last);
+    d->last_at = at;
+    d->last.sequence = message->sequence; // they differ in no more than this
+    d->last.data = message->data;
+    d->message_count++;
+    return true;
 }
 
-/** Puts in those that follow what was chosen, without asking all lanes anew for each. */
-static void put_followers(ed_draft *d, ed_conn *conn, ed_outgoing *next)
+/**
+ * Puts in those that follow what was chosen, without asking all lanes anew for each.
+ * @return false if the packet is full: there is no room for what would be chosen next.
+ */
+static bool put_followers(ed_draft *d, ed_conn *conn, ed_outgoing *next)
 {
     uint64_t number = d->packet.number;
+    size_t count = 0;
+    bool fits = true;
 
     while (d->message_count < ED_FRAME_MESSAGES_MAX &&
-           ed_outbox_follow(&conn->outbox, number, next) && fits(d, next)) {
-        ed_draft_put_frame(d, &next->message);
-        d->message_count++;
+           ed_outbox_follow(&conn->outbox, number, next)) {
+        fits = put_follower(d, &next->message);
+        if (!fits)
+            break;
         ed_outbox_on_followed(&conn->outbox, next, number);
-        if (ed_lane_is_reliable(next->lane))
-            d->refs[d->ref_count - 1].count++; // it names the one before
+        count++;
     }
+    if (count == 0)
+        return fits;
+    ed_outbox_end_run(&conn->outbox, next);
+    if (ed_lane_is_reliable(next->lane)) // it names the one before
+        d->refs[d->ref_count - 1].count = (uint8_t)(d->refs[d->ref_count - 1].count + count);
+    return fits;
 }
 
 /** Puts in what is chosen next, as long as it fits. */
@@ -338,8 +362,8 @@ static inline void put_chosen(ed_draft *d, ed_conn *conn, choose_next *choose)
               fits_behind_last(d, &next)))
             return;
         ed_draft_put(d, conn, &next);
-        if (!is_urgent) // what is depends on other lanes
-            put_followers(d, conn, &next);
+        if (!is_urgent && !put_followers(d, conn, &next)) // what is depends on other lanes
+            return;
     }
 }
 

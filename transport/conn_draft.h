@@ -66,6 +66,9 @@ bool ed_draft_has_place(const ed_draft *d, ed_conn *conn);
 /** Puts in a message, a part of one, or the news that one was given up. */
 void ed_draft_put(ed_draft *d, ed_conn *conn, const ed_outgoing *next);
 
+/** Puts in what fits of a part that was sent before. @return false: nothing of it. */
+bool ed_draft_put_again(ed_draft *d, ed_conn *conn, ed_part *part);
+
 /** Writes a message alone, as one that follows the last if it does. */
 void ed_draft_put_frame(ed_draft *d, const ed_message_frame *message);
 

@@ -79,14 +79,19 @@ static void expire_silence(ed_conn *conn, uint64_t now_ns)
 }
 
 /** A flushing connection may have waited for what is given up now. */
-static void expire_messages(ed_conn *conn, uint64_t now_ns)
+void ed_conn_give_up_late(ed_conn *conn, uint64_t now_ns)
 {
     ed_outbox_expire(&conn->outbox, now_ns);
+    ed_conn_update_expiry(conn);
+    ed_conn_check_flushed(conn, now_ns);
+}
+
+static void expire_messages(ed_conn *conn, uint64_t now_ns)
+{
     ed_inbox_expire(&conn->inbox, now_ns);
     if (ed_inbox_is_overdue(&conn->inbox, now_ns))
         ed_conn_fail(conn, ED_CLOSE_PROTOCOL, now_ns);
-    ed_conn_update_expiry(conn);
-    ed_conn_check_flushed(conn, now_ns);
+    ed_conn_give_up_late(conn, now_ns);
 }
 
 /** The manager waits no longer. What was begun to close has said its word, or says it now. */

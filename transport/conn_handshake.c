@@ -25,7 +25,7 @@ static ed_noise_keys client_keys(const ed_conn *conn)
 
     return (ed_noise_keys){.own = shows_key ? ed_identity_pair(conn->shared->identity) : NULL,
                            .peer = conn->mode == ED_MODE_OPEN ? NULL : dial_of(conn)->server_key,
-                           .shared = conn->secrets->shared};
+                           .shared = conn->secrets->opening->shared};
 }
 
 static void count_drop(ed_conn *conn, eddy_status status)
@@ -49,7 +49,7 @@ void ed_conn_begin_attempts(ed_conn *conn, const uint8_t *ticket, uint64_t now_n
     const eddy_entropy *entropy = conn->shared->entropy;
 
     conn->started_ns = now_ns;
-    entropy->fill(entropy->context, conn->secrets->seed, ED_KEY_SIZE);
+    entropy->fill(entropy->context, conn->secrets->opening->seed, ED_KEY_SIZE);
     ed_attempts_init(&dial_of(conn)->attempts, ticket);
     ed_timers_on_greeting(&conn->timers, conn->shared->config->handshake_timeout_ms * ED_NS_PER_MS,
                           now_ns);
@@ -187,29 +187,31 @@ static void make_ephemeral(const ed_conn *conn, uint8_t ephemeral[ED_KEY_SIZE],
 
     static_assert(sizeof(label) != ED_COOKIE_SIZE, "no cookie has the ephemeral of the first");
     ed_blake2b(ephemeral, ED_KEY_SIZE, is_first ? label : cookie,
-               is_first ? sizeof(label) : ED_COOKIE_SIZE, conn->secrets->seed, ED_KEY_SIZE);
+               is_first ? sizeof(label) : ED_COOKIE_SIZE, conn->secrets->opening->seed,
+               ED_KEY_SIZE);
 }
 
 void ed_conn_reckon_ahead(ed_conn *conn)
 {
-    ed_secrets *secrets = conn->secrets;
+    ed_opening *opening = conn->secrets->opening;
     uint8_t ephemeral[ED_KEY_SIZE];
 
-    if (conn->state != ED_CONN_GREETING || conn->mode == ED_MODE_OPEN || secrets->has_ahead)
+    if (conn->state != ED_CONN_GREETING || conn->mode == ED_MODE_OPEN || opening->has_ahead)
         return;
     make_ephemeral(conn, ephemeral, NULL);
-    secrets->has_ahead =
-        ed_noise_reckon_ahead(&secrets->ahead, ephemeral, dial_of(conn)->server_key);
+    opening->has_ahead =
+        ed_noise_reckon_ahead(&opening->ahead, ephemeral, dial_of(conn)->server_key);
     ed_wipe(ephemeral, sizeof(ephemeral));
 }
 
-/** And leaves the handshake which that begins in conn->secrets->noise. */
+/** And leaves the handshake which that begins in the opening. */
 static size_t write_initiate(ed_conn *conn, const uint8_t cookie[ED_COOKIE_SIZE], uint8_t *data)
 {
     uint8_t ephemeral[ED_KEY_SIZE];
     const ed_dial *dial = dial_of(conn);
+    ed_opening *opening = conn->secrets->opening;
     ed_noise_keys keys = client_keys(conn);
-    ed_noise_ahead ahead = conn->secrets->ahead;
+    ed_noise_ahead ahead = opening->ahead;
     ed_initiate initiate = {.version = ED_PROTOCOL_VERSION,
                             .mode = conn->mode,
                             .suites = ed_suites_offered(conn->shared->config),
@@ -225,9 +227,9 @@ static size_t write_initiate(ed_conn *conn, const uint8_t cookie[ED_COOKIE_SIZE]
     memcpy(initiate.cookie, cookie, ED_COOKIE_SIZE);
     memcpy(conn->cookie, cookie, ED_COOKIE_SIZE);
     make_ephemeral(conn, ephemeral, cookie);
-    keys.ahead = conn->secrets->has_ahead ? &ahead : NULL;
-    conn->secrets->has_ahead = false;
-    bool ok = ed_initiate_write(data, &initiate, &conn->secrets->noise, ephemeral, &keys);
+    keys.ahead = opening->has_ahead ? &ahead : NULL;
+    opening->has_ahead = false;
+    bool ok = ed_initiate_write(data, &initiate, &opening->noise, ephemeral, &keys);
     ed_wipe(ephemeral, sizeof(ephemeral));
     ed_wipe(&ahead, sizeof(ahead));
     ED_ASSERT(ok); // the server's key was tried before the connection was made
@@ -245,8 +247,8 @@ static void take_keys(ed_conn *conn, ed_noise *noise, uint8_t suite, uint64_t no
     ed_keylog_start(&conn->secrets->keys, conn->is_client, conn->nonce, secrets[0], secrets[1]);
     conn->secrets->has_keys = true;
     ed_wipe(secrets, sizeof(secrets));
-    ed_wipe(conn->secrets->seed, ED_KEY_SIZE);
-    ed_wipe(conn->secrets->shared, ED_KEY_SIZE);
+    ed_openings_give(conn->shared->openings, conn->secrets->opening);
+    conn->secrets->opening = NULL;
 }
 
 static void accepted(ed_conn *conn, const ed_accept *accept, ed_noise *noise, uint64_t now_ns)
@@ -273,15 +275,14 @@ static void refused(ed_conn *conn, const ed_accept *accept, uint64_t now_ns)
     ed_conn_apply(conn, ED_INPUT_REFUSED, &end, now_ns);
 }
 
-/** With the handshake that conn->secrets->noise has begun. What is not authentic changes nothing.
- */
+/** With the handshake that the opening has begun. What is not authentic changes nothing. */
 static eddy_status open_with_this(const ed_conn *conn, const eddy_datagram *datagram,
                                   ed_accept *accept, ed_noise *noise)
 {
     uint8_t data[ED_ACCEPT_SIZE_MAX];
 
     memcpy(data, datagram->data, ed_min_size(datagram->size, sizeof(data)));
-    *noise = conn->secrets->noise;
+    *noise = conn->secrets->opening->noise;
     return ed_accept_open(accept, noise, (ed_mode)conn->mode, conn->nonce, data, datagram->size);
 }
 
@@ -314,13 +315,13 @@ static eddy_status open_accept(ed_conn *conn, const eddy_datagram *datagram, ed_
 
 static void receive_accept(ed_conn *conn, const eddy_datagram *datagram, uint64_t now_ns)
 {
+    const ed_opening *opening = conn->secrets->opening;
     ed_accept accept;
     ed_noise noise;
 
     // An answer to an INITIATE that has not left yet is none: there is no handshake to open it
     // with.
-    if (conn->state != ED_CONN_INITIATING || conn->secrets->has_ahead ||
-        conn->secrets->noise.message != 1)
+    if (conn->state != ED_CONN_INITIATING || opening->has_ahead || opening->noise.message != 1)
         return;
     eddy_status status = open_accept(conn, datagram, &accept, &noise);
     if (status == EDDY_OK && accept.refusal == 0 &&
@@ -403,8 +404,8 @@ static bool prepare_accept(ed_conn *conn, uint64_t now_ns)
 
     conn->accept = ed_alloc_zeroed(conn->shared->allocator, ED_ACCEPT_SIZE_MAX);
     if (conn->accept == NULL)
-        return false;                      // the client asks again
-    ed_noise noise = conn->secrets->noise; // whose place the keys take
+        return false; // the client asks again
+    ed_noise noise = conn->secrets->opening->noise;
     entropy->fill(entropy->context, ephemeral, sizeof(ephemeral));
     bool ok = ed_accept_write(conn->accept, &accept, &noise, (ed_mode)conn->mode, ephemeral);
     if (ok)

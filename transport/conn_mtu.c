@@ -51,13 +51,25 @@ void ed_conn_on_size_lost(ed_conn *conn, const ed_sent *packet, uint64_t now_ns)
     update(conn);
 }
 
-void ed_conn_check_mtu(ed_conn *conn, uint64_t now_ns)
+static void on_black_hole(ed_conn *conn)
 {
-    if (!ed_mtu_is_black_hole(&conn->mtu, ed_conn_pto_ns(conn), conn->sent.next, now_ns))
-        return;
     conn->shared->stats->black_holes++;
     conn->counts.black_holes++;
     update(conn);
+}
+
+void ed_conn_on_size_refused(ed_conn *conn, size_t size, uint64_t now_ns)
+{
+    if (ed_mtu_on_refused(&conn->mtu, size, conn->sent.next, now_ns))
+        on_black_hole(conn);
+    else
+        update(conn);
+}
+
+void ed_conn_check_mtu(ed_conn *conn, uint64_t now_ns)
+{
+    if (ed_mtu_is_black_hole(&conn->mtu, ed_conn_pto_ns(conn), conn->sent.next, now_ns))
+        on_black_hole(conn);
 }
 
 bool ed_conn_doubts_mtu(const ed_conn *conn)

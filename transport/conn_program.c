@@ -103,20 +103,23 @@ void ed_conn_want_writable(ed_conn *conn, uint8_t stream, uint64_t charge)
 
 bool ed_conn_returned(ed_conn *conn, ed_block *blocks, uint64_t now_ns)
 {
-    bool any_reliable = false;
+    uint64_t reliable = 0, unreliable = 0; // what they were charged
     ed_discards discards = {.newest = NULL};
     ed_block *next = NULL;
 
     for (ed_block *block = blocks; block != NULL; block = next) {
-        bool reliable = ed_block_guarantee(block) >= ED_WIRE_RELIABLE_UNORDERED;
+        bool is_reliable = ed_block_guarantee(block) >= ED_WIRE_RELIABLE_UNORDERED;
         next = block->next;
-        any_reliable |= reliable;
-        ed_inbox_returned(&conn->inbox, reliable, block->size);
+        *(is_reliable ? &reliable : &unreliable) += ed_charge_of(block->size);
         ed_discard(&discards, block);
     }
     ed_discards_give(&discards);
-    if (any_reliable)
+    if (unreliable > 0)
+        ed_inbox_returned(&conn->inbox, false, unreliable);
+    if (reliable > 0) {
+        ed_inbox_returned(&conn->inbox, true, reliable);
         ed_conn_update_credit(conn, now_ns);
+    }
     return conn->inbox.credit.pending;
 }
 

@@ -322,12 +322,28 @@ static void postpone(ed_conn *conn, uint64_t now_ns)
         conn->ack.deadline_ns = ed_max_u64(conn->ack.deadline_ns, retry_ns);
 }
 
+/**
+ * Most that were heard of have nothing to say. Where that was so before, it is still the program
+ * that decides what is in flight: window and pacer, which lie far away, are not asked.
+ */
+static bool has_nothing(const ed_conn *conn, uint64_t now_ns)
+{
+    return conn->app_limited && conn->outbox.fresh_count == 0 &&
+           ed_list_empty(&conn->outbox.lost) && conn->ack.deadline_ns > now_ns &&
+           !conn->ping_pending && !conn->inbox.credit.pending && conn->probes == 0 &&
+           !conn->close_pending && conn->timers.at_ns[ED_TIMER_PACE] == ED_NEVER_NS;
+}
+
 static size_t transmit_any(ed_conn *conn, uint8_t *data, uint64_t now_ns)
 {
-    bool is_open = ed_conn_is_open(conn);
     struct plan plan = {0};
 
-    if (is_open)
+    // In a flush, or where the socket had no room, other deadlines wait for a look at the socket.
+    if (conn->timers.at_ns[ED_TIMER_EXPIRE] <= now_ns)
+        ed_conn_give_up_late(conn, now_ns);
+    if (has_nothing(conn, now_ns))
+        return 0;
+    if (ed_conn_is_open(conn))
         plan = make_plan(conn, now_ns);
     if (!conn->close_pending && !plan.ack && !plan.ping && !plan.credit && !plan.probe &&
         !plan.data && !plan.tick && !plan.urgent)
@@ -352,11 +368,11 @@ static size_t transmit_any(ed_conn *conn, uint8_t *data, uint64_t now_ns)
 static void ask_if_starved(ed_conn *conn)
 {
     uint64_t *ask_ns = &conn->timers.at_ns[ED_TIMER_KEEPALIVE];
-    uint64_t interval_ns = ed_max_u64(STARVED_PING_MS * ED_NS_PER_MS, ed_conn_pto_ns(conn));
 
     if (ed_list_empty(&conn->outbox.starved) || conn->ping_pending ||
         conn->loss.ack_eliciting_in_flight > 0)
         return;
+    uint64_t interval_ns = ed_max_u64(STARVED_PING_MS * ED_NS_PER_MS, ed_conn_pto_ns(conn));
     *ask_ns =
         ed_min_u64(*ask_ns, ed_add_sat_u64(conn->loss.last_ack_eliciting_sent_ns, interval_ns));
 }

@@ -187,19 +187,18 @@ void ed_door_used_forget(ed_door *door, const ed_used_token *token, uint64_t now
     ed_mutex_unlock(&door->mutex);
 }
 
-bool ed_door_tickets_has(ed_door *door, const uint8_t ticket[ED_COOKIE_SIZE])
+bool ed_door_tickets_may_use(ed_door *door, const uint8_t ticket[ED_COOKIE_SIZE])
 {
     ed_mutex_lock(&door->mutex);
-    bool has = ed_tickets_has(&door->tickets, ticket);
+    bool may = ed_tickets_may_use(&door->tickets, ticket);
     ed_mutex_unlock(&door->mutex);
-    return has;
+    return may;
 }
 
 bool ed_door_tickets_use(ed_door *door, const uint8_t ticket[ED_COOKIE_SIZE])
 {
     ed_mutex_lock(&door->mutex);
-    bool is_first =
-        !ed_tickets_has(&door->tickets, ticket) && ed_tickets_use(&door->tickets, ticket);
+    bool is_first = ed_tickets_use(&door->tickets, ticket);
     ed_mutex_unlock(&door->mutex);
     return is_first;
 }

@@ -67,9 +67,7 @@ EDDY_MUST_CHECK ed_used_verdict ed_door_used_take(ed_door *door, const ed_used_t
                                                   uint64_t now_s);
 void ed_door_used_forget(ed_door *door, const ed_used_token *token, uint64_t now_s);
 
-EDDY_MUST_CHECK bool ed_door_tickets_has(ed_door *door, const uint8_t ticket[ED_COOKIE_SIZE]);
-
-/** From now on it is used. @return false if it was before: of two at once one is the first. */
+EDDY_MUST_CHECK bool ed_door_tickets_may_use(ed_door *door, const uint8_t ticket[ED_COOKIE_SIZE]);
 EDDY_MUST_CHECK bool ed_door_tickets_use(ed_door *door, const uint8_t ticket[ED_COOKIE_SIZE]);
 
 #endif

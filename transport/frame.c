@@ -411,15 +411,21 @@ void ed_frame_write_message(ed_writer *to, const ed_message_frame *message)
 void ed_frame_write_next(ed_writer *to, const ed_message_frame *message,
                          const ed_message_frame *before)
 {
-    ed_writer own = *to;
-    bool is_equal = message->data.size == before->data.size;
+    size_t size = message->data.size;
+    bool is_equal = size == before->data.size;
+    size_t overhead = ed_frame_next_overhead(message, before);
+    uint8_t *at = ed_write_reserve(to, overhead + size);
 
-    ED_ASSERT(ed_frame_follows(message, before));
-    ed_write_u8(&own, (uint8_t)(FIRST_NEXT | (is_equal ? BIT_EQUAL : BIT_LENGTH)));
-    if (!is_equal)
-        ed_write_varint(&own, message->data.size);
-    ed_write_bytes(&own, message->data.data, message->data.size);
-    *to = own;
+    ED_CHECKED(ed_frame_follows(message, before));
+    if (at == NULL)
+        return;
+    *at = FIRST_NEXT | (is_equal ? BIT_EQUAL : BIT_LENGTH);
+    if (!is_equal) {
+        ed_writer length = ed_writer_of(at + 1, overhead - 1);
+        ed_write_varint(&length, size);
+    }
+    if (size > 0)
+        memcpy(at + overhead, message->data.data, size);
 }
 
 void ed_frame_drop_length(ed_writer *w, uint8_t *at, const ed_message_frame *message)

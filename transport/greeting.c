@@ -1,7 +1,6 @@
 /** HELLO, RETRY, REJECT and VERSIONS: what is said before there are keys. */
 #include <string.h>
 
-#include "core/writer.h"
 #include "transport/check.h"
 #include "transport/handshake.h"
 #include "transport/packet.h"
@@ -81,9 +80,9 @@ eddy_status ed_hello_parse(ed_hello *hello, const void *data, size_t size)
     return EDDY_OK;
 }
 
-/** Padding of zeros is taken for an attack by some filters, so it looks random. */
-static void write_padding(ed_writer *w, size_t size, const uint8_t nonce[ED_NONCE_SIZE])
+void ed_request_pad(ed_writer *w, const uint8_t nonce[ED_NONCE_SIZE])
 {
+    size_t size = REQUEST_MAC_AT - ed_writer_size(w);
     uint8_t block[ED_MAC_SIZE];
 
     for (uint32_t counter = 0; size > 0; counter++) {
@@ -108,7 +107,7 @@ void ed_hello_write(uint8_t *data, const ed_hello *hello, const ed_greeting_key 
     for (size_t i = 0; i < ED_VERSIONS_MAX; i++)
         ed_write_u32(&w, hello->versions[i]);
     ED_ASSERT(ed_writer_size(&w) == HELLO_FIELDS_SIZE);
-    write_padding(&w, REQUEST_MAC_AT - HELLO_FIELDS_SIZE, hello->nonce);
+    ed_request_pad(&w, hello->nonce);
     ED_ASSERT(ed_writer_ok(&w) && ed_writer_size(&w) == REQUEST_MAC_AT);
     ed_request_sign(data, key);
 }

@@ -3,14 +3,13 @@
 
 #include <string.h>
 
-#include "core/writer.h"
 #include "transport/check.h"
 #include "transport/packet.h"
 
 enum {
-    CLEAR_SIZE = 56, /* of INITIATE, before a capsule and Noise's message, which ends */
-    MESSAGE_END = ED_INITIATE_SIZE - ED_MAC_SIZE, /* here: behind it stands the mac */
+    CLEAR_SIZE = 56, /* of INITIATE, before a capsule and Noise's message */
     PARAMS_SIZE = 70,
+    PAYLOAD_SIZE = PARAMS_SIZE + EDDY_CONNECT_PAYLOAD_MAX, /* of that message: always */
     ACCEPT_CLEAR_SIZE = ED_ACCEPT_NONCE_AT + ED_NONCE_SIZE,
     ACCEPT_PAYLOAD_SIZE = 136,
     ACCEPT_FIELDS_SIZE = 84,
@@ -41,6 +40,12 @@ static size_t message_at(uint8_t mode)
 static size_t payload_at(uint8_t mode)
 {
     return message_at(mode) + ed_noise_head_size(modes[mode].pattern, 0);
+}
+
+/** Where it ends. What stands behind it is padding: only the mac goes over that. */
+static size_t message_end(uint8_t mode)
+{
+    return payload_at(mode) + PAYLOAD_SIZE + ED_TAG_SIZE;
 }
 
 /**
@@ -122,7 +127,7 @@ static bool lists_version(ed_reader *r, uint8_t count, uint32_t version)
 static bool read_sealed(ed_initiate *initiate, const uint8_t *data)
 {
     size_t at = payload_at(initiate->mode);
-    ed_reader r = ed_reader_of(data + at, MESSAGE_END - ED_TAG_SIZE - at);
+    ed_reader r = ed_reader_of(data + at, PAYLOAD_SIZE);
 
     initiate->datagram_size = ed_read_u16(&r);
     (void)ed_read_u16(&r); // streams: not used yet
@@ -149,7 +154,8 @@ eddy_status ed_initiate_open(ed_initiate *initiate, ed_noise *noise, uint8_t *da
         return EDDY_EPROTO;
     size_t at = message_at(initiate->mode);
     begin_noise(noise, initiate, data, false, keys);
-    if (!SEC_CHECK(EDDY_CHECK_INITIATE_SEAL, ed_noise_read(noise, data + at, MESSAGE_END - at)))
+    if (!SEC_CHECK(EDDY_CHECK_INITIATE_SEAL,
+                   ed_noise_read(noise, data + at, message_end(initiate->mode) - at)))
         return EDDY_EAUTH;
     return SEC_CHECK(EDDY_CHECK_INITIATE_FIELDS, read_sealed(initiate, data)) ? EDDY_OK
                                                                               : EDDY_EPROTO;
@@ -187,7 +193,7 @@ static void write_params(ed_writer *w, const ed_initiate *initiate)
 bool ed_initiate_write(uint8_t *data, const ed_initiate *initiate, ed_noise *noise,
                        const uint8_t ephemeral_secret[ED_KEY_SIZE], const ed_noise_keys *keys)
 {
-    ed_writer w = ed_writer_of(data, MESSAGE_END);
+    ed_writer w = ed_writer_of(data, ED_INITIATE_SIZE);
     size_t at = payload_at(initiate->mode);
     ed_greeting_key greeting =
         ed_greeting_key_of(initiate->mode == ED_MODE_OPEN ? NULL : keys->peer);
@@ -207,10 +213,12 @@ bool ed_initiate_write(uint8_t *data, const ed_initiate *initiate, ed_noise *noi
     begin_noise(noise, initiate, data, true, keys);
     (void)ed_write_reserve(&w, at - ed_writer_size(&w));
     write_params(&w, initiate);
-    ed_write_zeros(&w, ed_writer_left(&w) - ED_TAG_SIZE);
-    ED_ASSERT(ed_writer_ok(&w) && ed_writer_left(&w) == ED_TAG_SIZE);
-    bool ok = ed_noise_write(noise, ephemeral_secret, data + message_at(initiate->mode),
-                             MESSAGE_END - ED_TAG_SIZE - at);
+    ed_write_zeros(&w, at + PAYLOAD_SIZE - ed_writer_size(&w));
+    (void)ed_write_reserve(&w, ED_TAG_SIZE);
+    ed_request_pad(&w, initiate->nonce);
+    ED_ASSERT(ed_writer_ok(&w) && ed_writer_left(&w) == ED_MAC_SIZE);
+    bool ok =
+        ed_noise_write(noise, ephemeral_secret, data + message_at(initiate->mode), PAYLOAD_SIZE);
     ed_request_sign(data, &greeting);
     return ok;
 }

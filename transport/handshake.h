@@ -6,7 +6,7 @@
 #ifndef ED_HANDSHAKE_H
 #define ED_HANDSHAKE_H
 
-#include "core/reader.h"
+#include "core/writer.h"
 #include "transport/limits.h"
 #include "transport/noise.h"
 
@@ -46,6 +46,12 @@ EDDY_MUST_CHECK eddy_status ed_hello_parse(ed_hello *hello, const void *data, si
 
 /** Whether its sender knows the key, of a HELLO or INITIATE that was parsed. */
 EDDY_MUST_CHECK bool ed_request_is_authentic(const void *data, const ed_greeting_key *key);
+
+/**
+ * Pads a HELLO or INITIATE up to its mac. Zeros are taken for an attack by some filters, so it
+ * looks random.
+ */
+void ed_request_pad(ed_writer *w, const uint8_t nonce[ED_NONCE_SIZE]);
 
 /** Gives a HELLO or INITIATE the mac at its end. */
 void ed_request_sign(uint8_t *data, const ed_greeting_key *key);

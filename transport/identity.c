@@ -7,7 +7,9 @@
 
 static size_t size_of(uint32_t slot_count)
 {
-    return sizeof(ed_identity) + ((size_t)slot_count + 1) * sizeof(ed_secrets);
+    static_assert(_Alignof(ed_secrets) >= _Alignof(ed_opening), "these stand behind those");
+    return sizeof(ed_identity) +
+           ((size_t)slot_count + 1) * (sizeof(ed_secrets) + sizeof(ed_opening));
 }
 
 static void take_key(uint8_t to[ED_KEY_SIZE], const eddy_key *from)
@@ -54,6 +56,11 @@ const ed_noise_pair *ed_identity_pair(ed_identity *identity)
     if (!identity->has_public)
         make_public(identity);
     return &identity->pair;
+}
+
+ed_opening *ed_identity_openings(ed_identity *identity)
+{
+    return (ed_opening *)(void *)&identity->secrets[identity->slot_count + 1];
 }
 
 void ed_identity_destroy(ed_identity *identity)

@@ -7,19 +7,17 @@
 
 #include "transport/capsule.h"
 #include "transport/cookie.h"
+#include "transport/opening.h"
 #include "transport/protect.h"
 
 /** What a connection has to keep from others. */
 typedef struct ed_secrets {
-    uint8_t shared[ED_KEY_SIZE]; /* client: the room's key, or the token's; else zeros */
-    uint8_t seed[ED_KEY_SIZE];   /* client: the ephemerals of its INITIATEs are made of it */
-    union {
-        ed_noise_ahead ahead; /* client: while has_ahead, of its first INITIATE */
-        ed_noise noise;       /* while the handshake goes on */
-        ed_keys keys;         /* once has_keys */
-    };
-    bool has_ahead;
+    ed_opening *opening; /* before has_keys; else NULL */
     bool has_keys;
+    union {
+        uint8_t shared[ED_KEY_SIZE]; /* from dialling on, until there is a connection */
+        ed_keys keys;                /* once has_keys */
+    };
 } ed_secrets;
 
 /** An INITIATE that was let in: what a connection is made of. Kept as an identity is. */
@@ -42,7 +40,7 @@ typedef struct ed_identity {
     uint8_t tickets[ED_MAC_KEY_SIZE]; /* drawn anew with each start */
     ed_cookie_jar cookies;
     uint32_t slot_count;
-    ed_secrets secrets[]; /* by number of slot */
+    ed_secrets secrets[]; /* by number of slot; and behind them as many openings, by none */
 } ed_identity;
 
 /** @return NULL without memory. A key that the configuration does not have is drawn. */
@@ -54,6 +52,9 @@ ed_identity *ed_identity_create(const eddy_config *config, const eddy_entropy *e
  * made here: most clients never show it. Of the thread that dials alone.
  */
 const ed_noise_pair *ed_identity_pair(ed_identity *identity);
+
+/** The first of as many openings as there are slots. */
+ed_opening *ed_identity_openings(ed_identity *identity);
 
 /** Wipes it all. NULL is fine. */
 void ed_identity_destroy(ed_identity *identity);

@@ -15,11 +15,13 @@ ed_manager *ed_manager_create(const ed_manager_parts *parts)
         return NULL;
     ED_ASSERT(parts->type->receive != NULL && parts->type->phase != NULL);
     ED_ASSERT(parts->returns == NULL || parts->type->returned != NULL);
+    ED_ASSERT(parts->returns == NULL || parts->type->extra_socket == NULL); // `ended` or `ready`
     m->parts = *parts;
     m->slot_count = ed_slots_count(parts->slots);
     parts->entropy->fill(parts->entropy->context, hash_key, sizeof(hash_key));
     m->slots = ed_alloc_array(allocator, (size_t)m->slot_count + 1, sizeof(*m->slots));
-    m->addresses = ed_map_create(allocator, ED_MANAGER_KEY_SIZE, ED_MANAGER_BATCH, hash_key);
+    m->asides = ed_alloc_array(allocator, (size_t)m->slot_count + 1, sizeof(*m->asides));
+    m->addresses = ed_map_create(allocator, ED_MANAGER_KEY_SIZE, m->slot_count, hash_key);
     m->deadlines = ed_deadlines_create(allocator, m->slot_count + 1);
     m->commands = ed_alloc_array(allocator, ED_MANAGER_BATCH, parts->type->command_size);
     m->events = ed_alloc_array(allocator, ED_MANAGER_BATCH, parts->type->event_size);
@@ -30,8 +32,8 @@ ed_manager *ed_manager_create(const ed_manager_parts *parts)
     ed_list_init(&m->untold);
     ed_channel_add_receiver(parts->commands);
     ed_channel_add_sender(parts->events);
-    if (m->slots == NULL || m->addresses == NULL || m->deadlines == NULL || m->commands == NULL ||
-        m->events == NULL || m->out_data == NULL) {
+    if (m->slots == NULL || m->asides == NULL || m->addresses == NULL || m->deadlines == NULL ||
+        m->commands == NULL || m->events == NULL || m->out_data == NULL) {
         ed_manager_destroy(m);
         return NULL;
     }
@@ -51,15 +53,16 @@ static void forget_address(ed_manager *m, const ed_manager_slot *slot,
 /** It is found by its own address alone, if it has one. */
 static void forget_aliases(ed_manager *m, ed_manager_slot *slot)
 {
+    ed_manager_aside *aside = ed_manager_aside_of(m, slot);
     ed_manager_alias *next = NULL;
 
-    for (ed_manager_alias *alias = slot->aliases; alias != NULL; alias = next) {
+    for (ed_manager_alias *alias = aside->aliases; alias != NULL; alias = next) {
         next = alias->next;
         if (memcmp(alias->key, slot->key, sizeof(slot->key)) != 0)
             forget_address(m, slot, alias->key);
         ed_alloc_free(m->parts.allocator, alias, sizeof(*alias));
     }
-    slot->aliases = NULL;
+    aside->aliases = NULL;
 }
 
 void ed_manager_end_half_open(ed_manager *m, ed_manager_slot *slot)
@@ -75,8 +78,7 @@ void ed_manager_destroy_connection(ed_manager *m, ed_manager_slot *slot)
 {
     ED_ASSERT(slot->connection != NULL && m->connection_count > 0);
     ed_list_remove(&slot->work);
-    ed_list_remove(&slot->ready);
-    ed_list_remove(&slot->ended);
+    ed_list_remove(&ed_manager_aside_of(m, slot)->ended); // or `ready`
     const ed_connection_type *type = m->parts.type;
     bool is_known = type->is_known != NULL && type->is_known(slot->connection);
 
@@ -102,7 +104,7 @@ static void drop_failed(ed_manager *m)
         bool is_last = false;
         while (!is_last) {
             is_last = m->parts.type->failed_event(
-                ED_CONTAINER(node, ed_manager_slot, untold)->failed, m->events);
+                ED_CONTAINER(node, ed_manager_aside, untold)->failed, m->events);
             m->parts.type->drop_event(m->parts.type_context, m->events);
         }
     }
@@ -125,6 +127,7 @@ void ed_manager_destroy(ed_manager *m)
     if (!m->is_done)
         ed_channel_leave_sender(m->parts.events);
     ed_alloc_free(allocator, m->slots, ((size_t)m->slot_count + 1) * sizeof(*m->slots));
+    ed_alloc_free(allocator, m->asides, ((size_t)m->slot_count + 1) * sizeof(*m->asides));
     ed_map_destroy(m->addresses);
     ed_deadlines_destroy(m->deadlines);
     ed_alloc_free(allocator, m->commands, ED_MANAGER_BATCH * m->parts.type->command_size);
@@ -163,9 +166,10 @@ ed_manager_slot *ed_manager_find_handle(const ed_manager *m, eddy_connection han
 void *ed_manager_find_failed(const ed_manager *m, eddy_connection handle)
 {
     uint32_t index = ed_slot_of(handle);
+    bool is_here = index < m->slot_count && m->slots[index].connection == NULL &&
+                   m->slots[index].handle == handle;
 
-    return index < m->slot_count && m->slots[index].handle == handle ? m->slots[index].failed
-                                                                     : NULL;
+    return is_here ? m->asides[index].failed : NULL;
 }
 
 ed_manager_slot *ed_manager_find_wire_id(const ed_manager *m, uint32_t id)
@@ -221,8 +225,9 @@ eddy_status ed_manager_add_address(ed_manager *m, ed_manager_slot *slot, const e
         ed_alloc_free(m->parts.allocator, alias, sizeof(*alias));
         return status;
     }
-    alias->next = slot->aliases;
-    slot->aliases = alias;
+    ed_manager_aside *aside = ed_manager_aside_of(m, slot);
+    alias->next = aside->aliases;
+    aside->aliases = alias;
     return EDDY_OK;
 }
 
@@ -274,7 +279,7 @@ eddy_status ed_manager_create_connection(ed_manager *m, const ed_birth *birth, u
     ed_manager_slot *slot = &m->slots[ed_slot_of(birth->handle)];
     void *connection = ed_alloc_zeroed(m->parts.allocator, m->parts.type->connection_size);
 
-    ED_ASSERT(slot->connection == NULL && slot->failed == NULL);
+    ED_ASSERT(slot->connection == NULL && ed_manager_aside_of(m, slot)->failed == NULL);
     if (connection == NULL)
         return EDDY_ENOMEM;
     eddy_status status = create_at(m, slot, connection, birth, now_ns);
@@ -344,6 +349,7 @@ static uint64_t work(ed_manager *m, bool receives, uint64_t now_ns)
     if (!has_commands)
         all_out &= ed_manager_tell_failed(m);
     (void)ed_manager_flush_out(m);
+    ed_manager_take_too_big(m, now_ns);
     (void)ed_manager_flush_events(m);
     if (m->parts.type->reckon_ahead != NULL)
         m->parts.type->reckon_ahead(m->parts.type_context);

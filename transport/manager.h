@@ -170,6 +170,8 @@ typedef struct ed_connection_type {
     void (*replace)(void *connection, uint64_t now_ns);
     void (*expire)(void *connection, uint64_t now_ns);
     bool (*transmit)(void *connection, ed_output *output, uint64_t now_ns);
+    /** A datagram of that size to its address did not leave this machine. NULL: so be it. */
+    void (*too_big)(void *connection, size_t size, uint64_t now_ns);
     /** The socket has no room for what it may have to transmit in this poll. NULL: so be it. */
     void (*held_back)(void *connection, uint64_t now_ns);
     /** Takes its next events, `most` at most. @return how many; less than `most`: that was all. */

@@ -49,13 +49,19 @@ uint64_t ed_manager_retry_ns(const ed_manager *m, uint64_t now_ns)
     return has_end ? ed_min_u64(retry_ns, m->shutdown_until_ns) : retry_ns;
 }
 
+static bool has_told_all(ed_manager *m)
+{
+    return ed_manager_tell_failed(m) && ed_manager_flush_events(m) && m->event_count == 0;
+}
+
 /** The last datagrams have until the end to leave; what there is to tell, as long as it takes. */
-static bool may_end(const ed_manager *m, uint64_t now_ns)
+static bool may_end(ed_manager *m, uint64_t now_ns)
 {
     bool has_out = m->out_count > 0 && now_ns < m->shutdown_until_ns;
 
     return !has_out &&
-           (m->parts.type->may_end == NULL || m->parts.type->may_end(m->parts.type_context));
+           (m->parts.type->may_end == NULL || m->parts.type->may_end(m->parts.type_context)) &&
+           has_told_all(m);
 }
 
 bool ed_manager_check_done(ed_manager *m, uint64_t now_ns)
@@ -63,13 +69,15 @@ bool ed_manager_check_done(ed_manager *m, uint64_t now_ns)
     m->waits_to_end = false;
     if (!m->shutting_down || m->connection_count > 0 || m->is_done)
         return false;
+    // Not sooner than the end may come: nobody sleeps on a channel that is closed.
+    m->waits_to_end = !may_end(m, now_ns);
+    if (m->waits_to_end)
+        return false;
     // Before the events end no more commands are let in, and those that came meanwhile are
     // answered.
     ed_channel_close(m->parts.commands);
     bool more = ed_manager_take_commands(m, now_ns);
-    m->waits_to_end = !may_end(m, now_ns);
-    if (m->waits_to_end || !m->commands_ended || !ed_manager_tell_failed(m) ||
-        !ed_manager_flush_events(m) || m->event_count > 0)
+    if (!m->commands_ended || !has_told_all(m))
         return more;
     m->is_done = true;
     ed_channel_leave_sender(m->parts.events); // the last to leave closes it

@@ -39,8 +39,9 @@ static void connect_out(ed_manager *m, ed_command *command, uint64_t now_ns)
         return;
     ed_manager_slot *slot = &m->slots[ed_slot_of(command->connection)];
     slot->handle = command->connection;
-    slot->failed = m->parts.type->fail_connect(m->parts.type_context, command, status);
-    ed_list_push_back(&m->untold, &slot->untold);
+    ed_manager_aside *aside = ed_manager_aside_of(m, slot);
+    aside->failed = m->parts.type->fail_connect(m->parts.type_context, command, status);
+    ed_list_push_back(&m->untold, &aside->untold);
     ed_slots_end(m->parts.slots, slot->handle);
 }
 
@@ -72,7 +73,7 @@ static void take_last(ed_manager *m, ed_block *block)
     ed_pool_give(block);
     ed_slots_forget(m->parts.slots, handle);
     if (slot != NULL) // it still answers its peer, and gives its place up to a newcomer
-        ed_list_push_back(&m->ended, &slot->ended);
+        ed_list_push_back(&m->ended, &ed_manager_aside_of(m, slot)->ended);
 }
 
 /** Ends the list behind the run of blocks of one connection that it begins with. @return the rest.
@@ -234,7 +235,8 @@ static void make_place(ed_manager *m)
 
     if (oldest == NULL || ed_slots_left_incoming(m->parts.slots) > 0)
         return;
-    ed_manager_destroy_connection(m, ED_CONTAINER(oldest, ed_manager_slot, ended));
+    ed_manager_destroy_connection(
+        m, ed_manager_slot_of(m, ED_CONTAINER(oldest, ed_manager_aside, ended)));
 }
 
 static void create_incoming(ed_manager *m, const eddy_datagram *datagram, const void *existing,
@@ -334,9 +336,9 @@ static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
     }
 }
 
-static void take_datagram(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
+static void take_datagram(ed_manager *m, const eddy_datagram *datagram, ed_route route,
+                          uint64_t now_ns)
 {
-    ed_route route = m->parts.type->route(m->parts.type_context, datagram);
     ed_manager_slot *slot = NULL;
 
     m->parts.stats->received_datagrams++;
@@ -358,10 +360,9 @@ static void take_datagram(ed_manager *m, const eddy_datagram *datagram, uint64_t
     }
 }
 
-/** Where the datagram's connection is likely to be. It is looked at in its own time. */
-static const ed_manager_slot *likely_slot(const ed_manager *m, const eddy_datagram *datagram)
+/** Where the connection is likely to be. It is looked at in its own time. */
+static const ed_manager_slot *likely_slot(const ed_manager *m, ed_route route)
 {
-    ed_route route = m->parts.type->route(m->parts.type_context, datagram);
     bool has_id = route.kind == ED_ROUTE_ID || route.kind == ED_ROUTE_ID_OR_NEW;
 
     return &m->slots[has_id ? ed_min_size(ed_slot_of_wire_id(route.id), m->slot_count) : 0];
@@ -383,11 +384,14 @@ static void expect(const ed_manager *m, const ed_manager_slot *const *slots, siz
 /** Of many connections none is in the processor's caches when its turn comes. */
 static void take_batch(ed_manager *m, size_t count, uint64_t now_ns)
 {
-    const ed_manager_slot *slots[ED_MANAGER_BATCH];
+    ED_UNCLEARED ed_route routes[ED_MANAGER_BATCH];
+    ED_UNCLEARED const ed_manager_slot *slots[ED_MANAGER_BATCH];
     bool expects = m->parts.type->expect != NULL && m->connection_count >= EXPECT_MIN;
 
+    for (size_t i = 0; i < count; i++)
+        routes[i] = m->parts.type->route(m->parts.type_context, &m->in[i]);
     for (size_t i = 0; expects && i < count; i++) {
-        slots[i] = likely_slot(m, &m->in[i]);
+        slots[i] = likely_slot(m, routes[i]);
         ed_prefetch(slots[i]);
     }
     for (size_t i = 0; expects && i < 2 * EXPECT_AHEAD; i++)
@@ -395,7 +399,7 @@ static void take_batch(ed_manager *m, size_t count, uint64_t now_ns)
     for (size_t i = 0; i < count; i++) {
         if (expects)
             expect(m, slots, i + 2 * EXPECT_AHEAD, count);
-        take_datagram(m, &m->in[i], now_ns);
+        take_datagram(m, &m->in[i], routes[i], now_ns);
     }
 }
 
@@ -417,7 +421,7 @@ void ed_manager_take_extra(ed_manager *m, uint64_t now_ns)
 {
     for (ed_list_node *node = ed_list_pop_front(&m->ready); node != NULL;
          node = ed_list_pop_front(&m->ready)) {
-        ed_manager_slot *slot = ED_CONTAINER(node, ed_manager_slot, ready);
+        ed_manager_slot *slot = ed_manager_slot_of(m, ED_CONTAINER(node, ed_manager_aside, ready));
         const eddy_socket *socket = m->parts.type->extra_socket(slot->connection);
         size_t count = 1;
         for (size_t taken = 0; taken < ED_MANAGER_EXTRA_MAX && count > 0; taken += count) {
@@ -434,6 +438,7 @@ void ed_manager_readable(ed_manager *m, eddy_connection handle)
     ed_manager_slot *slot = ed_manager_find_handle(m, handle);
 
     ED_ASSERT(m->parts.type->extra_socket != NULL && m->parts.type->receive_extra != NULL);
-    if (slot != NULL && !ed_list_linked(&slot->ready))
-        ed_list_push_back(&m->ready, &slot->ready);
+    ed_manager_aside *aside = slot == NULL ? NULL : ed_manager_aside_of(m, slot);
+    if (aside != NULL && !ed_list_linked(&aside->ready))
+        ed_list_push_back(&m->ready, &aside->ready);
 }

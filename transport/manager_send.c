@@ -26,6 +26,31 @@ bool ed_manager_flush_out(ed_manager *m)
     return m->out_count < ED_MANAGER_BATCH;
 }
 
+static void tell_too_big(ed_manager *m, const eddy_datagram *datagram, ed_side side,
+                         uint64_t now_ns)
+{
+    ed_manager_slot *slot = ed_manager_find_address(m, &datagram->remote, side);
+
+    if (slot == NULL || slot->connection == NULL)
+        return;
+    m->parts.type->too_big(slot->connection, datagram->size, now_ns);
+    ed_manager_add_work(m, slot);
+    m->is_touched = true; // it was served before in this poll
+}
+
+void ed_manager_take_too_big(ed_manager *m, uint64_t now_ns)
+{
+    const eddy_socket *socket = m->parts.socket;
+    eddy_datagram refused;
+
+    if (socket->too_big == NULL || m->parts.type->too_big == NULL)
+        return;
+    while (socket->too_big(socket->context, &refused, 1) > 0) {
+        tell_too_big(m, &refused, ED_SIDE_INCOMING, now_ns);
+        tell_too_big(m, &refused, ED_SIDE_OUTGOING, now_ns);
+    }
+}
+
 bool ed_manager_flush_events(ed_manager *m)
 {
     if (m->parts.type->end_work != NULL)
@@ -42,8 +67,9 @@ bool ed_manager_flush_events(ed_manager *m)
 }
 
 /** @return false if it has more events than may be told now; otherwise nothing is left of it. */
-static bool tell_failed(ed_manager *m, ed_manager_slot *slot)
+static bool tell_failed(ed_manager *m, ed_manager_aside *aside)
 {
+    ed_manager_slot *slot = ed_manager_slot_of(m, aside);
     const ed_connection_type *type = m->parts.type;
     size_t size = type->event_size;
     bool is_last = false;
@@ -54,10 +80,11 @@ static bool tell_failed(ed_manager *m, ed_manager_slot *slot)
     while (!is_last) {
         if (m->event_count == ED_MANAGER_BATCH && !ed_manager_flush_events(m))
             return false;
-        is_last = type->failed_event(slot->failed, m->events + m->event_count * size);
+        is_last = type->failed_event(aside->failed, m->events + m->event_count * size);
         m->event_count++;
     }
-    ed_list_remove(&slot->untold);
+    ed_list_remove(&aside->untold);
+    *aside = (ed_manager_aside){.failed = NULL};
     *slot = (ed_manager_slot){0};
     return true;
 }
@@ -67,7 +94,7 @@ bool ed_manager_tell_failed(ed_manager *m)
     ed_list_node *node = NULL;
 
     while ((node = ed_list_first(&m->untold)) != NULL)
-        if (!tell_failed(m, ED_CONTAINER(node, ed_manager_slot, untold)))
+        if (!tell_failed(m, ED_CONTAINER(node, ed_manager_aside, untold)))
             return false;
     return true;
 }

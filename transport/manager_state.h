@@ -22,9 +22,8 @@ typedef struct ed_manager_alias {
     uint8_t key[ED_MANAGER_KEY_SIZE];
 } ed_manager_alias;
 
-/** One connection, as the manager sees it. */
+/** One connection, as the manager sees it: what each datagram touches, in a line of the cache. */
 typedef struct ed_manager_slot {
-    /* What each datagram touches, in one line of the cache: */
     void *connection; /* NULL: the slot is free, or its dial has failed */
     eddy_connection handle;
     ed_list_node work;                /* in ed_manager.work while it may have something to give */
@@ -32,17 +31,27 @@ typedef struct ed_manager_slot {
     bool is_mapped;                   /* unless another with the same is there */
     bool is_half_open;
     ed_side side;
-    /* And what few touch: */
-    ed_manager_alias *aliases; /* also in the map; until it is found by one address alone */
-    void *failed;              /* what is left of a dial that has, until its end is told */
-    ed_list_node ready;        /* in ed_manager.ready while its own socket is to be read */
-    ed_list_node ended;        /* in ed_manager.ended once the program has heard the last of it */
-    ed_list_node untold;       /* in ed_manager.untold while `failed` is there */
 } ed_manager_slot;
+
+static_assert(sizeof(void *) < 8 || sizeof(ed_manager_slot) == 64, "a line of the cache");
+
+/** What few touch of it. */
+typedef struct ed_manager_aside {
+    union {
+        ed_manager_alias *aliases; /* also in the map; until it is found by one address alone */
+        void *failed; /* without a connection: what is left of a dial, until its end is told */
+    };
+    union {
+        ed_list_node ready;  /* in ed_manager.ready while its own socket is to be read */
+        ed_list_node ended;  /* in ed_manager.ended once the program has heard the last of it */
+        ed_list_node untold; /* in ed_manager.untold while `failed` is there */
+    };
+} ed_manager_aside;
 
 struct ed_manager {
     ed_manager_parts parts;
     ed_manager_slot *slots;
+    ed_manager_aside *asides; /* of the slots */
     uint32_t slot_count;
     ed_map *addresses; /* remote address and side -> slot */
     ed_deadlines *deadlines;
@@ -70,6 +79,18 @@ struct ed_manager {
     eddy_datagram in[ED_MANAGER_BATCH]; /* that are handled now */
     size_t out_count;
 };
+
+static inline ed_manager_aside *ed_manager_aside_of(const ed_manager *m,
+                                                    const ed_manager_slot *slot)
+{
+    return &m->asides[slot - m->slots];
+}
+
+static inline ed_manager_slot *ed_manager_slot_of(const ed_manager *m,
+                                                  const ed_manager_aside *aside)
+{
+    return &m->slots[aside - m->asides];
+}
 
 /* manager.c: the table of connections. */
 
@@ -146,6 +167,9 @@ void ed_manager_take_extra(ed_manager *m, uint64_t now_ns);
 
 /** Sends what is queued. @return whether the queue has room now. */
 bool ed_manager_flush_out(ed_manager *m);
+
+/** Tells connections which of their datagrams were too large to leave. */
+void ed_manager_take_too_big(ed_manager *m, uint64_t now_ns);
 
 /** Pushes the events that are gathered. @return whether there is room for more. */
 bool ed_manager_flush_events(ed_manager *m);

@@ -96,16 +96,22 @@ static void grow(ed_mtu *mtu, uint32_t size, uint64_t now_ns)
     end_if_found(mtu, now_ns);
 }
 
+/** The size does not pass. */
+static void refuse(ed_mtu *mtu, uint32_t size, uint64_t now_ns)
+{
+    mtu->probe_size = 0;
+    mtu->tries = 0;
+    mtu->refused = size;
+    end_if_found(mtu, now_ns);
+}
+
 static void on_probe_lost(ed_mtu *mtu, uint32_t size, uint64_t now_ns)
 {
     if (size != mtu->probe_size)
         return; // it was given up with the path that it took
     mtu->probe_size = 0;
-    if (++mtu->tries < ED_MTU_TRIES)
-        return;
-    mtu->tries = 0;
-    mtu->refused = size;
-    end_if_found(mtu, now_ns);
+    if (++mtu->tries == ED_MTU_TRIES)
+        refuse(mtu, size, now_ns);
 }
 
 /* ------------------------------------------------------------------------------ black hole -- */
@@ -157,6 +163,13 @@ void ed_mtu_on_lost(ed_mtu *mtu, const ed_sent *packet, uint64_t now_ns)
     ED_ASSERT(ed_mtu_valid(mtu));
 }
 
+/** Begins anew, and lets the path rest. */
+static void fall_back(ed_mtu *mtu, uint64_t first, uint64_t now_ns)
+{
+    ed_mtu_restart(mtu, first);
+    mtu->next_ns = ed_add_sat_u64(now_ns, ED_MTU_REST_NS);
+}
+
 bool ed_mtu_is_black_hole(ed_mtu *mtu, uint64_t pto_ns, uint64_t first, uint64_t now_ns)
 {
     if (mtu->doubts == 0 || mtu->small_ns <= mtu->doubt_first_ns)
@@ -166,7 +179,18 @@ bool ed_mtu_is_black_hole(ed_mtu *mtu, uint64_t pto_ns, uint64_t first, uint64_t
         mtu->small_since_ns = mtu->small_ns;
     if (mtu->doubts < ED_MTU_DOUBTS_MAX || mtu->small_ns - mtu->small_since_ns < pto_ns)
         return false;
-    ed_mtu_restart(mtu, first);
-    mtu->next_ns = ed_add_sat_u64(now_ns, ED_MTU_REST_NS);
+    fall_back(mtu, first, now_ns);
     return true;
+}
+
+bool ed_mtu_on_refused(ed_mtu *mtu, size_t size, uint64_t first, uint64_t now_ns)
+{
+    bool shrinks = size > ED_DATAGRAM_SIZE && size <= mtu->size;
+
+    if (shrinks)
+        fall_back(mtu, first, now_ns);
+    else if (size == mtu->probe_size && size != 0)
+        refuse(mtu, mtu->probe_size, now_ns);
+    ED_ASSERT(ed_mtu_valid(mtu));
+    return shrinks;
 }

@@ -2,7 +2,8 @@
  * How large a datagram the path takes, found by trying (after RFC 8899). It begins with what every
  * path takes, ED_DATAGRAM_SIZE. Once that has been filled and more waits, a packet that says
  * nothing is sent with the largest size, and after it halves of what is left in between; what is
- * acknowledged is the size from then on. No word of the network is believed, only what arrives.
+ * acknowledged is the size from then on. No word of the network is believed, only what arrives, and
+ * that this machine has nowhere to send one so large.
  *
  * A path may come to take less without saying so. Then the large packets are lost and the small
  * ones are not: so many in a row, for so long, that neither chance nor a full queue explains it.
@@ -60,6 +61,13 @@ bool ed_mtu_on_acked(ed_mtu *mtu, const ed_sent *packet, uint64_t now_ns);
 
 /** A packet was lost, be it a probe or not. */
 void ed_mtu_on_lost(ed_mtu *mtu, const ed_sent *packet, uint64_t now_ns);
+
+/**
+ * This machine has let a packet of that size not out. A probe of it need not be waited for; if it
+ * was no probe, it is as with a black hole.
+ * @param first the number of the next packet. @return whether `size` has shrunk.
+ */
+bool ed_mtu_on_refused(ed_mtu *mtu, size_t size, uint64_t first, uint64_t now_ns);
 
 /**
  * To be asked when packets were lost: whether large ones do not pass any more. Then they need not:

@@ -48,8 +48,9 @@ static void hmac(uint8_t result[ED_NOISE_HASH_SIZE], const uint8_t key[ED_NOISE_
     uint8_t inner[ED_NOISE_HASH_SIZE];
 
     ED_ASSERT(input_size <= HMAC_INPUT_MAX);
-    for (size_t i = 0; i < BLOCK_SIZE; i++)
-        block[i] = (uint8_t)((i < ED_NOISE_HASH_SIZE ? key[i] : 0) ^ 0x36);
+    memset(block, 0x36, BLOCK_SIZE);
+    for (size_t i = 0; i < ED_NOISE_HASH_SIZE; i++)
+        block[i] ^= key[i];
     if (input_size > 0)
         memcpy(block + BLOCK_SIZE, input, input_size);
     ed_blake2b(inner, sizeof(inner), block, BLOCK_SIZE + input_size, NULL, 0);

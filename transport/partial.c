@@ -67,7 +67,7 @@ static void end_partial(ed_inbox *inbox, struct ed_partial *partial)
 static void drop_partial(ed_inbox *inbox, struct ed_partial *partial)
 {
     inbox->parts->stats->messages_incomplete++;
-    ed_inbox_returned(inbox, false, partial->assembly.size);
+    ed_inbox_returned(inbox, false, ed_charge_of(partial->assembly.size));
     end_partial(inbox, partial);
 }
 

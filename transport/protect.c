@@ -132,9 +132,10 @@ void ed_keys_on_acked(ed_keys *keys, uint64_t number)
 
 static void nonce_of(uint8_t nonce[ED_AEAD_NONCE_SIZE], const ed_key *key, uint64_t number)
 {
+    uint8_t *end = nonce + ED_AEAD_NONCE_SIZE - sizeof(number);
+
     memcpy(nonce, key->iv, ED_AEAD_NONCE_SIZE);
-    for (size_t i = 0; i < sizeof(number); i++)
-        nonce[ED_AEAD_NONCE_SIZE - sizeof(number) + i] ^= (uint8_t)(number >> 8 * i);
+    ed_store_u64(end, ed_load_u64(end) ^ number);
 }
 
 /** Five bytes: for the first byte of a packet, and for up to four of its number. */

@@ -30,27 +30,29 @@ typedef struct ed_key {
 /** What a direction goes on with. */
 typedef struct ed_ratchet {
     ed_key key;                    /* of now */
-    uint8_t secret[ED_KEY_SIZE];   /* that the next key is made of */
     uint8_t mask[ED_MAC_KEY_SIZE]; /* the header's: the same in all phases */
+    uint8_t secret[ED_KEY_SIZE];   /* that the next key is made of */
 } ed_ratchet;
 
 /** A connection's keys. Secret; to be wiped. */
 typedef struct ed_keys {
-    ed_ratchet send;
-    ed_ratchet receive;
-    ed_key next;     /* of what is received, made ahead so that an update shows in no time taken */
-    ed_key previous; /* for packets that are late */
-    uint64_t previous_until_ns; /* 0: there is none */
-    uint64_t send_first;        /* the first number that was sent in this phase */
-    uint64_t receive_first;     /* the lowest that came in this phase */
-    uint64_t send_since_ns;
-    uint64_t update_not_before_ns;
-    uint64_t update_packets; /* ED_KEY_PACKETS, less in tests */
-    uint64_t forged_count;
+    /* What each packet touches, side by side: */
     ed_aead aead;
     bool send_phase;
     bool receive_phase;
-    bool is_confirmed; /* the peer has acknowledged a packet of this phase */
+    bool is_confirmed;          /* the peer has acknowledged a packet of this phase */
+    uint64_t receive_first;     /* the lowest that came in this phase */
+    uint64_t previous_until_ns; /* 0: there is none */
+    uint64_t send_first;        /* the first number that was sent in this phase */
+    uint64_t send_since_ns;
+    uint64_t update_not_before_ns;
+    uint64_t update_packets; /* ED_KEY_PACKETS, less in tests */
+    ed_ratchet receive;
+    ed_ratchet send;
+    /* And what few touch: */
+    ed_key next;     /* of what is received, made ahead so that an update shows in no time taken */
+    ed_key previous; /* for packets that are late */
+    uint64_t forged_count;
 #ifdef ED_KEYLOG
     ed_keylog log;
 #endif

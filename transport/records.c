@@ -3,9 +3,9 @@
 #include "core/alloc.h"
 
 enum {
-    FIRST_RECORDS = 2,  /* the first chunk has so many; each as many as all before it, */
+    FIRST_RECORDS = 1,  /* the first chunk has so many; each as many as all before it, */
     CHUNK_RECORDS = 16, /* but not more than this */
-    GROWING_CHUNKS = 4, /* chunks until there are CHUNK_RECORDS */
+    GROWING_CHUNKS = 5, /* chunks until there are CHUNK_RECORDS */
     CHUNK_CAPACITY_MIN = 4,
 };
 

@@ -37,9 +37,13 @@ eddy_status ed_reliable_init(ed_reliable *reliable, const ed_conn_shared *shared
     *reliable = (ed_reliable){.shared = *shared, .door = door, .accepts = config->accept};
     reliable->shared.room = &reliable->room;
     reliable->shared.purse = &reliable->purse;
+    reliable->shared.openings = &reliable->openings;
     reliable->shared.queued_cost = &reliable->queued_cost;
     reliable->shared.settled = &reliable->settled;
     reliable->shared.refused = &reliable->refused;
+    ed_openings_init(&reliable->openings,
+                     ed_identity_openings(shared->identity) + shared->secrets_at,
+                     ed_slots_count(shared->slots));
     ed_list_init(&reliable->refused);
     ed_list_init(&reliable->half_open);
     ed_credit_pool_init(&reliable->room, config->receive_budget, config->max_message_size,
@@ -166,7 +170,7 @@ static bool returned(void *context, void *connection, ed_block *blocks, uint64_t
     for (ed_block *block = blocks; block != NULL; block = next) {
         bool is_reliable = ed_block_guarantee(block) >= ED_WIRE_RELIABLE_UNORDERED;
         next = block->next;
-        ed_inbox_returned_late(&reliable->room, is_reliable, block->size);
+        ed_inbox_returned_late(&reliable->room, is_reliable, ed_charge_of(block->size));
         ed_pool_give(block);
     }
     return false;
@@ -253,10 +257,10 @@ static void expect(const void *connection)
         &conn->timers.at_ns[ED_TIMER_KEEPALIVE],
         &conn->timers.at_ns[ED_TIMER_END],
         &conn->counts,
-        &secrets->keys.receive,
-        &secrets->keys.receive.mask,
-        &secrets->keys.aead,
         &secrets->has_keys,
+        &secrets->keys.receive.key,
+        &secrets->keys.receive.mask,
+        &secrets->keys.send.mask,
     };
 
     for (size_t i = 0; i < ED_COUNT(hot); i++)
@@ -370,6 +374,11 @@ static void reckon_ahead(void *context)
         ed_conn_reckon_ahead(conn);
 }
 
+static void too_big(void *connection, size_t size, uint64_t now_ns)
+{
+    ed_conn_on_size_refused(connection, size, now_ns);
+}
+
 static void held_back(void *connection, uint64_t now_ns)
 {
     ed_conn_on_all_sent(connection, now_ns);
@@ -446,6 +455,7 @@ const ed_connection_type ed_reliable_type = {
     .replace = replace,
     .expire = expire,
     .transmit = transmit,
+    .too_big = too_big,
     .held_back = held_back,
     .events = next_events,
     .awaits_senders = awaits_senders,

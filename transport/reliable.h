@@ -57,6 +57,7 @@ typedef struct ed_reliable {
     ed_map *begun;         /* the origin of one that is not confirmed -> its slot */
     ed_list half_open;     /* of ed_conn.half_open, the oldest first */
     ed_purse purse;
+    ed_openings openings;
     ed_credit_pool room;
     uint64_t queued_cost;
     ed_settled settled;

@@ -1,5 +1,6 @@
 #include "transport/resolver.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "core/addr.h"
@@ -13,8 +14,8 @@ enum { FOUND_MAX = 16 }; /* addresses of a name that are looked at */
 struct ed_resolver {
     eddy_allocator allocator;
     eddy_resolver how;
-    ed_mutex mutex; /* of what follows */
-    size_t holders; /* look-ups that go on, and whoever has not closed it */
+    ed_mutex mutex;         /* of what follows */
+    _Atomic size_t holders; /* look-ups that go on, and whoever has not closed it */
     bool is_closed;
     ed_resolver_done done;
     void *done_context;
@@ -61,11 +62,10 @@ static void leave_locked(ed_resolver *resolver)
 {
     eddy_allocator allocator = resolver->allocator;
 
-    ED_ASSERT(resolver->holders > 0);
-    resolver->holders--;
-    bool is_last = resolver->holders == 0;
+    size_t before = atomic_fetch_sub(&resolver->holders, 1);
+    ED_ASSERT(before > 0);
     ed_mutex_unlock(&resolver->mutex);
-    if (!is_last)
+    if (before > 1)
         return;
     ed_mutex_destroy(&resolver->mutex);
     ed_alloc_free(&allocator, resolver, sizeof(*resolver));
@@ -81,12 +81,10 @@ void ed_resolver_close(ed_resolver *resolver)
     leave_locked(resolver);
 }
 
-bool ed_resolver_is_busy(ed_resolver *resolver)
+/** Asked at each poll: without the mutex. Who leaves has told its result before. */
+bool ed_resolver_is_busy(const ed_resolver *resolver)
 {
-    ed_mutex_lock(&resolver->mutex);
-    bool is_busy = resolver->holders > 1;
-    ed_mutex_unlock(&resolver->mutex);
-    return is_busy;
+    return atomic_load(&resolver->holders) > 1;
 }
 
 /* -------------------------------------------------------------------------------- a look-up -- */
@@ -136,7 +134,7 @@ eddy_status ed_resolver_start(ed_resolver *resolver, const char *host_port,
     memcpy(job->host_port, host_port, text_size);
     ed_mutex_lock(&resolver->mutex);
     ED_ASSERT(!resolver->is_closed);
-    resolver->holders++;
+    (void)atomic_fetch_add(&resolver->holders, 1);
     ed_mutex_unlock(&resolver->mutex);
     eddy_status status = ed_thread_start_detached(&job->thread, "eddy-resolve", run_job, job);
     if (status == EDDY_OK)

@@ -34,6 +34,6 @@ EDDY_MUST_CHECK eddy_status ed_resolver_start(ed_resolver *resolver, const char 
                                               eddy_connection connection);
 
 /** Whether a result is still to come; when it says no, all have been taken. */
-bool ed_resolver_is_busy(ed_resolver *resolver);
+bool ed_resolver_is_busy(const ed_resolver *resolver);
 
 #endif

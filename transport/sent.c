@@ -61,12 +61,12 @@ void ed_sent_log_free(ed_sent_log *log)
 
 bool ed_sent_log_is_large(const ed_sent_log *log)
 {
-    return log->capacity > ED_SENT_MIN || log->ref_capacity > ED_SENT_REFS_MIN;
+    return log->capacity > ED_SENT_QUIET || log->ref_capacity > ED_SENT_QUIET;
 }
 
 bool ed_sent_log_rest(ed_sent_log *log)
 {
-    bool is_quiet = log->next - log->rest_from <= ED_SENT_MIN;
+    bool is_quiet = log->next - log->rest_from <= ED_SENT_QUIET;
 
     log->rest_from = log->next;
     if (!is_quiet || log->first != log->next)

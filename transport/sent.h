@@ -9,10 +9,11 @@
 #include "core/eddy.h"
 
 enum {
-    ED_SENT_MIN = 4,           /* packets at first */
+    ED_SENT_MIN = 2,           /* packets at first */
     ED_SENT_MAX = 16384,       /* packets at most */
-    ED_SENT_REFS_MIN = 4,      /* references at first */
+    ED_SENT_REFS_MIN = 2,      /* references at first */
     ED_SENT_REFS_MAX = 131072, /* references at most, over all packets */
+    ED_SENT_QUIET = 4,         /* packets in ED_REST_NS of a connection that says nothing */
     /* A number is left out after 2^n to 2^(n+1) others, n between these and one more each time. */
     ED_SENT_GAP_LOG2_MIN = 6,
     ED_SENT_GAP_LOG2_MAX = 10,
@@ -100,12 +101,12 @@ void ed_sent_log_init(ed_sent_log *log, const eddy_allocator *allocator);
 /** Gives the memory back; the log is empty and may be used again. */
 void ed_sent_log_free(ed_sent_log *log);
 
-/** Whether it has grown beyond what a log is at first. */
+/** Whether it has grown beyond what a connection needs that says nothing. */
 bool ed_sent_log_is_large(const ed_sent_log *log);
 
 /**
  * Gives all memory back if nothing is held, and not more packets were added since this was last
- * asked than the smallest log holds. Numbers go on. @return whether it did.
+ * asked than ED_SENT_QUIET. Numbers go on. @return whether it did.
  */
 bool ed_sent_log_rest(ed_sent_log *log);
 

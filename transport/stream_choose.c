@@ -70,6 +70,8 @@ static bool make_first(ed_out *out, size_t room, ed_outgoing *next)
     next->lane = out->lane;
     next->part = NULL;
     next->is_skip = false;
+    next->settled = 0;
+    next->costs = (ed_send_costs){0};
     make_frame(&next->message, out, sequence, out->sent_size, left);
     return frame_fits(&next->message, room) || cut(&next->message, room);
 }
@@ -147,6 +149,14 @@ static bool burst_allows(const ed_out *out, uint64_t packet)
 
     return !ed_lane_is_reliable(lane) || lane->burst_packet != packet ||
            lane->burst_count < ED_LANE_BURST_MAX;
+}
+
+/** A lane that has had its share has another, as no other waits for its turn. */
+static bool has_turns_alone(ed_lane_out *lane)
+{
+    while (lane->allowance <= 0 && lane->turn.next == lane->turn.previous)
+        lane->allowance += (int32_t)lane->weight * QUANTUM;
+    return lane->allowance > 0;
 }
 
 /** Whether the lane has its turn; if it has had its share, it is the next one's. */
@@ -243,16 +253,19 @@ bool ed_outbox_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing
     return false;
 }
 
-/** Whether the lane, which had its turn with the last message, still has it for this one. */
-static bool goes_on(const ed_outbox *outbox, const ed_lane_out *lane, const ed_out *out,
-                    uint64_t packet)
+/** Whether a reliable message that goes in one piece may leave behind the one before it. */
+static inline bool may_follow(const ed_outbox *outbox, const ed_out *out, uint64_t packet)
 {
-    bool has_credit = !ed_lane_is_reliable(lane) ||
-                      (!outbox->is_short &&
-                       ed_charge_of(out->size) <= outbox->credit_limit - outbox->credit_used);
+    return !outbox->is_short && ed_lane_window_open(out->lane) && burst_allows(out, packet) &&
+           ed_charge_of(out->size) <= outbox->credit_limit - outbox->credit_used;
+}
 
-    return lane->allowance > 0 && ed_list_linked(&lane->turn) && has_credit &&
-           burst_allows(out, packet);
+/** Whether the lane, which had its turn with the last message, still has it for this one. */
+static inline bool goes_on(const ed_outbox *outbox, const ed_out *out, uint64_t packet)
+{
+    return ed_list_linked(&out->lane->turn) &&
+           (!ed_lane_is_reliable(out->lane) || may_follow(outbox, out, packet)) &&
+           has_turns_alone(out->lane);
 }
 
 bool ed_outbox_follow(const ed_outbox *outbox, uint64_t packet, ed_outgoing *next)
@@ -261,7 +274,7 @@ bool ed_outbox_follow(const ed_outbox *outbox, uint64_t packet, ed_outgoing *nex
     ed_out *out = ed_out_of_node(ed_list_first(&lane->fresh));
 
     if (next->part != NULL || next->message.fragment || out == NULL || ed_is_in_parts(out->size) ||
-        needs_piece(out) || !goes_on(outbox, lane, out, packet))
+        needs_piece(out) || !goes_on(outbox, out, packet))
         return false;
     next->out = out;
     next->message.sequence = next->message.sequence_bits == 0 ? 0 : (uint16_t)lane->next_sequence;
@@ -294,7 +307,7 @@ bool ed_outbox_has_next(ed_outbox *outbox)
 /* ------------------------------------------------------------------------------------- sent -- */
 
 /** One more new message of the lane is in the packet. */
-static void count_burst(ed_lane_out *lane, uint64_t packet)
+static inline void count_burst(ed_lane_out *lane, uint64_t packet)
 {
     static_assert((ED_REPLAY_WINDOW * ED_LANE_BURST_MAX) + 2 * ED_LANE_WINDOW <= 1 << 16,
                   "two bytes of sequence tell the oldest acceptable message from the newest");
@@ -305,7 +318,7 @@ static void count_burst(ed_lane_out *lane, uint64_t packet)
     ED_ASSERT(lane->burst_count <= ED_LANE_BURST_MAX);
 }
 
-static void begin(ed_outbox *outbox, ed_out *out, uint64_t packet)
+static inline void begin(ed_outbox *outbox, ed_out *out, uint64_t packet)
 {
     ed_lane_out *lane = out->lane;
 
@@ -442,8 +455,26 @@ bool ed_outbox_on_sent(ed_outbox *outbox, const ed_outgoing *next, uint64_t pack
     return true;
 }
 
-void ed_outbox_on_followed(ed_outbox *outbox, const ed_outgoing *next, uint64_t packet)
+void ed_outbox_on_followed(ed_outbox *outbox, ed_outgoing *next, uint64_t packet)
 {
-    (void)sent_first(outbox, next, packet);
+    ed_out *out = next->out;
+    ed_lane_out *lane = next->lane;
+
+    begin(outbox, out, packet);
+    out->sent_size = out->size;
+    lane->allowance -= (int32_t)(out->size + ed_frame_message_overhead(&next->message));
+    ed_out_leave_fresh(outbox, out);
+    if (ed_lane_is_reliable(lane)) {
+        outbox->credit_used += ed_charge_of(out->size);
+        return;
+    }
+    next->settled += ed_send_costs_next(&next->costs, out->size);
+    ed_out_settle(outbox, out);
+}
+
+void ed_outbox_end_run(ed_outbox *outbox, const ed_outgoing *next)
+{
+    if (next->settled > 0)
+        ed_outbox_refund(outbox, next->lane, next->settled);
     ed_outbox_update_turn(outbox, next->lane);
 }

@@ -57,7 +57,7 @@ void ed_inbox_free(ed_inbox *inbox)
 {
     for (ed_block *block = ed_inbox_next(inbox); block != NULL; block = ed_inbox_next(inbox)) {
         ed_inbox_returned(inbox, ed_block_guarantee(block) >= ED_WIRE_RELIABLE_UNORDERED,
-                          block->size);
+                          ed_charge_of(block->size));
         ed_pool_give(block);
     }
     ed_partials_free(inbox);
@@ -108,14 +108,12 @@ void ed_inbox_consume(ed_inbox *inbox, uint64_t charge)
     ED_ASSERT(inbox->credit.consumed <= inbox->credit.claimed);
 }
 
-void ed_inbox_returned(ed_inbox *inbox, bool reliable, size_t size)
+void ed_inbox_returned(ed_inbox *inbox, bool reliable, uint64_t charge)
 {
-    uint64_t charge = ed_charge_of(size);
-
     if (!reliable) {
         ED_ASSERT(inbox->unreliable >= charge);
         inbox->unreliable -= charge;
-        ed_inbox_returned_late(inbox->parts->room, false, size);
+        ed_inbox_returned_late(inbox->parts->room, false, charge);
         return;
     }
     ED_ASSERT(inbox->unreturned >= charge);
@@ -123,12 +121,12 @@ void ed_inbox_returned(ed_inbox *inbox, bool reliable, size_t size)
     ed_inbox_consume(inbox, charge);
 }
 
-void ed_inbox_returned_late(ed_credit_pool *room, bool reliable, size_t size)
+void ed_inbox_returned_late(ed_credit_pool *room, bool reliable, uint64_t charge)
 {
     uint64_t *account = reliable ? &room->orphans : &room->unreliable;
 
-    ED_ASSERT(*account >= ed_charge_of(size));
-    *account -= ed_charge_of(size);
+    ED_ASSERT(*account >= charge);
+    *account -= charge;
 }
 
 /** Gives a reliable message to the program. */

@@ -91,11 +91,11 @@ EDDY_MUST_CHECK eddy_status ed_inbox_skip(ed_inbox *inbox, const ed_skip_frame *
 /** Takes the next message to deliver; the block is the caller's. NULL: none. */
 ed_block *ed_inbox_next(ed_inbox *inbox);
 
-/** The program has given a message back. */
-void ed_inbox_returned(ed_inbox *inbox, bool reliable, size_t size);
+/** The program has given messages back that were charged so much together. */
+void ed_inbox_returned(ed_inbox *inbox, bool reliable, uint64_t charge);
 
 /** The same, where its connection is gone. */
-void ed_inbox_returned_late(ed_credit_pool *room, bool reliable, size_t size);
+void ed_inbox_returned_late(ed_credit_pool *room, bool reliable, uint64_t charge);
 
 /** Drops the unreliable messages whose parts do not come. */
 void ed_inbox_expire(ed_inbox *inbox, uint64_t now_ns);

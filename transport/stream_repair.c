@@ -76,8 +76,7 @@ static void forget_pieces(ed_outbox *outbox, ed_out *out)
         ed_piece_forget(outbox, ED_CONTAINER(ed_list_first(&out->pieces), ed_piece, sibling));
 }
 
-/** Messages of the lane are not queued any more: the accounts have room for others. */
-static void refund(ed_outbox *outbox, ed_lane_out *lane, uint64_t cost)
+void ed_outbox_refund(ed_outbox *outbox, ed_lane_out *lane, uint64_t cost)
 {
     ed_stream_out *own = outbox->streams == NULL ? NULL : &outbox->streams->of[lane->stream];
 
@@ -114,7 +113,7 @@ static void count_out(ed_outbox *outbox, const ed_lane_out *lane, size_t count)
 static void release(ed_outbox *outbox, ed_out *out)
 {
     let_go(outbox, out);
-    refund(outbox, out->lane, ed_send_cost(out->size));
+    ed_outbox_refund(outbox, out->lane, ed_send_cost(out->size));
     count_out(outbox, out->lane, 1);
 }
 
@@ -128,6 +127,12 @@ static void drop(ed_outbox *outbox, ed_out *out)
     ed_list_remove(&out->place);
     out->lane = NULL;
     ed_records_give(&outbox->outs, out);
+}
+
+void ed_out_settle(ed_outbox *outbox, ed_out *out)
+{
+    let_go(outbox, out);
+    drop(outbox, out);
 }
 
 void ed_out_forget(ed_outbox *outbox, ed_out *out)
@@ -183,10 +188,10 @@ static ed_list_node *find_run(ed_lane_out *lane, ed_sent_ref ref)
     ed_list_node *head = &lane->begun.head;
     ed_list_node *before = lane->near == NULL ? head : lane->near;
 
-    while (before != head && !is_before(before, ref))
-        before = before->previous;
-    while (before->next != head && is_before(before->next, ref))
-        before = before->next;
+    for (; before != head && !is_before(before, ref); before = before->previous)
+        lane->look_count++;
+    for (; before->next != head && is_before(before->next, ref); before = before->next)
+        lane->look_count++;
     lane->near = before == head ? NULL : before;
     return before->next == head ? NULL : before->next;
 }
@@ -241,16 +246,6 @@ static void on_piece_acked(ed_outbox *outbox, ed_piece *piece)
     ed_out_forget(outbox, out);
 }
 
-/** Does for one of a run what ed_out_forget does, but for what is done for all of it. */
-static void settle(ed_outbox *outbox, ed_out *out)
-{
-    ed_out_tell(outbox, out, EDDY_OUTCOME_ACKED);
-    if (out->part.is_lost)
-        ed_part_leave_lost(outbox, &out->part);
-    let_go(outbox, out);
-    drop(outbox, out);
-}
-
 static void on_run_acked(ed_outbox *outbox, ed_part *part, ed_sent_ref ref)
 {
     ed_lane_out *lane = ed_out_of_part(part)->lane;
@@ -262,9 +257,12 @@ static void on_run_acked(ed_outbox *outbox, ed_part *part, ed_sent_ref ref)
         ed_out *out = ed_out_of_part(part);
         next = ed_outbox_next_of(ref, part);
         sum += ed_send_costs_next(&costs, out->size);
-        settle(outbox, out);
+        ed_out_tell(outbox, out, EDDY_OUTCOME_ACKED);
+        if (out->part.is_lost)
+            ed_part_leave_lost(outbox, &out->part);
+        ed_out_settle(outbox, out);
     }
-    refund(outbox, lane, sum);
+    ed_outbox_refund(outbox, lane, sum);
     count_out(outbox, lane, count);
     if (!ed_list_linked(&lane->turn)) // a window that opens takes no turn away
         ed_outbox_update_turn(outbox, lane);

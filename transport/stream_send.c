@@ -54,19 +54,12 @@ void ed_outbox_rest(ed_outbox *outbox)
 
 /* ------------------------------------------------------------------------------------ lanes -- */
 
-/** Whether the receiver is sure to have a place for the lane's next message. */
-static bool window_open(const ed_lane_out *lane)
-{
-    const ed_out *oldest = ed_out_of_place(ed_list_first(&lane->begun));
-
-    return oldest == NULL || lane->next_sequence < oldest->sequence + ED_LANE_WINDOW;
-}
-
 static bool may_leave(const ed_lane_out *lane)
 {
     const ed_out *out = ed_out_of_node(ed_list_first(&lane->fresh));
 
-    return out != NULL && (out->part.is_begun || !ed_lane_is_reliable(lane) || window_open(lane));
+    return out != NULL &&
+           (out->part.is_begun || !ed_lane_is_reliable(lane) || ed_lane_window_open(lane));
 }
 
 void ed_outbox_update_turn(ed_outbox *outbox, ed_lane_out *lane)
@@ -229,8 +222,6 @@ static void shed_oldest(ed_outbox *outbox, const ed_lane_out *lane, size_t size)
 {
     bool is_sequenced = lane->guarantee == ED_WIRE_UNRELIABLE_SEQUENCED;
 
-    if (outbox->unreliable_size + size <= ED_UNRELIABLE_QUEUE_MAX)
-        return;
     while (is_sequenced && !ed_list_empty(&lane->fresh))
         shed(outbox, ed_out_of_node(ed_list_first(&lane->fresh)));
     while (outbox->unreliable_size + size > ED_UNRELIABLE_QUEUE_MAX &&
@@ -239,41 +230,56 @@ static void shed_oldest(ed_outbox *outbox, const ed_lane_out *lane, size_t size)
 }
 
 /** Makes sure that the message's deadline can be set, and every other message's taken away. */
-static bool reserve_deadline(ed_outbox *outbox, uint64_t expires_ns)
+static bool reserve_deadline(ed_outbox *outbox)
 {
     uint32_t count = ed_records_count(&outbox->outs);
 
-    if (expires_ns == ED_NEVER_NS && outbox->deadlines == NULL)
-        return true;
     if (outbox->deadlines == NULL)
         outbox->deadlines = ed_deadlines_create(outbox->made_of.allocator, count);
     return outbox->deadlines != NULL && ed_deadlines_widen(outbox->deadlines, count);
 }
 
-static void count_in(ed_outbox *outbox, const ed_out *out, uint64_t cost)
+/** Messages of one lane that are not counted yet. */
+typedef struct accepted {
+    uint64_t count;
+    uint64_t cost;
+    ed_send_costs costs;
+} accepted;
+
+static void count_in(ed_outbox *outbox, ed_lane_out *lane, accepted *some)
 {
-    outbox->fresh_count++;
-    outbox->queued_size += cost;
-    out->lane->queued_size += cost;
-    *outbox->made_of.queued_cost += cost;
+    outbox->fresh_count += some->count;
+    outbox->reliable_count += ed_lane_is_reliable(lane) ? some->count : 0;
+    outbox->queued_size += some->cost;
+    lane->queued_size += some->cost;
+    *outbox->made_of.queued_cost += some->cost;
     if (outbox->streams != NULL)
-        outbox->streams->of[out->lane->stream].queued += cost;
-    if (ed_lane_is_reliable(out->lane)) {
-        outbox->reliable_count++;
-    } else {
-        outbox->unreliable_size += out->size;
-        outbox->hasty_count += out->part.now_or_never ? 1 : 0;
-    }
+        outbox->streams->of[lane->stream].queued += some->cost;
+    some->count = 0;
+    some->cost = 0;
+}
+
+/** An unreliable message waits from now on. */
+static void wait_in_line(ed_outbox *outbox, ed_out *out)
+{
+    ed_list_push_back(&outbox->waiting, &out->place);
+    outbox->unreliable_size += out->size;
+    outbox->hasty_count += out->part.now_or_never ? 1 : 0;
 }
 
 /** @return false out of memory: as before. */
 static inline bool push_one(ed_outbox *outbox, ed_lane_out *lane, const ed_message *message,
-                            ed_send_costs *costs, uint64_t now_ns)
+                            accepted *some, uint64_t now_ns)
 {
-    if (!ed_records_reserve(&outbox->outs) || !reserve_deadline(outbox, message->expires_ns))
+    bool has_deadline = message->expires_ns != ED_NEVER_NS || outbox->deadlines != NULL;
+
+    if (!ed_records_reserve(&outbox->outs) || (has_deadline && !reserve_deadline(outbox)))
         return false;
-    if (!ed_lane_is_reliable(lane))
+    if (!ed_lane_is_reliable(lane) &&
+        outbox->unreliable_size + message->block->size > ED_UNRELIABLE_QUEUE_MAX) {
+        count_in(outbox, lane, some); // what is shed has been counted
         shed_oldest(outbox, lane, message->block->size);
+    }
     ed_out *out = ed_records_take(&outbox->outs);
     *out = (ed_out){.part = {.record = out->part.record, .now_or_never = message->now_or_never},
                     .lane = lane,
@@ -284,10 +290,11 @@ static inline bool push_one(ed_outbox *outbox, ed_lane_out *lane, const ed_messa
     ed_list_init(&out->pieces);
     ed_list_push_back(&lane->fresh, &out->part.record.node);
     if (!ed_lane_is_reliable(lane))
-        ed_list_push_back(&outbox->waiting, &out->place);
+        wait_in_line(outbox, out);
     if (message->expires_ns != ED_NEVER_NS)
         ed_deadlines_set(outbox->deadlines, out->part.record.index, message->expires_ns);
-    count_in(outbox, out, ed_send_costs_next(costs, out->size));
+    some->count++;
+    some->cost += ed_send_costs_next(&some->costs, out->size);
     return true;
 }
 
@@ -296,13 +303,15 @@ static size_t push_run(ed_outbox *outbox, const ed_message *messages, size_t cou
 {
     uint8_t guarantee = messages->guarantee, stream = messages->stream;
     ed_lane_out *lane = get_lane(outbox, guarantee, stream);
-    ed_send_costs costs = {0};
+    accepted some = {0};
     size_t pushed = 0;
 
     while (lane != NULL && pushed < count && messages[pushed].guarantee == guarantee &&
            messages[pushed].stream == stream &&
-           push_one(outbox, lane, &messages[pushed], &costs, now_ns))
+           push_one(outbox, lane, &messages[pushed], &some, now_ns))
         pushed++;
+    if (pushed > 0)
+        count_in(outbox, lane, &some);
     if (pushed > 0 && !ed_list_linked(&lane->turn)) // more of them do not take a turn away
         ed_outbox_update_turn(outbox, lane);
     return pushed;

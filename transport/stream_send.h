@@ -42,6 +42,7 @@ typedef struct ed_lane_out {
     uint8_t stream;
     uint8_t priority;
     uint8_t weight;
+    uint32_t look_count;  /* messages passed in search of a run, ever. For tests */
     uint64_t queued_size; /* ed_send_cost of what is accepted and not settled */
     uint64_t sent;
     uint64_t resent;
@@ -151,6 +152,8 @@ typedef struct ed_outgoing {
     ed_lane_out *lane; /* of that, which may be over once it has left */
     ed_part *part;     /* that is sent again; NULL: for the first time */
     bool is_skip;
+    uint64_t settled;    /* of those that followed it and are over: their cost, */
+    ed_send_costs costs; /* by which that is reckoned */
     union {
         ed_message_frame message;
         ed_skip_frame skip;
@@ -214,9 +217,10 @@ bool ed_outbox_on_sent(ed_outbox *outbox, const ed_outgoing *next, uint64_t pack
 
 /**
  * The same of what ed_outbox_follow chose. The last reference, if it is to be heard of, names one
- * message more.
+ * message more. Once no other follows, ed_outbox_end_run does the rest for all of them.
  */
-void ed_outbox_on_followed(ed_outbox *outbox, const ed_outgoing *next, uint64_t packet);
+void ed_outbox_on_followed(ed_outbox *outbox, ed_outgoing *next, uint64_t packet);
+void ed_outbox_end_run(ed_outbox *outbox, const ed_outgoing *next);
 
 /** All that could leave has left: what was to leave now or never is dropped. */
 void ed_outbox_drop_hasty(ed_outbox *outbox);
@@ -327,6 +331,14 @@ static inline ed_lane_out *ed_lane_of_turn(ed_list_node *turn)
     return ED_CONTAINER(turn, ed_lane_out, turn);
 }
 
+/** Whether the receiver is sure to have a place for the lane's next message. */
+static inline bool ed_lane_window_open(const ed_lane_out *lane)
+{
+    const ed_out *oldest = ed_out_of_place(ed_list_first(&lane->begun));
+
+    return oldest == NULL || lane->next_sequence < oldest->sequence + ED_LANE_WINDOW;
+}
+
 /** Gives the lane its turn if it has something that may leave, and takes it away if not. */
 void ed_outbox_update_turn(ed_outbox *outbox, ed_lane_out *lane);
 
@@ -338,6 +350,12 @@ void ed_out_tell(ed_outbox *outbox, ed_out *out, eddy_outcome outcome);
 
 /** It is settled, or will never be: gives all that it holds back. */
 void ed_out_forget(ed_outbox *outbox, ed_out *out);
+
+/** What ed_out_forget does of one that is in no list but its lane's begun, but for its cost. */
+void ed_out_settle(ed_outbox *outbox, ed_out *out);
+
+/** Messages of the lane are not queued any more: the accounts have room for others. */
+void ed_outbox_refund(ed_outbox *outbox, ed_lane_out *lane, uint64_t cost);
 
 /** It does not wait to be sent any more. */
 void ed_out_leave_fresh(ed_outbox *outbox, ed_out *out);

@@ -114,22 +114,32 @@ static bool filter_has(const uint8_t *filter, const uint8_t ticket[ED_COOKIE_SIZ
     return all;
 }
 
-bool ed_tickets_has(const ed_tickets *tickets, const uint8_t ticket[ED_COOKIE_SIZE])
-{
-    return filter_has(tickets->used[0], ticket) || filter_has(tickets->used[1], ticket);
-}
-
-bool ed_tickets_use(ed_tickets *tickets, const uint8_t ticket[ED_COOKIE_SIZE])
+/** The filter of this generation, made on first use; NULL: there is no memory for it. */
+static uint8_t *filter_of_now(ed_tickets *tickets)
 {
     uint8_t **filter = &tickets->used[tickets->generation & 1];
 
     if (*filter == NULL)
         *filter = ed_alloc_zeroed(tickets->allocator, FILTER_SIZE);
-    for (size_t i = 0; i < FILTER_HASHES && *filter != NULL; i++) {
+    return *filter;
+}
+
+bool ed_tickets_may_use(ed_tickets *tickets, const uint8_t ticket[ED_COOKIE_SIZE])
+{
+    return filter_of_now(tickets) != NULL && !filter_has(tickets->used[0], ticket) &&
+           !filter_has(tickets->used[1], ticket);
+}
+
+bool ed_tickets_use(ed_tickets *tickets, const uint8_t ticket[ED_COOKIE_SIZE])
+{
+    if (!ed_tickets_may_use(tickets, ticket))
+        return false;
+    uint8_t *filter = filter_of_now(tickets);
+    for (size_t i = 0; i < FILTER_HASHES; i++) {
         uint32_t place = place_of(ticket, i);
-        (*filter)[place / 8] |= (uint8_t)(1u << place % 8);
+        filter[place / 8] |= (uint8_t)(1u << place % 8);
     }
-    return *filter != NULL;
+    return true;
 }
 
 /* ------------------------------------------------------------------------------------- purse -- */

@@ -44,10 +44,10 @@ static inline bool ed_is_ticket(const uint8_t cookie[ED_COOKIE_SIZE])
 EDDY_MUST_CHECK bool ed_ticket_check(const uint8_t ticket[ED_COOKIE_SIZE],
                                      const ed_ticket_claim *claim, uint64_t now_ns);
 
-/** Whether it was used before, or so it seems. */
-bool ed_tickets_has(const ed_tickets *tickets, const uint8_t ticket[ED_COOKIE_SIZE]);
+/** Whether it was not used before, or so it seems, and there is memory to note that it is. */
+EDDY_MUST_CHECK bool ed_tickets_may_use(ed_tickets *tickets, const uint8_t ticket[ED_COOKIE_SIZE]);
 
-/** From now on it is used. @return false: there is no memory to remember that; it is worth none. */
+/** From now on it is used. @return false if it may not be: of two at once one is the first. */
 EDDY_MUST_CHECK bool ed_tickets_use(ed_tickets *tickets, const uint8_t ticket[ED_COOKIE_SIZE]);
 
 /* A client's. */

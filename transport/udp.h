@@ -32,6 +32,7 @@ enum {
     ED_UDP_QUIET_NS = 200 * 1000,    /* at most so far apart, where there are calls */
     ED_UDP_RETRIES = 4,              /* of a call that met old news of a datagram sent before */
     ED_UDP_EARLY_MAX = 1 << 16,      /* datagrams of a queue that came before it was steered */
+    ED_UDP_TOO_BIG_MAX = 16,         /* datagrams that were, of which the manager is told */
     ED_UDP_ERRORS_PER_DRAIN = 256,   /* pieces of news taken at once */
 };
 

@@ -372,6 +372,7 @@ eddy_status ed_udp_open_all(eddy_socket *sockets, uint32_t count, const eddy_all
                                    .send = ed_udp_send,
                                    .local = local,
                                    .wait = wait_for,
+                                   .too_big = ed_udp_too_big,
                                    .stats = copy_stats,
                                    .close = close_socket};
     return EDDY_OK;

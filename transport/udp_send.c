@@ -131,6 +131,15 @@ static void pack(ed_udp *udp, const batch *b)
     ED_ASSERT(udp->outbox.count > 0 && at - b->at == parts);
 }
 
+/** One datagram without notes, which is most of those that go alone, takes the shortest call. */
+static ssize_t send_message(int fd, const struct msghdr *header)
+{
+    if (header->msg_iovlen > 1 || header->msg_control != NULL)
+        return sendmsg(fd, header, MSG_DONTWAIT);
+    return sendto(fd, header->msg_iov->iov_base, header->msg_iov->iov_len, MSG_DONTWAIT,
+                  header->msg_name, header->msg_namelen);
+}
+
 /** @return how many messages were sent, or -1 and errno if that is none. */
 static int send_messages(ed_udp *udp)
 {
@@ -138,12 +147,11 @@ static int send_messages(ed_udp *udp)
 
     udp->stats.sent_calls++;
 #if defined(__linux__)
-    if (udp->stats.batching)
+    if (udp->stats.batching && outbox->count > 1)
         return sendmmsg(udp->fds[ED_UDP_PACKETS], outbox->messages, (unsigned)outbox->count,
                         MSG_DONTWAIT);
 #endif
-    return sendmsg(udp->fds[ED_UDP_PACKETS], &outbox->messages[0].msg_hdr, MSG_DONTWAIT) < 0 ? -1
-                                                                                             : 1;
+    return send_message(udp->fds[ED_UDP_PACKETS], &outbox->messages[0].msg_hdr) < 0 ? -1 : 1;
 }
 
 static void count_sent(ed_udp *udp, batch *b, size_t messages)
@@ -164,12 +172,33 @@ static void count_sent(ed_udp *udp, batch *b, size_t messages)
     b->retries = 0;
 }
 
+/** Where many are, those first noted stand for the others: each is refused again. */
+static void note_too_big(ed_udp *udp, const eddy_datagram *datagram)
+{
+    if (udp->too_big_count < ED_UDP_TOO_BIG_MAX)
+        udp->too_big[udp->too_big_count++] =
+            (eddy_datagram){.remote = datagram->remote, .size = datagram->size};
+}
+
+size_t ed_udp_too_big(void *context, eddy_datagram *datagrams, size_t count)
+{
+    ed_udp *udp = context;
+    size_t taken = ed_min_size(count, udp->too_big_count);
+
+    udp->too_big_count -= taken; // the newest first: what one says holds for the others, too
+    for (size_t i = 0; i < taken; i++)
+        datagrams[i] = udp->too_big[udp->too_big_count + i];
+    return taken;
+}
+
 /** Gives the first message up. */
 static void drop_first(ed_udp *udp, batch *b, int error)
 {
     size_t length = udp->outbox.messages[0].msg_hdr.msg_iovlen;
 
     ed_udp_count_error(udp, error, length);
+    if (error == EMSGSIZE)
+        note_too_big(udp, &b->datagrams[b->at]);
     b->at += length;
     b->retries = 0;
 }

@@ -71,6 +71,8 @@ typedef struct ed_udp {
     eddy_address local;
     eddy_allocator allocator;
     eddy_socket_stats stats;
+    eddy_datagram too_big[ED_UDP_TOO_BIG_MAX]; /* that nobody has asked for yet */
+    size_t too_big_count;
     ed_udp_inbox inboxes[ED_UDP_QUEUE_COUNT];
     ed_udp_outbox outbox; /* last: not zeroed */
 } ed_udp;
@@ -102,9 +104,10 @@ bool ed_udp_share_port(int fd, bool shares);
  */
 EDDY_MUST_CHECK bool ed_udp_steer(int fd, uint32_t count);
 
-/** eddy_socket's `receive` and `send`. */
+/** eddy_socket's `receive`, `send` and `too_big`. */
 size_t ed_udp_receive(void *context, eddy_datagram *datagrams, size_t count);
 size_t ed_udp_send(void *context, const eddy_datagram *datagrams, size_t count);
+size_t ed_udp_too_big(void *context, eddy_datagram *datagrams, size_t count);
 
 /** Whether the error tells of a peer that cannot be reached, perhaps not of this call at all. */
 bool ed_udp_error_is_news(int error);

@@ -127,7 +127,7 @@ static bool is_taken(const uint8_t *data, size_t size)
 static void seal_initiate(ed_mode mode, uint8_t *data, ed_span bytes)
 {
     size_t at = ed_initiate_payload_at(mode);
-    size_t room_size = ED_INITIATE_MAC_AT - ED_TAG_SIZE - at;
+    size_t room_size = ED_INITIATE_SEALED_SIZE;
     uint8_t ephemeral[ED_KEY_SIZE];
 
     memcpy(data, exchanges[mode].plain, ED_INITIATE_SIZE);

@@ -143,7 +143,7 @@ static void give_back(ed_block **place)
     if (*place == NULL)
         return;
     ed_inbox_returned(&run.inbox, ed_block_guarantee(*place) >= ED_WIRE_RELIABLE_UNORDERED,
-                      (*place)->size);
+                      ed_charge_of((*place)->size));
     ed_pool_give(*place);
     *place = NULL;
 }

@@ -50,7 +50,9 @@ static void show(ed_reader *r, const ed_ticket_claim *claim, const struct made *
     ED_ASSERT(good == is_same(made, ticket, number, now_s));
     if (!good)
         return;
-    ED_ASSERT(ed_tickets_use(used, ticket) && ed_tickets_has(used, ticket));
+    bool may = ed_tickets_may_use(used, ticket);
+    ED_ASSERT(ed_tickets_use(used, ticket) == may);
+    ED_ASSERT(!ed_tickets_use(used, ticket) && !ed_tickets_may_use(used, ticket));
 }
 
 static void carry(ed_reader *r, ed_purse *purse, const struct made *made)

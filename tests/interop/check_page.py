@@ -75,7 +75,8 @@ def handshakes_of_all_modes_are_those_of_the_page():
         expect(name + ' accepted', h.read_accept(answer, NONCE, client), accepted)
         at, key = 56 + len(shown), 52 + 48 * (mode == OPEN)
         head = 32 + 48 * (mode == MUTUAL) + 16
-        expect_bytes(name, (sent[:56], shown[:16], sent[at:at + head], sent[1168:],
+        expect_bytes(name, (sent[:56], shown[:16], sent[at:at + head],
+                            sent[at + head - 16 + h.SEALED:][:16], sent[1184:],
                             answer[:key + 16], answer[-16:], *client.split()))
 
 

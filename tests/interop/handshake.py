@@ -11,6 +11,7 @@ SIZE = 1200
 DATAGRAM_SIZE_MAX = 1452  # that we take
 OURS = number(VERSION, 4) + bytes(28)
 CAPSULE_SIZE = 356
+SEALED = 326  # of INITIATE, always
 
 Accepted = collections.namedtuple('Accepted', 'suite wire_id credit reset_token ticket message_max')
 Refused = collections.namedtuple('Refused', 'refusal code reason')
@@ -22,6 +23,12 @@ def greeting_key(mode, server_key):
 
 
 # -- what is the same in every version
+
+def pad(data, nonce):
+    """@param data of HELLO or INITIATE, but for padding and mac."""
+    padding = b''.join(mac(nonce, bytes([counter])) for counter in range(70))
+    return data + padding[:1184 - len(data)]
+
 
 def sign(data, mode, server_key):
     """@param data of HELLO or INITIATE, but for the mac."""
@@ -56,8 +63,7 @@ def read_versions(data, mode, nonce, server_key):
 def write_hello(mode, protocol_id, nonce, server_key):
     data = bytes([HELLO]) + number(VERSION, 4) + bytes([mode, 1, 0]) + number(protocol_id, 8)
     data += nonce + OURS
-    data += b''.join(mac(nonce, bytes([counter])) for counter in range(70))
-    return sign(data, mode, server_key)
+    return sign(pad(data, nonce), mode, server_key)
 
 
 def read_hello(data):
@@ -99,9 +105,8 @@ def write_initiate(initiate, payload, shared=None, **keys):
     head = bytes([INITIATE]) + number(VERSION, 4) + bytes([initiate.mode, initiate.suites, 0])
     head += number(initiate.protocol_id, 8) + initiate.nonce + initiate.cookie + initiate.capsule
     noise = begin_noise(head, True, initiate.mode, shared, initiate.capsule, **keys)
-    size = 1184 - len(head) - 32 - 16 - (48 if initiate.mode == MUTUAL else 0)
-    data = head + noise.write(0, payload.ljust(size, b'\0'))
-    return sign(data, initiate.mode, keys.get('peer')), noise
+    data = head + noise.write(0, payload.ljust(SEALED, b'\0'))
+    return sign(pad(data, initiate.nonce), initiate.mode, keys.get('peer')), noise
 
 
 def write_parameters(credit, message_max, time_us, payload, largest=DATAGRAM_SIZE_MAX):
@@ -126,7 +131,8 @@ def open_initiate(data, initiate, own, shared=None):
     """@return (credit, largest message, payload of the program, Noise), or raises."""
     at = 56 + len(initiate.capsule)
     noise = begin_noise(data[:at], False, initiate.mode, shared, initiate.capsule, own=own)
-    r = Reader(noise.read(0, data[at:1184]))
+    end = at + 32 + (48 if initiate.mode == MUTUAL else 0) + SEALED + 16
+    r = Reader(noise.read(0, data[at:end]))
     datagram, _, credit, features = r.number(2), r.number(2), r.number(4), r.number(4)
     count, _ = r.number(1), r.take(3)
     versions = [r.number(4) for _ in range(8)][:count]

@@ -67,7 +67,7 @@ static inline void inbox_take(struct inbox_bed *bed)
             bed->taken[bed->taken_count] = bed->last;
         bed->taken_count++;
         ed_inbox_returned(&bed->inbox, ed_block_guarantee(block) >= ED_WIRE_RELIABLE_UNORDERED,
-                          block->size);
+                          ed_charge_of(block->size));
         ed_pool_give(block);
     }
     ed_credit_update(&bed->inbox.credit, ED_NS_PER_MS, 0);

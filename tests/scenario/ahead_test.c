@@ -63,11 +63,11 @@ static void run_ms(uint64_t ms)
 /** The dials of a node for which something is reckoned. */
 static uint32_t count_ahead(const ed_node *node)
 {
-    const ed_identity *identity = node->manager->identity;
+    ed_identity *identity = node->manager->identity;
     uint32_t count = 0;
 
     for (uint32_t i = 0; i <= identity->slot_count; i++)
-        count += identity->secrets[i].has_ahead ? 1 : 0;
+        count += ed_identity_openings(identity)[i].has_ahead ? 1 : 0;
     return count;
 }
 

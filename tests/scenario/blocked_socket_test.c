@@ -1,5 +1,8 @@
 /** A socket that takes nothing, for a while or for ever: time goes on all the same. */
+#include <stdatomic.h>
+
 #include "core/addr.h"
+#include "core/poller.h"
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 #include "tests/support/keys.h"
@@ -35,6 +38,41 @@ static eddy_address gate_local(void *context)
 
 static const eddy_socket gate = {.receive = gate_receive, .send = gate_send, .local = gate_local};
 
+/** A pump that sleeps between its polls; how often it did not is counted. */
+static struct pace {
+    uint64_t polls; /* since it slept last */
+    uint64_t most;
+    atomic_bool has_refused;
+} pace;
+
+static size_t paced_receive(void *context, eddy_datagram *datagrams, size_t count)
+{
+    pace.polls++;
+    pace.most = ed_max_u64(pace.most, pace.polls);
+    return gate_receive(context, datagrams, count);
+}
+
+static size_t paced_send(void *context, const eddy_datagram *datagrams, size_t count)
+{
+    size_t taken = gate_send(context, datagrams, count);
+
+    atomic_store(&pace.has_refused, taken < count);
+    return taken;
+}
+
+static void paced_wait(void *context, int wake_fd, bool want_send, uint64_t timeout_ns)
+{
+    struct pollfd fd = {.fd = wake_fd, .events = POLLIN};
+
+    (void)context;
+    (void)want_send; // the gate opens for nobody
+    (void)ed_poll_fds(&fd, 1, timeout_ns);
+    pace.polls = 0;
+}
+
+static const eddy_socket paced_gate = {
+    .receive = paced_receive, .send = paced_send, .local = gate_local, .wait = paced_wait};
+
 /** A manager behind the gate. */
 static struct node {
     ed_counting_alloc memory;
@@ -43,7 +81,7 @@ static struct node {
     uint64_t polls;
 } node;
 
-static void open_node(uint32_t outgoing)
+static void open_node_at(const eddy_socket *socket, uint32_t outgoing)
 {
     eddy_config config = ed_cluster_client_config();
 
@@ -52,10 +90,16 @@ static void open_node(uint32_t outgoing)
     node = (struct node){.now_ns = ED_NS_PER_S};
     ed_counting_alloc_init(&node.memory, NULL);
     config.allocator = &node.memory.allocator;
-    config.socket = &gate;
+    config.socket = socket;
+    config.pump = socket->wait != NULL;
     config.handshake_timeout_ms = TIMEOUT_MS;
     config.max_outgoing = outgoing;
     CHECK_EQ("open", eddy_open(&node.manager, &config), EDDY_OK);
+}
+
+static void open_node(uint32_t outgoing)
+{
+    open_node_at(&gate, outgoing);
 }
 
 static void close_node(eddy_status want)
@@ -160,6 +204,24 @@ static void a_shutdown_ends_dials(void **state)
         CHECK_EQ(rows[i].name, eddy_next(node.manager, &event, 0), EDDY_ECLOSED);
         close_node(EDDY_OK);
     }
+}
+
+/** What the socket has no room for is waited for to the end, asleep. */
+static void a_pump_sleeps_until_its_end(void **state)
+{
+    enum { FLUSH_MS = 100, POLLS_AWAKE_MAX = 100 };
+
+    eddy_event event;
+
+    (void)state;
+    open_node_at(&paced_gate, 1);
+    dial(1);
+    while (!atomic_load(&pace.has_refused))
+        CHECK_EQ("it goes on", eddy_next(node.manager, &event, 1), EDDY_EAGAIN);
+    CHECK_EQ("close", eddy_close(node.manager, FLUSH_MS), EDDY_OK);
+    CHECK("it runs", pace.most > 0);
+    CHECK("it sleeps", pace.most < POLLS_AWAKE_MAX);
+    CHECK_EQ("memory", node.memory.live_count, 0);
 }
 
 /* ------------------------------------------------------------------------------- for a while -- */
@@ -329,6 +391,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dials_end_in_time),
         cmocka_unit_test(a_shutdown_ends_dials),
+        cmocka_unit_test(a_pump_sleeps_until_its_end),
         cmocka_unit_test(a_shutdown_ends_what_was_connected),
         cmocka_unit_test(silence_ends_what_was_connected),
         cmocka_unit_test(when_there_is_room_again_it_goes_on),

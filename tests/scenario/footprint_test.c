@@ -22,8 +22,8 @@ enum {
     FILES = CLIENTS + WARM + 50, /* open at once */
     WAIT_MS = 10 * 1000,
     IDLE_MS = 200,
-    RSS_MAX = 3 * 1024 + 128,
-    HEAP_MAX = 2 * 1024 + 512,
+    RSS_MAX = 2 * 1024 + 832,
+    HEAP_MAX = 2 * 1024 + 288,
 };
 
 static_assert(sizeof(ed_conn) <= 2048, "one byte more, and allocators take a quarter more");

@@ -204,6 +204,37 @@ static void shrinks_where_large_ones_vanish(void **state)
     }
 }
 
+/** What this machine refuses need not be missed: neither what passed, nor a probe. */
+static void shrinks_at_once_where_large_ones_cannot_leave(void **state)
+{
+    enum { WITHIN_MS = 20, LARGEST = 1222 };
+
+    (void)state;
+    open_plain("no way out", 1, 1500);
+    keep_busy(2, 3000);
+    CHECK_EQ("grown", stats_of(UP).datagram_size, 1452);
+    sender(UP)->largest = LARGEST;
+    keep_busy(2, WITHIN_MS);
+    CHECK_EQ("shrunk", stats_of(UP).datagram_size, ED_DATAGRAM_SIZE);
+    CHECK_EQ("once", stats_of(UP).black_holes, 1);
+    CHECK_EQ("the other way", stats_of(DOWN).black_holes, 0);
+    close_settled();
+}
+
+static void probes_that_cannot_leave_are_not_waited_for(void **state)
+{
+    enum { WITHIN_MS = 1000, LARGEST = 1372 };
+
+    (void)state;
+    open_plain("no way out for probes", 1, 1500);
+    sender(UP)->largest = LARGEST;
+    keep_busy(1, WITHIN_MS);
+    CHECK_EQ("found", stats_of(UP).datagram_size, 1326);
+    CHECK_EQ("of each size one", stats_of(UP).size_probes_sent, 2);
+    CHECK_EQ("no black hole", stats_of(UP).black_holes, 0);
+    close_settled();
+}
+
 static void few_large_messages_find_the_hole(void **state)
 {
     (void)state;
@@ -275,6 +306,8 @@ int main(void)
         cmocka_unit_test(probes_keep_to_a_cap),
         cmocka_unit_test(shrinks_where_large_ones_vanish),
         cmocka_unit_test(few_large_messages_find_the_hole),
+        cmocka_unit_test(shrinks_at_once_where_large_ones_cannot_leave),
+        cmocka_unit_test(probes_that_cannot_leave_are_not_waited_for),
         cmocka_unit_test(loss_and_outage_are_no_black_hole),
         cmocka_unit_test(another_path_is_learnt_anew),
     };

@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0x8d1b76c56317cdd7)
+#define GOLDEN_TRACE UINT64_C(0x2185d27d0a75e666)
 
 enum {
     WORLDS = 8,

@@ -271,6 +271,99 @@ static void no_ack_costs_more_than_the_log(uint64_t count)
     CHECK("steps", worst <= 2 * SENT + ED_DATAGRAM_SIZE);
 }
 
+enum {
+    RUNS = 800, /* packets, */
+    RUN = 10,   /* of messages of one lane; behind them as many packets with the first of each */
+};
+
+static ed_sent_ref send_of_lane(ed_part *again, uint64_t packet)
+{
+    ed_outbox *outbox = &duel.server.outbox;
+    ed_sent_ref ref = {.count = 0};
+    ed_outgoing next;
+
+    bool is_there = again == NULL ? ed_outbox_next(outbox, ED_DATAGRAM_SIZE, packet, &next)
+                                  : ed_outbox_again(outbox, again, ED_DATAGRAM_SIZE, &next);
+    CHECK("leaves", is_there && ed_outbox_on_sent(outbox, &next, packet, &ref));
+    return ref;
+}
+
+static void log_packet(const ed_sent_ref *ref)
+{
+    ed_sent packet = {.sent_ns = duel.now_ns - ED_NS_PER_MS,
+                      .size = 100,
+                      .flags = ED_SENT_ACK_ELICITING | ED_SENT_IN_FLIGHT};
+    uint64_t number = duel.server.sent.next;
+
+    CHECK_EQ("push", ed_sent_push(&duel.server.sent, &packet, ref, 1), EDDY_OK);
+    ed_loss_on_sent(&duel.server.loss, ed_sent_at(&duel.server.sent, number));
+}
+
+/** The packet of each run is acknowledged last: when it has to be looked for by what is left. */
+static void open_duel_of_runs(ed_sent_ref refs[RUNS])
+{
+    ed_duel_open(&duel);
+    ed_outbox_on_credit(&duel.server.outbox, UINT64_MAX);
+    for (uint64_t i = 0; i < (uint64_t)RUNS * RUN; i++) {
+        ed_message message = {.block = ed_pool_take(duel.bed.shared.receive_pool, 0),
+                              .guarantee = ED_WIRE_RELIABLE_ORDERED,
+                              .expires_ns = ED_NEVER_NS};
+        CHECK_EQ("push", ed_outbox_push(&duel.server.outbox, &message, 1, duel.now_ns), 1);
+    }
+    for (size_t i = 0; i < RUNS; i++) {
+        refs[i] = send_of_lane(NULL, i);
+        for (size_t k = 1; k < RUN; k++) {
+            ed_sent_ref ref = send_of_lane(NULL, i);
+            CHECK("follows", ed_sent_ref_join(&refs[i], &ref));
+        }
+        log_packet(&refs[i]);
+    }
+    for (size_t i = 0; i < RUNS; i++) {
+        ed_sent_ref ref = send_of_lane(ed_outbox_first_of(&duel.server.outbox, refs[i]), RUNS + i);
+        log_packet(&ref);
+    }
+}
+
+/** What an ACK costs: packets that are looked at, and messages passed in search of theirs. */
+static uint64_t steps_of_ack(uint64_t first, uint64_t last)
+{
+    const ed_lane_out *lane = ed_lanes_find(&duel.server.outbox.lanes, ED_WIRE_RELIABLE_ORDERED, 0);
+    ed_range range = {.first = first, .last = last};
+    ed_ranges ranges = {.range = &range, .count = 1, .capacity = 1};
+    uint8_t data[ED_DATAGRAM_SIZE];
+    ed_writer w = ed_writer_of(data, sizeof(data));
+    uint64_t before = duel.server.loss.visit_count + lane->look_count;
+
+    ed_frame_write_ack(&w, &ranges, 0);
+    ed_duel_say(&duel, (ed_span){.data = data, .size = ed_writer_size(&w)});
+    CHECK_EQ("goes on", duel.server.state, ED_CONN_CONNECTED);
+    return duel.server.loss.visit_count + lane->look_count - before;
+}
+
+/** Nor does the search for the messages of packets, in whatever order these are acknowledged. */
+static void no_ack_costs_more_than_the_messages(uint64_t rounds)
+{
+    static ed_sent_ref refs[RUNS];
+    ed_rng rng = ed_rng_of(14);
+    uint64_t worst = 0;
+
+    for (uint64_t round = 0; round < rounds; round++) {
+        open_duel_of_runs(refs);
+        worst = ed_max_u64(worst, steps_of_ack(RUNS, 2 * RUNS - 1));
+        while (duel.server.sent.first < RUNS) { // as long as it is remembered
+            uint64_t first = ed_rng_below(&rng, RUNS);
+            uint64_t last = first + ed_rng_below(&rng, RUNS - first);
+            worst = ed_max_u64(worst, steps_of_ack(first, last));
+            if (round % 2 == 0) // all at once
+                worst = ed_max_u64(worst, steps_of_ack(0, RUNS - 1));
+        }
+        ed_duel_close(&duel);
+    }
+    ed_attack_figure("T14 packets of what is settled in part: %llu steps at most for %d messages",
+                     (unsigned long long)worst, RUNS * RUN);
+    CHECK("steps", worst <= 2 * RUNS * RUN);
+}
+
 static void t14_acks_of_the_unsent_and_full_ones(void **state)
 {
     (void)state;
@@ -279,6 +372,7 @@ static void t14_acks_of_the_unsent_and_full_ones(void **state)
                                .checks = {EDDY_CHECK_ACK_UNSENT}});
     full_acks_cost_little();
     no_ack_costs_more_than_the_log(ed_attack_count(20 * 1000, 1000 * 1000));
+    no_ack_costs_more_than_the_messages(ed_attack_count(4, 400));
 }
 
 /* ------------------------------------------------------------------- T15: lies about the delay --

@@ -1,7 +1,7 @@
 /**
  * What the network makes the system say of itself (T36): half of all calls of the sockets fail with
- * the errors that ICMP messages and full queues cause. This program's sendmmsg and recvmmsg stand
- * in front of the C library's.
+ * the errors that ICMP messages and full queues cause. This program's calls that send and receive
+ * stand in front of the C library's.
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -41,6 +41,17 @@ static bool fails(void)
 int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
     return fails() ? -1 : (int)syscall(SYS_sendmmsg, fd, messages, count, flags);
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *header, int flags)
+{
+    return fails() ? -1 : syscall(SYS_sendmsg, fd, header, flags);
+}
+
+ssize_t sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *remote,
+               socklen_t remote_size)
+{
+    return fails() ? -1 : syscall(SYS_sendto, fd, data, size, flags, remote, remote_size);
 }
 
 int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)

@@ -284,7 +284,7 @@ static void t12_nothing_altered_is_taken(void **state)
         {"INITIATE", ED_FORM_INITIATE, true, EDDY_CHECK_INITIATE_MAC, 8, ED_INITIATE_SIZE, 1,
          false},
         {"INITIATE, by who has the server's public key", ED_FORM_INITIATE, true,
-         EDDY_CHECK_INITIATE_SEAL, ED_INITIATE_CLEAR_SIZE, ED_INITIATE_MAC_AT, 5, true},
+         EDDY_CHECK_INITIATE_SEAL, ED_INITIATE_CLEAR_SIZE, ED_INITIATE_PADDING_AT, 5, true},
         {"ACCEPT", ED_FORM_ACCEPT, false, EDDY_CHECK_ACCEPT_SEAL, 20, ED_ACCEPT_SIZE, 5, false},
     };
     const ed_attack packets = {.name = "T12 packets",

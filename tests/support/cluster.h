@@ -28,6 +28,8 @@ typedef struct ed_node {
     eddy_socket wire;   /* the world's, */
     eddy_socket socket; /* which the manager gets through this one */
     bool is_blocked;    /* the socket has no room for anything */
+    size_t largest;     /* datagrams above it are too big for its machine; 0: none is */
+    eddy_datagram big;  /* the last that was; size 0: it was told */
     eddy_entropy entropy;
     eddy_address address;
     eddy_manager *manager; /* NULL: it is not running */

@@ -32,6 +32,7 @@ void ed_conn_bed_open_with(ed_conn_bed *bed, uint32_t connections_max, const edd
         .allocator = allocator,
         .entropy = config->entropy,
         .identity = ed_identity_create(&bed->config, config->entropy, connections_max, 0),
+        .openings = &bed->openings,
         .receive_pool = ed_pool_create(allocator, bed->config.receive_budget),
         .event_pool = ed_pool_create(allocator, connections_max * ed_event_charge(true)),
         .notice_pool = ed_pool_create(allocator, NOTICE_BUDGET),
@@ -44,17 +45,24 @@ void ed_conn_bed_open_with(ed_conn_bed *bed, uint32_t connections_max, const edd
     CHECK("pools", bed->shared.receive_pool != NULL && bed->shared.event_pool != NULL &&
                        bed->shared.notice_pool != NULL && bed->dial_pool != NULL &&
                        bed->shared.identity != NULL);
+    ed_openings_init(&bed->openings, ed_identity_openings(bed->shared.identity), connections_max);
 }
 
 /** NULL: it is another's. Of a connection that is freed no secret is left, though the place of it
  * is. */
-static void check_wiped(const ed_identity *identity)
+static void check_wiped(ed_identity *identity)
 {
     const uint8_t *bytes = identity == NULL ? NULL : (const uint8_t *)identity->secrets;
     uint8_t left = 0;
 
     for (size_t i = 0; identity != NULL && i < identity->slot_count * sizeof(ed_secrets); i++)
         left |= bytes[i];
+    for (size_t i = 0; identity != NULL && i < identity->slot_count; i++) {
+        ed_opening opening = ed_identity_openings(identity)[i];
+        opening.next = NULL;
+        for (size_t k = 0; k < sizeof(opening); k++)
+            left |= ((const uint8_t *)&opening)[k];
+    }
     CHECK_EQ("secrets left", left, 0);
 }
 

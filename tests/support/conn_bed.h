@@ -10,6 +10,7 @@ typedef struct ed_conn_bed {
     eddy_stats stats;
     ed_log log; /* silent */
     ed_pool *dial_pool;
+    ed_openings openings;
     ed_credit_pool room;
     uint64_t queued_cost;
     ed_settled settled;

@@ -8,8 +8,10 @@
 #include "transport/handshake.h"
 
 enum {
-    ED_INITIATE_CLEAR_SIZE = 56, /* before the capsule */
-    ED_INITIATE_MAC_AT = 1184,   /* behind Noise's message */
+    ED_INITIATE_CLEAR_SIZE = 56,   /* before the capsule */
+    ED_INITIATE_MAC_AT = 1184,     /* behind Noise's message, and padding */
+    ED_INITIATE_SEALED_SIZE = 326, /* of the payload, without its tag */
+    ED_INITIATE_PADDING_AT = 430,  /* in mode PINNED */
 };
 
 /** Where Noise's message begins. */
@@ -22,6 +24,12 @@ static inline size_t ed_initiate_payload_at(ed_mode mode)
 {
     return ed_initiate_message_at(mode) + ED_KEY_SIZE +
            (mode == ED_MODE_MUTUAL ? (size_t)ED_NOISE_STATIC_SIZE : 0);
+}
+
+/** Where it ends, and padding begins. */
+static inline size_t ed_initiate_message_end(ed_mode mode)
+{
+    return ed_initiate_payload_at(mode) + ED_INITIATE_SEALED_SIZE + ED_TAG_SIZE;
 }
 
 static inline ed_noise_pattern ed_initiate_pattern(ed_mode mode)

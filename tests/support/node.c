@@ -179,9 +179,26 @@ static size_t socket_receive(void *context, eddy_datagram *datagrams, size_t cou
 
 static size_t socket_send(void *context, const eddy_datagram *datagrams, size_t count)
 {
-    const ed_node *node = context;
+    ed_node *node = context;
 
-    return node->is_blocked ? 0 : node->wire.send(node->wire.context, datagrams, count);
+    for (size_t i = 0; i < count && !node->is_blocked; i++) {
+        if (node->largest == 0 || datagrams[i].size <= node->largest)
+            (void)node->wire.send(node->wire.context, &datagrams[i], 1);
+        else
+            node->big = datagrams[i];
+    }
+    return node->is_blocked ? 0 : count;
+}
+
+static size_t socket_too_big(void *context, eddy_datagram *datagrams, size_t count)
+{
+    ed_node *node = context;
+
+    if (node->big.size == 0 || count == 0)
+        return 0;
+    datagrams[0] = node->big;
+    node->big.size = 0;
+    return 1;
 }
 
 static eddy_address socket_local(void *context)
@@ -215,6 +232,7 @@ static void open_socket(ed_node *node)
     node->socket.receive = socket_receive;
     node->socket.send = socket_send;
     node->socket.local = socket_local;
+    node->socket.too_big = socket_too_big;
     node->socket.stats = node->wire.stats == NULL ? NULL : socket_stats;
     node->socket.close = socket_close;
 }

@@ -217,7 +217,8 @@ static void disconnect_ends(void)
 static ed_arena arena;
 
 enum {
-    IDENTITY_SIZE = sizeof(ed_identity) + (ED_PAIR_ENDS + 1) * sizeof(ed_secrets),
+    IDENTITY_SIZE =
+        sizeof(ed_identity) + (ED_PAIR_ENDS + 1) * (sizeof(ed_secrets) + sizeof(ed_opening)),
 };
 
 void ed_pair_begin(void)

@@ -138,6 +138,7 @@ static void copies_come_first(void **state)
         {"unreliable", {{0, 0, SIZE}}, 1, "3/0:0 +1 +2 0/0:0 ", 4},
         {"three of them", {{0, 0, 9}, {0, 0, 9}, {0, 0, 8}}, 3, "3/0:0 +1 +2 0/0:0 +0 +0 ", 6},
         {"so large that no copy fits", {{3, 0, 1100}}, 1, "3/0:3 ", 0},
+        {"so large that all fit, the last as the next", {{3, 0, 865}}, 1, "3/0:0 +1 +2 +3 ", 4},
         {"so large that two fit", {{3, 0, 900}}, 1, "3/0:0 +1 3/0:3 ", 2},
     };
 

@@ -75,14 +75,48 @@ static void small_packets_of_a_client(void **state)
     CHECK_EQ("a CREDIT", transmit(&client), ED_CLIENT_PACKET_SIZE_MIN);
 }
 
-static void send(uint8_t guarantee, uint8_t stream, size_t size)
+static void send_until(uint8_t guarantee, uint8_t stream, size_t size, uint64_t expires_ns)
 {
     ed_block *block = ed_pool_take(pool, size);
     ed_message message = {
-        .block = block, .guarantee = guarantee, .stream = stream, .expires_ns = ED_NEVER_NS};
+        .block = block, .guarantee = guarantee, .stream = stream, .expires_ns = expires_ns};
 
     memset(block->data, 0, size);
     CHECK_EQ("accepted", ed_conn_send(&client, &message, 1, now_ns), EDDY_OK);
+}
+
+static void send(uint8_t guarantee, uint8_t stream, size_t size)
+{
+    send_until(guarantee, stream, size, ED_NEVER_NS);
+}
+
+/** Also where nobody looks at the deadlines, as in a flush, or while a socket has no room. */
+static void nothing_leaves_past_its_time(void **state)
+{
+    enum { EXPIRE_MS = 10 };
+    static const struct {
+        const char *name;
+        uint8_t guarantee;
+        unsigned after_ms;
+        bool leaves;
+    } rows[] = {
+        {"unreliable, in time", ED_WIRE_UNRELIABLE, EXPIRE_MS - 1, true},
+        {"unreliable, too late", ED_WIRE_UNRELIABLE, EXPIRE_MS, false},
+        {"sequenced, too late", ED_WIRE_UNRELIABLE_SEQUENCED, EXPIRE_MS, false},
+        {"reliable, in time", ED_WIRE_RELIABLE_ORDERED, EXPIRE_MS - 1, true},
+        {"reliable, too late", ED_WIRE_RELIABLE_ORDERED, EXPIRE_MS, false},
+        {"reliable, long too late", ED_WIRE_RELIABLE_ORDERED, 50 * EXPIRE_MS, false},
+    };
+
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        (void)setup(state);
+        CHECK("a PING", transmit(&client) > 0);
+        send_until(rows[i].guarantee, 0, 4, now_ns + EXPIRE_MS * (uint64_t)MS);
+        now_ns += rows[i].after_ms * (uint64_t)MS;
+        CHECK_EQ(rows[i].name, transmit(&client) > 0, rows[i].leaves);
+        CHECK_EQ(rows[i].name, bed.stats.messages_expired, rows[i].leaves ? 0 : 1);
+        (void)teardown(state);
+    }
 }
 
 static void transmit_all(void)
@@ -207,6 +241,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(small_packets_of_a_client, setup, teardown),
+        cmocka_unit_test(nothing_leaves_past_its_time),
         cmocka_unit_test_setup_teardown(urgent_messages_leave_places, setup, teardown),
         cmocka_unit_test_setup_teardown(urgent_messages_heed_silence, setup, teardown),
         cmocka_unit_test_setup_teardown(urgent_messages_without_memory_wait, setup, teardown),

@@ -1,4 +1,5 @@
 /** The examples of PROTOCOL.md: what the handshake writes, in each mode, with fixed keys. */
+#include "tests/support/initiate.h"
 #include "tests/unit/protocol_page.h"
 
 #include "transport/capsule.h"
@@ -317,10 +318,11 @@ static void add_initiate(struct text *text, const struct example *example)
     add_field(text, data, &at, ED_KEY_SIZE, "client ephemeral");
     if (example->mode == ED_MODE_MUTUAL)
         add_field(text, data, &at, ED_NOISE_STATIC_SIZE, "the client's public key, sealed");
-    add_field(text, data, &at, SHOWN_SIZE, "payload, sealed, the first 16");
-    at = ED_INITIATE_SIZE - ED_MAC_SIZE - ED_TAG_SIZE;
-    add_field(text, data, &at, ED_TAG_SIZE, "at 1,168: tag");
-    add_field(text, data, &at, ED_MAC_SIZE, "mac");
+    add_field(text, data, &at, SHOWN_SIZE, "payload, sealed, the first 16 of 326");
+    at += ED_INITIATE_SEALED_SIZE - SHOWN_SIZE;
+    add_field(text, data, &at, ED_TAG_SIZE, "tag");
+    at = ED_INITIATE_SIZE - ED_MAC_SIZE;
+    add_field(text, data, &at, ED_MAC_SIZE, "at 1,184: mac");
 }
 
 static void add_accept(struct text *text, const struct example *example)

@@ -27,9 +27,9 @@ static eddy_status says_in_initiate(ed_mode mode, size_t at, uint8_t value)
     noise = handshake_noise(&ends, data);
     size_t payload_at = ed_initiate_payload_at(mode);
     data[payload_at + at] = value;
-    CHECK("sealed again", ed_noise_write(&noise, (uint8_t[ED_KEY_SIZE]){0x30, (uint8_t)at, value},
-                                         data + ed_initiate_message_at(mode),
-                                         ED_INITIATE_MAC_AT - ED_TAG_SIZE - payload_at));
+    CHECK("sealed again",
+          ed_noise_write(&noise, (uint8_t[ED_KEY_SIZE]){0x30, (uint8_t)at, value},
+                         data + ed_initiate_message_at(mode), ED_INITIATE_SEALED_SIZE));
     return handshake_take(&ends, &initiate, &noise, data, sizeof(data));
 }
 
@@ -189,9 +189,9 @@ static void forge_initiate(struct handshake_ends *ends, size_t row, const uint8_
                        .ephemeral = handshake_pair(9),
                        .point = point,
                        .in_place_of = point == NULL ? '-' : initiates[row].in_place_of};
-    struct noise_message m =
-        forge(f, initiates[row].parts, data + at, ED_INITIATE_MAC_AT - ED_TAG_SIZE - at);
-    CHECK_EQ("size", m.size, ED_INITIATE_MAC_AT - ed_initiate_message_at(ends->mode));
+    struct noise_message m = forge(f, initiates[row].parts, data + at, ED_INITIATE_SEALED_SIZE);
+    CHECK_EQ("size", m.size,
+             ed_initiate_message_end(ends->mode) - ed_initiate_message_at(ends->mode));
     memcpy(data + ed_initiate_message_at(ends->mode), m.data, m.size);
 }
 

@@ -157,7 +157,7 @@ static inline bool rx_is_reliable(const ed_block *block)
 /** The program gives a message back. */
 static inline void rx_return(ed_block *block)
 {
-    ed_inbox_returned(&rx.inbox, rx_is_reliable(block), block->size);
+    ed_inbox_returned(&rx.inbox, rx_is_reliable(block), ed_charge_of(block->size));
     ed_pool_give(block);
 }
 

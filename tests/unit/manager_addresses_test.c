@@ -61,13 +61,13 @@ static bool leads_to(const struct bed *bed, uint32_t n, eddy_connection handle)
 /** Without memory for the map a connection is found where it was, until the next datagram. */
 static void no_memory_to_follow(void **state)
 {
-    enum { MANY = 150, AWAY = 1000 };
+    enum { MANY = 128, AWAY = 1000 }; // a power of two: with all of them the map is full
     struct bed *bed = bed_open((struct bed_limits){0, MANY, MANY});
     unsigned failures = 0;
 
     (void)state;
     eddy_connection first = meet(bed, AWAY, 1);
-    for (uint32_t n = 1; n < MANY; n++) { // the map meets its limits on the way
+    for (uint32_t n = 1; n < MANY; n++) { // and the last move meets its limit
         uint32_t to = AWAY + n;
         (void)meet(bed, n, n);
         bed->memory.fail_after = 0;

@@ -181,6 +181,41 @@ static bool live(path *p, const char *script)
     return has_shrunk;
 }
 
+/** What this machine does not let out. */
+static void some_are_refused(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t refused;
+        bool is_probing; /* of 1,452 after 1,250 have passed */
+        uint32_t size;   /* then */
+        uint32_t probe;  /* that is due */
+    } rows[] = {
+        {"the probe", 1452, true, 1250, (1250 + 1452) / 2},
+        {"the size that passed", 1250, true, ED_DATAGRAM_SIZE, 0},
+        {"one that is smaller", 1220, true, ED_DATAGRAM_SIZE, 0},
+        {"an old probe", 1452, false, 1250, 1452},
+        {"a small one", ED_DATAGRAM_SIZE, true, 1250, 0},
+        {"nothing", 0, false, 1250, 1452},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_mtu mtu;
+        ed_mtu_init(&mtu, 1452);
+        mtu.size = 1250;
+        CHECK("search", ed_mtu_on_full(&mtu, GAP_NS));
+        if (rows[i].is_probing)
+            ed_mtu_on_probe_sent(&mtu, 0, GAP_NS);
+        bool shrunk = ed_mtu_on_refused(&mtu, rows[i].refused, 7, GAP_NS);
+        CHECK_EQ(rows[i].name, shrunk, rows[i].size == ED_DATAGRAM_SIZE);
+        CHECK_EQ(rows[i].name, mtu.size, rows[i].size);
+        CHECK_EQ(rows[i].name, ed_mtu_due(&mtu, GAP_NS), rows[i].probe);
+        CHECK_EQ(rows[i].name, mtu.first, shrunk ? 7 : 0);
+        CHECK_EQ(rows[i].name, ed_mtu_on_full(&mtu, 2 * GAP_NS), false);
+    }
+}
+
 static void large_ones_lost_in_a_row(void **state)
 {
     static const struct {
@@ -239,6 +274,7 @@ int main(void)
         cmocka_unit_test(searches_again_later),
         cmocka_unit_test(another_path_begins_anew),
         cmocka_unit_test(what_was_in_flight_counts_no_more),
+        cmocka_unit_test(some_are_refused),
         cmocka_unit_test(large_ones_lost_in_a_row),
         cmocka_unit_test(rests_after_a_black_hole),
     };

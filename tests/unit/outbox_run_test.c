@@ -188,6 +188,7 @@ static unsigned count_followers(void)
         CHECK("its data", chosen.message.data.data == next.message.data.data);
         ed_outbox_on_followed(&bed.outbox, &next, bed.packet);
     }
+    ed_outbox_end_run(&bed.outbox, &next);
     return count;
 }
 
@@ -200,15 +201,18 @@ static void others_get_their_turn(void **state)
         size_t last_size; /* of the last of RUN messages */
         uint64_t credit;  /* 0: much */
         uint8_t weight;   /* 0: enough */
+        bool other_waits;
         unsigned want;
     } rows[] = {
-        {"reliable", RO, 4, 4, 0, 0, 4},
-        {"unreliable", U, 4, 4, 0, 0, 4},
-        {"unreliable sequenced", US, 4, 4, 0, 0, 4},
-        {"the last in parts", RO, 4, 3000, 0, 0, 3},
-        {"no credit for the last", RO, 4, 4, 4 * (4 + EDDY_MESSAGE_CHARGE), 0, 3},
-        {"unreliable ones need none", U, 4, 4, 1, 0, 4},
-        {"it has had its share", RO, 40, 40, 0, 1, 0},
+        {"reliable", RO, 4, 4, 0, 0, false, 4},
+        {"unreliable", U, 4, 4, 0, 0, false, 4},
+        {"unreliable sequenced", US, 4, 4, 0, 0, false, 4},
+        {"the last in parts", RO, 4, 3000, 0, 0, false, 3},
+        {"no credit for the last", RO, 4, 4, 4 * (4 + EDDY_MESSAGE_CHARGE), 0, false, 3},
+        {"unreliable ones need none", U, 4, 4, 1, 0, false, 4},
+        {"another waits, and has time", RO, 4, 4, 0, 0, true, 4},
+        {"it has had its share", RO, 40, 40, 0, 1, true, 0},
+        {"no other waits for its own", RO, 40, 40, 0, 1, false, 4},
     };
 
     (void)state;
@@ -217,6 +221,8 @@ static void others_get_their_turn(void **state)
         CHECK_EQ(rows[i].name, ed_outbox_set_stream(&bed.outbox, 1, &options), EDDY_OK);
         for (uint32_t n = 0; n < RUN; n++)
             push(rows[i].guarantee, 1, n, n + 1 == RUN ? rows[i].last_size : rows[i].size);
+        if (rows[i].other_waits)
+            push(rows[i].guarantee, 2, RUN, rows[i].size);
         if (rows[i].credit != 0)
             bed.outbox.credit_limit = rows[i].credit;
         CHECK_EQ(rows[i].name, count_followers(), rows[i].want);

@@ -172,9 +172,9 @@ static void many_at_once(void **state)
         char text[EDDY_ADDRESS_TEXT_SIZE];
         strncpy(host_port, eddy_address_print(&address, text), sizeof(host_port) - 1);
         CHECK_EQ("start", ed_resolver_start(resolver, host_port, i), EDDY_OK);
+        CHECK("busy", ed_resolver_is_busy(resolver)); // with the first alone, too
     }
     await_count(&desk.asked, JOBS);
-    CHECK("busy", ed_resolver_is_busy(resolver));
     CHECK_EQ("none yet", desk.answered, 0);
     set_open(true);
     await_count(&desk.answered, JOBS);

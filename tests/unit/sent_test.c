@@ -159,17 +159,17 @@ static void test_rest(void **state)
     CHECK("held", !ed_sent_log_rest(&sent_log));
     CHECK("still held, if quiet", !ed_sent_log_rest(&sent_log));
     check_packet("all there", 999, 5);
-    for (unsigned n = 0; n < ED_SENT_MIN + 1; n++)
+    for (unsigned n = 0; n < ED_SENT_QUIET + 1; n++)
         CHECK_EQ("no burst", push(1), EDDY_OK);
     acknowledge_all();
     CHECK("not quiet", !ed_sent_log_rest(&sent_log));
-    for (unsigned n = 0; n < ED_SENT_MIN; n++)
+    for (unsigned n = 0; n < ED_SENT_QUIET; n++)
         CHECK_EQ("few", push(1), EDDY_OK);
     acknowledge_all();
     CHECK("quiet", ed_sent_log_rest(&sent_log));
     CHECK_EQ("all is given back", counting.live_size, 0);
     CHECK_EQ("the next", push(1), EDDY_OK);
-    check_packet("has the next number", 1000 + 2 * ED_SENT_MIN + 1, 1);
+    check_packet("has the next number", 1000 + 2 * ED_SENT_QUIET + 1, 1);
     CHECK("small again", !ed_sent_log_is_large(&sent_log));
     CHECK("valid", ed_sent_log_valid(&sent_log));
 }

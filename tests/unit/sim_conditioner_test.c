@@ -95,6 +95,13 @@ static void fake_wait(void *context, int wake_fd, bool want_send, uint64_t timeo
     f->now_ns += f->sleeps ? timeout_ns : 0;
 }
 
+static size_t fake_too_big(void *context, eddy_datagram *datagrams, size_t count)
+{
+    (void)context;
+    datagrams[0] = packet_of(9);
+    return ed_min_size(count, 1);
+}
+
 static void fake_stats(void *context, eddy_socket_stats *stats)
 {
     (void)context;
@@ -118,8 +125,14 @@ static uint64_t fake_now_ns(void *context)
 static ed_conditioner *make_conditioner(fake *f, const ed_link_config *out,
                                         const ed_link_config *in)
 {
-    const eddy_socket inner = {f,         fake_receive, fake_send, fake_local,
-                               fake_wait, fake_stats,   fake_close};
+    const eddy_socket inner = {.context = f,
+                               .receive = fake_receive,
+                               .send = fake_send,
+                               .local = fake_local,
+                               .wait = fake_wait,
+                               .too_big = fake_too_big,
+                               .stats = fake_stats,
+                               .close = fake_close};
     const ed_time_source clock = {f, fake_now_ns};
     *f = (fake){.room = SIZE_MAX};
     ed_conditioner *c = ed_conditioner_create(ed_alloc_default(), &inner, out, in, SEED, &clock);
@@ -345,6 +358,7 @@ static void the_rest_is_the_inner_sockets(void **state)
     ed_link_config wrong = perfect;
     eddy_socket bare = {.receive = fake_receive, .send = fake_send, .local = fake_local};
     eddy_socket_stats stats;
+    eddy_datagram refused;
     fake f;
     ed_conditioner *c = make_conditioner(&f, &perfect, &perfect);
     eddy_socket socket = ed_conditioner_socket(c);
@@ -352,6 +366,8 @@ static void the_rest_is_the_inner_sockets(void **state)
 
     socket.stats(socket.context, &stats);
     CHECK_EQ("stats", stats.sent_calls, 77);
+    CHECK_EQ("one too big", socket.too_big(socket.context, &refused, 1), 1);
+    CHECK_EQ("of its size", refused.size, packet_of(9).size);
     CHECK_EQ("local", socket.local(socket.context).port, 4242);
     ed_conditioner_destroy(c);
 
@@ -360,6 +376,7 @@ static void the_rest_is_the_inner_sockets(void **state)
     socket = ed_conditioner_socket(c);
     CHECK("cannot wait", socket.wait == NULL);
     CHECK("keeps no stats", socket.stats == NULL);
+    CHECK("never knows", socket.too_big == NULL);
     socket.close(socket.context);
     ed_conditioner_destroy(c);
 

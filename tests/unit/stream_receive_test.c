@@ -403,8 +403,8 @@ static void what_is_held_at_the_end(void **state)
     CHECK_EQ("unreliable", rx.room.unreliable, 114);
     CHECK_EQ("nothing else", rx_charged(), ed_block_charge(reliable) + ed_block_charge(unreliable));
     CHECK_EQ("no window", rx.room.windows, 0);
-    ed_inbox_returned_late(&rx.room, true, reliable->size);
-    ed_inbox_returned_late(&rx.room, false, unreliable->size);
+    ed_inbox_returned_late(&rx.room, true, ed_charge_of(reliable->size));
+    ed_inbox_returned_late(&rx.room, false, ed_charge_of(unreliable->size));
     ed_pool_give(reliable);
     ed_pool_give(unreliable);
     CHECK("all is back", rx.room.orphans == 0 && rx.room.unreliable == 0);

@@ -1,6 +1,6 @@
 /**
- * The UDP socket on a system that fails: this program's sendmmsg, recvmmsg and setsockopt stand in
- * front of the C library's, and refuse what a row asks them to.
+ * The UDP socket on a system that fails: this program's calls that send, receive and set options
+ * stand in front of the C library's, and refuse what a row asks them to.
  */
 #include "tests/support/check.h"
 
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/base.h"
+#include "core/prefix.h"
 #include "tests/support/udp_rig.h"
 
 enum {
@@ -32,9 +33,10 @@ typedef struct faults {
 
 static faults now;
 
-static int fault_of(const struct msghdr *header)
+/** @param parts of the message: datagrams */
+static int fault_of(size_t parts)
 {
-    if (header->msg_iovlen > 1)
+    if (parts > 1)
         return now.segmented;
     if (now.after > 0) {
         now.after--;
@@ -55,7 +57,7 @@ int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
     unsigned allowed = 0;
     int fault = 0;
     while (allowed < count && (allowed == 0 || !now.one_each)) {
-        fault = fault_of(&messages[allowed].msg_hdr);
+        fault = fault_of(messages[allowed].msg_hdr.msg_iovlen);
         if (fault != 0)
             break;
         allowed++;
@@ -64,6 +66,19 @@ int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
         return (int)syscall(SYS_sendmmsg, fd, messages, allowed, flags);
     errno = fault;
     return -1;
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *header, int flags)
+{
+    errno = fault_of(header->msg_iovlen);
+    return errno != 0 ? -1 : syscall(SYS_sendmsg, fd, header, flags);
+}
+
+ssize_t sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *remote,
+               socklen_t remote_size)
+{
+    errno = fault_of(1);
+    return errno != 0 ? -1 : syscall(SYS_sendto, fd, data, size, flags, remote, remote_size);
 }
 
 int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
@@ -156,6 +171,12 @@ static const struct row {
      true, 10, 0, 0, {.refused = 10, .batching = true}},
     {"one message a call", {.one_each = true},
      true, 10, 0, 10, {.batching = true}},
+    {"ENOBUFS for one alone", {.single = ENOBUFS, .after = 9, .times = 1, .one_each = true},
+     true, 10, 0, 9, {.no_buffers = 1, .batching = true}},
+    {"no room for one alone", {.single = EAGAIN, .after = 9, .times = 1, .one_each = true},
+     true, 9, 0, 9, {.would_block = 1, .batching = true}},
+    {"no batches, and one fails", {.single = EPERM, .after = 9, .times = 1, .missing = true},
+     true, 10, 0, 9, {.other_errors = 1}},
     {"no batches", {.missing = true},
      false, 10, 0, 10, {.segmentation = true}},
     {"no batches, no segments", {.missing = true},
@@ -176,6 +197,18 @@ static void check_stats(const char *name, const eddy_socket_stats *got,
         return; // an old kernel, that has no segmentation to lose
     CHECK_EQ(name, got->segment_retries, want->segment_retries);
     CHECK_EQ(name, got->segmentation, want->segmentation);
+}
+
+/** Each that was is named, once. */
+static void check_too_big(const char *name, const eddy_socket *sender, size_t want)
+{
+    eddy_datagram named[COUNT];
+    size_t count = sender->too_big(sender->context, named, COUNT);
+
+    CHECK_EQ(name, count, want);
+    for (size_t i = 0; i < count; i++)
+        CHECK(name, named[i].size == size_of(0) && ed_addr_is_loopback(&named[i].remote));
+    CHECK_EQ(name, sender->too_big(sender->context, named, COUNT), 0);
 }
 
 static void survives_faults(void **state)
@@ -202,6 +235,7 @@ static void survives_faults(void **state)
         eddy_socket_stats sender = ed_udp_rig_stats(&rig.sender);
         check_stats(row->name, &sender, &row->want, able || row->no_segmentation);
         CHECK_EQ(row->name, sender.sent_datagrams, row->arrived);
+        check_too_big(row->name, &rig.sender, row->want.too_big);
         CHECK_EQ(row->name, ed_udp_rig_stats(&rig.receiver).batching, !row->faults.missing);
         now = (faults){0};
         CHECK_EQ(row->name, ed_udp_rig_send(&rig, 1), 1);

@@ -170,7 +170,7 @@ static void take(struct host *host, const eddy_event *event)
 
 static size_t take_events(struct host *host)
 {
-    eddy_event events[EVENTS];
+    ED_UNCLEARED eddy_event events[EVENTS];
     size_t count, all = 0;
 
     do {
@@ -228,7 +228,7 @@ static uint32_t send_many(void *context, uint32_t peer, bool reliable, const voi
                           size_t size, uint32_t count)
 {
     struct host *host = context;
-    eddy_message messages[MESSAGES];
+    ED_UNCLEARED eddy_message messages[MESSAGES];
     uint32_t went = 0, now = 0, took = 0;
 
     for (; went < count && took == now; went += took) {

@@ -31,7 +31,9 @@ TARGETS = [  # what, peers, limit, run, figure, how, target
     ('W4: unreliable up, %', 'ENet 75-83', '', 'W4-1000', 'unreliable up', LEAST, 100),
     ('W4: unreliable down, %', '', '', 'W4-1000', 'unreliable down', LEAST, 100),
     ('W4: waking for each datagram', 'ENet 349, GNS 419', '', 'W4-packet', SERVER, MOST, 210),
-    ('W4: memory, KiB a connection', 'KCP 4.5, GNS 12, yojimbo 70', '', 'W4-1000', MEMORY, MOST, 4),
+    ("W4: memory, KiB a client: slope from 1,000 to 2,000, as the peers'",
+     'KCP 4.5, GNS 12, yojimbo 70', '', 'W4-growth', MEMORY, MOST, 4),
+    ('W4: memory, KiB a client: whole process at 1,000', '', '', 'W4-1000', MEMORY, MOST, 4),
     ('W4 at 12 Hz: growth from 1,000 to 4,000, times', '', '', ('W4-4000', 'W4-1000-slow'), SERVER,
      MOST, 1.15),
     ('W5: busy, us a round trip', 'TCP 7.3, KCP 8.0, ENet 12.6, GNS 24, yojimbo 30', '5.4', 'W5',
@@ -89,7 +91,9 @@ DETAILS = {  # a table: its runs, and what stands before each
           ('W4-1000', 'W4, 1,000 clients'), ('W4-1-slow', 'W4, 1 client, 12 Hz'),
           ('W4-10-slow', 'W4, 10 clients, 12 Hz'), ('W4-100-slow', 'W4, 100 clients, 12 Hz'),
           ('W4-1000-slow', 'W4, 1,000 clients, 12 Hz'),
+          ('W4-2000-slow', 'W4, 2,000 clients, 12 Hz'),
           ('W4-4000', 'W4, 4,000 clients, 12 Hz'),
+          ('W4-growth', 'W4, each client from 1,000 to 2,000, 12 Hz'),
           ('W4-packet', 'W4, waking for each datagram'), ('W5', 'W5, busy'),
           ('W5-wait', 'W5, asleep'), ('W6', 'W6, at once'), ('W6-turn', 'W6, in turn'),
           ('idle', 'a poll, 10,000 idle clients'), ('idle-4000', 'a poll, 4,000 idle clients')),
@@ -103,6 +107,34 @@ DETAILS = {  # a table: its runs, and what stands before each
            ('L3-flows-0', 'two flows, nothing lost'), ('L3-flows-5', 'two flows, 5 % lost'),
            ('L4', 'L4'), ('L5', 'L5'), ('L5-both', 'L5, both ways')),
 }
+
+SLOPES = {  # made of two runs: a figure of each client from the first's number to the second's
+    'W4-growth': (MEMORY, ('W4-1000-slow', 1000), ('W4-2000-slow', 2000)),
+}
+
+
+def slope(few, few_count, many, many_count):
+    """What each further client adds, of two spreads of a figure a client."""
+    def rise(low, high):
+        return (many[high] * many_count - few[low] * few_count) / (many_count - few_count)
+    return {'median': rise('median', 'median'), 'min': rise('max', 'min'),
+            'max': rise('min', 'max')}
+
+
+def add_slopes(runs):
+    """@return the runs, and those that are made of two of them."""
+    made = dict(runs)
+    for name, (figure, (first, few), (second, many)) in SLOPES.items():
+        if first not in runs or second not in runs:
+            continue
+        low, high = (runs[run]['figures'][figure]['systems'] for run in (first, second))
+        made[name] = {
+            'date': min(runs[first]['date'], runs[second]['date']),
+            'figures': {figure: {
+                'unit': runs[first]['figures'][figure]['unit'],
+                'systems': {system: slope(low[system], few, high[system], many)
+                            for system in low if system in high}}}}
+    return made
 
 
 def plain(number):
@@ -185,5 +217,6 @@ def command_table(data):
 
 def tables(data):
     """@return [(the table's name in the page, its text)]."""
-    return [('targets', target_table(data)), ('commands', command_table(data))] + \
-        [(name, detail_table(data, runs)) for name, runs in DETAILS.items()]
+    whole = {**data, 'runs': add_slopes(data['runs'])}
+    return [('targets', target_table(whole)), ('commands', command_table(data))] + \
+        [(name, detail_table(whole, runs)) for name, runs in DETAILS.items()]
