@@ -45,7 +45,8 @@ typedef struct eddy_socket {
     void (*wait)(void *context, int wake_fd, bool want_send, uint64_t timeout_ns);
     /**
      * Takes word of up to `count` datagrams that `send` took and dropped, as this machine lets none
-     * so large out: their remote addresses and sizes. @return how many. NULL: it never knows.
+     * so large out: their remote addresses and sizes, each told once. Called by the thread that
+     * sends, after it has. @return how many. NULL: it never knows.
      */
     size_t (*too_big)(void *context, eddy_datagram *datagrams, size_t count);
     void (*stats)(void *context, eddy_socket_stats *stats); /* NULL: keeps none */

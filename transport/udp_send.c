@@ -217,7 +217,8 @@ static bool after_error(ed_udp *udp, batch *b, int error)
         return true;
     }
     uint64_t too_big = udp->stats.too_big;
-    bool news = ed_udp_drain_errors(udp) > 0 || ed_udp_error_is_news(error);
+    // A forged ICMP can say EMSGSIZE too; what this machine itself refuses it refuses again.
+    bool news = ed_udp_drain_errors(udp) > 0 || ed_udp_error_is_news(error) || error == EMSGSIZE;
     if (error == EMSGSIZE)
         udp->stats.too_big = too_big; // a local refusal may be told twice; one place counts it
     // News of an earlier datagram must not cost this one; if it stays, it was this one's own.
