@@ -90,8 +90,9 @@ static void expire_messages(ed_conn *conn, uint64_t now_ns)
 {
     ed_inbox_expire(&conn->inbox, now_ns);
     if (ed_inbox_is_overdue(&conn->inbox, now_ns))
-        ed_conn_fail(conn, ED_CLOSE_PROTOCOL, now_ns);
-    ed_conn_give_up_late(conn, now_ns);
+        ed_conn_fail(conn, ED_CLOSE_PROTOCOL, now_ns); // which stops its timers
+    else
+        ed_conn_give_up_late(conn, now_ns);
 }
 
 /** The manager waits no longer. What was begun to close has said its word, or says it now. */

@@ -268,7 +268,7 @@ static inline bool goes_on(const ed_outbox *outbox, const ed_out *out, uint64_t 
            has_turns_alone(out->lane);
 }
 
-bool ed_outbox_follow(const ed_outbox *outbox, uint64_t packet, ed_outgoing *next)
+bool ed_outbox_follow(ed_outbox *outbox, uint64_t packet, ed_outgoing *next)
 {
     const ed_lane_out *lane = next->lane;
     ed_out *out = ed_out_of_node(ed_list_first(&lane->fresh));

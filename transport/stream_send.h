@@ -196,7 +196,7 @@ bool ed_outbox_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing
  * ed_outbox_next would choose as well if there is room. `*next` is taken on.
  * @return false: ask that.
  */
-bool ed_outbox_follow(const ed_outbox *outbox, uint64_t packet, ed_outgoing *next);
+bool ed_outbox_follow(ed_outbox *outbox, uint64_t packet, ed_outgoing *next);
 
 /** The same as ed_outbox_next, but only of the first priority while a later one waits, too, and
  * only small ones. */
