@@ -63,9 +63,9 @@ static bool is_out_of_place(const char *symbol)
 #endif
     };
 
-#ifdef ED_PARANOID
-    if (strcmp(symbol, "ed_nonce_used") == 0)
-        return false; // it watches in test builds
+#if defined(ED_PARANOID) || !defined(__OPTIMIZE__)
+    if (strstr(symbol, "ed_nonce_used") != NULL)
+        return false; // it watches in test builds; in a plain one it is there, and does nothing
 #endif
     for (size_t i = 0; i < ED_COUNT(words); i++)
         if (strstr(symbol, words[i]) != NULL)
