@@ -234,23 +234,33 @@ static size_t first_turn(const ed_outbox *outbox, size_t from)
     return from;
 }
 
-bool ed_outbox_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing *next)
+/** Of what is new, what goes before all of a priority. */
+static choice choose_fresh(ed_outbox *outbox, size_t priority, size_t room, uint64_t packet,
+                           ed_outgoing *next)
 {
-    ed_list_node *lost = ed_list_first(&outbox->lost);
-
-    if (lost != NULL)
-        return ed_outbox_again(outbox, ED_CONTAINER(lost, ed_part, record.node), room, next);
-    room = ed_min_size(room, outbox->room);
-    outbox->is_out_of_memory = false;
     if (outbox->fresh_count == 0)
-        return false;
+        return NOT_NOW;
+    room = ed_min_size(room, outbox->room);
     outbox->first_turn = (uint8_t)first_turn(outbox, outbox->first_turn);
-    for (size_t i = outbox->first_turn; i < EDDY_PRIORITY_COUNT; i = first_turn(outbox, i + 1)) {
+    for (size_t i = outbox->first_turn; i < priority; i = first_turn(outbox, i + 1)) {
         choice got = choose_in(outbox, ed_outbox_turns(outbox, i), room, packet, next);
         if (got != NOT_NOW)
-            return got == CHOSEN;
+            return got;
     }
-    return false;
+    return NOT_NOW;
+}
+
+bool ed_outbox_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing *next)
+{
+    ed_list_node *node = ed_list_first(&outbox->lost);
+    ed_part *lost = node == NULL ? NULL : ED_CONTAINER(node, ed_part, record.node);
+    size_t priority = lost == NULL ? EDDY_PRIORITY_COUNT : ed_out_of_part(lost)->lane->priority;
+
+    outbox->is_out_of_memory = false;
+    choice got = choose_fresh(outbox, priority, room, packet, next);
+    if (got == NOT_NOW && lost != NULL)
+        return ed_outbox_again(outbox, lost, room, next);
+    return got == CHOSEN;
 }
 
 /** Whether a reliable message that goes in one piece may leave behind the one before it. */

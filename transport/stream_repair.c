@@ -152,6 +152,8 @@ void ed_out_forget(ed_outbox *outbox, ed_out *out)
     ed_pool_give(out->receipt);
     out->receipt = NULL;
     drop(outbox, out);
+    if (is_fresh && ed_lane_is_reliable(lane))
+        ed_outbox_feed(outbox); // the lane may have starved for this one, which is larger
     if (is_fresh || !ed_list_linked(&lane->turn)) // a window that opens takes no turn away
         ed_outbox_update_turn(outbox, lane);
 }
