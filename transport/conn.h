@@ -175,6 +175,7 @@ typedef struct ed_conn {
     uint32_t wanted;       /* the program was refused a message of this cost, */
     uint8_t wanted_stream; /* on this stream, and waits if wants_writable */
     bool credit_is_known;  /* the peer has acknowledged credit_packet */
+    bool receipts_ended;   /* at the end: what became of each message is told, or queued */
 
     /* handshake */
     uint8_t mode;     /* ed_mode */

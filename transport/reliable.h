@@ -62,7 +62,8 @@ typedef struct ed_reliable {
     uint64_t queued_cost;
     ed_settled settled;
     ed_list refused;     /* of ed_conn.refused */
-    bool was_crowded;    /* more than half of the send budget was used when it was looked at last */
+    bool was_crowded;    /* when it was looked at last, more than half of the send budget was used,
+                            or less than one of them needs was free */
     ed_manager *manager; /* set once there is one */
     ed_local *pairs;     /* that end with it; NULL: there are none */
     bool accepts;
