@@ -12,6 +12,7 @@
 #include "tests/support/attack.h"
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
+#include "tests/support/stranger.h"
 #include "transport/limits.h"
 
 enum {
@@ -119,6 +120,27 @@ static bool a_service_falls_silent(const void *context)
     return worst <= (at.port == 7 ? 1 : DATAGRAMS_MAX);
 }
 
+/** A HELLO that is as good as any: a service would answer to the answer. */
+static bool greets_no_service(const void *context)
+{
+    static ed_wire wire;
+    eddy_config config = ed_wire_server_config();
+    eddy_address here = ed_wire_address(1);
+    ed_stranger service = ed_stranger_of(2), player = ed_stranger_of(2);
+
+    (void)context;
+    ed_wire_open(&wire, "T23 HELLO", 23);
+    const ed_wire_host *server = ed_wire_add(&wire, &config, &here);
+    ed_wire_run_for(&wire, 0);
+    service.address.port = 7;
+    player.address.port = 5000;
+    bool held =
+        !ed_stranger_greet(&service, &wire, server) && ed_wire_stats(server).sent_datagrams == 0 &&
+        ed_wire_stats(server).dropped_limit == 1 && ed_stranger_greet(&player, &wire, server);
+    ed_wire_close(&wire);
+    return held;
+}
+
 static void t23_nobody_answers_forever(void **state)
 {
     static const uint16_t ports[] = {7, 5000};
@@ -130,6 +152,8 @@ static void t23_nobody_answers_forever(void **state)
                                .mount = a_service_falls_silent,
                                .context = &ports[0],
                                .checks = {EDDY_CHECK_PORT}});
+    ed_attack_run(&(ed_attack){
+        .name = "T23 a service's HELLO", .mount = greets_no_service, .checks = {EDDY_CHECK_PORT}});
     ed_attack_run(&(ed_attack){.name = "T23 an echo elsewhere",
                                .mount = a_service_falls_silent,
                                .context = &ports[1],
