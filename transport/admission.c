@@ -309,7 +309,8 @@ static bool is_tried_by_us(const ed_conn *existing, const ed_initiate *initiate)
 {
     return existing != NULL &&
            (existing->state == ED_CONN_HALF_OPEN || existing->state == ED_CONN_ASKING) &&
-           ed_equal_secret(existing->nonce, initiate->nonce, ED_NONCE_SIZE);
+           ed_equal_secret(existing->nonce, initiate->nonce, ED_NONCE_SIZE) &&
+           ed_reliable_has_token_of_newcomer(existing);
 }
 
 /**

@@ -81,6 +81,10 @@ static inline ed_used_token ed_admitted_token(const ed_admitted *admitted)
 void ed_reliable_origin(const ed_reliable *reliable, uint8_t origin[ED_MAC_SIZE],
                         const ed_initiate *initiate, const eddy_address *remote);
 
+/** Whether the newcomer who is judged, or was just admitted, shows the token that this one came by.
+ */
+bool ed_reliable_has_token_of_newcomer(const ed_conn *conn);
+
 /** Whether a connection goes on beside the newcomer at its address who was just admitted. */
 bool ed_reliable_stays(const ed_conn *conn);
 

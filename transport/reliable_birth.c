@@ -114,8 +114,7 @@ void ed_reliable_give_token_back(const ed_conn *conn)
         ed_door_used_forget(reliable->door, &token, reliable->now_s);
 }
 
-/** Whether the newcomer who was just admitted shows the token that this one came by. */
-static bool is_of_same_token(const ed_conn *conn)
+bool ed_reliable_has_token_of_newcomer(const ed_conn *conn)
 {
     const ed_admitted *admitted = ed_reliable_of(conn)->admitted;
 
@@ -130,7 +129,8 @@ static bool is_of_same_token(const ed_conn *conn)
  */
 bool ed_reliable_stays(const ed_conn *conn)
 {
-    return ed_conn_is_moving(conn) || (ed_conn_is_half_open(conn) && !is_of_same_token(conn));
+    return ed_conn_is_moving(conn) ||
+           (ed_conn_is_half_open(conn) && !ed_reliable_has_token_of_newcomer(conn));
 }
 
 /** The server's clock in the cookies says which INITIATE is the newer one. */
@@ -154,7 +154,7 @@ ed_succession ed_reliable_supersedes(void *connection, const eddy_datagram *data
     ed_initiate initiate;
 
     ed_initiate_read_opened(&initiate, datagram->data);
-    if (ed_conn_is_half_open(conn) && !is_of_same_token(conn))
+    if (ed_conn_is_half_open(conn) && !ed_reliable_has_token_of_newcomer(conn))
         return ED_SUCCEEDS_NOW;
     if (!is_newer(conn, &initiate))
         return ED_SUCCEEDS_NOT;
