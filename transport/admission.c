@@ -411,13 +411,14 @@ static ed_admission judge_initiate(const struct visit *v)
     return judge_sealed(v);
 }
 
-/** What came of one that is not let in is nobody's business any more. */
+/** What one said that is not let in is nobody's business any more; of CREATE the manager says when.
+ */
 static ed_admission judge_and_forget(const struct visit *v)
 {
     ed_admission admission = judge_initiate(v);
 
     if (admission != ED_ADMIT_CREATE)
-        ed_wipe(v->reliable->admitted, sizeof(ed_admitted));
+        ed_reliable_forget_newcomer(v->reliable);
     return admission;
 }
 
