@@ -459,11 +459,13 @@ static ed_admission reset(const struct visit *v)
 
 static ed_admission judge(const struct visit *v)
 {
+    uint64_t *unknown = &v->reliable->shared.stats->dropped_unknown;
+
     switch (ed_form_of(v->datagram->data, v->datagram->size)) {
     case ED_FORM_HELLO:
-        return v->load->shutting_down ? ED_ADMIT_NO : judge_hello(v);
+        return v->load->shutting_down ? drop(unknown) : judge_hello(v);
     case ED_FORM_INITIATE:
-        return v->load->shutting_down ? ED_ADMIT_NO : judge_and_forget(v);
+        return v->load->shutting_down ? drop(unknown) : judge_and_forget(v);
     case ED_FORM_PACKET:
         return reset(v);
     case ED_FORM_UNKNOWN:
