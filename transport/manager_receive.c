@@ -332,6 +332,8 @@ static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
         admit_created(m, datagram,
                       !is_full && SEC_CHECK(EDDY_CHECK_HALF_OPEN, has_room) && !load.shutting_down,
                       &load, now_ns);
+        if (m->parts.type->forget_newcomer != NULL)
+            m->parts.type->forget_newcomer(m->parts.type_context);
         return;
     }
 }

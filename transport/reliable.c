@@ -439,6 +439,7 @@ const ed_connection_type ed_reliable_type = {
     .event_size = sizeof(ed_event_item),
     .route = ed_admission_route,
     .admit = ed_admission_judge,
+    .forget_newcomer = ed_reliable_forget_newcomer,
     .create = ed_reliable_create,
     .fail_connect = ed_reliable_fail_connect,
     .may_tell_failed = may_tell_failed,
