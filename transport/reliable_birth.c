@@ -46,7 +46,7 @@ static eddy_status note_begun(ed_reliable *reliable, ed_conn *conn, const ed_con
         return status;
     }
     ed_door_gate_add(reliable->door, &conn->admitted_from);
-    conn->is_unconfirmed = true;
+    conn->counted = ED_COUNTED_HALF_OPEN;
     if (!conn->is_asked)
         ed_list_push_back(&reliable->half_open, &conn->half_open);
     const ed_conn *rival = rival_of(reliable, existing);
