@@ -467,7 +467,7 @@ static ed_admission judge(const struct visit *v)
     case ED_FORM_INITIATE:
         return v->load->shutting_down ? drop(unknown) : judge_and_forget(v);
     case ED_FORM_PACKET:
-        return reset(v);
+        return v->load->shutting_down ? drop(unknown) : reset(v);
     case ED_FORM_UNKNOWN:
     case ED_FORM_RETRY:
     case ED_FORM_ACCEPT:

@@ -346,6 +346,34 @@ static void what_nobody_waits_for_is_counted(void **state)
     }
 }
 
+/** A packet of no connection is answered, but not by who ends. */
+static void who_ends_answers_no_stranger(void **state)
+{
+    static const struct {
+        const char *name;
+        bool is_ending;
+        uint64_t resets;
+    } rows[] = {{"stays", false, 1}, {"shuts down", true, 0}};
+    const eddy_address stranger = ed_wire_address(3);
+    const uint8_t packet[ED_CLIENT_PACKET_SIZE_MIN] = {0x60};
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_wire_host *server = NULL, *client = NULL;
+        ed_wire_open(&wire, rows[i].name, 25);
+        ed_wire_add_pair(&wire, &server, &client);
+        if (rows[i].is_ending)
+            shut_down(server);
+        eddy_stats before = ed_wire_stats(server);
+        ed_wire_forge(&wire, &stranger, &server->address, packet, sizeof packet);
+        ed_wire_run_for(&wire, ED_WIRE_RUSH_US * ED_NS_PER_US);
+        eddy_stats after = ed_wire_stats(server);
+        CHECK_EQ(rows[i].name, after.resets_sent, rows[i].resets);
+        CHECK_EQ(rows[i].name, after.dropped_unknown - before.dropped_unknown, 1);
+        ed_wire_close(&wire);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -353,6 +381,7 @@ int main(void)
         cmocka_unit_test(t1_resets_are_shared_out),
         cmocka_unit_test(t40_there_is_no_discovery),
         cmocka_unit_test(what_nobody_waits_for_is_counted),
+        cmocka_unit_test(who_ends_answers_no_stranger),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
