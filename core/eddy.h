@@ -116,7 +116,9 @@ typedef enum eddy_event_type {
     EDDY_EVENT_NONE = 0,
     EDDY_CONNECTED = 1,
     EDDY_DISCONNECTED = 2, /* the last event of its connection, exactly once; until it is taken
-                              the connection counts in max_connections or max_outgoing */
+                              the connection counts in max_connections or max_outgoing. One that
+                              we dialled and the peer closed counts for up to 3 s after that close,
+                              as it still answers the peer */
     EDDY_MESSAGE = 3,
     EDDY_WRITABLE = 4,        /* there is room again, after eddy_send said EDDY_EAGAIN */
     EDDY_RECEIPT = 5,         /* what became of a message that was sent with a receipt */
