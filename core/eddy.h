@@ -330,7 +330,8 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_accept(eddy_manager *manager, eddy_con
 /**
  * Turns the peer of an EDDY_CONNECT_REQUEST away; it ends with EDDY_REFUSED_BY_PROGRAM. Here the
  * connection ends as all do, in one EDDY_DISCONNECTED (EDDY_END_CLOSED_LOCAL); for 5 s more its
- * place is kept to say the same to a peer that did not hear. eddy_disconnect does the same.
+ * place is kept to say the same to a peer that did not hear, but not counted in max_per_address.
+ * eddy_disconnect does the same.
  * @param reason at most EDDY_REASON_SIZE - 1 bytes arrive; NULL: none.
  * @return as eddy_accept.
  */
