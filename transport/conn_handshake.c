@@ -332,8 +332,10 @@ static void receive_accept(ed_conn *conn, const eddy_datagram *datagram, uint64_
 
     // An answer to an INITIATE that has not left yet is none: there is no handshake to open it
     // with.
-    if (conn->state != ED_CONN_INITIATING || opening->has_ahead || opening->noise.message != 1)
+    if (conn->state != ED_CONN_INITIATING || opening->has_ahead || opening->noise.message != 1) {
+        conn->shared->stats->dropped_unknown++;
         return;
+    }
     eddy_status status = open_accept(conn, datagram, &accept, &noise);
     if (status == EDDY_OK && accept.refusal == 0 &&
         !SEC_CHECK(EDDY_CHECK_SUITE, ed_suite_is_offered(conn->shared->config, accept.suite)))

@@ -189,19 +189,32 @@ static bool returned(void *context, void *connection, ed_block *blocks, uint64_t
 
 /* ------------------------------------------------------------------------------- connections -- */
 
-ED_APART static void confirm(ed_conn *conn)
+static void uncount(ed_conn *conn)
+{
+    if (conn->counted != ED_COUNTED_NOT)
+        ed_door_gate_remove(ed_reliable_of(conn)->door, &conn->admitted_from,
+                            conn->counted == ED_COUNTED_HALF_OPEN);
+    conn->counted = ED_COUNTED_NOT;
+}
+
+/** One that was refused only answers from here on: it keeps nobody of its address out. */
+ED_APART static void end_half_open(ed_conn *conn)
 {
     ed_list_remove(&conn->half_open);
     (void)ed_map_remove(ed_reliable_of(conn)->begun, conn->origin);
+    if (conn->state == ED_CONN_REFUSING) {
+        uncount(conn);
+        return;
+    }
     ed_door_gate_confirm(ed_reliable_of(conn)->door, &conn->admitted_from);
-    conn->is_unconfirmed = false;
+    conn->counted = ED_COUNTED_OPEN;
 }
 
 /** It may have confirmed, or have been refused: then others may come that have not. */
 static inline void look_for_confirmation(ed_conn *conn)
 {
-    if (conn->is_unconfirmed && !ed_conn_is_half_open(conn))
-        confirm(conn);
+    if (conn->counted == ED_COUNTED_HALF_OPEN && !ed_conn_is_half_open(conn))
+        end_half_open(conn);
 }
 
 /** After whatever happens to one. */
@@ -230,9 +243,9 @@ static void destroy(void *connection)
     ed_reliable_give_token_back(conn);
     if (!conn->is_client) {
         ed_list_remove(&conn->half_open);
-        if (conn->is_unconfirmed)
+        if (conn->counted == ED_COUNTED_HALF_OPEN)
             (void)ed_map_remove(reliable->begun, conn->origin);
-        ed_door_gate_remove(reliable->door, &conn->admitted_from, conn->is_unconfirmed);
+        uncount(conn);
     }
     ed_conn_free(connection);
     look_for_room(reliable); // what it had queued is another's now, and so is what it had reserved
@@ -450,6 +463,7 @@ const ed_connection_type ed_reliable_type = {
     .event_size = sizeof(ed_event_item),
     .route = ed_admission_route,
     .admit = ed_admission_judge,
+    .forget_newcomer = ed_reliable_forget_newcomer,
     .create = ed_reliable_create,
     .fail_connect = ed_reliable_fail_connect,
     .may_tell_failed = may_tell_failed,

@@ -1,4 +1,5 @@
 /** What became of the messages that were sent: acknowledged, lost, expired or overtaken. */
+#include "transport/begun.h"
 #include "transport/redundancy.h"
 #include "transport/stream_send.h"
 
@@ -120,10 +121,6 @@ static void release(ed_outbox *outbox, ed_out *out)
 /** Nothing of it is left. */
 static void drop(ed_outbox *outbox, ed_out *out)
 {
-    ed_lane_out *lane = out->lane;
-
-    if (lane->near == &out->place)
-        lane->near = out->place.previous == &lane->begun.head ? NULL : out->place.previous;
     ed_list_remove(&out->place);
     out->lane = NULL;
     ed_records_give(&outbox->outs, out);
@@ -176,36 +173,13 @@ static ed_out *first_in_run(const ed_lane_out *lane, ed_list_node *node, ed_sent
     return out != NULL && behind(out, ref) < ref.count ? out : NULL;
 }
 
-static bool is_before(ed_list_node *node, ed_sent_ref ref)
-{
-    return (int32_t)behind(ed_out_of_place(node), ref) < 0;
-}
-
-/**
- * The first message of the lane that is not older than the run. The search begins where the last
- * one ended: an ACK names packets in order, and what is between them is passed once.
- */
-static ed_list_node *find_run(ed_lane_out *lane, ed_sent_ref ref)
-{
-    ed_list_node *head = &lane->begun.head;
-    ed_list_node *before = lane->near == NULL ? head : lane->near;
-
-    for (; before != head && !is_before(before, ref); before = before->previous)
-        lane->look_count++;
-    for (; before->next != head && is_before(before->next, ref); before = before->next)
-        lane->look_count++;
-    lane->near = before == head ? NULL : before;
-    return before->next == head ? NULL : before->next;
-}
-
 static ed_part *first_of_run(ed_outbox *outbox, ed_sent_ref ref)
 {
-    ed_out *out = ed_records_at(&outbox->outs, ref.slot);
     ed_lane_out *lane = ed_lanes_find(&outbox->lanes, ref.guarantee, ref.stream);
-    bool is_there = out->lane == lane && out->part.is_begun && behind(out, ref) == 0;
 
     ED_ASSERT(lane != NULL);
-    out = first_in_run(lane, is_there ? &out->place : find_run(lane, ref), ref);
+    ed_out *out = ed_begun_find(lane, ref.stamp, ref.count);
+    out = out == NULL ? NULL : first_in_run(lane, &out->place, ref);
     return out == NULL ? NULL : &out->part;
 }
 
