@@ -264,8 +264,7 @@ static choice choose_fresh(ed_outbox *outbox, size_t priority, size_t room, uint
 
 bool ed_outbox_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing *next)
 {
-    ed_list_node *node = ed_list_first(&outbox->lost);
-    ed_part *lost = node == NULL ? NULL : ED_CONTAINER(node, ed_part, record.node);
+    ed_part *lost = ed_list_empty(&outbox->lost) ? NULL : ed_outbox_first_lost(outbox);
     size_t priority = lost == NULL ? EDDY_PRIORITY_COUNT : ed_out_of_part(lost)->lane->priority;
 
     outbox->is_out_of_memory = false;

@@ -7,11 +7,6 @@ enum {
     RETRY_MS = 10, /* after there was no memory for giving a message up */
 };
 
-static ed_part *part_of_node(ed_list_node *node)
-{
-    return ED_CONTAINER(node, ed_part, record.node);
-}
-
 /* ---------------------------------------------------------------------------------- receipts -- */
 
 void ed_out_tell(ed_outbox *outbox, ed_out *out, eddy_outcome outcome)
@@ -257,46 +252,6 @@ void ed_outbox_on_acked(ed_outbox *outbox, ed_sent_ref ref)
 }
 
 /* -------------------------------------------------------------------------------------- loss -- */
-
-/**
- * Where to begin looking for a part's place. Losses come in runs, so it is mostly behind that of
- * the one before; what was sent again and lost again is mostly older than what waits.
- */
-static ed_list_node *near_place(ed_outbox *outbox, const ed_part *part)
-{
-    ed_list_node *head = &outbox->lost.head;
-
-    if (outbox->lost_hint != NULL)
-        return outbox->lost_hint;
-    if (!ed_list_empty(&outbox->lost) &&
-        part_of_node(head->next)->first_packet >= part->first_packet)
-        return head;
-    return head->previous;
-}
-
-/** The oldest goes first: it is what the receiver waits for. */
-void ed_part_queue_lost(ed_outbox *outbox, ed_part *part)
-{
-    ed_list_node *head = &outbox->lost.head;
-    ed_list_node *before = near_place(outbox, part);
-
-    while (before != head && part_of_node(before)->first_packet > part->first_packet)
-        before = before->previous;
-    while (before->next != head && part_of_node(before->next)->first_packet <= part->first_packet)
-        before = before->next;
-    ed_list_insert_after(before, &part->record.node);
-    outbox->lost_hint = &part->record.node;
-    part->is_lost = true;
-}
-
-void ed_part_leave_lost(ed_outbox *outbox, ed_part *part)
-{
-    ED_ASSERT(part->is_lost);
-    if (outbox->lost_hint == &part->record.node)
-        outbox->lost_hint = NULL;
-    ed_list_remove(&part->record.node);
-    part->is_lost = false;
-}
 
 /**
  * Has one piece stand for a message that was begun and is given up: a new one, as the packets of

@@ -1,8 +1,8 @@
 /**
  * The messages a connection has accepted and not yet seen settled, and which of them leaves next:
  * first what was lost, then lanes by priority, and by weight among those of one. stream_send.c
- * accepts, stream_choose.c chooses, stream_repair.c hears what became of what was sent, and begun.c
- * finds it.
+ * accepts, stream_choose.c chooses, stream_repair.c hears what became of what was sent, begun.c
+ * finds it, and lost.c says what is sent again next.
  */
 #ifndef ED_STREAM_SEND_H
 #define ED_STREAM_SEND_H
@@ -44,7 +44,7 @@ typedef struct ed_lane_out {
     uint8_t stream;
     uint8_t priority;
     uint8_t weight;
-    uint32_t look_count;  /* places looked at in search of a run, ever. For tests */
+    uint32_t look_count;  /* places looked at, in begun.c and in lost.c, ever. For tests */
     uint64_t queued_size; /* ed_send_cost of what is accepted and not settled */
     uint64_t sent;
     uint64_t resent;
@@ -117,11 +117,11 @@ typedef struct ed_outbox_parts {
 
 typedef struct ed_outbox {
     /* What every look at it touches, in two lines of the cache: */
-    ed_list lost;            /* of ed_part.record.node, by age */
-    ed_list_node *lost_hint; /* the one put in last, if it is still there; else NULL */
-    ed_list starved;         /* lanes that wait for credit, or for a large message to be sent */
-    ed_deadlines *deadlines; /* of outs, by index; NULL: none has one */
-    ed_block *first_receipt; /* to be told, linked by ed_block.next */
+    ed_list lost;                /* of ed_part.record.node, by age, */
+    ed_list_node *lost_unsorted; /* but from there on as they were lost; NULL: all are by age */
+    ed_list starved;             /* lanes that wait for credit, or for a large message to be sent */
+    ed_deadlines *deadlines;     /* of outs, by index; NULL: none has one */
+    ed_block *first_receipt;     /* to be told, linked by ed_block.next */
     ed_block *last_receipt;
     uint64_t fresh_count;     /* messages of which not all has been sent, of all guarantees */
     uint64_t skip_count;      /* given up, and the receiver may not know */
@@ -369,6 +369,9 @@ void ed_part_queue_lost(ed_outbox *outbox, ed_part *part);
 
 /** It does not wait to be sent again any more. */
 void ed_part_leave_lost(ed_outbox *outbox, ed_part *part);
+
+/** The one that is to be sent again next, or NULL. */
+ed_part *ed_outbox_first_lost(ed_outbox *outbox);
 
 static inline bool ed_lane_is_reliable(const ed_lane_out *lane)
 {

@@ -152,6 +152,23 @@ static void what_is_settled_is_not_found(void **state)
     }
 }
 
+/** Whose record it was may be another's, of the same lane, that has no sequence yet. */
+static void what_has_not_left_is_not_found(void **state)
+{
+    struct sent sent[2 * ED_BEGUN_LISTED];
+
+    (void)state;
+    for (uint32_t n = 0; n < ED_COUNT(sent); n++) {
+        push(RO, 0, n, 4);
+        sent[n] = send_next();
+    }
+    acked(&sent[0]);
+    push(RO, 0, ED_COUNT(sent), 4);
+    acked(&sent[0]);
+    CHECK_EQ("it is not settled", bed.outbox.reliable_count, ED_COUNT(sent));
+    CHECK_EQ("and leaves", send_next().mark, ED_COUNT(sent));
+}
+
 /** All that the lane's window has room for, with the first of it not settled. */
 static void a_ring_reaches_over_the_window(void **state)
 {
@@ -282,6 +299,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_run_ends_together, bed_setup, bed_teardown),
         cmocka_unit_test_setup_teardown(runs_are_found_in_any_order, bed_setup, bed_teardown),
         cmocka_unit_test_setup_teardown(what_is_settled_is_not_found, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(what_has_not_left_is_not_found, bed_setup, bed_teardown),
         cmocka_unit_test_setup_teardown(a_ring_reaches_over_the_window, bed_setup, bed_teardown),
         cmocka_unit_test(what_follows_is_named),
         cmocka_unit_test_setup_teardown(others_get_their_turn, bed_setup, bed_teardown),
