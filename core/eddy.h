@@ -116,7 +116,9 @@ typedef enum eddy_event_type {
     EDDY_EVENT_NONE = 0,
     EDDY_CONNECTED = 1,
     EDDY_DISCONNECTED = 2, /* the last event of its connection, exactly once; until it is taken
-                              the connection counts in max_connections or max_outgoing */
+                              the connection counts in max_connections or max_outgoing. One that
+                              we dialled and the peer closed counts for up to 3 s after that close,
+                              as it still answers the peer */
     EDDY_MESSAGE = 3,
     EDDY_WRITABLE = 4,        /* there is room again, after eddy_send said EDDY_EAGAIN */
     EDDY_RECEIPT = 5,         /* what became of a message that was sent with a receipt */
@@ -330,7 +332,8 @@ EDDY_API EDDY_MUST_CHECK eddy_status eddy_accept(eddy_manager *manager, eddy_con
 /**
  * Turns the peer of an EDDY_CONNECT_REQUEST away; it ends with EDDY_REFUSED_BY_PROGRAM. Here the
  * connection ends as all do, in one EDDY_DISCONNECTED (EDDY_END_CLOSED_LOCAL); for 5 s more its
- * place is kept to say the same to a peer that did not hear. eddy_disconnect does the same.
+ * place is kept to say the same to a peer that did not hear, but not counted in max_per_address.
+ * eddy_disconnect does the same.
  * @param reason at most EDDY_REASON_SIZE - 1 bytes arrive; NULL: none.
  * @return as eddy_accept.
  */

@@ -166,7 +166,8 @@ typedef struct eddy_config {
     size_t client_key_count;     /* at most 65,536 */
     uint32_t connect_rate;       /* handshakes that one address may begin a second, after it has
                                     proved to be there; 0: no limit. An IPv6 /64 is one address */
-    uint32_t connect_burst;      /* of these at once, 1-65,535 */
+    uint32_t connect_burst;      /* of these at once, 1-65,535; one with a wrong key costs its
+                                    address so many, also of those to come */
     uint32_t max_per_address;    /* incoming connections of one address, to 65,535; 0: no limit */
     uint32_t half_open_per_address; /* of these, not yet confirmed, to 65,535; 0: no limit. With all
                                        places taken, too, the oldest gives way to a newcomer: at 1 s

@@ -309,7 +309,8 @@ static bool is_tried_by_us(const ed_conn *existing, const ed_initiate *initiate)
 {
     return existing != NULL &&
            (existing->state == ED_CONN_HALF_OPEN || existing->state == ED_CONN_ASKING) &&
-           ed_equal_secret(existing->nonce, initiate->nonce, ED_NONCE_SIZE);
+           ed_equal_secret(existing->nonce, initiate->nonce, ED_NONCE_SIZE) &&
+           ed_reliable_has_token_of_newcomer(existing);
 }
 
 /**
@@ -410,13 +411,14 @@ static ed_admission judge_initiate(const struct visit *v)
     return judge_sealed(v);
 }
 
-/** What came of one that is not let in is nobody's business any more. */
+/** What one said that is not let in is nobody's business any more; of CREATE the manager says when.
+ */
 static ed_admission judge_and_forget(const struct visit *v)
 {
     ed_admission admission = judge_initiate(v);
 
     if (admission != ED_ADMIT_CREATE)
-        ed_wipe(v->reliable->admitted, sizeof(ed_admitted));
+        ed_reliable_forget_newcomer(v->reliable);
     return admission;
 }
 
@@ -457,13 +459,15 @@ static ed_admission reset(const struct visit *v)
 
 static ed_admission judge(const struct visit *v)
 {
+    uint64_t *unknown = &v->reliable->shared.stats->dropped_unknown;
+
     switch (ed_form_of(v->datagram->data, v->datagram->size)) {
     case ED_FORM_HELLO:
-        return v->load->shutting_down ? ED_ADMIT_NO : judge_hello(v);
+        return v->load->shutting_down ? drop(unknown) : judge_hello(v);
     case ED_FORM_INITIATE:
-        return v->load->shutting_down ? ED_ADMIT_NO : judge_and_forget(v);
+        return v->load->shutting_down ? drop(unknown) : judge_and_forget(v);
     case ED_FORM_PACKET:
-        return reset(v);
+        return v->load->shutting_down ? drop(unknown) : reset(v);
     case ED_FORM_UNKNOWN:
     case ED_FORM_RETRY:
     case ED_FORM_ACCEPT:

@@ -280,6 +280,14 @@ static uint64_t poll_time_ns(eddy_manager *m, uint64_t now_ns)
     return ed_max_u64(our_now_ns, polled_ns);
 }
 
+/** What a time of ours is by the program's clock; what was due before its begin is now. */
+static uint64_t program_time_ns(const eddy_manager *m, uint64_t our_ns)
+{
+    uint64_t set_back_ns = atomic_load(&m->set_back_ns);
+
+    return our_ns == ED_NEVER_NS ? our_ns : our_ns - ed_min_u64(our_ns, set_back_ns);
+}
+
 static uint64_t work(eddy_manager *m, uint64_t (*shard_work)(ed_shard *shard, uint64_t now_ns),
                      uint64_t now_ns)
 {
@@ -291,7 +299,7 @@ static uint64_t work(eddy_manager *m, uint64_t (*shard_work)(ed_shard *shard, ui
     uint64_t next_ns = shard_work(m->shards[0], our_now_ns); // several have pumps
     if (is_busy)
         next_ns = ed_min_u64(next_ns, ed_add_sat_u64(our_now_ns, RESOLVE_POLL_MS * ED_NS_PER_MS));
-    m->next_ns = next_ns == ED_NEVER_NS ? next_ns : next_ns - atomic_load(&m->set_back_ns);
+    m->next_ns = program_time_ns(m, next_ns);
     return m->next_ns;
 }
 

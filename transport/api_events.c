@@ -1,5 +1,6 @@
 /** The calls of core/eddy.h that take events, and give them back. */
 #include "core/clock.h"
+#include "core/share.h"
 #include "transport/api_state.h"
 
 enum { EVENT_BATCH = 64 };
@@ -32,7 +33,13 @@ static void take_last(ed_shard *shard, const ed_event_item *item)
     ed_returned alone = ed_returned_alone(item->block);
 
     ed_return_mark_last(item->block, item->connection);
-    give_back(shard, &alone);
+    if (ed_share_count(shard->common->config) == 1) {
+        give_back(shard, &alone);
+        return;
+    }
+    // Others may have a newcomer for the place, which is no reason for this one to poll.
+    ed_returns_push_urgent(&shard->returns, &alone);
+    ed_channel_nudge(shard->commands);
 }
 
 /** What comes with an event that is no message. */

@@ -114,6 +114,13 @@ typedef struct ed_conn_counts {
     uint64_t messages_duplicate;
 } ed_conn_counts;
 
+/** As what the gate counts a server's connection. */
+typedef enum ed_counted {
+    ED_COUNTED_NOT = 0, /* a client's; or the program refused it */
+    ED_COUNTED_HALF_OPEN,
+    ED_COUNTED_OPEN,
+} ed_counted;
+
 typedef struct ed_conn {
     /* What every look at it touches, in the first lines of the cache; what few do comes last. */
     const ed_conn_shared *shared;
@@ -122,7 +129,7 @@ typedef struct ed_conn {
     ed_conn_state state;
     uint32_t id; /* in the client's packets; given by the server */
     bool is_client;
-    bool is_unconfirmed;  /* server: the gate counts it as half open */
+    uint8_t counted;      /* ed_counted */
     bool is_challenged;   /* `arriving` asked, and will be answered: once is enough */
     bool is_repeated;     /* and holds a message that had come before: its sender does not know */
     bool request_pending; /* HELLO, INITIATE or ACCEPT is to be sent */
@@ -175,6 +182,7 @@ typedef struct ed_conn {
     uint32_t wanted;       /* the program was refused a message of this cost, */
     uint8_t wanted_stream; /* on this stream, and waits if wants_writable */
     bool credit_is_known;  /* the peer has acknowledged credit_packet */
+    bool receipts_ended;   /* at the end: what became of each message is told, or queued */
 
     /* handshake */
     uint8_t mode;     /* ed_mode */

@@ -186,8 +186,10 @@ static bool late_event(ed_conn *conn, ed_event_item *item)
 /** What comes after the messages. */
 static bool later_event(ed_conn *conn, ed_event_item *item)
 {
-    if (is_at_end(conn))
+    if (is_at_end(conn) && !conn->receipts_ended) {
+        conn->receipts_ended = true; // it takes no messages any more, and to look at all costs
         ed_outbox_end(&conn->outbox);
+    }
     ed_block *block = ed_outbox_next_receipt(&conn->outbox);
     if (block != NULL) {
         *item = (ed_event_item){.connection = conn->handle, .block = block, .type = EDDY_RECEIPT};

@@ -174,8 +174,18 @@ static size_t write_hello(const ed_conn *conn, uint8_t *data)
 }
 
 /**
- * One ephemeral, one INITIATE: a cookie has its own, and so always the same bytes around it. That
- * of the first is known before the cookie is, which stays the first.
+ * Whether the ephemeral of the first INITIATE is known before its cookie is. In MUTUAL the client's
+ * key is sealed before the cookie enters Noise's keys: there it has to be in the ephemeral, or a
+ * machine that draws the same once more would seal twice with one key.
+ */
+static bool draws_ahead(const ed_conn *conn)
+{
+    return conn->mode != ED_MODE_OPEN && conn->mode != ED_MODE_MUTUAL;
+}
+
+/**
+ * One ephemeral, one INITIATE: a cookie has its own, and so always the same bytes around it. The
+ * first stays the first.
  * @param cookie NULL: the first.
  */
 static void make_ephemeral(const ed_conn *conn, uint8_t ephemeral[ED_KEY_SIZE],
@@ -183,7 +193,8 @@ static void make_ephemeral(const ed_conn *conn, uint8_t ephemeral[ED_KEY_SIZE],
 {
     static const uint8_t label[] = "first";
     const uint8_t *first = dial_of(conn)->attempts.cookies[0];
-    bool is_first = cookie == NULL || memcmp(cookie, first, ED_COOKIE_SIZE) == 0;
+    bool is_first =
+        draws_ahead(conn) && (cookie == NULL || memcmp(cookie, first, ED_COOKIE_SIZE) == 0);
 
     static_assert(sizeof(label) != ED_COOKIE_SIZE, "no cookie has the ephemeral of the first");
     ed_blake2b(ephemeral, ED_KEY_SIZE, is_first ? label : cookie,
@@ -196,7 +207,7 @@ void ed_conn_reckon_ahead(ed_conn *conn)
     ed_opening *opening = conn->secrets->opening;
     uint8_t ephemeral[ED_KEY_SIZE];
 
-    if (conn->state != ED_CONN_GREETING || conn->mode == ED_MODE_OPEN || opening->has_ahead)
+    if (conn->state != ED_CONN_GREETING || !draws_ahead(conn) || opening->has_ahead)
         return;
     make_ephemeral(conn, ephemeral, NULL);
     opening->has_ahead =
@@ -321,8 +332,10 @@ static void receive_accept(ed_conn *conn, const eddy_datagram *datagram, uint64_
 
     // An answer to an INITIATE that has not left yet is none: there is no handshake to open it
     // with.
-    if (conn->state != ED_CONN_INITIATING || opening->has_ahead || opening->noise.message != 1)
+    if (conn->state != ED_CONN_INITIATING || opening->has_ahead || opening->noise.message != 1) {
+        conn->shared->stats->dropped_unknown++;
         return;
+    }
     eddy_status status = open_accept(conn, datagram, &accept, &noise);
     if (status == EDDY_OK && accept.refusal == 0 &&
         !SEC_CHECK(EDDY_CHECK_SUITE, ed_suite_is_offered(conn->shared->config, accept.suite)))

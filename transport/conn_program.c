@@ -77,6 +77,9 @@ eddy_status ed_conn_send(ed_conn *conn, const ed_message *messages, size_t count
     }
     if (takes_messages(conn)) // one that failed has stopped its timers
         ed_conn_update_expiry(conn);
+    // Reliable ones are waited for less patiently.
+    if (conn->loss.pto_count > 0 && ed_conn_is_open(conn))
+        ed_conn_update_recovery(conn);
     return last;
 }
 

@@ -10,7 +10,7 @@ enum {
     LIFE_PING_MS = 40, /* an idle timeout is at least 100 ms */
 };
 
-/** What became of a frame. */
+/** What became of a frame, and of a packet: the worst of what became of its frames. */
 typedef enum verdict {
     TAKEN,
     UNKEPT,     /* there is no room for it: the packet must not be acknowledged */
@@ -18,6 +18,17 @@ typedef enum verdict {
     VIOLATION,  /* the peer may not say this */
     LAST_FRAME, /* the connection is ending: what follows does not matter */
 } verdict;
+
+/** Whether the rest of the packet is looked at: what is unreliable comes but once. */
+static inline bool goes_on(verdict so_far)
+{
+    return so_far <= UNKEPT;
+}
+
+static inline verdict worse(verdict one, verdict other)
+{
+    return one > other ? one : other;
+}
 
 /* -------------------------------------------------------------------------------------- acks -- */
 
@@ -126,7 +137,8 @@ void ed_conn_on_packet_lost(ed_conn *conn, const ed_sent *packet, uint64_t now_n
         ed_redundancy_on_lost(&conn->redundancy, packet->number);
     for (size_t i = 0; i < packet->ref_count; i++)
         ed_outbox_on_lost(&conn->outbox, ed_sent_refs(&conn->sent, packet, i), packet->number);
-    conn->inbox.credit.pending |= (packet->flags & ED_SENT_HAS_CREDIT) != 0;
+    if ((packet->flags & ED_SENT_HAS_CREDIT) != 0 && packet->number >= conn->credit_packet)
+        conn->inbox.credit.pending |= !conn->credit_is_known; // it may have come in another
 }
 
 void ed_conn_detect_losses(ed_conn *conn, uint64_t now_ns)
@@ -253,9 +265,9 @@ static verdict handle_run(ed_conn *conn, const ed_message_run *run, uint64_t now
     size_t i = ed_inbox_receive_run(&conn->inbox, run, conn->receiving_packet);
     verdict got = TAKEN;
 
-    for (; i < run->count && got == TAKEN; i++) {
+    for (; i < run->count && goes_on(got); i++) {
         ed_message_frame message = ed_message_of_run(run, i);
-        got = take_message(conn, &message, now_ns);
+        got = worse(got, take_message(conn, &message, now_ns));
     }
     return got;
 }
@@ -349,20 +361,20 @@ static verdict handle_frames(ed_conn *conn, ed_span plain, ed_ack_haste *haste, 
     ED_UNCLEARED ed_frame frame;
     ED_UNCLEARED ed_message_run run;
 
+    verdict got = TAKEN;
+
     *haste = ED_ACK_UNASKED;
     frame.type = ED_FRAME_PADDING; // nothing before the first
-    while (ed_reader_left(&r) > 0) {
+    while (ed_reader_left(&r) > 0 && goes_on(got)) {
         if (ed_frame_read(&r, &frame) != EDDY_OK)
             return VIOLATION;
         if (frame.type == ED_FRAME_MESSAGE && !read_on(&r, &frame, &run, &messages))
             return VIOLATION;
         ed_ack_haste wanted = haste_of(&frame);
         *haste = wanted > *haste ? wanted : *haste;
-        verdict got = handle_frame(conn, &frame, &run, now_ns);
-        if (got != TAKEN)
-            return got;
+        got = worse(got, handle_frame(conn, &frame, &run, now_ns));
     }
-    return TAKEN;
+    return got;
 }
 
 /** Takes the mask off the header, and reads it. */

@@ -133,6 +133,18 @@ static struct plan make_plan(ed_conn *conn, uint64_t now_ns)
 }
 
 /**
+ * Whether the packet is to be a small one, for a path that may have come to take no large ones: so
+ * is every other tick, as ticks leave no time for a probe.
+ */
+static bool is_to_be_small(const ed_conn *conn, const struct plan *plan)
+{
+    bool is_odd = conn->sent.next % 2 != 0;
+
+    return (plan->probe && ed_conn_doubts_mtu(conn)) ||
+           (plan->tick && is_odd && conn->mtu.size > ED_DATAGRAM_SIZE);
+}
+
+/**
  * Repeats the oldest. All parts may be too large, for a small probe, or for any after the path
  * takes less and without memory to cut them again. @return whether they ask as a PING does, now or
  * next.
@@ -165,7 +177,7 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
                               uint64_t now_ns)
 {
     ED_UNCLEARED ed_draft d;
-    bool is_small = plan->probe && ed_conn_doubts_mtu(conn);
+    bool is_small = is_to_be_small(conn, plan);
 
     ed_draft_begin(&d, conn, data, now_ns);
     if (is_small)
@@ -176,7 +188,8 @@ static size_t transmit_packet(ed_conn *conn, const struct plan *plan, uint8_t *d
         ed_draft_put_ping(&d, conn);
     if (plan->ping && plan->probe) // the message that follows may be small
         ed_draft_pad_client(&d);
-    if (plan->credit || !conn->credit_is_known) // a grant that is lost would hold the peer up
+    // A grant that is lost would hold the peer up; but what was lost may fit without it alone.
+    if (plan->credit || (!conn->credit_is_known && ed_list_empty(&conn->outbox.lost)))
         ed_draft_put_credit(&d, conn);
     ed_draft_put_answer(&d, conn, now_ns);
     if (plan->data || plan->ping) // the ACK brings the answer along

@@ -35,7 +35,7 @@ typedef enum ed_conn_state {
     ED_CONN_CONNECTED,
     ED_CONN_FLUSHING, /* closing locally: what was accepted is still sent */
     ED_CONN_CLOSING,  /* CLOSE is being sent */
-    ED_CONN_DRAINING, /* the peer closed: late packets are answered with CLOSE and dropped */
+    ED_CONN_DRAINING, /* the peer closed: what still comes is dropped, and CLOSE answered */
     ED_CONN_REFUSING, /* server: the program refused: late INITIATEs are answered with the same */
     ED_CONN_CLOSED,
     ED_CONN_STATE_COUNT

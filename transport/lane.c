@@ -15,21 +15,26 @@ void ed_lanes_init(ed_lanes *lanes, const eddy_allocator *allocator, size_t lane
     *lanes = (ed_lanes){.allocator = allocator, .lane_size = (uint16_t)lane_size};
 }
 
-static void free_lane(ed_lanes *lanes, void *lane, void (*clear)(void *context, void *lane),
-                      void *context)
+void ed_lanes_each(const ed_lanes *lanes, void (*visit)(void *context, void *lane), void *context)
 {
-    if (lane == NULL)
-        return;
-    clear(context, lane);
+    for (size_t g = 0; g < ED_WIRE_GUARANTEE_COUNT; g++)
+        if (lanes->stream_0[g] != NULL)
+            visit(context, lanes->stream_0[g]);
+    for (uint32_t i = 0; i < lanes->other_count; i++)
+        visit(context, lanes->others[i].lane);
+}
+
+static void free_lane(void *context, void *lane)
+{
+    const ed_lanes *lanes = context;
+
     ed_alloc_free(lanes->allocator, lane, lanes->lane_size);
 }
 
 void ed_lanes_free(ed_lanes *lanes, void (*clear)(void *context, void *lane), void *context)
 {
-    for (size_t g = 0; g < ED_WIRE_GUARANTEE_COUNT; g++)
-        free_lane(lanes, lanes->stream_0[g], clear, context);
-    for (uint32_t i = 0; i < lanes->other_count; i++)
-        free_lane(lanes, lanes->others[i].lane, clear, context);
+    ed_lanes_each(lanes, clear, context);
+    ed_lanes_each(lanes, free_lane, lanes);
     ed_alloc_free(lanes->allocator, lanes->others, lanes->other_capacity * sizeof(ed_lane_entry));
     ed_lanes_init(lanes, lanes->allocator, lanes->lane_size);
 }

@@ -33,6 +33,9 @@ void ed_lanes_init(ed_lanes *lanes, const eddy_allocator *allocator, size_t lane
 /** Frees the lanes; what they hold is let go by `clear(context, lane)` before. */
 void ed_lanes_free(ed_lanes *lanes, void (*clear)(void *context, void *lane), void *context);
 
+/** Calls `visit(context, lane)` for every lane. */
+void ed_lanes_each(const ed_lanes *lanes, void (*visit)(void *context, void *lane), void *context);
+
 /** The lane of a stream other than 0, or NULL if it was never used. */
 void *ed_lanes_find_other(const ed_lanes *lanes, uint8_t guarantee, uint8_t stream);
 

@@ -257,9 +257,8 @@ bool ed_local_shutdown(ed_local *local)
     eddy_status status = EDDY_OK;
 
     ed_mutex_lock(&local->mutex);
-    if (local->is_closed) // before: by now the channel may be, too
-        status = EDDY_ECLOSED;
     local->is_closed = true;
+    // Once all are over it tells nothing more: by then the channel may be closed, too.
     for (uint32_t i = 0; status == EDDY_OK && i < ed_slots_outgoing_count(local->slots); i++)
         if (local->ends[i].self != 0)
             status = end_locked(local, &local->ends[i], EDDY_END_CLOSED_LOCAL, &how);

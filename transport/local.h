@@ -30,13 +30,14 @@ bool ed_local_owns(ed_local *local, eddy_connection connection);
 
 /**
  * Hands a message to the other end, and says so if `receipt` (see ed_message) asks for it.
- * @return EDDY_OK, and both blocks are taken over; EDDY_EAGAIN or EDDY_ECONNECTION.
+ * @return EDDY_OK, and both blocks are taken over; EDDY_EAGAIN, EDDY_ECONNECTION or, after
+ * ed_local_shutdown, EDDY_ECLOSED.
  */
 EDDY_MUST_CHECK eddy_status ed_local_send(ed_local *local, eddy_connection connection,
                                           eddy_guarantee guarantee, uint8_t stream, ed_block *block,
                                           ed_block *receipt);
 
-/** Ends both ends of a pair. @return EDDY_OK, EDDY_ENOMEM or EDDY_ECONNECTION. */
+/** Ends both ends of a pair. @return EDDY_OK, EDDY_ENOMEM, EDDY_ECONNECTION or EDDY_ECLOSED. */
 EDDY_MUST_CHECK eddy_status ed_local_disconnect(ed_local *local, eddy_connection connection,
                                                 uint32_t code, const char *reason);
 

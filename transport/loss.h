@@ -122,8 +122,8 @@ void ed_loss_trim(const ed_loss *loss, ed_sent_log *log, const ed_rtt *rtt,
  * newest packet with ED_SENT_PROMPT, so it is no later for the unreliable ones behind it; where
  * only those are in flight, it knows of the peer's patience. Each probe has ED_SENT_PROMPT.
  * @param clamp whether reliable data are unacknowledged: then the probes after the first stay
- * within 100 ms or a smoothed round trip of each other for 5 s, then within 1 s or a round trip;
- * otherwise each waits twice as long as the one before.
+ * within ED_LOSS_PROBE_EARLY_MS or a smoothed round trip of each other for 5 s, then within 1 s or
+ * a round trip; otherwise each waits twice as long as the one before.
  */
 uint64_t ed_loss_deadline_ns(const ed_loss *loss, const ed_rtt *rtt, bool clamp);
 

@@ -132,6 +132,11 @@ typedef struct ed_connection_type {
      */
     ed_admission (*admit)(void *context, const eddy_datagram *datagram, ed_load *load,
                           uint8_t *reply, size_t *reply_size, uint64_t now_ns);
+    /**
+     * After CREATE: there is a connection of the newcomer by now, or none after all, so what
+     * `admit` kept is of no more use. NULL: it keeps nothing.
+     */
+    void (*forget_newcomer)(void *context);
     /** Initialises in place. On failure nothing is left to destroy. */
     eddy_status (*create)(void *context, void *connection, const ed_birth *birth, uint64_t now_ns);
     /**

@@ -190,8 +190,8 @@ bool ed_manager_take_commands(ed_manager *m, uint64_t now_ns)
     size_t count = 0;
 
     for (size_t taken = 0; taken < ED_MANAGER_COMMAND_MAX; taken += count) {
-        eddy_status status =
-            ed_channel_pull(m->parts.commands, m->commands, ED_MANAGER_BATCH, &count, 0);
+        size_t most = ed_min_size(ED_MANAGER_BATCH, ED_MANAGER_COMMAND_MAX - taken);
+        eddy_status status = ed_channel_pull(m->parts.commands, m->commands, most, &count, 0);
         m->commands_ended |= status == EDDY_ECLOSED;
         if (status == EDDY_ECLOSED && !m->shutting_down)
             ed_manager_shut_down(m, now_ns, now_ns); // nobody is left to say anything
@@ -332,6 +332,8 @@ static void admit(ed_manager *m, const eddy_datagram *datagram, uint64_t now_ns)
         admit_created(m, datagram,
                       !is_full && SEC_CHECK(EDDY_CHECK_HALF_OPEN, has_room) && !load.shutting_down,
                       &load, now_ns);
+        if (m->parts.type->forget_newcomer != NULL)
+            m->parts.type->forget_newcomer(m->parts.type_context);
         return;
     }
 }
@@ -409,7 +411,8 @@ bool ed_manager_take_datagrams(ed_manager *m, uint64_t now_ns)
     size_t count = 0;
 
     for (size_t taken = 0; taken < ED_MANAGER_RECEIVE_MAX; taken += count) {
-        count = socket->receive(socket->context, m->in, ED_MANAGER_BATCH);
+        size_t most = ed_min_size(ED_MANAGER_BATCH, ED_MANAGER_RECEIVE_MAX - taken);
+        count = socket->receive(socket->context, m->in, most);
         if (count == 0)
             return false;
         take_batch(m, count, now_ns);
@@ -425,7 +428,8 @@ void ed_manager_take_extra(ed_manager *m, uint64_t now_ns)
         const eddy_socket *socket = m->parts.type->extra_socket(slot->connection);
         size_t count = 1;
         for (size_t taken = 0; taken < ED_MANAGER_EXTRA_MAX && count > 0; taken += count) {
-            count = socket->receive(socket->context, m->in, ED_MANAGER_BATCH);
+            size_t most = ed_min_size(ED_MANAGER_BATCH, ED_MANAGER_EXTRA_MAX - taken);
+            count = socket->receive(socket->context, m->in, most);
             for (size_t i = 0; i < count; i++)
                 m->parts.type->receive_extra(slot->connection, &m->in[i], now_ns);
         }

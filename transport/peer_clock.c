@@ -44,8 +44,8 @@ bool ed_peer_clock_asks(const ed_peer_clock *clock, uint64_t patience_ns, uint64
 
     if (clock->is_waiting) // a new question makes the answer to this one worthless
         interval_ns = ed_max_u64(interval_ns, patience_ns);
-    else if (clock->answer_count == 0)
-        return true;
+    else if (clock->asked_ns == 0)
+        return true; // nor was it asked before
     return now_ns - clock->asked_ns >= interval_ns;
 }
 

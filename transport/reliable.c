@@ -84,30 +84,40 @@ static void serve_waiting(ed_reliable *reliable, uint64_t now_ns)
     }
 }
 
-ED_APART static void touch_refused(ed_reliable *reliable)
+static bool has_room_for(const ed_reliable *reliable, uint64_t cost)
+{
+    return reliable->queued_cost + cost <= reliable->shared.config->send_budget;
+}
+
+/** @return whether one of them needs more than is free yet. */
+ED_APART static bool touch_refused(ed_reliable *reliable)
 {
     ed_list_node *next = NULL;
+    bool any_waits = false;
 
     for (ed_list_node *node = ed_list_first(&reliable->refused); node != NULL; node = next) {
         ed_conn *conn = ED_CONTAINER(node, ed_conn, refused);
         next = ed_list_next(&reliable->refused, node);
+        any_waits |= conn->wants_writable && !has_room_for(reliable, conn->wanted);
         if (conn->wants_writable)
             ed_manager_touch(reliable->manager, conn->handle);
         else
             ed_list_remove(node);
     }
+    return any_waits;
 }
 
 /**
  * What one connection has settled makes room for others that were refused, and may have nothing
- * else to do: they are looked at when half of the budget is free again.
+ * else to do: they are looked at when half of the budget is free again, and while one of them needs
+ * more than that.
  */
 static inline void look_for_room(ed_reliable *reliable)
 {
     bool is_crowded = reliable->queued_cost > reliable->shared.config->send_budget / 2;
 
     if (reliable->was_crowded && !is_crowded)
-        touch_refused(reliable);
+        is_crowded = touch_refused(reliable);
     reliable->was_crowded = is_crowded;
 }
 
@@ -126,13 +136,14 @@ static void begin_poll(void *context, uint64_t now_ns)
 }
 
 /** Somebody was refused, and wants to know when there is room. */
-static void take_ask(const ed_reliable *reliable, ed_account *account)
+static void take_ask(ed_reliable *reliable, ed_account *account)
 {
     ed_ask ask = ed_account_take_ask(account);
     ed_conn *conn = ed_manager_connection(reliable->manager, ask.connection);
 
     if (conn != NULL) {
         ed_conn_want_writable(conn, ask.stream, ask.charge);
+        reliable->was_crowded |= !has_room_for(reliable, ask.charge);
         ed_manager_touch(reliable->manager, ask.connection);
     } else if (ed_slots_live(reliable->shared.slots, ask.connection)) {
         ed_account_ask_again(account, reliable->shared.asks); // its CONNECT is on its way
@@ -142,7 +153,7 @@ static void take_ask(const ed_reliable *reliable, ed_account *account)
 /** What was sent before a refusal has come by now: it is known how much room there is. */
 static void end_commands(void *context)
 {
-    const ed_reliable *reliable = context;
+    ed_reliable *reliable = context;
     ed_asks *asks = reliable->shared.asks;
     ed_account *next = NULL;
 
@@ -178,19 +189,32 @@ static bool returned(void *context, void *connection, ed_block *blocks, uint64_t
 
 /* ------------------------------------------------------------------------------- connections -- */
 
-ED_APART static void confirm(ed_conn *conn)
+static void uncount(ed_conn *conn)
+{
+    if (conn->counted != ED_COUNTED_NOT)
+        ed_door_gate_remove(ed_reliable_of(conn)->door, &conn->admitted_from,
+                            conn->counted == ED_COUNTED_HALF_OPEN);
+    conn->counted = ED_COUNTED_NOT;
+}
+
+/** One that was refused only answers from here on: it keeps nobody of its address out. */
+ED_APART static void end_half_open(ed_conn *conn)
 {
     ed_list_remove(&conn->half_open);
     (void)ed_map_remove(ed_reliable_of(conn)->begun, conn->origin);
+    if (conn->state == ED_CONN_REFUSING) {
+        uncount(conn);
+        return;
+    }
     ed_door_gate_confirm(ed_reliable_of(conn)->door, &conn->admitted_from);
-    conn->is_unconfirmed = false;
+    conn->counted = ED_COUNTED_OPEN;
 }
 
 /** It may have confirmed, or have been refused: then others may come that have not. */
 static inline void look_for_confirmation(ed_conn *conn)
 {
-    if (conn->is_unconfirmed && !ed_conn_is_half_open(conn))
-        confirm(conn);
+    if (conn->counted == ED_COUNTED_HALF_OPEN && !ed_conn_is_half_open(conn))
+        end_half_open(conn);
 }
 
 /** After whatever happens to one. */
@@ -219,9 +243,9 @@ static void destroy(void *connection)
     ed_reliable_give_token_back(conn);
     if (!conn->is_client) {
         ed_list_remove(&conn->half_open);
-        if (conn->is_unconfirmed)
+        if (conn->counted == ED_COUNTED_HALF_OPEN)
             (void)ed_map_remove(reliable->begun, conn->origin);
-        ed_door_gate_remove(reliable->door, &conn->admitted_from, conn->is_unconfirmed);
+        uncount(conn);
     }
     ed_conn_free(connection);
     look_for_room(reliable); // what it had queued is another's now, and so is what it had reserved
@@ -439,6 +463,7 @@ const ed_connection_type ed_reliable_type = {
     .event_size = sizeof(ed_event_item),
     .route = ed_admission_route,
     .admit = ed_admission_judge,
+    .forget_newcomer = ed_reliable_forget_newcomer,
     .create = ed_reliable_create,
     .fail_connect = ed_reliable_fail_connect,
     .may_tell_failed = may_tell_failed,

@@ -51,7 +51,7 @@ typedef struct ed_reliable {
     ed_conn_shared shared;
     ed_door *door;         /* which other managers may share */
     uint64_t turn_ns;      /* when it is to be looked after again */
-    ed_admitted *admitted; /* who is being judged, until there is a connection */
+    ed_admitted *admitted; /* who is being judged, until there is a connection, or none after all */
     uint64_t now_s;        /* the time of day, as of this poll */
     uint64_t started_s;    /* the same, of the first; 0 before that */
     ed_map *begun;         /* the origin of one that is not confirmed -> its slot */
@@ -62,7 +62,8 @@ typedef struct ed_reliable {
     uint64_t queued_cost;
     ed_settled settled;
     ed_list refused;     /* of ed_conn.refused */
-    bool was_crowded;    /* more than half of the send budget was used when it was looked at last */
+    bool was_crowded;    /* when it was looked at last, more than half of the send budget was used,
+                            or less than one of them needs was free */
     ed_manager *manager; /* set once there is one */
     ed_local *pairs;     /* that end with it; NULL: there are none */
     bool accepts;
@@ -80,6 +81,10 @@ static inline ed_used_token ed_admitted_token(const ed_admitted *admitted)
 /** What is the same for an INITIATE that comes again from where it came from, and for no other. */
 void ed_reliable_origin(const ed_reliable *reliable, uint8_t origin[ED_MAC_SIZE],
                         const ed_initiate *initiate, const eddy_address *remote);
+
+/** Whether the newcomer who is judged, or was just admitted, shows the token that this one came by.
+ */
+bool ed_reliable_has_token_of_newcomer(const ed_conn *conn);
 
 /** Whether a connection goes on beside the newcomer at its address who was just admitted. */
 bool ed_reliable_stays(const ed_conn *conn);
@@ -105,6 +110,7 @@ static inline ed_reliable *ed_reliable_of(const ed_conn *conn)
 /* reliable_birth.c: these stand in the table of calls. */
 EDDY_MUST_CHECK eddy_status ed_reliable_create(void *context, void *connection,
                                                const ed_birth *birth, uint64_t now_ns);
+void ed_reliable_forget_newcomer(void *context);
 void *ed_reliable_fail_connect(void *context, void *item, eddy_status why);
 ed_succession ed_reliable_supersedes(void *connection, const eddy_datagram *datagram,
                                      uint64_t now_ns);

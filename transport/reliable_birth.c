@@ -46,7 +46,7 @@ static eddy_status note_begun(ed_reliable *reliable, ed_conn *conn, const ed_con
         return status;
     }
     ed_door_gate_add(reliable->door, &conn->admitted_from);
-    conn->is_unconfirmed = true;
+    conn->counted = ED_COUNTED_HALF_OPEN;
     if (!conn->is_asked)
         ed_list_push_back(&reliable->half_open, &conn->half_open);
     const ed_conn *rival = rival_of(reliable, existing);
@@ -66,7 +66,7 @@ static eddy_status use_ticket(const ed_reliable *reliable, const ed_initiate *in
 static eddy_status create_incoming(ed_reliable *reliable, ed_conn *conn, const ed_birth *birth,
                                    uint64_t now_ns)
 {
-    ed_admitted *admitted = reliable->admitted;
+    const ed_admitted *admitted = reliable->admitted;
     bool has_token = admitted->initiate.mode == ED_MODE_TOKEN;
     ed_used_token token = ed_admitted_token(admitted);
     eddy_status status = has_token ? use_token(reliable, &token) : EDDY_OK;
@@ -81,8 +81,14 @@ static eddy_status create_incoming(ed_reliable *reliable, ed_conn *conn, const e
         if (status != EDDY_OK && has_token)
             ed_door_used_forget(reliable->door, &token, reliable->now_s);
     }
-    ed_wipe(admitted, sizeof(*admitted));
     return status;
+}
+
+void ed_reliable_forget_newcomer(void *context)
+{
+    const ed_reliable *reliable = context;
+
+    ed_wipe(reliable->admitted, sizeof(*reliable->admitted));
 }
 
 eddy_status ed_reliable_create(void *context, void *connection, const ed_birth *birth,
@@ -114,8 +120,7 @@ void ed_reliable_give_token_back(const ed_conn *conn)
         ed_door_used_forget(reliable->door, &token, reliable->now_s);
 }
 
-/** Whether the newcomer who was just admitted shows the token that this one came by. */
-static bool is_of_same_token(const ed_conn *conn)
+bool ed_reliable_has_token_of_newcomer(const ed_conn *conn)
 {
     const ed_admitted *admitted = ed_reliable_of(conn)->admitted;
 
@@ -130,7 +135,8 @@ static bool is_of_same_token(const ed_conn *conn)
  */
 bool ed_reliable_stays(const ed_conn *conn)
 {
-    return ed_conn_is_moving(conn) || (ed_conn_is_half_open(conn) && !is_of_same_token(conn));
+    return ed_conn_is_moving(conn) ||
+           (ed_conn_is_half_open(conn) && !ed_reliable_has_token_of_newcomer(conn));
 }
 
 /** The server's clock in the cookies says which INITIATE is the newer one. */
@@ -154,7 +160,7 @@ ed_succession ed_reliable_supersedes(void *connection, const eddy_datagram *data
     ed_initiate initiate;
 
     ed_initiate_read_opened(&initiate, datagram->data);
-    if (ed_conn_is_half_open(conn) && !is_of_same_token(conn))
+    if (ed_conn_is_half_open(conn) && !ed_reliable_has_token_of_newcomer(conn))
         return ED_SUCCEEDS_NOW;
     if (!is_newer(conn, &initiate))
         return ED_SUCCEEDS_NOT;

@@ -11,7 +11,7 @@ enum {
     GENERATION_SHIFT = 32,
 };
 
-bool ed_returns_push(ed_returns *returns, const ed_returned *returned)
+static void add(ed_returns *returns, const ed_returned *returned)
 {
     ED_ASSERT(returned->newest != NULL);
     ed_block **next = &returned->oldest->next;
@@ -19,10 +19,21 @@ bool ed_returns_push(ed_returns *returns, const ed_returned *returned)
     *next = atomic_load_explicit(&returns->newest, memory_order_relaxed);
     while (!atomic_compare_exchange_weak(&returns->newest, next, returned->newest))
         continue;
+}
+
+bool ed_returns_push(ed_returns *returns, const ed_returned *returned)
+{
+    add(returns, returned);
     if (!atomic_load(&returns->is_awaited) || !atomic_exchange(&returns->is_awaited, false))
         return false;
     atomic_store(&returns->is_told, true);
     return true;
+}
+
+void ed_returns_push_urgent(ed_returns *returns, const ed_returned *returned)
+{
+    add(returns, returned);
+    atomic_store(&returns->is_told, true);
 }
 
 ed_block *ed_returns_take(ed_returns *returns)

@@ -12,7 +12,7 @@
 typedef struct ed_returns {
     _Atomic(ed_block *) newest; /* the others are linked behind it by `next` */
     atomic_bool is_awaited;
-    atomic_bool is_told; /* whoever awaited was told to, since the last take */
+    atomic_bool is_told; /* the manager was told to take, and has not since */
 } ed_returns;
 
 /** Blocks that go back together. Zeroed: none. */
@@ -42,6 +42,10 @@ static inline ed_returned ed_returned_alone(ed_block *block)
  */
 EDDY_MUST_CHECK bool ed_returns_push(ed_returns *returns, const ed_returned *returned);
 
+/** Any thread: the same, where the manager is to take them although it does not wait. The caller
+ * wakes it. */
+void ed_returns_push_urgent(ed_returns *returns, const ed_returned *returned);
+
 /** The manager: takes what has come, linked by `next`, oldest first. NULL: nothing. */
 ed_block *ed_returns_take(ed_returns *returns);
 
@@ -50,8 +54,8 @@ ed_block *ed_returns_take(ed_returns *returns);
 void ed_returns_await(ed_returns *returns);
 
 /**
- * The manager, before it sleeps: whether what it waits for came before it said that it waits, so
- * that nobody will wake it.
+ * The manager, before it sleeps: whether what it waits for came before it said that it waits, or
+ * what it was told to take after it looked, so that nobody will wake it.
  */
 bool ed_returns_came(const ed_returns *returns);
 

@@ -61,7 +61,7 @@ static inline uint64_t ed_sent_ack_largest(const ed_sent *packet, uint64_t newes
 
 /** What a packet carried: whole messages of a lane, one after the other, or a piece of one. */
 typedef struct ed_sent_ref {
-    uint32_t slot;  /* of the first, or of the piece */
+    uint32_t slot;  /* of the piece */
     uint32_t stamp; /* the end of the first's sequence, or the piece's generation */
     uint8_t count;  /* of the messages; 0: it is a piece */
     uint8_t guarantee;

@@ -1,4 +1,5 @@
 /** What leaves next, and that it has left: first what was lost, then the lanes in their turns. */
+#include "transport/begun.h"
 #include "transport/packet.h"
 #include "transport/replay.h"
 #include "transport/stream_send.h"
@@ -184,6 +185,17 @@ typedef enum choice {
     FULL,      /* the packet is */
 } choice;
 
+/** Memory for what is to be remembered of what leaves. @return false: none. */
+static bool reserve_first(ed_outbox *outbox, const ed_out *out)
+{
+    bool begins = ed_lane_is_reliable(out->lane) && !out->part.is_begun;
+
+    if (needs_piece(out) && !reserve_piece(outbox))
+        return false;
+    outbox->is_out_of_memory = begins && !ed_begun_reserve(out->lane, outbox->made_of.allocator);
+    return !outbox->is_out_of_memory;
+}
+
 static choice choose_of(ed_outbox *outbox, ed_lane_out *lane, size_t room, uint64_t packet,
                         ed_outgoing *next)
 {
@@ -199,7 +211,7 @@ static choice choose_of(ed_outbox *outbox, ed_lane_out *lane, size_t room, uint6
         starve(outbox, lane);
         return NOT_NOW;
     }
-    return !needs_piece(out) || reserve_piece(outbox) ? CHOSEN : FULL;
+    return reserve_first(outbox, out) ? CHOSEN : FULL;
 }
 
 static choice choose_in(ed_outbox *outbox, const ed_list *turns, size_t room, uint64_t packet,
@@ -234,30 +246,40 @@ static size_t first_turn(const ed_outbox *outbox, size_t from)
     return from;
 }
 
-bool ed_outbox_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing *next)
+/** Of what is new, what goes before all of a priority. */
+static choice choose_fresh(ed_outbox *outbox, size_t priority, size_t room, uint64_t packet,
+                           ed_outgoing *next)
 {
-    ed_list_node *lost = ed_list_first(&outbox->lost);
-
-    if (lost != NULL)
-        return ed_outbox_again(outbox, ED_CONTAINER(lost, ed_part, record.node), room, next);
-    room = ed_min_size(room, outbox->room);
-    outbox->is_out_of_memory = false;
     if (outbox->fresh_count == 0)
-        return false;
+        return NOT_NOW;
+    room = ed_min_size(room, outbox->room);
     outbox->first_turn = (uint8_t)first_turn(outbox, outbox->first_turn);
-    for (size_t i = outbox->first_turn; i < EDDY_PRIORITY_COUNT; i = first_turn(outbox, i + 1)) {
+    for (size_t i = outbox->first_turn; i < priority; i = first_turn(outbox, i + 1)) {
         choice got = choose_in(outbox, ed_outbox_turns(outbox, i), room, packet, next);
         if (got != NOT_NOW)
-            return got == CHOSEN;
+            return got;
     }
-    return false;
+    return NOT_NOW;
+}
+
+bool ed_outbox_next(ed_outbox *outbox, size_t room, uint64_t packet, ed_outgoing *next)
+{
+    ed_part *lost = ed_list_empty(&outbox->lost) ? NULL : ed_outbox_first_lost(outbox);
+    size_t priority = lost == NULL ? EDDY_PRIORITY_COUNT : ed_out_of_part(lost)->lane->priority;
+
+    outbox->is_out_of_memory = false;
+    choice got = choose_fresh(outbox, priority, room, packet, next);
+    if (got == NOT_NOW && lost != NULL)
+        return ed_outbox_again(outbox, lost, room, next);
+    return got == CHOSEN;
 }
 
 /** Whether a reliable message that goes in one piece may leave behind the one before it. */
 static inline bool may_follow(const ed_outbox *outbox, const ed_out *out, uint64_t packet)
 {
-    return !outbox->is_short && ed_lane_window_open(out->lane) && burst_allows(out, packet) &&
-           ed_charge_of(out->size) <= outbox->credit_limit - outbox->credit_used;
+    return !outbox->is_short && burst_allows(out, packet) &&
+           ed_charge_of(out->size) <= outbox->credit_limit - outbox->credit_used &&
+           ed_begun_reserve(out->lane, outbox->made_of.allocator);
 }
 
 /** Whether the lane, which had its turn with the last message, still has it for this one. */
@@ -331,7 +353,7 @@ static inline void begin(ed_outbox *outbox, ed_out *out, uint64_t packet)
     if (!ed_lane_is_reliable(lane))
         return;
     count_burst(lane, packet);
-    ed_list_push_back(&lane->begun, &out->place);
+    ed_begun_push(lane, out);
     if (!ed_is_in_parts(out->size))
         return;
     if (outbox->started_count++ == 0)
@@ -431,7 +453,7 @@ static void sent_again(ed_outbox *outbox, const ed_outgoing *next, uint64_t pack
 
 static ed_sent_ref ref_of(const ed_part *part, const ed_out *out)
 {
-    return (ed_sent_ref){.slot = part->record.index,
+    return (ed_sent_ref){.slot = part->is_piece ? part->record.index : 0,
                          .stamp =
                              part->is_piece ? part->record.generation : (uint32_t)out->sequence,
                          .count = part->is_piece ? 0 : 1,

@@ -1,15 +1,11 @@
 /** What became of the messages that were sent: acknowledged, lost, expired or overtaken. */
+#include "transport/begun.h"
 #include "transport/redundancy.h"
 #include "transport/stream_send.h"
 
 enum {
     RETRY_MS = 10, /* after there was no memory for giving a message up */
 };
-
-static ed_part *part_of_node(ed_list_node *node)
-{
-    return ED_CONTAINER(node, ed_part, record.node);
-}
 
 /* ---------------------------------------------------------------------------------- receipts -- */
 
@@ -120,10 +116,6 @@ static void release(ed_outbox *outbox, ed_out *out)
 /** Nothing of it is left. */
 static void drop(ed_outbox *outbox, ed_out *out)
 {
-    ed_lane_out *lane = out->lane;
-
-    if (lane->near == &out->place)
-        lane->near = out->place.previous == &lane->begun.head ? NULL : out->place.previous;
     ed_list_remove(&out->place);
     out->lane = NULL;
     ed_records_give(&outbox->outs, out);
@@ -152,6 +144,8 @@ void ed_out_forget(ed_outbox *outbox, ed_out *out)
     ed_pool_give(out->receipt);
     out->receipt = NULL;
     drop(outbox, out);
+    if (is_fresh && ed_lane_is_reliable(lane))
+        ed_outbox_feed(outbox); // the lane may have starved for this one, which is larger
     if (is_fresh || !ed_list_linked(&lane->turn)) // a window that opens takes no turn away
         ed_outbox_update_turn(outbox, lane);
 }
@@ -174,36 +168,13 @@ static ed_out *first_in_run(const ed_lane_out *lane, ed_list_node *node, ed_sent
     return out != NULL && behind(out, ref) < ref.count ? out : NULL;
 }
 
-static bool is_before(ed_list_node *node, ed_sent_ref ref)
-{
-    return (int32_t)behind(ed_out_of_place(node), ref) < 0;
-}
-
-/**
- * The first message of the lane that is not older than the run. The search begins where the last
- * one ended: an ACK names packets in order, and what is between them is passed once.
- */
-static ed_list_node *find_run(ed_lane_out *lane, ed_sent_ref ref)
-{
-    ed_list_node *head = &lane->begun.head;
-    ed_list_node *before = lane->near == NULL ? head : lane->near;
-
-    for (; before != head && !is_before(before, ref); before = before->previous)
-        lane->look_count++;
-    for (; before->next != head && is_before(before->next, ref); before = before->next)
-        lane->look_count++;
-    lane->near = before == head ? NULL : before;
-    return before->next == head ? NULL : before->next;
-}
-
 static ed_part *first_of_run(ed_outbox *outbox, ed_sent_ref ref)
 {
-    ed_out *out = ed_records_at(&outbox->outs, ref.slot);
     ed_lane_out *lane = ed_lanes_find(&outbox->lanes, ref.guarantee, ref.stream);
-    bool is_there = out->lane == lane && out->part.is_begun && behind(out, ref) == 0;
 
     ED_ASSERT(lane != NULL);
-    out = first_in_run(lane, is_there ? &out->place : find_run(lane, ref), ref);
+    ed_out *out = ed_begun_find(lane, ref.stamp, ref.count);
+    out = out == NULL ? NULL : first_in_run(lane, &out->place, ref);
     return out == NULL ? NULL : &out->part;
 }
 
@@ -281,46 +252,6 @@ void ed_outbox_on_acked(ed_outbox *outbox, ed_sent_ref ref)
 }
 
 /* -------------------------------------------------------------------------------------- loss -- */
-
-/**
- * Where to begin looking for a part's place. Losses come in runs, so it is mostly behind that of
- * the one before; what was sent again and lost again is mostly older than what waits.
- */
-static ed_list_node *near_place(ed_outbox *outbox, const ed_part *part)
-{
-    ed_list_node *head = &outbox->lost.head;
-
-    if (outbox->lost_hint != NULL)
-        return outbox->lost_hint;
-    if (!ed_list_empty(&outbox->lost) &&
-        part_of_node(head->next)->first_packet >= part->first_packet)
-        return head;
-    return head->previous;
-}
-
-/** The oldest goes first: it is what the receiver waits for. */
-void ed_part_queue_lost(ed_outbox *outbox, ed_part *part)
-{
-    ed_list_node *head = &outbox->lost.head;
-    ed_list_node *before = near_place(outbox, part);
-
-    while (before != head && part_of_node(before)->first_packet > part->first_packet)
-        before = before->previous;
-    while (before->next != head && part_of_node(before->next)->first_packet <= part->first_packet)
-        before = before->next;
-    ed_list_insert_after(before, &part->record.node);
-    outbox->lost_hint = &part->record.node;
-    part->is_lost = true;
-}
-
-void ed_part_leave_lost(ed_outbox *outbox, ed_part *part)
-{
-    ED_ASSERT(part->is_lost);
-    if (outbox->lost_hint == &part->record.node)
-        outbox->lost_hint = NULL;
-    ed_list_remove(&part->record.node);
-    part->is_lost = false;
-}
 
 /**
  * Has one piece stand for a message that was begun and is given up: a new one, as the packets of

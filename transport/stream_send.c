@@ -1,6 +1,7 @@
 #include "transport/stream_send.h"
 
 #include "core/alloc.h"
+#include "transport/begun.h"
 
 void ed_outbox_init(ed_outbox *outbox, const ed_outbox_parts *parts)
 {
@@ -17,10 +18,17 @@ void ed_outbox_init(ed_outbox *outbox, const ed_outbox_parts *parts)
     ed_records_init(&outbox->pieces, allocator, sizeof(ed_piece));
 }
 
+static void narrow(void *context, void *lane)
+{
+    const ed_outbox *outbox = context;
+
+    ed_begun_narrow(lane, outbox->made_of.allocator);
+}
+
 static void free_lane(void *context, void *lane)
 {
-    (void)context;
     ed_list_remove(&((ed_lane_out *)lane)->turn);
+    narrow(context, lane);
 }
 
 void ed_outbox_free(ed_outbox *outbox)
@@ -33,7 +41,7 @@ void ed_outbox_free(ed_outbox *outbox)
     for (ed_block *block = ed_outbox_next_receipt(outbox); block != NULL;
          block = ed_outbox_next_receipt(outbox))
         ed_pool_give(block);
-    ed_lanes_free(&outbox->lanes, free_lane, NULL);
+    ed_lanes_free(&outbox->lanes, free_lane, outbox);
     ed_records_free(&outbox->outs);
     ed_records_free(&outbox->pieces);
     ed_deadlines_destroy(outbox->deadlines);
@@ -50,6 +58,7 @@ void ed_outbox_rest(ed_outbox *outbox)
         return;
     ed_deadlines_destroy(outbox->deadlines);
     outbox->deadlines = NULL;
+    ed_lanes_each(&outbox->lanes, narrow, outbox);
 }
 
 /* ------------------------------------------------------------------------------------ lanes -- */
@@ -107,6 +116,7 @@ static ed_lane_out *make_lane(ed_outbox *outbox, uint8_t guarantee, uint8_t stre
     if (made) {
         ed_list_init(&lane->fresh);
         ed_list_init(&lane->begun);
+        lane->reach = ED_BEGUN_LISTED;
         lane->guarantee = guarantee;
         lane->stream = stream;
         share_out(outbox, lane);

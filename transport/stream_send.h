@@ -1,7 +1,8 @@
 /**
  * The messages a connection has accepted and not yet seen settled, and which of them leaves next:
  * first what was lost, then lanes by priority, and by weight among those of one. stream_send.c
- * accepts, stream_choose.c chooses, stream_repair.c hears what became of what was sent.
+ * accepts, stream_choose.c chooses, stream_repair.c hears what became of what was sent, begun.c
+ * finds it, and lost.c says what is sent again next.
  */
 #ifndef ED_STREAM_SEND_H
 #define ED_STREAM_SEND_H
@@ -30,19 +31,20 @@ typedef struct ed_message {
 } ed_message;
 
 typedef struct ed_lane_out {
-    ed_list_node turn;  /* in ed_outbox.turns, or in ed_outbox.starved, if anything waits */
-    ed_list fresh;      /* of ed_out.part.record.node: of which not all has been sent */
-    ed_list begun;      /* of ed_out.place: reliable, sent and not settled; by sequence */
-    ed_list_node *near; /* of begun, before what was looked for last; NULL: none is before that */
+    ed_list_node turn;    /* in ed_outbox.turns, or in ed_outbox.starved, if anything waits */
+    ed_list fresh;        /* of ed_out.part.record.node: of which not all has been sent */
+    ed_list begun;        /* of ed_out.place: reliable, sent and not settled; by sequence */
+    struct ed_out **ring; /* of what is begun, by the end of its sequence; NULL: begun.h */
     uint64_t next_sequence;
     uint64_t burst_packet; /* the newest packet with new messages of this lane */
-    uint32_t burst_count;  /* and how many */
+    uint16_t burst_count;  /* and how many */
+    uint16_t reach;        /* sequences from the first begun to the last, at most: begun.h */
     int32_t allowance;     /* bytes that it may send before it is another's turn */
     uint8_t guarantee;
     uint8_t stream;
     uint8_t priority;
     uint8_t weight;
-    uint32_t look_count;  /* messages passed in search of a run, ever. For tests */
+    uint32_t look_count;  /* places looked at, in begun.c and in lost.c, ever. For tests */
     uint64_t queued_size; /* ed_send_cost of what is accepted and not settled */
     uint64_t sent;
     uint64_t resent;
@@ -115,11 +117,11 @@ typedef struct ed_outbox_parts {
 
 typedef struct ed_outbox {
     /* What every look at it touches, in two lines of the cache: */
-    ed_list lost;            /* of ed_part.record.node, by age */
-    ed_list_node *lost_hint; /* the one put in last, if it is still there; else NULL */
-    ed_list starved;         /* lanes that wait for credit, or for a large message to be sent */
-    ed_deadlines *deadlines; /* of outs, by index; NULL: none has one */
-    ed_block *first_receipt; /* to be told, linked by ed_block.next */
+    ed_list lost;                /* of ed_part.record.node, by age, */
+    ed_list_node *lost_unsorted; /* but from there on as they were lost; NULL: all are by age */
+    ed_list starved;             /* lanes that wait for credit, or for a large message to be sent */
+    ed_deadlines *deadlines;     /* of outs, by index; NULL: none has one */
+    ed_block *first_receipt;     /* to be told, linked by ed_block.next */
     ed_block *last_receipt;
     uint64_t fresh_count;     /* messages of which not all has been sent, of all guarantees */
     uint64_t skip_count;      /* given up, and the receiver may not know */
@@ -297,7 +299,7 @@ static inline void ed_outbox_count_shed(ed_outbox *outbox)
     outbox->shed_count++;
 }
 
-/* Between the three files. */
+/* Between the files. */
 
 static inline ed_out *ed_out_of_node(ed_list_node *node)
 {
@@ -367,6 +369,9 @@ void ed_part_queue_lost(ed_outbox *outbox, ed_part *part);
 
 /** It does not wait to be sent again any more. */
 void ed_part_leave_lost(ed_outbox *outbox, ed_part *part);
+
+/** The one that is to be sent again next, or NULL. */
+ed_part *ed_outbox_first_lost(ed_outbox *outbox);
 
 static inline bool ed_lane_is_reliable(const ed_lane_out *lane)
 {

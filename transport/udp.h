@@ -7,6 +7,7 @@
  * call of `receive` takes packets first, and then handshakes: half as many, or a quarter of the
  * call where there were none. Packets leave a quarter of the call to them, too. After so many
  * handshakes a call says 0 although more wait, so that those who play are served; `wait` knows.
+ * Where packets keep coming, so that nobody waits, handshakes are asked for every so many of them.
  * After many looks that found no handshake they are rarer, for who polls faster than anybody could
  * tell, until one comes or a wait says so.
  */
@@ -28,6 +29,7 @@ enum {
     ED_UDP_SEGMENTS_MAX = 64,        /* datagrams of one message; older kernels take no more */
     ED_UDP_SHARE = 4,                /* one in so many of a call is for handshakes */
     ED_UDP_TURN = 128,               /* handshakes, and then it says once that nothing has come */
+    ED_UDP_PATIENCE = 512,           /* packets, and then handshakes are asked for again */
     ED_UDP_QUIET_LOOKS = 64,         /* that found no handshake, and then they are rarer: */
     ED_UDP_QUIET_NS = 200 * 1000,    /* at most so far apart, where there are calls */
     ED_UDP_RETRIES = 4,              /* of a call that met old news of a datagram sent before */

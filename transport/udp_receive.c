@@ -254,6 +254,16 @@ static size_t receive_handshakes(ed_udp *udp, eddy_datagram *datagrams, size_t c
     return taken;
 }
 
+/** What is known of the handshakes' queue gets old where packets keep all from ever waiting. */
+static void on_packets(ed_udp *udp, size_t count)
+{
+    udp->patience += count;
+    if (udp->patience < ED_UDP_PATIENCE)
+        return;
+    udp->patience = 0;
+    udp->inboxes[ED_UDP_HANDSHAKES].is_empty = false;
+}
+
 /** Packets first, and then handshakes. */
 static size_t receive_split(ed_udp *udp, eddy_datagram *datagrams, size_t count)
 {
@@ -263,6 +273,7 @@ static size_t receive_split(ed_udp *udp, eddy_datagram *datagrams, size_t count)
 
     if (packets == 0 && udp->turn >= ED_UDP_TURN)
         handshakes_max = 0; // and so 0 in all: what came before is to be served first
+    on_packets(udp, packets);
     size_t handshakes =
         receive_handshakes(udp, datagrams + packets, ed_min_size(count - packets, handshakes_max));
     udp->turn = packets + handshakes > 0 ? udp->turn + handshakes : 0;

@@ -11,6 +11,7 @@ typedef struct batch {
     size_t at;           /* those before it are sent, or dropped and counted */
     size_t single_first; /* those of a message that failed as one: sent one by one */
     size_t single_end;
+    bool blames;    /* the segmentation, if the first of them passes */
     size_t retries; /* of the datagram at `at` */
 } batch;
 
@@ -154,15 +155,20 @@ static int send_messages(ed_udp *udp)
     return send_message(udp->fds[ED_UDP_PACKETS], &outbox->messages[0].msg_hdr) < 0 ? -1 : 1;
 }
 
+/** What fails as one message and passes by itself: the fault is in the segmentation. Only the first
+ * tells, because the last of a message may be shorter. */
+static void blame_segmentation(ed_udp *udp, const batch *b)
+{
+    if (b->blames && b->at == b->single_first)
+        udp->stats.segmentation = false;
+}
+
 static void count_sent(ed_udp *udp, batch *b, size_t messages)
 {
     ED_ASSERT(messages <= udp->outbox.count);
     for (size_t i = 0; i < messages; i++) {
         const struct msghdr *header = &udp->outbox.messages[i].msg_hdr;
-        // What fails as one message and passes by itself: the fault is in the segmentation. Only
-        // the first tells, because the last of a message may be shorter.
-        if (b->single_end > 0 && b->at == b->single_first)
-            udp->stats.segmentation = false;
+        blame_segmentation(udp, b);
         for (size_t n = 0; n < header->msg_iovlen; n++)
             udp->stats.sent_bytes += header->msg_iov[n].iov_len;
         udp->stats.sent_datagrams += header->msg_iovlen;
@@ -203,6 +209,22 @@ static void drop_first(ed_udp *udp, batch *b, int error)
     b->retries = 0;
 }
 
+/** Whether the error may be about a datagram sent before. A forged ICMP can say EMSGSIZE, too; what
+ * this machine itself refuses it refuses again. */
+static bool may_be_old(int error)
+{
+    return ed_udp_error_is_news(error) || error == EMSGSIZE;
+}
+
+static void send_singly(ed_udp *udp, batch *b, size_t length, int error)
+{
+    udp->stats.segment_retries++;
+    b->single_first = b->at;
+    b->single_end = b->at + length;
+    b->blames = !may_be_old(error); // else it failed for one sent before, and that is over
+    b->retries = 0;
+}
+
 /** Deals with the failure of the first message. @return false if there is no room now. */
 static bool after_error(ed_udp *udp, batch *b, int error)
 {
@@ -217,8 +239,7 @@ static bool after_error(ed_udp *udp, batch *b, int error)
         return true;
     }
     uint64_t too_big = udp->stats.too_big;
-    // A forged ICMP can say EMSGSIZE too; what this machine itself refuses it refuses again.
-    bool news = ed_udp_drain_errors(udp) > 0 || ed_udp_error_is_news(error) || error == EMSGSIZE;
+    bool news = ed_udp_drain_errors(udp) > 0 || may_be_old(error);
     if (error == EMSGSIZE)
         udp->stats.too_big = too_big; // a local refusal may be told twice; one place counts it
     // News of an earlier datagram must not cost this one; if it stays, it was this one's own.
@@ -227,10 +248,7 @@ static bool after_error(ed_udp *udp, batch *b, int error)
         return true;
     }
     if (length > 1 && error != ENOBUFS && error != ENOMEM) {
-        udp->stats.segment_retries++;
-        b->single_first = b->at;
-        b->single_end = b->at + length;
-        b->retries = 0;
+        send_singly(udp, b, length, error);
         return true;
     }
     drop_first(udp, b, error);

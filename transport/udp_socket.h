@@ -40,7 +40,7 @@ typedef struct ed_udp_inbox {
     size_t at;            /* the one that is handed out now */
     size_t offset;        /* the bytes of it that have been */
     size_t segment;       /* the size of its datagrams, the last may be shorter; 0: not read yet */
-    bool is_empty;        /* behind it nothing was left, and `receive` has not returned 0 since */
+    bool is_empty;        /* behind it nothing was left: see ed_udp_on_waited */
     eddy_datagram common; /* what its datagrams have in common */
     uint8_t *buffers;     /* ED_UDP_RECEIVE_BATCH, ED_UDP_RECEIVE_STRIDE apart */
 } ed_udp_inbox;
@@ -66,6 +66,7 @@ typedef struct ed_udp {
     bool ipv6;                   /* the sockets' own family; they may carry both */
     bool is_any;                 /* not bound to one address: messages say which is meant */
     size_t turn;                 /* handshakes handed out since a call of `receive` returned 0 */
+    size_t patience;             /* packets handed out since handshakes had to be asked for */
     uint32_t quiet_looks;        /* for handshakes, the last in a row that found none */
     uint64_t quiet_ns;           /* when the last of ED_UDP_QUIET_LOOKS was */
     eddy_address local;
@@ -83,7 +84,9 @@ void ed_udp_inbox_init(ed_udp_inbox *inbox);
 /**
  * What is known of the queues after a wait: those of which `is_ready` does not hold have nothing.
  * Until a call of `receive` returns 0 the kernel is not asked about them, nor again about one that
- * gave less than it could: what comes meanwhile ends the next wait. NULL: nothing is known.
+ * gave less than it could: what comes meanwhile ends the next wait. But packets may never end, and
+ * then nobody waits: after ED_UDP_PATIENCE of them handshakes are asked for all the same. NULL:
+ * nothing is known.
  */
 void ed_udp_on_waited(ed_udp *udp, const bool is_ready[ED_UDP_QUEUE_COUNT]);
 

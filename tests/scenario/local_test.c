@@ -242,6 +242,31 @@ static void shutting_down_ends_them(void **state)
     ed_cluster_close(&cluster);
 }
 
+/** There is no memory to tell it: then they end when there is. */
+static void shutting_down_ends_them_without_memory(void **state)
+{
+    enum { CHUNK = 64 }; /* events in one piece of memory */
+
+    (void)state;
+    for (size_t before = 0; before < CHUNK; before++) {
+        open_pair("shutdown without memory");
+        for (size_t i = 0; i < before; i++)
+            CHECK_EQ("before", send(a, EDDY_RELIABLE_ORDERED, "x"), EDDY_OK);
+        node->memory.fail_after = 0;
+        eddy_shutdown(node->manager, 0);
+        node->memory.fail_after = UINT64_MAX;
+        run_ms(SETTLE_MS);
+        for (size_t i = 0; i < before; i++) {
+            eddy_event event = take(EDDY_MESSAGE, b);
+            eddy_release(node->manager, &event);
+        }
+        (void)take(EDDY_DISCONNECTED, a);
+        (void)take(EDDY_DISCONNECTED, b);
+        check_quiet(EDDY_ECLOSED);
+        ed_cluster_close(&cluster);
+    }
+}
+
 /* ---------------------------------------------------------------------------------- threads -- */
 
 struct sender {
@@ -299,6 +324,7 @@ int main(void)
         cmocka_unit_test(without_memory),
         cmocka_unit_test(what_is_not_for_pairs),
         cmocka_unit_test(shutting_down_ends_them),
+        cmocka_unit_test(shutting_down_ends_them_without_memory),
         cmocka_unit_test(both_ends_on_threads),
     };
     return cmocka_run_group_tests_name("local", tests, NULL, NULL);

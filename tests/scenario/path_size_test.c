@@ -10,6 +10,7 @@ enum {
     QUEUE_SIZE = 64 << 10,
     MESSAGE_SIZE = 16 << 10,
     BUDGET_SIZE = 96 << 10,
+    BULK_SIZE = 512 << 10,
     IP_SIZE = 28, /* of the headers of IPv4 and UDP: what an MTU counts, too */
     UP = 0,       /* by who sends: client and server */
     DOWN = 1,
@@ -250,6 +251,54 @@ static void few_large_messages_find_the_hole(void **state)
     close_settled();
 }
 
+/** A path on which one end sends a message that is far larger than others. */
+static void open_for_bulk(const char *name)
+{
+    eddy_config server = ed_cluster_server_config(), client = ed_cluster_client_config();
+
+    client.max_message_size = server.max_message_size = BULK_SIZE;
+    client.connection_send_budget = server.connection_send_budget = 3 * BULK_SIZE;
+    ed_cluster_open(&cluster, name, 1);
+    ed_cluster_add_pair(&cluster, &server, &client);
+    set_link(UP, 1500, 0);
+    set_link(DOWN, 1500, 0);
+}
+
+/**
+ * A game goes on beside a bulk, and nothing comes back: what it sends in the silence fills large
+ * datagrams, and leaves no time for a probe.
+ */
+static void play_beside_a_bulk(uint32_t tick_ms, size_t size)
+{
+    enum { WIDE_MS = 300, WITHIN_MS = 600 };
+    const ed_parcel bulk = {.guarantee = EDDY_RELIABLE_ORDERED, .size = BULK_SIZE};
+    const ed_parcel game = {.guarantee = EDDY_RELIABLE_ORDERED, .stream = 1, .size = size};
+
+    open_for_bulk("a game and a bulk");
+    ed_node *node = sender(UP);
+    CHECK_EQ("bulk", ed_node_send_parcel(node, &node->endpoints[0], &bulk), EDDY_OK);
+    ed_cluster_run_for(&cluster, WIDE_MS * ED_NS_PER_MS);
+    CHECK_EQ("wide", stats_of(UP).datagram_size, 1452);
+    set_link(UP, 1250, 0);
+    for (uint32_t ms = 0; ms < WITHIN_MS; ms += tick_ms) {
+        CHECK_EQ("game", ed_node_send_parcel(node, &node->endpoints[0], &game), EDDY_OK);
+        ed_cluster_run_for(&cluster, tick_ms * ED_NS_PER_MS);
+    }
+    CHECK_EQ("small", stats_of(UP).datagram_size, ED_DATAGRAM_SIZE);
+    close_settled();
+}
+
+static void a_game_beside_a_bulk_finds_the_hole(void **state)
+{
+    static const uint32_t ticks_ms[] = {8, 10, 16, 33};
+    static const size_t sizes[] = {24, 50, 130, 300, 600};
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(ticks_ms); i++)
+        for (size_t n = 0; n < ED_COUNT(sizes); n++)
+            play_beside_a_bulk(ticks_ms[i], sizes[n]);
+}
+
 static void loss_and_outage_are_no_black_hole(void **state)
 {
     static const struct {
@@ -306,6 +355,7 @@ int main(void)
         cmocka_unit_test(probes_keep_to_a_cap),
         cmocka_unit_test(shrinks_where_large_ones_vanish),
         cmocka_unit_test(few_large_messages_find_the_hole),
+        cmocka_unit_test(a_game_beside_a_bulk_finds_the_hole),
         cmocka_unit_test(shrinks_at_once_where_large_ones_cannot_leave),
         cmocka_unit_test(probes_that_cannot_leave_are_not_waited_for),
         cmocka_unit_test(loss_and_outage_are_no_black_hole),

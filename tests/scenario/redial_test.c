@@ -122,6 +122,29 @@ static void the_only_place_is_had_again(void **state)
     ed_cluster_close(&cluster);
 }
 
+/** One that was dialled keeps its own place while it may have to answer who closed it. */
+static void the_only_dial_is_had_again_in_time(void **state)
+{
+    enum { ANSWERS_MS = 3000 };
+    eddy_config config = ed_cluster_client_config();
+    eddy_connection handle = 0;
+
+    (void)state;
+    config.max_outgoing = 1;
+    open_pair("one dial", &config);
+    ed_node *server = &cluster.nodes[0];
+    ed_node *client = &cluster.nodes[1];
+    const ed_endpoint *old = ed_node_newest(client);
+    server_closes(server, client);
+    ed_cluster_await_disconnected(&cluster, old, LIMIT_S * ED_NS_PER_S);
+    CHECK_EQ("not yet",
+             eddy_connect_address(client->manager, &server->address, ed_test_options(), &handle),
+             EDDY_ELIMIT);
+    ed_cluster_run_for(&cluster, ANSWERS_MS * ED_NS_PER_MS);
+    ed_cluster_await_connected(&cluster, ed_node_connect(client, server), ED_NS_PER_S);
+    ed_cluster_close(&cluster);
+}
+
 /* --------------------------------------------------------------------------------- too early -- */
 
 static void lose_memory(ed_node *client)
@@ -379,6 +402,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_ended_connection_does_not_block_the_next),
         cmocka_unit_test(the_only_place_is_had_again),
+        cmocka_unit_test(the_only_dial_is_had_again_in_time),
         cmocka_unit_test(messages_for_a_dial_that_failed_are_counted),
         cmocka_unit_test(a_dial_during_shutdown_is_refused),
         cmocka_unit_test(a_dial_as_the_last_connection_goes_is_answered),

@@ -503,6 +503,36 @@ static void the_refused_make_room(void **state)
     ed_cluster_close(&cluster);
 }
 
+/** Whoever mistyped something comes again, from another port, where each address has one place. */
+static void who_was_refused_may_ask_again(void **state)
+{
+    (void)state;
+    open_world("mistyped", true, 4);
+    ed_node_crash(server);
+    server->config.max_per_address = 1;
+    CHECK_EQ("restart", ed_node_start(server), EDDY_OK);
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ("refuse", eddy_refuse(server->manager, request("mistyped"), CODE, "not that"),
+                 EDDY_OK);
+        run_ms(SETTLE_MS);
+        check_refused(client, CODE, "not that");
+        (void)take(server, EDDY_DISCONNECTED);
+        ed_node_rebind(client);
+    }
+    accept_it(request("right"));
+    run_ms(REFUSING_MS);
+    ed_node *brother = ed_cluster_add(&cluster, &client->config);
+    eddy_address beside = client->address;
+    beside.port++;
+    brother->is_reading = false;
+    ed_node_move(brother, &beside);
+    (void)dial(brother, "me, too");
+    run_ms(SETTLE_MS);
+    CHECK_EQ("one place", take(brother, EDDY_DISCONNECTED).disconnected.refusal,
+             EDDY_REFUSED_LIMIT);
+    ed_cluster_close(&cluster);
+}
+
 /** Requests are half-open connections, and bounded as those are. */
 static void requests_have_a_cap(void **state)
 {
@@ -576,6 +606,7 @@ int main(void)
         cmocka_unit_test(disconnected_right_after_the_decision),
         cmocka_unit_test(a_client_that_restarts),
         cmocka_unit_test(the_refused_make_room),
+        cmocka_unit_test(who_was_refused_may_ask_again),
         cmocka_unit_test(requests_have_a_cap),
         cmocka_unit_test(a_packet_before_the_decision),
         cmocka_unit_test(shutting_down_refuses),

@@ -22,6 +22,7 @@ enum {
     TESTS_MAX = 16,
     LIMIT_MS = 30000, /* until something that has to come counts as lost */
     FLUSH_MS = 5000,
+    ASLEEP_MS = 5, /* after so long a shard that has nothing to do sleeps */
 };
 
 /** What the server has heard of a connection, in the order of its handles' coming. */
@@ -73,14 +74,20 @@ static void open_server(const eddy_config *config)
     limit_ns = ed_clock_now_ns() + LIMIT_MS * ED_NS_PER_MS;
 }
 
+static void dial_again(struct client *client, const eddy_connect_options *options)
+{
+    client->last = EDDY_EVENT_NONE;
+    CHECK_EQ("dial", eddy_connect_address(client->manager, &address, options, &client->peer),
+             EDDY_OK);
+}
+
 static struct client *dial(const eddy_config *config, const eddy_connect_options *options)
 {
     struct client *client = &clients[client_count++];
 
     *client = (struct client){.last = EDDY_EVENT_NONE};
     CHECK_EQ("client", eddy_open(&client->manager, config), EDDY_OK);
-    CHECK_EQ("dial", eddy_connect_address(client->manager, &address, options, &client->peer),
-             EDDY_OK);
+    dial_again(client, options);
     return client;
 }
 
@@ -374,6 +381,78 @@ static void places_are_counted_in_all(void **state)
     close_all();
 }
 
+/** The shard of a client that is connected, which is that of its port with any server. */
+static uint32_t shard_of_client(const struct client *client)
+{
+    uint16_t port = eddy_local_address(client->manager).port;
+    eddy_address remote;
+
+    for (size_t i = 0; i < guest_count; i++) {
+        CHECK_EQ("guest", eddy_peer_address(server, guests[i].handle, &remote), EDDY_OK);
+        if (remote.port == port)
+            return eddy_shard_of(guests[i].handle);
+    }
+    CHECK("is connected", false);
+    return SHARDS;
+}
+
+/** Connects many clients. @return one that is in another shard than the first of them. */
+static struct client *find_other_shard(void)
+{
+    size_t i = 1;
+
+    open_with_clients();
+    while (i < CLIENTS && shard_of_client(&clients[i]) == shard_of_client(&clients[0]))
+        i++;
+    CHECK("both shards have some", i < CLIENTS);
+    return &clients[i];
+}
+
+/** Another server for the clients that there are. */
+static void open_next_server(const eddy_config *config)
+{
+    size_t count = client_count;
+
+    (void)eddy_close(server, 0);
+    open_server(config);
+    client_count = count;
+}
+
+/** Its connection ends, and the server's program has not taken that yet. */
+static void kick(struct client *client, const struct guest *guest)
+{
+    CHECK_EQ("kick", eddy_disconnect(server, guest->handle, 0, NULL, 0), EDDY_OK);
+    while (client->last != EDDY_DISCONNECTED ||
+           eddy_connection_state(server, guest->handle) != EDDY_STATE_NONE) {
+        CHECK("in time", ed_clock_now_ns() < limit_ns);
+        poll_client(client);
+    }
+}
+
+/** A shard that sleeps is woken for the place of who has gone, as another's newcomer may want it.
+ */
+static void a_place_is_given_back_to_all(void **state)
+{
+    eddy_config config = server_config();
+
+    (void)state;
+    struct client *other = find_other_shard();
+    config.max_connections = 1;
+    open_next_server(&config);
+    dial_again(&clients[0], ed_test_options());
+    await_guests(1);
+    kick(&clients[0], &guests[0]);
+    (void)eddy_wait(clients[0].manager, ASLEEP_MS);
+    while (!guests[0].has_ended)
+        (void)step();
+    while (other->last != EDDY_CONNECTED) {
+        dial_again(other, ed_test_options());
+        while (other->last == EDDY_EVENT_NONE)
+            (void)step();
+    }
+    close_all();
+}
+
 static bool has_any_ended(void)
 {
     bool has = false;
@@ -539,6 +618,7 @@ int main(void)
         cmocka_unit_test_setup(who_moves_stays_in_its_shard, set_up),
         cmocka_unit_test_setup(a_token_is_good_once, set_up),
         cmocka_unit_test_setup(places_are_counted_in_all, set_up),
+        cmocka_unit_test_setup(a_place_is_given_back_to_all, set_up),
         cmocka_unit_test_setup(each_shard_has_its_part_of_half_open_ones, set_up),
         cmocka_unit_test_setup(who_is_sent_away_goes, set_up),
         cmocka_unit_test_setup(shutdown_is_one_for_all, set_up),

@@ -9,7 +9,7 @@
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
 
-#define GOLDEN_TRACE UINT64_C(0x2185d27d0a75e666)
+#define GOLDEN_TRACE UINT64_C(0x4baece9ae84b78e7)
 
 enum {
     WORLDS = 8,

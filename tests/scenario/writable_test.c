@@ -43,6 +43,38 @@ static void a_large_message_is_told_of_room_for_it(void **state)
     ed_cluster_close(&cluster);
 }
 
+/** More than half of what all share, and half of it is free all the time: others settle meanwhile.
+ */
+static void one_that_needs_more_than_half_is_told_of_room(void **state)
+{
+    enum { BUDGET = 1 << 20, LARGE = BUDGET / 2, OTHER = BUDGET / 7 };
+    const ed_parcel large = {.guarantee = EDDY_RELIABLE_ORDERED, .size = LARGE};
+    const ed_parcel other = {.guarantee = EDDY_RELIABLE_ORDERED, .size = OTHER};
+    eddy_config client = ed_cluster_client_config(), server = ed_cluster_server_config();
+
+    (void)state;
+    server.max_message_size = client.max_message_size = LARGE;
+    client.send_budget = client.connection_send_budget = BUDGET;
+    client.keepalive_ms = server.keepalive_ms = 0;
+    client.max_outgoing = 2;
+    ed_cluster_open(&cluster, "more than half", 77);
+    ed_cluster_add_pair(&cluster, &server, &client);
+    const ed_node *second = ed_cluster_add(&cluster, &server);
+    ed_node *node = &cluster.nodes[1];
+    ed_cluster_await_connected(&cluster, ed_node_connect(node, second), ED_NS_PER_S);
+    ed_cluster_run_for(&cluster, SETTLE_MS * ED_NS_PER_MS);
+    CHECK_EQ("cut", ed_world_block(cluster.world, NULL, NULL, true), EDDY_OK);
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ("other", ed_node_send_parcel(node, &node->endpoints[0], &other), EDDY_OK);
+    CHECK_EQ("large", ed_node_send_parcel(node, &node->endpoints[1], &large), EDDY_EAGAIN);
+    CHECK_EQ("mended", ed_world_block(cluster.world, NULL, NULL, false), EDDY_OK);
+    ed_cluster_run_for(&cluster, 3 * ED_NS_PER_S);
+    CHECK_EQ("room", node->endpoints[1].writables, 1);
+    CHECK_EQ("now it fits", ed_node_send_parcel(node, &node->endpoints[1], &large), EDDY_OK);
+    ed_cluster_await_delivered(&cluster, 10 * ED_NS_PER_S);
+    ed_cluster_close(&cluster);
+}
+
 /** @return what it says to a message without data. */
 static eddy_status send_empty(const ed_node *node)
 {
@@ -82,6 +114,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_large_message_is_told_of_room_for_it),
+        cmocka_unit_test(one_that_needs_more_than_half_is_told_of_room),
         cmocka_unit_test(without_memory_it_is_told_all_the_same),
     };
 

@@ -324,20 +324,26 @@ static void open_duel_of_runs(ed_sent_ref refs[RUNS])
     }
 }
 
-/** What an ACK costs: packets that are looked at, and messages passed in search of theirs. */
-static uint64_t steps_of_ack(uint64_t first, uint64_t last)
+/** What ACKs cost: packets that are looked at, and places in search of their messages. */
+static uint64_t steps_of(ed_span frames)
 {
     const ed_lane_out *lane = ed_lanes_find(&duel.server.outbox.lanes, ED_WIRE_RELIABLE_ORDERED, 0);
+    uint64_t before = duel.server.loss.visit_count + lane->look_count;
+
+    ed_duel_say(&duel, frames);
+    CHECK_EQ("goes on", duel.server.state, ED_CONN_CONNECTED);
+    return duel.server.loss.visit_count + lane->look_count - before;
+}
+
+static uint64_t steps_of_ack(uint64_t first, uint64_t last)
+{
     ed_range range = {.first = first, .last = last};
     ed_ranges ranges = {.range = &range, .count = 1, .capacity = 1};
     uint8_t data[ED_DATAGRAM_SIZE];
     ed_writer w = ed_writer_of(data, sizeof(data));
-    uint64_t before = duel.server.loss.visit_count + lane->look_count;
 
     ed_frame_write_ack(&w, &ranges, 0);
-    ed_duel_say(&duel, (ed_span){.data = data, .size = ed_writer_size(&w)});
-    CHECK_EQ("goes on", duel.server.state, ED_CONN_CONNECTED);
-    return duel.server.loss.visit_count + lane->look_count - before;
+    return steps_of((ed_span){.data = data, .size = ed_writer_size(&w)});
 }
 
 /** Nor does the search for the messages of packets, in whatever order these are acknowledged. */
@@ -364,6 +370,47 @@ static void no_ack_costs_more_than_the_messages(uint64_t rounds)
     CHECK("steps", worst <= 2 * RUNS * RUN);
 }
 
+/** Fills a datagram with ACKs of a run each, from both ends by turns. @return how many. */
+static uint64_t acks_by_turns(uint8_t *data, ed_span *frames)
+{
+    ed_writer w = ed_writer_of(data, ED_ROGUE_FRAMES_MAX);
+    ed_range range;
+    ed_ranges ranges = {.range = &range, .count = 1, .capacity = 1};
+    uint64_t count = 0;
+    uint64_t oldest = duel.server.sent.first; // of those that are remembered
+
+    for (frames->size = 0; oldest + count < RUNS; count++) {
+        range.first = count % 2 == 0 ? oldest + count / 2 : RUNS - 1 - count / 2;
+        range.last = range.first;
+        ed_frame_write_ack(&w, &ranges, 0);
+        if (!ed_writer_ok(&w))
+            break;
+        frames->size = ed_writer_size(&w);
+    }
+    frames->data = data;
+    return count;
+}
+
+/** Nor many ACKs in one datagram, each of what is far from the one before. */
+static void no_datagram_costs_more_than_it_names(void)
+{
+    static ed_sent_ref refs[RUNS];
+    uint8_t data[ED_DATAGRAM_SIZE];
+    ed_span frames;
+
+    open_duel_of_runs(refs);
+    (void)steps_of_ack(RUNS, 2 * RUNS - 1); // the first of each run is settled
+    uint64_t count = acks_by_turns(data, &frames);
+    uint64_t steps = steps_of(frames);
+    ed_attack_figure("T14 %llu ACKs in a datagram, from both ends: %llu steps for %llu messages",
+                     (unsigned long long)count, (unsigned long long)steps,
+                     (unsigned long long)(count * RUN));
+    CHECK("many", count > 100);
+    CHECK_EQ("all are settled", duel.server.outbox.reliable_count, (RUNS - count) * (RUN - 1));
+    CHECK("steps", steps <= count * RUN);
+    ed_duel_close(&duel);
+}
+
 static void t14_acks_of_the_unsent_and_full_ones(void **state)
 {
     (void)state;
@@ -373,6 +420,7 @@ static void t14_acks_of_the_unsent_and_full_ones(void **state)
     full_acks_cost_little();
     no_ack_costs_more_than_the_log(ed_attack_count(20 * 1000, 1000 * 1000));
     no_ack_costs_more_than_the_messages(ed_attack_count(4, 400));
+    no_datagram_costs_more_than_it_names();
 }
 
 /* ------------------------------------------------------------------- T15: lies about the delay --

@@ -6,6 +6,7 @@
 #include "tests/support/initiate.h"
 #include "tests/support/keys.h"
 #include "tests/support/wire.h"
+#include "transport/api_state.h"
 
 enum {
     GAME = 1,
@@ -94,6 +95,72 @@ static void t24_a_server_grants_only_what_it_accepts(void **state)
                                   .checks = {requests[i].check}};
         ed_attack_run(&attack);
     }
+}
+
+/* ------------------------------------------------------------------ T24: what was not offered --
+ */
+
+static uint64_t initiates;
+
+/** Answers as a server that knows all it should, and takes a cipher that was not offered. */
+static void grant_another(const eddy_datagram *asked)
+{
+    const ed_identity *identity = server->manager->identity;
+    const ed_noise_keys keys = {.own = &identity->pair, .shared = identity->room};
+    ed_accept accept = {.suite = ED_AEAD_AES256,
+                        .id = 1,
+                        .datagram_size = ED_DATAGRAM_SIZE,
+                        .credit = ED_CREDIT_INITIAL,
+                        .message_max = EDDY_PIECE_SIZE_MAX};
+    uint8_t question[ED_INITIATE_SIZE], answer[ED_ACCEPT_SIZE_MAX];
+    uint8_t ephemeral[ED_KEY_SIZE] = {0x50};
+    ed_initiate initiate;
+    ed_noise noise;
+
+    memcpy(question, asked->data, sizeof(question));
+    CHECK_EQ("INITIATE", ed_initiate_parse(&initiate, question, sizeof(question)), EDDY_OK);
+    CHECK_EQ("INITIATE", ed_initiate_open(&initiate, &noise, question, &keys), EDDY_OK);
+    CHECK_EQ("offered", initiate.suites, 1 << ED_AEAD_CHACHA20);
+    memcpy(accept.nonce, initiate.nonce, ED_NONCE_SIZE);
+    CHECK("ACCEPT", ed_accept_write(answer, &accept, &noise, ED_MODE_PINNED, ephemeral));
+    ed_wire_forge(&wire, &asked->remote, &asked->local, answer, ed_accept_size(ED_MODE_PINNED));
+}
+
+static bool grant_another_once(void *context, eddy_datagram *datagram)
+{
+    (void)context;
+    if (ed_form_of(datagram->data, datagram->size) != ED_FORM_INITIATE || initiates++ > 0)
+        return true;
+    grant_another(datagram);
+    return false;
+}
+
+/** And goes on to wait for who keeps to what it has offered. */
+static bool takes_what_it_has_offered(const void *context)
+{
+    eddy_config servers = ed_wire_server_config(), clients = ed_wire_client_config();
+
+    (void)context;
+    initiates = 0;
+    servers.cipher = clients.cipher = EDDY_CIPHER_CHACHA20;
+    open_pair("T24 not offered", &servers, &clients);
+    wire.tap = grant_another_once;
+    CHECK_EQ("dial", ed_wire_connect(client, &server->address, NULL), EDDY_OK);
+    ed_wire_run_for(&wire, 10 * ED_NS_PER_MS);
+    CHECK_EQ("granted", initiates, 1);
+    bool held = client->connected == 0 && ed_wire_refusals(client, EDDY_CHECK_SUITE) == 1 &&
+                ed_wire_stats(client).dropped_malformed == 1 &&
+                ed_wire_await_connected(&wire, client, 1, 2 * ED_NS_PER_S);
+    ed_wire_close(&wire);
+    return held;
+}
+
+static void t24_a_client_takes_only_what_it_has_offered(void **state)
+{
+    (void)state;
+    ed_attack_run(&(ed_attack){.name = "T24 a cipher that was not offered",
+                               .mount = takes_what_it_has_offered,
+                               .checks = {EDDY_CHECK_SUITE}});
 }
 
 /* -------------------------------------------------------------------------------- T24: fields --
@@ -356,6 +423,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(t24_a_server_grants_only_what_it_accepts),
+        cmocka_unit_test(t24_a_client_takes_only_what_it_has_offered),
         cmocka_unit_test(t24_nobody_between_can_downgrade),
         cmocka_unit_test(t25_nobody_takes_its_own_words),
     };

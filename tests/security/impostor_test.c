@@ -143,6 +143,7 @@ static void check_answer(answer *a)
     dial_in_mode(a->mode);
     CHECK(a->name, ed_wire_await_connected(&wire, server, 1, ED_NS_PER_S));
     CHECK_EQ(a->name, a->count, 1);
+    CHECK_EQ(a->name, ed_wire_stats(client).dropped_unknown, 1); // the ACCEPT
     ed_wire_check_alive(server, client);
     CHECK_EQ(a->name, client->connected, 1);
     CHECK_EQ(a->name, client->disconnected, 0);

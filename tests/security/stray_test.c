@@ -1,6 +1,7 @@
 /**
  * Datagrams that nobody waits for: resets to one who asks for all of them (T1), two ends that go on
- * answering each other (T23), and questions to a listener for discovery, which there is not (T40).
+ * answering each other (T23), and questions to a listener for discovery, which there is not (T40);
+ * and none is dropped without being counted.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include "tests/support/attack.h"
 #include "tests/support/check.h"
 #include "tests/support/cluster.h"
+#include "tests/support/stranger.h"
 #include "transport/limits.h"
 
 enum {
@@ -20,6 +22,7 @@ enum {
 };
 
 static ed_cluster cluster;
+static ed_wire wire;
 static uint64_t datagrams; /* sent since */
 static ed_rng rng;
 
@@ -119,6 +122,26 @@ static bool a_service_falls_silent(const void *context)
     return worst <= (at.port == 7 ? 1 : DATAGRAMS_MAX);
 }
 
+/** A HELLO that is as good as any: a service would answer to the answer. */
+static bool greets_no_service(const void *context)
+{
+    eddy_config config = ed_wire_server_config();
+    eddy_address here = ed_wire_address(1);
+    ed_stranger service = ed_stranger_of(2), player = ed_stranger_of(2);
+
+    (void)context;
+    ed_wire_open(&wire, "T23 HELLO", 23);
+    const ed_wire_host *server = ed_wire_add(&wire, &config, &here);
+    ed_wire_run_for(&wire, 0);
+    service.address.port = 7;
+    player.address.port = 5000;
+    bool held =
+        !ed_stranger_greet(&service, &wire, server) && ed_wire_stats(server).sent_datagrams == 0 &&
+        ed_wire_stats(server).dropped_limit == 1 && ed_stranger_greet(&player, &wire, server);
+    ed_wire_close(&wire);
+    return held;
+}
+
 static void t23_nobody_answers_forever(void **state)
 {
     static const uint16_t ports[] = {7, 5000};
@@ -130,6 +153,8 @@ static void t23_nobody_answers_forever(void **state)
                                .mount = a_service_falls_silent,
                                .context = &ports[0],
                                .checks = {EDDY_CHECK_PORT}});
+    ed_attack_run(&(ed_attack){
+        .name = "T23 a service's HELLO", .mount = greets_no_service, .checks = {EDDY_CHECK_PORT}});
     ed_attack_run(&(ed_attack){.name = "T23 an echo elsewhere",
                                .mount = a_service_falls_silent,
                                .context = &ports[1],
@@ -267,12 +292,96 @@ static void t40_there_is_no_discovery(void **state)
     no_question_is_answered();
 }
 
+/* --------------------------------------------------------------------------------- counters -- */
+
+static bool keep_back(void *context, eddy_datagram *datagram)
+{
+    (void)context;
+    (void)datagram;
+    return false;
+}
+
+/** It goes on for a while, as its client acknowledges nothing any more. */
+static void shut_down(ed_wire_host *server)
+{
+    wire.tap = keep_back;
+    CHECK_EQ(wire.name, ed_wire_say(server, "before I go"), EDDY_OK);
+    eddy_shutdown(server->manager, 5000);
+    ed_wire_touch(server);
+    ed_wire_run_for(&wire, 10 * ED_NS_PER_MS);
+}
+
+/** A handshake's datagram comes again to one that has no use for it. */
+static void what_nobody_waits_for_is_counted(void **state)
+{
+    static const struct {
+        const char *name;
+        ed_form form;
+        bool is_to_client;
+        bool is_ending; /* the server */
+    } rows[] = {
+        {"RETRY, connected", ED_FORM_RETRY, true, false},
+        {"ACCEPT, connected", ED_FORM_ACCEPT, true, false},
+        {"HELLO, shutting down", ED_FORM_HELLO, false, true},
+        {"INITIATE, shutting down", ED_FORM_INITIATE, false, true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_wire_host *server = NULL, *client = NULL;
+        ed_wire_open(&wire, rows[i].name, 24);
+        ed_wire_add_pair(&wire, &server, &client);
+        if (rows[i].is_ending)
+            shut_down(server);
+        const ed_wire_host *from = rows[i].is_to_client ? server : client;
+        const ed_wire_host *to = rows[i].is_to_client ? client : server;
+        const ed_wire_copy *seen = ed_wire_newest(&wire, rows[i].form);
+        eddy_stats before = ed_wire_stats(to);
+        ed_wire_forge(&wire, &from->address, &to->address, seen->data, seen->datagram.size);
+        ed_wire_run_for(&wire, ED_WIRE_RUSH_US * ED_NS_PER_US);
+        eddy_stats after = ed_wire_stats(to);
+        CHECK_EQ(rows[i].name, after.received_datagrams - before.received_datagrams, 1);
+        CHECK_EQ(rows[i].name, after.dropped_unknown - before.dropped_unknown, 1);
+        ed_wire_close(&wire);
+    }
+}
+
+/** A packet of no connection is answered, but not by who ends. */
+static void who_ends_answers_no_stranger(void **state)
+{
+    static const struct {
+        const char *name;
+        bool is_ending;
+        uint64_t resets;
+    } rows[] = {{"stays", false, 1}, {"shuts down", true, 0}};
+    const eddy_address stranger = ed_wire_address(3);
+    const uint8_t packet[ED_CLIENT_PACKET_SIZE_MIN] = {0x60};
+
+    (void)state;
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        ed_wire_host *server = NULL, *client = NULL;
+        ed_wire_open(&wire, rows[i].name, 25);
+        ed_wire_add_pair(&wire, &server, &client);
+        if (rows[i].is_ending)
+            shut_down(server);
+        eddy_stats before = ed_wire_stats(server);
+        ed_wire_forge(&wire, &stranger, &server->address, packet, sizeof packet);
+        ed_wire_run_for(&wire, ED_WIRE_RUSH_US * ED_NS_PER_US);
+        eddy_stats after = ed_wire_stats(server);
+        CHECK_EQ(rows[i].name, after.resets_sent, rows[i].resets);
+        CHECK_EQ(rows[i].name, after.dropped_unknown - before.dropped_unknown, 1);
+        ed_wire_close(&wire);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(t23_nobody_answers_forever),
         cmocka_unit_test(t1_resets_are_shared_out),
         cmocka_unit_test(t40_there_is_no_discovery),
+        cmocka_unit_test(what_nobody_waits_for_is_counted),
+        cmocka_unit_test(who_ends_answers_no_stranger),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

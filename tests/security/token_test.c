@@ -453,11 +453,46 @@ static void t9_a_token_that_is_shared_lets_one_in(void **state)
     ed_attack_figure("T9: a token and an ephemeral, shared by %d: 1 comes in", SHARERS + 1);
 }
 
+/** Who has begun with a token shows another, under the same nonce, that was used: he is told. */
+static bool each_token_counts_by_itself(const void *context)
+{
+    ed_test_grant grant;
+    ed_pass fresh, used;
+
+    (void)context;
+    open_scene("T9 another");
+    holder_connects();
+    grant = grant_of(HOLDER_ID + 1);
+    ed_test_issue(scene.text, &grant);
+    CHECK_EQ("fresh", ed_token_pick(&fresh, scene.text, 0), EDDY_OK);
+    CHECK_EQ("used", ed_token_pick(&used, scene.good, 0), EDDY_OK);
+    knock_with(&fresh, 4);
+    CHECK_EQ("begun", ed_wire_stats(scene.server).refused, 0);
+    ed_wire_run_for(&scene.wire, ED_NS_PER_S); // the next cookie is another
+    knock_with(&used, 4);
+    bool held = ed_wire_stats(scene.server).refused == 1 &&
+                ed_wire_refusals(scene.server, EDDY_CHECK_TOKEN_USED) == 1 &&
+                ed_wire_stats(scene.server).dropped_memory == 0;
+    ed_wire_close(&scene.wire);
+    return held;
+}
+
+static void t9_who_has_begun_cannot_use_another_twice(void **state)
+{
+    static const ed_attack attack = {.name = "T9 another",
+                                     .mount = each_token_counts_by_itself,
+                                     .checks = {EDDY_CHECK_TOKEN_USED}};
+
+    (void)state;
+    ed_attack_run(&attack);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(t9_a_token_is_good_for_its_holder_alone),
         cmocka_unit_test(t9_a_token_that_is_shared_lets_one_in),
+        cmocka_unit_test(t9_who_has_begun_cannot_use_another_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,8 +17,8 @@ enum {
 #define IS_SLOW 1
 #endif
 #endif
-#if !defined(IS_SLOW) &&                                                                           \
-    (defined(ED_PARANOID) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__))
+#if !defined(IS_SLOW) && (defined(ED_PARANOID) || defined(__SANITIZE_ADDRESS__) ||                 \
+                          defined(__SANITIZE_THREAD__) || !defined(__OPTIMIZE__))
 #define IS_SLOW 1
 #endif
 #if !defined(IS_SLOW)

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..')
 LIMIT_S = 60  # for any one process
@@ -83,12 +84,18 @@ class Process:
         return out, err
 
     def await_line(self, stream, pattern):
-        """Reads lines until one matches."""
-        for line in getattr(self.process, stream):
-            found = re.search(pattern, line)
-            if found:
-                return found
-        raise Wrong('eddy %s never said %r' % (' '.join(self.arguments), pattern))
+        """Reads lines until one matches. A process that is silent for too long is killed."""
+        deadline = threading.Timer(LIMIT_S, os.killpg, (self.process.pid, signal.SIGKILL))
+        deadline.start()
+        try:
+            for line in getattr(self.process, stream):
+                found = re.search(pattern, line)
+                if found:
+                    return found
+        finally:
+            deadline.cancel()
+        raise Wrong('eddy %s ended, or was silent for %d s, without saying %r' % (
+            ' '.join(self.arguments), LIMIT_S, pattern))
 
 
 class Server(Process):

@@ -364,6 +364,20 @@ static void a_clock_that_is_set_back(void **state)
     CHECK("and no further", after.now_ns < before.now_ns + ED_NS_PER_S + ED_NS_PER_MS);
 }
 
+/** What was due before the clock was set back further than that is due now. */
+static void a_deadline_from_before_the_clock(void **state)
+{
+    eddy_manager *client = pair.client.manager;
+    uint64_t now_ns = ed_world_now_ns(pair.world);
+
+    (void)state;
+    CHECK_EQ("send", eddy_send(client, pair.dialled, EDDY_RELIABLE_ORDERED, 0, "x", 1), EDDY_OK);
+    uint64_t due_ns = eddy_poll(client, now_ns);
+    CHECK("due later", due_ns > now_ns && due_ns < now_ns + ED_NS_PER_S);
+    CHECK_EQ("left to a poll", eddy_flush(client, due_ns + STEP_MS * ED_NS_PER_MS), due_ns);
+    CHECK("due", eddy_flush(client, ED_NS_PER_MS) <= ED_NS_PER_MS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -379,6 +393,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(closing_without_a_word, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(statistics, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(a_clock_that_is_set_back, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(a_deadline_from_before_the_clock, open_pair, close_pair),
     };
     return cmocka_run_group_tests_name("api", tests, NULL, NULL);
 }

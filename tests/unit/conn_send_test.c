@@ -119,6 +119,82 @@ static void nothing_leaves_past_its_time(void **state)
     }
 }
 
+/** The client's next packet. @return how many events the server has to tell for it. */
+static size_t arrive(uint64_t fail_after)
+{
+    uint8_t data[EDDY_DATAGRAM_SIZE_MAX];
+    ed_event_item items[4];
+    ed_path path;
+    size_t size = ed_conn_transmit(&client, &path, data, now_ns);
+    eddy_datagram datagram = {.remote = ed_addr_ipv4(10, 0, 0, 2, 2), .data = data, .size = size};
+
+    CHECK("a packet", size > 0);
+    memory.fail_after = fail_after;
+    ed_conn_receive(&server, &datagram, now_ns);
+    memory.fail_after = UINT64_MAX;
+    size_t count = ed_conn_events(&server, items, 4);
+    for (size_t i = 0; i < count; i++)
+        ed_pool_give(items[i].block);
+    return count;
+}
+
+/** There is no memory for a message: one behind it, for which there is, comes but once. */
+static void what_cannot_be_kept_costs_nothing_behind_it(void **state)
+{
+    (void)state;
+    send(ED_WIRE_UNRELIABLE, 1, 4);
+    CHECK_EQ("connected, a message", arrive(UINT64_MAX), 2); // there is a place of that size now
+    ed_conn_set_stream(&client, 1, &(eddy_stream_options){.priority = 7}, now_ns);
+    send(ED_WIRE_RELIABLE_ORDERED, 0, 600);
+    send(ED_WIRE_UNRELIABLE, 1, 4);
+    CHECK_EQ("the small one", arrive(0), 1);
+    CHECK_EQ("counted", bed.stats.dropped_memory, 1);
+}
+
+/** Of several packets with the newest grant one has come: those that have not tell it again. */
+static void a_grant_that_is_known_is_not_told_again(void **state)
+{
+    (void)state;
+    client.inbox.credit.pending = true;
+    uint64_t first = client.sent.next;
+    CHECK("first", transmit(&client) > 0);
+    const ed_sent *packet = ed_sent_at(&client.sent, first);
+    CHECK("a grant", (packet->flags & ED_SENT_HAS_CREDIT) != 0);
+    ed_conn_on_packet_lost(&client, packet, now_ns);
+    CHECK("told again", client.inbox.credit.pending);
+    client.inbox.credit.pending = false;
+    client.credit_is_known = true; // by a later packet
+    ed_conn_on_packet_lost(&client, packet, now_ns);
+    CHECK("not any more", !client.inbox.credit.pending);
+}
+
+/** The last part of a message fills its packet, and is lost while a grant is told in each. */
+static void a_grant_leaves_room_for_what_is_lost(void **state)
+{
+    enum { PARTS_MAX = 4 };
+    uint64_t first = client.sent.next;
+
+    (void)state;
+    for (size_t size = 1152 + 1150; size <= 1152 + 1180; size++) {
+        (void)teardown(state);
+        (void)setup(state);
+        client.message_max = 1 << 20;
+        ed_outbox_on_credit(&client.outbox, 1 << 20);
+        first = client.sent.next;
+        send(ED_WIRE_RELIABLE_ORDERED, 0, size);
+        for (int n = 0; n < PARTS_MAX; n++)
+            (void)transmit(&client);
+        for (uint64_t n = first; n < client.sent.next; n++)
+            if (ed_sent_at(&client.sent, n)->state == ED_SENT_OUTSTANDING)
+                ed_conn_on_packet_lost(&client, ed_sent_at(&client.sent, n), now_ns);
+        client.credit_is_known = false;
+        now_ns += ED_NS_PER_S;
+        for (int n = 0; n < PARTS_MAX; n++)
+            (void)transmit(&client);
+        CHECK_EQ("all left", ed_list_empty(&client.outbox.lost), true);
+    }
+}
+
 static void transmit_all(void)
 {
     while (transmit(&client) > 0)
@@ -246,6 +322,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(small_packets_of_a_client, setup, teardown),
         cmocka_unit_test(nothing_leaves_past_its_time),
+        cmocka_unit_test_setup_teardown(what_cannot_be_kept_costs_nothing_behind_it, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_grant_that_is_known_is_not_told_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_grant_leaves_room_for_what_is_lost, setup, teardown),
         cmocka_unit_test_setup_teardown(urgent_messages_leave_places, setup, teardown),
         cmocka_unit_test_setup_teardown(urgent_messages_heed_silence, setup, teardown),
         cmocka_unit_test_setup_teardown(urgent_messages_without_memory_wait, setup, teardown),

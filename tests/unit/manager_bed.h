@@ -34,7 +34,8 @@ struct wire {
     struct wire_datagram in[WIRE_MAX];
     struct wire_datagram out[WIRE_MAX];
     size_t in_count, in_taken, out_count;
-    size_t room; /* datagrams that may be sent before the next poll */
+    size_t room;     /* datagrams that may be sent before the next poll */
+    size_t call_max; /* datagrams that one call of `receive` gives; 0: as many as there are */
     uint8_t data[ED_MANAGER_BATCH][8];
 };
 
@@ -43,6 +44,8 @@ static inline size_t wire_receive(void *context, eddy_datagram *datagrams, size_
     struct wire *wire = context;
     size_t taken = 0;
 
+    if (wire->call_max > 0)
+        count = ed_min_size(count, wire->call_max);
     for (; taken < count && wire->in_taken < wire->in_count; taken++) {
         const struct wire_datagram *from = &wire->in[wire->in_taken++];
         memcpy(wire->data[taken], &from->value, sizeof(from->value));
@@ -131,6 +134,8 @@ struct fake {
     ed_ending *late_end;   /* asked for while a connection receives */
     ed_block *late_return; /* pushed while a connection receives, and then awaited */
     ed_returns *returns;
+    ed_channel *commands;        /* into which so many that do nothing are said */
+    size_t late_commands;        /* while a connection obeys */
     unsigned returned_count;     /* blocks that came back, */
     uint64_t returned_to;        /* the handle of the connection that got the last, 0: gone */
     uint64_t returned_sum;       /* made of their stream bytes, in order */
@@ -304,13 +309,23 @@ static inline void fake_obey(struct fake_connection *c, const struct fake_comman
         c->phase = ED_PHASE_OVER;
 }
 
+static inline void command_late(struct fake *fake)
+{
+    const struct fake_command nothing = {.head = {.kind = ED_COMMAND_TO_CONNECTION}};
+
+    for (; fake->late_commands > 0; fake->late_commands--)
+        CHECK_EQ("said", ed_channel_push(fake->commands, &nothing, 1), EDDY_OK);
+}
+
 static inline void fake_send(void *connection, const void *commands, size_t count, uint64_t now_ns)
 {
+    const struct fake_connection *c = connection;
     const struct fake_command *orders = commands;
 
     (void)now_ns;
     for (size_t i = 0; i < count; i++)
         fake_obey(connection, &orders[i]);
+    command_late(c->fake);
 }
 
 static inline void fake_shutdown(void *connection, uint64_t until_ns, uint64_t now_ns)

@@ -56,19 +56,44 @@ static void each_command_is_a_datagram(void **state)
     bed_close(bed);
 }
 
-/** More commands than one batch, and more datagrams than one poll takes. */
+/** More datagrams than one poll takes, however many a call of the socket gives. */
 static void a_flood_is_taken_in_parts(void **state)
 {
     enum { COUNT = ED_MANAGER_RECEIVE_MAX + 100, PEERS = 100 };
-    struct bed *bed = bed_open((struct bed_limits){0, PEERS, PEERS});
+    static const struct {
+        const char *name;
+        size_t call_max;
+    } rows[] = {{"whole batches", 0}, {"odd ones", ED_MANAGER_BATCH - 1}};
 
     (void)state;
-    for (uint32_t n = 0; n < COUNT; n++)
-        arrive(bed, n % PEERS, n);
+    for (size_t i = 0; i < ED_COUNT(rows); i++) {
+        struct bed *bed = bed_open((struct bed_limits){0, PEERS, PEERS});
+        bed->wire.call_max = rows[i].call_max;
+        for (uint32_t n = 0; n < COUNT; n++)
+            arrive(bed, n % PEERS, n);
+        CHECK_EQ(rows[i].name, poll_at(bed, 1), ED_NS_PER_MS);
+        CHECK_EQ(rows[i].name, bed->wire.in_taken, ED_MANAGER_RECEIVE_MAX);
+        CHECK_EQ(rows[i].name, poll_at(bed, 1), ED_NEVER_NS);
+        CHECK_EQ(rows[i].name, ed_channel_length(bed->events), COUNT);
+        bed_close(bed);
+    }
+}
+
+/** The same of commands: the first is alone when it is taken. */
+static void commands_are_taken_in_parts(void **state)
+{
+    enum { MORE = 100 };
+    struct bed *bed = bed_open((struct bed_limits){0, 1, 1});
+
+    (void)state;
+    eddy_connection handle = meet(bed, 1, 1);
+    bed->fake.commands = bed->commands;
+    bed->fake.late_commands = ED_MANAGER_COMMAND_MAX - 1 + MORE;
+    order(bed, handle, FAKE_SEND, 0);
     CHECK_EQ("there is more", poll_at(bed, 1), ED_NS_PER_MS);
-    CHECK_EQ("so many at once", bed->wire.in_taken, ED_MANAGER_RECEIVE_MAX);
+    CHECK_EQ("so many at once", ed_channel_length(bed->commands), MORE);
     CHECK_EQ("that was all", poll_at(bed, 1), ED_NEVER_NS);
-    CHECK_EQ("events", ed_channel_length(bed->events), COUNT);
+    CHECK_EQ("none is left", ed_channel_length(bed->commands), 0);
     bed_close(bed);
 }
 
@@ -375,6 +400,7 @@ int main(void)
         cmocka_unit_test(each_datagram_is_an_event),
         cmocka_unit_test(each_command_is_a_datagram),
         cmocka_unit_test(a_flood_is_taken_in_parts),
+        cmocka_unit_test(commands_are_taken_in_parts),
         cmocka_unit_test(idle_connections_cost_nothing),
         cmocka_unit_test(returns_reach_their_connection),
         cmocka_unit_test(returns_of_several_take_turns),

@@ -1,5 +1,6 @@
 /** Messages that leave one behind the other, and what becomes of them together. */
 #include "tests/unit/outbox_bed.h"
+#include "transport/begun.h"
 
 enum { RUN = 5, EXPIRES_NS = 100 };
 
@@ -77,69 +78,120 @@ static void a_run_ends_together(void **state)
     }
 }
 
-enum { RUNS = 4 };
+enum { RUNS = 2 * ED_BEGUN_LISTED / RUN + 1 };
 
-/** Where the search for a run ended: the mark of the message before it; 0: there is none. */
-static uint32_t near_mark(void)
+/** Sends all, and settles the first of each by itself, so that the run is looked for. */
+static void send_runs(ed_sent_ref runs[], size_t count)
+{
+    struct sent sent[RUN];
+
+    for (uint32_t n = 0; n < count; n++) {
+        runs[n] = send_run_from(sent, n * RUN, 0);
+        acked(&sent[0]);
+    }
+}
+
+static uint32_t look_count(void)
 {
     const ed_lane_out *lane = ed_lanes_find(&bed.outbox.lanes, RO, 0);
 
-    return lane->near == NULL ? 0 : (uint32_t)ed_out_of_place(lane->near)->sequence;
+    return lane->look_count;
 }
 
-/** Sends all, and settles the first of each by itself, so that the run is looked for. */
-static void send_runs(struct sent sent[RUNS][RUN], ed_sent_ref runs[RUNS])
-{
-    for (uint32_t n = 0; n < RUNS; n++)
-        runs[n] = send_run_from(sent[n], n * RUN, 0);
-    for (size_t n = 0; n < RUNS; n++)
-        acked(&sent[n][0]);
-}
-
-/** The search begins where the last one ended. */
+/** A search is as short as what is named, or as what is listed where that is little. */
 static void runs_are_found_in_any_order(void **state)
 {
     static const struct {
         const char *name;
-        unsigned order[RUNS];
-        uint32_t near[RUNS];
+        size_t count;
+        size_t first, step; /* the run that is acknowledged first, and how far it is to the next */
+        uint32_t looks_max; /* for each of them */
+        bool has_ring;
     } rows[] = {
-        {"the oldest first", {0, 1, 2, 3}, {0, 0, 0, 0}},
-        {"the newest first", {3, 2, 1, 0}, {14, 9, 4, 0}},
-        {"from both ends", {3, 0, 2, 1}, {14, 0, 9, 0}},
-        {"from within", {1, 2, 0, 3}, {4, 4, 0, 0}},
+        {"a few, the oldest first", 3, 0, 1, 1, false},
+        {"a few, the newest first", 3, 2, 2, ED_BEGUN_LISTED, false},
+        {"the oldest first", RUNS, 0, 1, 2, true},
+        {"the newest first", RUNS, RUNS - 1, RUNS - 1, 2, true},
+        {"from within", RUNS, RUNS / 2, 2, 2, true},
+        {"by leaps", RUNS, 1, RUNS / 2, 2, true},
     };
-    struct sent sent[RUNS][RUN];
     ed_sent_ref runs[RUNS];
 
     (void)state;
     for (size_t i = 0; i < ED_COUNT(rows); i++, bed_restart()) {
-        send_runs(sent, runs);
-        for (size_t n = 0; n < RUNS; n++) {
-            ed_outbox_on_acked(&bed.outbox, runs[rows[i].order[n]]);
-            CHECK_EQ(rows[i].name, near_mark(), rows[i].near[n]);
-            CHECK_EQ(rows[i].name, bed.outbox.reliable_count, (RUNS - 1 - n) * (RUN - 1));
+        send_runs(runs, rows[i].count);
+        const ed_lane_out *lane = ed_lanes_find(&bed.outbox.lanes, RO, 0);
+        CHECK_EQ(rows[i].name, lane->ring != NULL, rows[i].has_ring);
+        for (size_t n = 0; n < rows[i].count; n++) {
+            uint32_t before = look_count();
+            ed_outbox_on_acked(&bed.outbox,
+                               runs[(rows[i].first + n * rows[i].step) % rows[i].count]);
+            CHECK(rows[i].name, look_count() - before <= rows[i].looks_max);
+            CHECK_EQ(rows[i].name, bed.outbox.reliable_count, (rows[i].count - 1 - n) * (RUN - 1));
         }
     }
 }
 
-static void what_is_near_may_be_settled(void **state)
+/** A reference outlives all that it names, and the ring's place is another's by then. */
+static void what_is_settled_is_not_found(void **state)
 {
-    struct sent sent[RUNS][RUN];
     ed_sent_ref runs[RUNS];
 
     (void)state;
-    send_runs(sent, runs);
-    ed_outbox_on_acked(&bed.outbox, runs[2]);
-    CHECK_EQ("the last before it", near_mark(), 9);
-    acked(&sent[1][4]);
-    CHECK_EQ("the one before that", near_mark(), 8);
-    ed_outbox_on_acked(&bed.outbox, runs[0]);
-    for (size_t n = 1; n < 4; n++)
-        acked(&sent[1][n]);
-    CHECK_EQ("nothing is before them", near_mark(), 0);
-    ed_outbox_on_acked(&bed.outbox, runs[3]);
+    for (size_t round = 0; round < 20; round++) {
+        send_runs(runs, RUNS);
+        for (size_t n = 0; n < RUNS; n++) {
+            uint32_t before = look_count();
+            ed_outbox_on_acked(&bed.outbox, runs[n]);
+            uint64_t left = bed.outbox.reliable_count;
+            ed_outbox_on_acked(&bed.outbox, runs[n]);
+            CHECK_EQ("nothing more is settled", bed.outbox.reliable_count, left);
+            CHECK("nor is much looked at", look_count() - before <= 2 + RUN);
+        }
+        CHECK_EQ("all are settled", bed.outbox.reliable_count, 0);
+    }
+}
+
+/** Whose record it was may be another's, of the same lane, that has no sequence yet. */
+static void what_has_not_left_is_not_found(void **state)
+{
+    struct sent sent[2 * ED_BEGUN_LISTED];
+
+    (void)state;
+    for (uint32_t n = 0; n < ED_COUNT(sent); n++) {
+        push(RO, 0, n, 4);
+        sent[n] = send_next();
+    }
+    acked(&sent[0]);
+    push(RO, 0, ED_COUNT(sent), 4);
+    acked(&sent[0]);
+    CHECK_EQ("it is not settled", bed.outbox.reliable_count, ED_COUNT(sent));
+    CHECK_EQ("and leaves", send_next().mark, ED_COUNT(sent));
+}
+
+/** All that the lane's window has room for, with the first of it not settled. */
+static void a_ring_reaches_over_the_window(void **state)
+{
+    ed_lane_out *lane = NULL;
+    struct sent sent;
+
+    (void)state;
+    for (uint32_t n = 0; n <= ED_LANE_WINDOW; n++)
+        push(RO, 0, n, 0);
+    lane = ed_lanes_find(&bed.outbox.lanes, RO, 0);
+    for (uint32_t n = 0; n < ED_LANE_WINDOW; n++, bed.packet++) {
+        CHECK("leaves", try_send(&sent, BED_ROOM, bed.packet));
+        CHECK("is found", ed_begun_find(lane, n, 1)->sequence == n);
+    }
+    CHECK_EQ("it reaches so far", lane->reach, ED_LANE_WINDOW);
+    CHECK("the window is full", !has_next());
+    for (uint32_t n = 0; n < ED_LANE_WINDOW; n++)
+        ed_outbox_on_acked(&bed.outbox, (ed_sent_ref){.stamp = n, .count = 1, .guarantee = RO});
+    CHECK("the last leaves", has_next());
+    acked(&(struct sent[]){send_next()}[0]);
     CHECK_EQ("all are settled", bed.outbox.reliable_count, 0);
+    ed_outbox_rest(&bed.outbox);
+    CHECK("the ring is given back", lane->ring == NULL && lane->reach == ED_BEGUN_LISTED);
 }
 
 static void what_follows_is_named(void **state)
@@ -246,7 +298,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_run_ends_together, bed_setup, bed_teardown),
         cmocka_unit_test_setup_teardown(runs_are_found_in_any_order, bed_setup, bed_teardown),
-        cmocka_unit_test_setup_teardown(what_is_near_may_be_settled, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(what_is_settled_is_not_found, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(what_has_not_left_is_not_found, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(a_ring_reaches_over_the_window, bed_setup, bed_teardown),
         cmocka_unit_test(what_follows_is_named),
         cmocka_unit_test_setup_teardown(others_get_their_turn, bed_setup, bed_teardown),
         cmocka_unit_test_setup_teardown(a_burst_has_an_end, bed_setup, bed_teardown),

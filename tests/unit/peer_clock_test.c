@@ -56,7 +56,8 @@ static void it_asks_when_it_is_time(void **state)
         uint64_t since_ms;
         bool asks;
     } rows[] = {
-        {"at once", 0, false, 0, true},
+        {"an answer of no use", 0, false, 99, false},
+        {"an answer of no use, later", 0, false, 100, true},
         {"no answer yet", 0, true, 149, false},
         {"no answer any more", 0, true, 150, true},
         {"after the first", 1, false, 99, false},
@@ -75,6 +76,8 @@ static void it_asks_when_it_is_time(void **state)
         CHECK_EQ(rows[i].name, ed_peer_clock_asks(&clock, MS(150), MS(5000) + MS(rows[i].since_ms)),
                  rows[i].asks);
     }
+    ed_peer_clock fresh = {0};
+    CHECK("at once", ed_peer_clock_asks(&fresh, MS(150), 1));
     ed_peer_clock slow = {.asked_ns = MS(5000), .answer_count = 8, .is_waiting = true};
     CHECK("a long way", !ed_peer_clock_asks(&slow, MS(3000), MS(7999)));
     CHECK("a long way, later", ed_peer_clock_asks(&slow, MS(3000), MS(8000)));

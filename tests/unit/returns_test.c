@@ -111,6 +111,20 @@ static void who_waits_is_woken_once(void **state)
     push(4);
 }
 
+static void what_is_urgent_is_told(void **state)
+{
+    ed_returned urgent = ed_returned_alone(numbered(0));
+
+    (void)state;
+    ed_returns_push_urgent(&returns, &urgent);
+    CHECK("told", ed_returns_came(&returns));
+    push(1);
+    CHECK_EQ("both", take_from(0), 2);
+    CHECK("looked", !ed_returns_came(&returns));
+    push(0); // what is left goes back to the pool at the end
+    CHECK("nobody waits for that", !ed_returns_came(&returns));
+}
+
 static void a_block_says_whose_it_is(void **state)
 {
     static const eddy_connection rows[] = {
@@ -215,6 +229,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(all_come_at_once_and_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(who_waits_is_woken_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_urgent_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(a_block_says_whose_it_is, setup, teardown),
         cmocka_unit_test_setup_teardown(several_threads_push, setup, teardown),
     };

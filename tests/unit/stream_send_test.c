@@ -109,6 +109,26 @@ static void a_priority_changes_what_waits(void **state)
     check_order("and back", (const uint32_t[]){11, 22}, 2);
 }
 
+/** What was lost goes before what is new, but not before what goes before its stream. */
+static void what_is_lost_waits_for_those_before(void **state)
+{
+    struct sent sent[3];
+
+    (void)state;
+    set_stream(1, 7, 0, 0);
+    set_stream(2, 1, 0, 0);
+    for (uint32_t i = 0; i < ED_COUNT(sent); i++) {
+        push(RO, 1, 10 + i, TURN);
+        sent[i] = send_next();
+    }
+    for (size_t i = 0; i < ED_COUNT(sent); i++)
+        lost(&sent[i]);
+    push(RO, 1, 13, TURN);
+    push(RO, 2, 20, TURN);
+    push(U, 2, 21, TURN);
+    check_order("urgent, lost, new", (const uint32_t[]){20, 21, 10, 11, 12, 13}, 6);
+}
+
 /* ------------------------------------------------------------------------------------ frames -- */
 
 static void frames_say_where_it_belongs(void **state)
@@ -288,6 +308,24 @@ static void at_most_two_are_under_way(void **state)
     }
 }
 
+/** The one that had to wait is given up: what is behind it need not wait, as it is small. */
+static void one_that_is_given_up_frees_its_lane(void **state)
+{
+    const ed_message large = {.guarantee = RO, .stream = 1, .expires_ns = 100};
+    bool has_left = false;
+
+    (void)state;
+    push(RO, 0, 1, 50000);
+    (void)send_next();
+    push_with(large, 2, 5000);
+    push(RO, 1, 3, 4);
+    (void)send_next();
+    ed_outbox_expire(&bed.outbox, large.expires_ns);
+    for (int n = 0; n < 3; n++)
+        has_left |= send_next().mark == 3;
+    CHECK("left", has_left);
+}
+
 /** What is urgent is measured by the one that was begun first. */
 static void after_the_second_another_may_be_begun(void **state)
 {
@@ -463,6 +501,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(shares_are_by_weight, bed_setup, bed_teardown),
         cmocka_unit_test_setup_teardown(the_more_urgent_goes_first, bed_setup, bed_teardown),
         cmocka_unit_test_setup_teardown(a_priority_changes_what_waits, bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(what_is_lost_waits_for_those_before, bed_setup,
+                                        bed_teardown),
+        cmocka_unit_test_setup_teardown(one_that_is_given_up_frees_its_lane, bed_setup,
+                                        bed_teardown),
         cmocka_unit_test_setup_teardown(frames_say_where_it_belongs, bed_setup, bed_teardown),
         cmocka_unit_test_setup_teardown(sequences_go_round, bed_setup, bed_teardown),
         cmocka_unit_test_setup_teardown(unreliable_parts_are_counted, bed_setup, bed_teardown),

@@ -91,6 +91,28 @@ static void each_is_used_once_as_long_as_it_lives(void **state)
     ed_tickets_free(&used);
 }
 
+/** Of two managers that share what was used, one may be behind. */
+static void a_clock_that_is_behind_forgets_nothing(void **state)
+{
+    uint8_t early[ED_COOKIE_SIZE], late[ED_COOKIE_SIZE];
+    ed_tickets used;
+
+    (void)state;
+    memset(early, 0x81, sizeof(early));
+    memset(late, 0x82, sizeof(late));
+    ed_tickets_init(&used, ed_alloc_default());
+    CHECK("early", ed_tickets_use(&used, early));
+    ed_tickets_rotate(&used, DAY_NS);
+    CHECK("late", ed_tickets_use(&used, late));
+    ed_tickets_rotate(&used, DAY_NS - 1);
+    CHECK("early", !ed_tickets_may_use(&used, early));
+    CHECK("late", !ed_tickets_may_use(&used, late));
+    ed_tickets_rotate(&used, DAY_NS);
+    CHECK("and when it has caught up", !ed_tickets_may_use(&used, early));
+    CHECK("and when it has caught up", !ed_tickets_may_use(&used, late));
+    ed_tickets_free(&used);
+}
+
 static void a_purse_keeps_the_last_of_each_server(void **state)
 {
     ed_purse purse = {0};
@@ -148,6 +170,7 @@ int main(void)
         cmocka_unit_test(a_ticket_is_good_for_what_it_was_given_for),
         cmocka_unit_test(no_bit_of_it_may_change),
         cmocka_unit_test(each_is_used_once_as_long_as_it_lives),
+        cmocka_unit_test(a_clock_that_is_behind_forgets_nothing),
         cmocka_unit_test(a_purse_keeps_the_last_of_each_server),
         cmocka_unit_test(memory_is_taken_for_what_was_used),
     };

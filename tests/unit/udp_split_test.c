@@ -421,6 +421,29 @@ static void endless_packets_leave_room_for_handshakes(void **state)
     close_both();
 }
 
+/** What a wait has said of the handshakes' queue gets old, although nobody waits again. */
+static void endless_packets_do_not_hide_a_handshake(void **state)
+{
+    enum { AT_ONCE = ED_UDP_RECEIVE_BATCH + 4 };
+    tally t = {0};
+    uint32_t packets = 0;
+
+    (void)state;
+    open_both("127.0.0.1:0", "127.0.0.1:1", &split);
+    while (t.next[1] == 0) {
+        size_t handshakes;
+        for (size_t n = 0; n < AT_ONCE; n++)
+            send_one(PACKET, packets++, SIZE, 0);
+        if (t.calls == 0)
+            server.wait(server.context, -1, false, ED_NEVER_NS);
+        CHECK("packets", receive_call("call", &t, BATCH, &handshakes) > handshakes);
+        if (t.calls == 1)
+            send_one(HELLO, 0, SIZE, 0);
+        CHECK("soon", t.next[0] <= 2 * ED_UDP_PATIENCE);
+    }
+    close_both();
+}
+
 /* --------------------------------------------------------------------------------- the port -- */
 
 static void a_second_server_is_refused(void **state)
@@ -529,6 +552,7 @@ int main(void)
         cmocka_unit_test(what_is_known_is_not_asked_again),
         cmocka_unit_test(handshakes_that_never_come_cost_little),
         cmocka_unit_test(endless_packets_leave_room_for_handshakes),
+        cmocka_unit_test(endless_packets_do_not_hide_a_handshake),
         cmocka_unit_test(a_second_server_is_refused),
         cmocka_unit_test(nobody_else_may_share_the_port),
         cmocka_unit_test(wait_ends_for_either),

@@ -178,8 +178,43 @@ void ed_duel_join(ed_duel *duel, ed_duel_side side, pid_t pid)
 {
     int status = 0;
 
+    if (pid <= 0)
+        ed_duel_fail(duel, side, "a process of it could not be started");
     if (waitpid(pid, &status, 0) != pid || status != 0)
         ed_duel_fail(duel, side, "a process of it died");
+}
+
+/** Says what failed, unless it has been said of the other side. */
+static void tell(ed_bench_result *result, const ed_duel *duel, ed_duel_side side, const char *why)
+{
+    if (result->error[0] == '\0')
+        snprintf(result->error, sizeof(result->error), "the %s of %s: %.120s", side_names[side],
+                 duel->system->name, why);
+}
+
+/** Ends a process, if there is one: 0 and -1 would be whole groups of others. */
+static void end_process(pid_t pid)
+{
+    if (pid > 0)
+        kill(pid, SIGKILL);
+}
+
+/** @return false if one cannot be started: then neither is there. */
+static bool start_both(pid_t pids[ED_DUEL_SIDES], ed_bench_result *result, ed_duel *duel,
+                       const ed_duel_role roles[ED_DUEL_SIDES])
+{
+    for (ed_duel_side side = ED_DUEL_SERVER; side < ED_DUEL_SIDES; side++) {
+        pids[side] = ed_duel_fork(duel, side, roles[side]);
+        if (pids[side] > 0)
+            continue;
+        tell(result, duel, side, strerror(errno));
+        for (ed_duel_side started = ED_DUEL_SERVER; started < side; started++) {
+            end_process(pids[started]);
+            (void)waitpid(pids[started], NULL, 0);
+        }
+        return false;
+    }
+    return true;
 }
 
 /** Waits for both; if one fails the other is ended. @return whether both did well. */
@@ -189,13 +224,12 @@ static bool await_both(pid_t pids[ED_DUEL_SIDES], ed_bench_result *result, const
         int status = 0;
         pid_t pid = wait(&status);
         ed_duel_side side = pid == pids[ED_DUEL_SERVER] ? ED_DUEL_SERVER : ED_DUEL_CLIENT;
+        pids[side] = 0; // reaped: the number may be another's from now on
         if (pid > 0 && status == 0)
             continue;
-        if (result->error[0] == '\0')
-            snprintf(result->error, sizeof(result->error), "the %s of %s: %.120s", side_names[side],
-                     duel->system->name,
-                     duel->sides[side].error[0] != '\0' ? duel->sides[side].error : "died");
-        kill(pids[ED_DUEL_SIDES - 1 - side], SIGKILL);
+        tell(result, duel, side,
+             duel->sides[side].error[0] != '\0' ? duel->sides[side].error : "died");
+        end_process(pids[ED_DUEL_SIDES - 1 - side]);
     }
     return result->error[0] == '\0';
 }
@@ -206,7 +240,8 @@ ed_duel *ed_duel_run(ed_bench_result *result, const ed_bench_work *work,
 {
     ed_duel *duel =
         mmap(NULL, sizeof(*duel), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    pid_t pids[ED_DUEL_SIDES];
+    const ed_duel_role roles[ED_DUEL_SIDES] = {server, client};
+    pid_t pids[ED_DUEL_SIDES] = {0};
 
     *result = (ed_bench_result){.error = ""};
     if (duel == MAP_FAILED) {
@@ -216,9 +251,7 @@ ed_duel *ed_duel_run(ed_bench_result *result, const ed_bench_work *work,
     duel->work = work;
     duel->system = system;
     duel->plan = *plan;
-    pids[ED_DUEL_SERVER] = ed_duel_fork(duel, ED_DUEL_SERVER, server);
-    pids[ED_DUEL_CLIENT] = ed_duel_fork(duel, ED_DUEL_CLIENT, client);
-    if (await_both(pids, result, duel))
+    if (start_both(pids, result, duel, roles) && await_both(pids, result, duel))
         return duel;
     ed_duel_free(duel);
     return NULL;

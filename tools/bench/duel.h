@@ -80,10 +80,11 @@ void ed_duel_end(ed_duel *duel);
 /** The server, between polls: keeps its account by the phase. @return false: the run is over. */
 bool ed_duel_follow(ed_duel *duel);
 
-/** Starts another process of that side, on its CPU, which ends with this one. */
+/** Starts another process of that side, on its CPU, which ends with this one. @return -1: `errno`
+ * says why there is none. */
 pid_t ed_duel_fork(ed_duel *duel, ed_duel_side side, ed_duel_role role);
 
-/** Waits for its end. If it failed, so does this side. */
+/** Waits for its end. If it failed, or never was there, so does this side. */
 void ed_duel_join(ed_duel *duel, ed_duel_side side, pid_t pid);
 
 /** CPU time of this process, user and system. */

@@ -2,7 +2,9 @@
  * Idle: what a poll costs a server with many connections on which nothing is said, against what it
  * costs with a few.
  */
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "core/clock.h"
@@ -134,6 +136,8 @@ static void drive(ed_duel *duel)
     uint32_t few = few_of(duel), half = (duel->plan.clients - few) / 2;
     pid_t other = ed_duel_fork(duel, ED_DUEL_CLIENT, drive_half);
 
+    if (other < 0)
+        ed_duel_fail(duel, ED_DUEL_CLIENT, "no second process: %s", strerror(errno));
     connect_up_to(duel, few);
     await_server(duel, few, 1);
     connect_up_to(duel, duel->plan.clients - half);

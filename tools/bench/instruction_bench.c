@@ -21,6 +21,7 @@ enum {
     MESSAGE_MAX = 64 << 10,
     BUDGET = 64 << 20,
     SEED = 7,
+    LIMIT_S = 300, /* of virtual time: a work that is not done by then never will be */
 };
 
 struct work {
@@ -51,6 +52,10 @@ static void hear(void *context, ed_pair_end *end, const eddy_event *event, uint6
 
 static void pass_ms(uint64_t ms)
 {
+    if (ed_world_now_ns(pair.world) > LIMIT_S * ED_NS_PER_S) {
+        fprintf(stderr, "instruction_bench: not done after %d s\n", LIMIT_S);
+        exit(1);
+    }
     ed_world_run_until(pair.world, ed_world_now_ns(pair.world) + ms * ED_NS_PER_MS);
 }
 

@@ -83,12 +83,10 @@ def add_test(env, folder, program):
 def run_fuzz(target, source, env):
     """Builder action: fuzzes for fuzz_seconds, on a corpus kept under the build folder."""
     program = str(source[0])
-    seeds = 'tests/fuzz/corpus/' + os.path.basename(program)
     corpus = program + '.corpus'
     os.makedirs(corpus, exist_ok=True)
     code = run([program, '-max_total_time=%d' % env['fuzz_seconds'], '-timeout=10',
-                '-rss_limit_mb=2048', '-artifact_prefix=%s.' % program, corpus]
-               + ([seeds] if os.path.isdir(seeds) else []),
+                '-rss_limit_mb=2048', '-artifact_prefix=%s.' % program, corpus],
                program + '.failed', dict(os.environ, **SANITIZER_OPTIONS))
     if code == 0:
         os.replace(program + '.failed', str(target[0]))
