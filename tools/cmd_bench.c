@@ -68,16 +68,16 @@ static bool add_system(ed_rounds *rounds, const char *name)
         fprintf(stderr, "eddy bench: no system is called %s\n", name);
         return false;
     }
+    if (system->missing != NULL) {
+        fprintf(stderr, "eddy bench: %s: %s\n", name, system->missing);
+        return false;
+    }
     const ed_bench_system *const *beside = rounds->work->beside;
     bool is_beside = system == beside[0] || system == beside[1];
     bool is_alone = rounds->work->is_virtual || rounds->work->is_alone;
     bool can = is_beside || (!is_alone && system->listen != NULL);
     if (system != &ed_bench_eddy && !can) {
         fprintf(stderr, "eddy bench: %s does not do %s\n", name, rounds->work->name);
-        return false;
-    }
-    if (system->missing != NULL) {
-        fprintf(stderr, "eddy bench: %s: %s\n", name, system->missing);
         return false;
     }
     if (rounds->system_count == ED_ROUNDS_SYSTEMS_MAX) {
@@ -88,8 +88,19 @@ static bool add_system(ed_rounds *rounds, const char *name)
     return true;
 }
 
-/** eddy, and those named, in that order. */
-static bool add_systems(ed_rounds *rounds, const char *peers)
+/** Whether it is not here to be measured, which it says: nobody has asked for it by name. */
+static bool is_left_out(const char *name)
+{
+    const ed_bench_system *system = find_system(name);
+
+    if (system == NULL || system->missing == NULL)
+        return false;
+    fprintf(stderr, "eddy bench: %s is left out: %s\n", name, system->missing);
+    return true;
+}
+
+/** eddy, and those in the list, in that order; where they are not `named`, those that are here. */
+static bool add_systems(ed_rounds *rounds, const char *peers, bool named)
 {
     char names[PEERS_SIZE];
     char *rest = names;
@@ -102,7 +113,7 @@ static bool add_systems(ed_rounds *rounds, const char *peers)
     if (!add_system(rounds, "eddy"))
         return false;
     for (char *name = strtok_r(names, ",", &rest); name != NULL; name = strtok_r(NULL, ",", &rest))
-        if (strcmp(name, "eddy") != 0 && !add_system(rounds, name))
+        if (strcmp(name, "eddy") != 0 && (named || !is_left_out(name)) && !add_system(rounds, name))
             return false;
     return true;
 }
@@ -197,7 +208,8 @@ static int measure(const struct arguments *a, const ed_bench_work *work)
     const char *peers = a->peers != NULL      ? a->peers
                         : work->peers != NULL ? work->peers
                                               : "enet,tcp,udp,udp-gso";
-    if (!add_systems(&rounds, peers) || !raise_file_limit(work, rounds.plan.clients) ||
+    if (!add_systems(&rounds, peers, a->peers != NULL) ||
+        !raise_file_limit(work, rounds.plan.clients) ||
         (!work->is_virtual && !check_kernel_buffers()))
         return ED_EXIT_FAILED;
     const char *error =
