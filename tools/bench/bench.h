@@ -80,7 +80,8 @@ typedef struct ed_bench_plan {
     uint32_t loss_ppm;   /* L1, and the rest: of the path */
     uint32_t burst;      /* datagrams that are lost in a row, on average; 0: each by itself */
     uint32_t rtt_us;
-    bool both; /* both ends send */
+    uint32_t cut_ms; /* L3, L3-flows, L4: when the path ends, in virtual time; 0: never */
+    bool both;       /* both ends send */
     eddy_congestion congestion;
     uint64_t seed; /* of this round */
     FILE *series;  /* L1, L3, L4, L5: single values, for plots; NULL: nobody wants them */

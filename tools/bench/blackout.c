@@ -76,7 +76,7 @@ static double run_phase(ed_bench_result *result, const ed_bench_plan *plan, play
     if (ed_game_open(&game, result, plan, &config, &path) && how(&game, plan, phase)) {
         ed_world_run_until(game.pair.world,
                            ed_world_now_ns(game.pair.world) + ED_GAME_SETTLE_S * ED_NS_PER_S);
-        if (ed_game_check(&game, result))
+        if (ed_game_check(&game, 0, result))
             late_ns = game.marked_ns - ed_min_u64(game.marked_ns, game.mark_ns);
     }
     ed_game_close(&game);

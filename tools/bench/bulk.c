@@ -24,6 +24,8 @@ ed_link_config ed_bulk_path(const ed_bench_plan *plan)
     path.queue_size = QUEUE_SIZE;
     path.overhead_size = OVERHEAD_SIZE;
     path.mtu = MTU - OVERHEAD_SIZE;
+    path.window_count = plan->cut_ms > 0 ? 1 : 0;
+    path.windows[0] = (ed_window){.from_ns = plan->cut_ms * ED_NS_PER_MS, .until_ns = ED_NEVER_NS};
     return path;
 }
 
@@ -52,7 +54,8 @@ void ed_bulk_close(ed_bulk *bulk)
 
 bool ed_bulk_goes_on(const ed_bulk *bulk)
 {
-    return bulk->came < ED_BULK_COUNT && bulk->queue.count < LOOKS_MAX;
+    return bulk->came < ED_BULK_COUNT && ed_pair_connected(bulk->pair) &&
+           bulk->queue.count < LOOKS_MAX;
 }
 
 void ed_bulk_offer(ed_bulk *bulk)
@@ -78,14 +81,24 @@ void ed_bulk_look(ed_bulk *bulk)
     ed_delays_add(&bulk->queue, ed_link_queue_ns(ed_pair_link(bulk->pair), now_ns));
 }
 
-double ed_bulk_share(ed_bulk *bulk, const ed_bench_plan *plan)
+const char *ed_bulk_failed(const ed_bulk *bulk)
 {
-    // Who is not done within the limit has used what it has used.
-    double seconds = (double)(bulk->last_ns - bulk->begin_ns) / (double)ED_NS_PER_S;
+    if (bulk->came == 0)
+        return "nothing came";
+    if (bulk->came < ED_BULK_COUNT && !ed_pair_connected(bulk->pair))
+        return "the connection was lost";
+    return NULL;
+}
+
+double ed_bulk_share(const ed_bulk *bulk, const ed_bench_plan *plan)
+{
+    // Who is not done had the whole limit, however early the last came.
+    uint64_t end_ns =
+        bulk->came < ED_BULK_COUNT ? bulk->begin_ns + ED_BULK_LIMIT_S * ED_NS_PER_S : bulk->last_ns;
+    double seconds = (double)(end_ns - bulk->begin_ns) / (double)ED_NS_PER_S;
     double path = RATE_BPS / 8.0 * (WHOLE_PPM - plan->loss_ppm) / WHOLE_PPM;
 
-    ed_delays_sort(&bulk->queue);
-    return bulk->came == 0 ? -1 : 100 * (double)bulk->came * ED_BULK_SIZE / seconds / path;
+    return 100 * (double)bulk->came * ED_BULK_SIZE / seconds / path;
 }
 
 /* ---------------------------------------------------------------------------------------- L3 -- */
@@ -111,13 +124,14 @@ static void transfer(ed_bulk *bulk, const ed_bench_plan *plan, const char *name)
 
 static void tell(ed_bench_result *result, ed_bulk *bulk, const ed_bench_plan *plan)
 {
-    double share = ed_bulk_share(bulk, plan);
+    const char *failed = ed_bulk_failed(bulk);
 
-    if (share < 0) {
-        snprintf(result->error, sizeof(result->error), "nothing came");
+    if (failed != NULL) {
+        snprintf(result->error, sizeof(result->error), "%s", failed);
         return;
     }
-    result->figures[0] = share;
+    ed_delays_sort(&bulk->queue);
+    result->figures[0] = ed_bulk_share(bulk, plan);
     result->figures[1] = ed_delays_ms(&bulk->queue, 950);
     result->figures[2] = ed_delays_ms(&bulk->queue, 990);
     result->figures[3] = (double)ed_link_get_stats(ed_pair_link(bulk->pair)).queue_dropped;

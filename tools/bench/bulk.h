@@ -31,7 +31,7 @@ eddy_config ed_bulk_config(eddy_congestion congestion);
 bool ed_bulk_open(ed_bulk *bulk, ed_pair *pair);
 void ed_bulk_close(ed_bulk *bulk);
 
-/** Whether there is more to come, and still time. */
+/** Whether there is more to come, someone whom it comes from, and still time. */
 bool ed_bulk_goes_on(const ed_bulk *bulk);
 
 /** Gives to the client as much as it takes. */
@@ -43,8 +43,11 @@ void ed_bulk_take(ed_bulk *bulk, uint64_t now_ns);
 /** Looks at the queue. */
 void ed_bulk_look(ed_bulk *bulk);
 
-/** Sorts the looks. @return what was used of what the path delivers, in percent; -1: nothing came.
- */
-double ed_bulk_share(ed_bulk *bulk, const ed_bench_plan *plan);
+/** @return why there is no figure; NULL: there is one. */
+const char *ed_bulk_failed(const ed_bulk *bulk);
+
+/** @return what was used of what the path delivers, in percent: until all had come, or within the
+ * limit. */
+double ed_bulk_share(const ed_bulk *bulk, const ed_bench_plan *plan);
 
 #endif

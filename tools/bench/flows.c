@@ -105,6 +105,11 @@ static void hear(void *context, ed_pair_end *end, const eddy_event *event, uint6
     flow->size += event->message.size;
 }
 
+static bool are_connected(const struct flows *flows)
+{
+    return ed_pair_connected(&flows->flows[0].pair) && ed_pair_connected(&flows->flows[1].pair);
+}
+
 static bool open_flows(struct flows *flows, const ed_bench_plan *plan, const eddy_config *config)
 {
     flows->path = ed_bulk_path(plan);
@@ -125,8 +130,7 @@ static bool open_flows(struct flows *flows, const ed_bench_plan *plan, const edd
             return false;
     }
     pass(flows, CONNECT_S * ED_NS_PER_S);
-    return flows->flows[0].pair.ends[ED_PAIR_CLIENT].connection != 0 &&
-           flows->flows[1].pair.ends[ED_PAIR_CLIENT].connection != 0;
+    return are_connected(flows);
 }
 
 static void close_flows(struct flows *flows)
@@ -139,10 +143,28 @@ static void close_flows(struct flows *flows)
     ed_delays_close(&flows->queue);
 }
 
+/** @param a,b what came of the two while it was measured */
+static void tell(ed_bench_result *result, struct flows *flows, const ed_bench_plan *plan, double a,
+                 double b)
+{
+    const double deliverable = (1e6 - plan->loss_ppm) / 1e6;
+
+    if (!are_connected(flows) || a == 0 || b == 0) {
+        snprintf(result->error, sizeof(result->error), "%s",
+                 are_connected(flows) ? "nothing came of one" : "a connection was lost");
+        return;
+    }
+    ed_delays_sort(&flows->queue);
+    result->figures[0] = 2 * PERCENT * (a > b ? a - b : b - a) / (a + b);
+    result->figures[1] =
+        PERCENT * (a + b) * BITS / ((double)flows->path.rate_bps * MEASURE_S * deliverable);
+    result->figures[2] = ed_delays_ms(&flows->queue, 950);
+    result->figures[3] = (double)ed_link_get_stats(flows->links[ED_PAIR_SERVER]).queue_dropped;
+}
+
 static void measure(ed_bench_result *result, struct flows *flows, const ed_bench_plan *plan)
 {
     struct flow *first = &flows->flows[0], *second = &flows->flows[1];
-    const double deliverable = (1e6 - plan->loss_ppm) / 1e6;
 
     first->is_sending = true;
     pass(flows, ALONE_S * ED_NS_PER_S);
@@ -154,13 +176,8 @@ static void measure(ed_bench_result *result, struct flows *flows, const ed_bench
         return;
     }
     pass(flows, MEASURE_S * ED_NS_PER_S);
-    double a = (double)(first->size - first_size), b = (double)(second->size - second_size);
-    ed_delays_sort(&flows->queue);
-    result->figures[0] = 2 * PERCENT * (a > b ? a - b : b - a) / (a + b);
-    result->figures[1] =
-        PERCENT * (a + b) * BITS / ((double)flows->path.rate_bps * MEASURE_S * deliverable);
-    result->figures[2] = ed_delays_ms(&flows->queue, 950);
-    result->figures[3] = (double)ed_link_get_stats(flows->links[ED_PAIR_SERVER]).queue_dropped;
+    tell(result, flows, plan, (double)(first->size - first_size),
+         (double)(second->size - second_size));
 }
 
 void ed_bench_run_flows(ed_bench_result *result, const ed_bench_work *work,

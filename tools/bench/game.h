@@ -23,6 +23,7 @@ typedef struct ed_game {
     uint64_t begin_ns; /* of the first tick */
     uint64_t sent[ED_PAIR_SIDES];
     uint64_t came[ED_PAIR_SIDES];
+    uint64_t refused;   /* that an end would not take */
     uint64_t mark_ns;   /* the caller's */
     uint64_t marked_ns; /* when the last of those came that were sent until then */
     ed_delays delays;
@@ -40,13 +41,16 @@ void ed_game_close(ed_game *game);
 /** The tick of an end that a time from the game's begin on is in. */
 uint64_t ed_game_tick_at(const ed_game *game, ed_pair_side side, uint64_t now_ns);
 
-/** Tick `k` of an end: time passes until then, and a message leaves. */
+/** Tick `k` of an end, each but once: time passes until then, and a message leaves. */
 void ed_game_tick(ed_game *game, ed_pair_side side, uint64_t k);
 
 /** Takes a message of the game. */
 void ed_game_take(ed_game *game, const ed_pair_end *end, const eddy_event *event, uint64_t now_ns);
 
-/** Whether all came, in order; else it says so in the result. */
-bool ed_game_check(const ed_game *game, ed_bench_result *result);
+/**
+ * Whether none was refused and all came, in order, but for at most `late_max` that may still be on
+ * their way; else it says so in the result.
+ */
+bool ed_game_check(const ed_game *game, uint64_t late_max, ed_bench_result *result);
 
 #endif

@@ -149,7 +149,7 @@ static void tell(ed_bench_result *result, ed_game *game, const struct bound *b)
 {
     uint64_t sent = 0, copies = 0, bytes = 0, datagrams = 0;
 
-    if (!ed_game_check(game, result))
+    if (!ed_game_check(game, 0, result))
         return;
     for (size_t i = 0; i < ED_PAIR_SIDES; i++) {
         eddy_stats stats;

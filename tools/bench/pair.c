@@ -104,6 +104,11 @@ bool ed_pair_open(ed_pair *pair, const eddy_config *config, const ed_link_config
         !ed_pair_join(pair, world, 0, config))
         return false;
     ed_world_run_until(world, SETTLE_S * ED_NS_PER_S);
+    return ed_pair_connected(pair);
+}
+
+bool ed_pair_connected(const ed_pair *pair)
+{
     return pair->ends[ED_PAIR_CLIENT].connection != 0 && pair->ends[ED_PAIR_SERVER].connection != 0;
 }
 

@@ -48,6 +48,9 @@ void ed_pair_close(ed_pair *pair);
 bool ed_pair_join(ed_pair *pair, ed_world *world, uint8_t number, const eddy_config *config);
 void ed_pair_leave(ed_pair *pair);
 
+/** Whether both ends have the other. */
+bool ed_pair_connected(const ed_pair *pair);
+
 /** Gives a message to an end's connection. @return false: it was refused. */
 bool ed_pair_send(ed_pair_end *end, eddy_guarantee guarantee, uint8_t stream, const void *data,
                   size_t size);
