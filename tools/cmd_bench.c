@@ -9,6 +9,7 @@
 
 enum {
     PEERS_SIZE = 160,
+    WORD_SIZE = 16,    /* for the name of a work */
     FILES_BESIDE = 64, /* descriptors beside the clients' */
     FILES_OF_CLIENT = 2,
     TICK_OF_W4_HZ = 60,
@@ -232,6 +233,35 @@ static const struct arguments defaults = {
     .rtt_us = RTT_OF_L1_US,
 };
 
+/** @return the option that was given and that the work does not look at, or NULL. */
+static const char *unused_option(const struct arguments *a)
+{
+    static const char paths[] = " L1 L3 L3-flows L3-tcp L4 L5 ";
+    const struct {
+        const char *name;
+        bool is_given;
+        const char *works; // that look at it
+    } rows[] = {
+        {"clients", !a->real && a->clients != defaults.clients, " W4 W6 idle "},
+        {"tick", a->tick_hz != defaults.tick_hz, " W4 "},
+        {"per-packet", a->per_packet, " W4 "},
+        {"wait", a->wait, " W5 "},
+        {"in-turn", a->in_turn, " W6 "},
+        {"loss", a->loss_ppm != defaults.loss_ppm, paths},
+        {"burst", a->burst != defaults.burst, paths},
+        {"rtt", a->rtt_us != defaults.rtt_us, paths},
+        {"both", a->both, " L1 L5 "},
+        {"series", a->series != NULL, " L1 L3 L4 L5 "},
+    };
+    char word[WORD_SIZE];
+
+    (void)snprintf(word, sizeof(word), " %s ", a->work);
+    for (size_t i = 0; i < ED_COUNT(rows); i++)
+        if (rows[i].is_given && strstr(rows[i].works, word) == NULL)
+            return rows[i].name;
+    return NULL;
+}
+
 int cmd_bench(int argc, char **argv)
 {
     static char summary[2048];
@@ -282,6 +312,11 @@ int cmd_bench(int argc, char **argv)
     }
     if (a.real && work->real == NULL) {
         fprintf(stderr, "eddy bench: %s is not done in another time\n", a.work);
+        return ED_EXIT_USAGE;
+    }
+    const char *unused = unused_option(&a);
+    if (unused != NULL) {
+        fprintf(stderr, "eddy bench: %s does not look at --%s\n", a.work, unused);
         return ED_EXIT_USAGE;
     }
     return measure(&a, a.real ? work->real : work);

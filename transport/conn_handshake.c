@@ -193,8 +193,8 @@ static void make_ephemeral(const ed_conn *conn, uint8_t ephemeral[ED_KEY_SIZE],
 {
     static const uint8_t label[] = "first";
     const uint8_t *first = dial_of(conn)->attempts.cookies[0];
-    bool is_first = draws_ahead(conn) &&
-                    (cookie == NULL || memcmp(cookie, first, ED_COOKIE_SIZE) == 0);
+    bool is_first =
+        draws_ahead(conn) && (cookie == NULL || memcmp(cookie, first, ED_COOKIE_SIZE) == 0);
 
     static_assert(sizeof(label) != ED_COOKIE_SIZE, "no cookie has the ephemeral of the first");
     ed_blake2b(ephemeral, ED_KEY_SIZE, is_first ? label : cookie,
