@@ -9,6 +9,7 @@
 
 enum {
     PEERS_SIZE = 160,
+    WORD_SIZE = 16,    /* for the name of a work */
     FILES_BESIDE = 64, /* descriptors beside the clients' */
     FILES_OF_CLIENT = 2,
     TICK_OF_W4_HZ = 60,
@@ -68,15 +69,16 @@ static bool add_system(ed_rounds *rounds, const char *name)
         fprintf(stderr, "eddy bench: no system is called %s\n", name);
         return false;
     }
-    const ed_bench_system *const *beside = rounds->work->beside;
-    bool is_beside = system == beside[0] || system == beside[1];
-    bool can = is_beside || (!rounds->work->is_virtual && system->listen != NULL);
-    if (system != &ed_bench_eddy && !can) {
-        fprintf(stderr, "eddy bench: %s does not do %s\n", name, rounds->work->name);
-        return false;
-    }
     if (system->missing != NULL) {
         fprintf(stderr, "eddy bench: %s: %s\n", name, system->missing);
+        return false;
+    }
+    const ed_bench_system *const *beside = rounds->work->beside;
+    bool is_beside = system == beside[0] || system == beside[1];
+    bool is_alone = rounds->work->is_virtual || rounds->work->is_alone;
+    bool can = is_beside || (!is_alone && system->listen != NULL);
+    if (system != &ed_bench_eddy && !can) {
+        fprintf(stderr, "eddy bench: %s does not do %s\n", name, rounds->work->name);
         return false;
     }
     if (rounds->system_count == ED_ROUNDS_SYSTEMS_MAX) {
@@ -87,8 +89,19 @@ static bool add_system(ed_rounds *rounds, const char *name)
     return true;
 }
 
-/** eddy, and those named, in that order. */
-static bool add_systems(ed_rounds *rounds, const char *peers)
+/** Whether it is not here to be measured, which it says: nobody has asked for it by name. */
+static bool is_left_out(const char *name)
+{
+    const ed_bench_system *system = find_system(name);
+
+    if (system == NULL || system->missing == NULL)
+        return false;
+    fprintf(stderr, "eddy bench: %s is left out: %s\n", name, system->missing);
+    return true;
+}
+
+/** eddy, and those in the list, in that order; where they are not `named`, those that are here. */
+static bool add_systems(ed_rounds *rounds, const char *peers, bool named)
 {
     char names[PEERS_SIZE];
     char *rest = names;
@@ -101,7 +114,7 @@ static bool add_systems(ed_rounds *rounds, const char *peers)
     if (!add_system(rounds, "eddy"))
         return false;
     for (char *name = strtok_r(names, ",", &rest); name != NULL; name = strtok_r(NULL, ",", &rest))
-        if (strcmp(name, "eddy") != 0 && !add_system(rounds, name))
+        if (strcmp(name, "eddy") != 0 && (named || !is_left_out(name)) && !add_system(rounds, name))
             return false;
     return true;
 }
@@ -196,8 +209,9 @@ static int measure(const struct arguments *a, const ed_bench_work *work)
     const char *peers = a->peers != NULL      ? a->peers
                         : work->peers != NULL ? work->peers
                                               : "enet,tcp,udp,udp-gso";
-    if (!add_systems(&rounds, peers) || !raise_file_limit(work, rounds.plan.clients) ||
-        !check_kernel_buffers())
+    if (!add_systems(&rounds, peers, a->peers != NULL) ||
+        !raise_file_limit(work, rounds.plan.clients) ||
+        (!work->is_virtual && !check_kernel_buffers()))
         return ED_EXIT_FAILED;
     const char *error =
         a->series == NULL ? ed_rounds_run(&rounds, stderr) : run_with_series(&rounds, a->series);
@@ -218,6 +232,35 @@ static const struct arguments defaults = {
     .loss_ppm = LOSS_OF_WORK,
     .rtt_us = RTT_OF_L1_US,
 };
+
+/** @return the option that was given and that the work does not look at, or NULL. */
+static const char *unused_option(const struct arguments *a)
+{
+    static const char paths[] = " L1 L3 L3-flows L3-tcp L4 L5 ";
+    const struct {
+        const char *name;
+        bool is_given;
+        const char *works; // that look at it
+    } rows[] = {
+        {"clients", !a->real && a->clients != defaults.clients, " W4 W6 idle "},
+        {"tick", a->tick_hz != defaults.tick_hz, " W4 "},
+        {"per-packet", a->per_packet, " W4 "},
+        {"wait", a->wait, " W5 "},
+        {"in-turn", a->in_turn, " W6 "},
+        {"loss", a->loss_ppm != defaults.loss_ppm, paths},
+        {"burst", a->burst != defaults.burst, paths},
+        {"rtt", a->rtt_us != defaults.rtt_us, paths},
+        {"both", a->both, " L1 L5 "},
+        {"series", a->series != NULL, " L1 L3 L4 L5 "},
+    };
+    char word[WORD_SIZE];
+
+    (void)snprintf(word, sizeof(word), " %s ", a->work);
+    for (size_t i = 0; i < ED_COUNT(rows); i++)
+        if (rows[i].is_given && strstr(rows[i].works, word) == NULL)
+            return rows[i].name;
+    return NULL;
+}
 
 int cmd_bench(int argc, char **argv)
 {
@@ -269,6 +312,11 @@ int cmd_bench(int argc, char **argv)
     }
     if (a.real && work->real == NULL) {
         fprintf(stderr, "eddy bench: %s is not done in another time\n", a.work);
+        return ED_EXIT_USAGE;
+    }
+    const char *unused = unused_option(&a);
+    if (unused != NULL) {
+        fprintf(stderr, "eddy bench: %s does not look at --%s\n", a.work, unused);
         return ED_EXIT_USAGE;
     }
     return measure(&a, a.real ? work->real : work);

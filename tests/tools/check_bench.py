@@ -13,7 +13,8 @@ UNITS = {'W1': 'ns/message', 'W2': 'ns/message', 'W3': 'ns/KiB', 'W4': 'us/clien
 @check_alone
 def bench_measures_each_work_and_says_it_in_json():
     for work, unit in UNITS.items():
-        out, _ = run('bench', work, *SHORT, '--peers', 'tcp,udp', '--clients', '4', '--json')
+        clients = ('--clients', '4') if work in ('W4', 'W6', 'idle') else ()
+        out, _ = run('bench', work, *SHORT, '--peers', 'tcp,udp', *clients, '--json')
         result = json.loads(out)
         expect('the work', (result['work'], result['unit']), (work, unit))
         expect('the systems', sorted(result['systems']), ['eddy', 'tcp', 'udp'])
@@ -63,6 +64,9 @@ def bench_in_real_time_has_a_figure_or_says_why_there_is_none():
 def bench_refuses_what_it_does_not_know_and_prints_no_figure():
     for arguments, code, say in ((('W9',), 2, 'no work is called W9'),
                                  (('W1', '--peers', 'pigeon'), 1, 'no system is called pigeon'),
+                                 (('W1', '--loss', '20'), 2, 'W1 does not look at --loss'),
+                                 (('L1', '--clients', '9'), 2, 'L1 does not look at --clients'),
+                                 (('L3', '--both'), 2, 'L3 does not look at --both'),
                                  (('W1', '--real'), 2, 'W1 is not done in another time')):
         out, err = run('bench', *arguments, code=code)
         expect_true(err, say in err)

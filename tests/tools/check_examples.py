@@ -1,12 +1,17 @@
 """The examples, which stand alone."""
+import contextlib
+import ctypes
 import os
 import re
 import subprocess
 import tempfile
+import time
 
 from harness import LIMIT_S, PROMISES, TOP, build, check, eddy, expect, expect_true, free_port, run
 
-EXAMPLE_LINES_MAX = {'echo_client': 15, 'echo_server': 20, 'snapshots': 85}
+EXAMPLES = os.path.join(build, 'tools', 'examples')
+EXAMPLE_LINES_MAX = {'echo_client': 15, 'echo_server': 20, 'snapshots': 90}
+EDDY_OK, EDDY_EAGAIN, EDDY_ECONNECTION, RELIABLE_ORDERED = 0, -4, -9, 3  # of eddy.h
 
 
 def eddy_key():
@@ -15,29 +20,62 @@ def eddy_key():
         return run('keygen', os.path.join(folder, 'key'))[0].strip()
 
 
-@check
-def the_examples_talk_to_each_other():
+@contextlib.contextmanager
+def echo_server():
+    """The example, running. @return its address and key."""
     address = '127.0.0.1:%d' % free_port()
-    folder = os.path.join(build, 'tools', 'examples')
-    other = eddy_key()
-    with subprocess.Popen([os.path.join(folder, 'echo_server'), address], text=True,
+    with subprocess.Popen([os.path.join(EXAMPLES, 'echo_server'), address], text=True,
                           stderr=subprocess.PIPE) as server:
         try:
-            key = server.stderr.readline().strip()
-            told, lied_to, untold = (
-                subprocess.run([os.path.join(folder, 'echo_client'), address, *words],
-                               timeout=LIMIT_S, stdout=subprocess.PIPE, text=True)
-                for words in ((key,), (other,), ()))
+            yield address, server.stderr.readline().strip()
         finally:
             server.kill()
+
+
+def echo_client(*words):
+    return subprocess.run([os.path.join(EXAMPLES, 'echo_client'), *words], timeout=LIMIT_S,
+                          stdout=subprocess.PIPE, text=True)
+
+
+@check
+def the_examples_talk_to_each_other():
+    other = eddy_key()
+    with echo_server() as (address, key):
+        told, lied_to, untold = (echo_client(address, *words) for words in ((key,), (other,), ()))
     expect('the echo', (told.stdout, told.returncode), ('hello\n', 0))
     expect('with the key of another', (lied_to.stdout, lied_to.returncode), ('', 1))
     expect('without a key', (untold.stdout, untold.returncode), ('', 1))
 
 
+def send_without_reading(address, key):
+    """Sends by the library until the connection is gone, and takes no event."""
+    library = ctypes.CDLL(os.path.join(build, 'transport', 'libeddy.so'))
+    manager, connection = ctypes.c_void_p(), ctypes.c_uint64()
+    deadline = time.monotonic() + LIMIT_S
+    data = bytes(60000)
+    expect('open', library.eddy_open(ctypes.byref(manager), None), EDDY_OK)
+    expect('connect', library.eddy_connect(manager, address.encode(), key.encode(),
+                                           ctypes.byref(connection)), EDDY_OK)
+    status = EDDY_OK
+    while status in (EDDY_OK, EDDY_EAGAIN):
+        expect_true('it may send without end', time.monotonic() < deadline)
+        time.sleep(0.001 if status == EDDY_EAGAIN else 0)
+        status = library.eddy_send(manager, connection, RELIABLE_ORDERED, 0, data, len(data))
+    library.eddy_close(manager, 0)
+    expect('the end', status, EDDY_ECONNECTION)
+
+
+@check
+def the_echo_server_leaves_a_client_that_does_not_read_and_serves_the_others():
+    with echo_server() as (address, key):
+        send_without_reading(address, key)
+        told = echo_client(address, key)
+    expect('the echo', (told.stdout, told.returncode), ('hello\n', 0))
+
+
 @check
 def snapshots_are_told_as_changes():
-    told = subprocess.run([os.path.join(build, 'tools', 'examples', 'snapshots')], timeout=LIMIT_S,
+    told = subprocess.run([os.path.join(EXAMPLES, 'snapshots')], timeout=LIMIT_S,
                           stdout=subprocess.PIPE, text=True)
     found = re.fullmatch(r'59 snapshots of 200 bytes, told in (\d+) bytes; '
                          r'the last that came: (\d+), right\n', told.stdout)

@@ -113,7 +113,8 @@ typedef struct ed_bench_work {
     uint32_t client_processes; /* that share the clients; 0: one */
     uint32_t measure_ms;       /* 0: ED_BENCH_MEASURE_MS */
     const char *peers;         /* NULL: all real ones that are not eddy */
-    bool is_virtual; /* in virtual time, the same on every machine; otherwise real processes */
+    bool is_virtual; /* in virtual time, the same on every machine; otherwise on real sockets */
+    bool is_alone;   /* on real sockets, but of eddy and those beside it alone */
     const ed_bench_system *beside[2]; /* which are of this work alone, if named */
     const struct ed_bench_work *real; /* the same in real time; NULL: none */
 } ed_bench_work;

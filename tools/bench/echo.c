@@ -6,7 +6,7 @@
 #include "tools/bench/duel.h"
 
 enum {
-    TIMES_MAX = 1 << 20,
+    TIMES_MAX = 1 << 20, /* of the first trips: some ten seconds of them */
     WAIT_MS = 1000,      /* at most, for an answer; and for a datagram where nobody polls busily */
     SERVER_WAIT_MS = 10, /* so that the end of the run is seen */
     P50 = 0,
@@ -45,7 +45,8 @@ struct asker {
     ed_duel *duel;
     void *host;
     bool has_come;
-    uint32_t trips;
+    uint64_t trips;
+    size_t kept; /* of their times */
     uint32_t times_ns[TIMES_MAX];
 };
 
@@ -75,8 +76,9 @@ static void ask(struct asker *a, uint8_t *message)
         if (ed_clock_now_ns() - begin_ns > WAIT_MS * ED_NS_PER_MS)
             ed_duel_fail(a->duel, ED_DUEL_CLIENT, "no answer within a second");
     }
-    if (a->trips < TIMES_MAX)
-        a->times_ns[a->trips++] = (uint32_t)(ed_clock_now_ns() - begin_ns);
+    a->trips++;
+    if (a->kept < TIMES_MAX)
+        a->times_ns[a->kept++] = (uint32_t)(ed_clock_now_ns() - begin_ns);
 }
 
 static void ask_for(struct asker *a, uint32_t ms)
@@ -85,6 +87,7 @@ static void ask_for(struct asker *a, uint32_t ms)
     uint8_t message[ED_BENCH_MESSAGE_MAX] = {0};
 
     a->trips = 0;
+    a->kept = 0;
     while (ed_clock_now_ns() < until_ns)
         ask(a, message);
 }
@@ -108,9 +111,9 @@ static void drive(ed_duel *duel)
     ed_duel_begin(duel);
     ask_for(&a, duel->plan.measure_ms);
     ed_duel_end(duel);
-    qsort(a.times_ns, a.trips, sizeof(a.times_ns[0]), compare);
-    duel->counts[P50] = a.times_ns[a.trips / 2];
-    duel->counts[P99] = a.times_ns[(size_t)a.trips * 99 / 100];
+    qsort(a.times_ns, a.kept, sizeof(a.times_ns[0]), compare);
+    duel->counts[P50] = a.times_ns[a.kept / 2];
+    duel->counts[P99] = a.times_ns[a.kept * 99 / 100];
     duel->counts[TRIPS] = a.trips;
     duel->system->close(a.host);
 }

@@ -13,7 +13,6 @@ enum {
     POLLS_MAX = 8,                /* in a row, while they say that there is more */
     BUDGET = 256 << 20,           /* of a host, each way */
     CONNECTION_BUDGET = 16 << 20, /* of each connection's messages */
-    NO_PEER = UINT32_MAX,
 };
 
 /** A host: a manager, and its connections by number. */

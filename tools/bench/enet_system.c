@@ -2,6 +2,8 @@
 #include "core/alloc.h"
 #include "tools/bench/bench.h"
 
+#define HELP "ENet, its throttle off, in the clear"
+
 #ifdef ED_HAVE_ENET
 #include <enet/enet.h>
 
@@ -139,21 +141,8 @@ static void close_host(void *context)
     ed_alloc_free(ed_alloc_default(), host, sizeof(*host));
 }
 
-#define MISSING NULL
-#else
-#define MISSING "built without ENet: install libenet-dev and build again"
-#define listen_at NULL
-#define dial NULL
-#define connected NULL
-#define send_to NULL
-#define flush NULL
-#define poll_host NULL
-#define close_host NULL
-#endif
-
 const ed_bench_system ed_bench_enet = {.name = "enet",
-                                       .help = "ENet, its throttle off, in the clear",
-                                       .missing = MISSING,
+                                       .help = HELP,
                                        .listen = listen_at,
                                        .dial = dial,
                                        .connected = connected,
@@ -161,3 +150,9 @@ const ed_bench_system ed_bench_enet = {.name = "enet",
                                        .flush = flush,
                                        .poll = poll_host,
                                        .close = close_host};
+#else
+const ed_bench_system ed_bench_enet = {
+    .name = "enet",
+    .help = HELP,
+    .missing = "it is not built in: install libenet-dev and build again"};
+#endif

@@ -26,6 +26,7 @@
 
 enum {
     PLAYERS_MAX = 256,
+    WHOLE_PPM = 1000 * 1000,
     ROUNDS_MAX = 99,
     MESSAGE_SIZE = 32,
     BATCH = 64,  /* datagrams of one system call of the bare loop */
@@ -355,7 +356,7 @@ static void measure(const struct row *row, size_t round, eddy_manager *server, c
         stop(&flood);
     if (row->players)
         (void)play(&latency, ed_clock_now_ns() + GRACE_MS * ED_NS_PER_MS, false);
-    out[ECHOES_PPM][round] = latency.count * ED_NS_PER_MS / ed_max_u64(sent, 1);
+    out[ECHOES_PPM][round] = latency.count * WHOLE_PPM / ed_max_u64(sent, 1);
     out[P50_US][round] = ed_latency_percentile_us(&latency, 500);
     out[P99_US][round] = ed_latency_percentile_us(&latency, 990);
     out[SENT_PER_S][round] = hellos * ED_NS_PER_S / took_ns;
@@ -411,7 +412,7 @@ static uint64_t answered_ppm_of_bare(void)
     uint64_t ppm[ROUNDS_MAX];
 
     for (size_t i = 0; i < settings.rounds; i++)
-        ppm[i] = results[FLOOD_ALONE][ANSWERED_PER_S][i] * ED_NS_PER_MS /
+        ppm[i] = results[FLOOD_ALONE][ANSWERED_PER_S][i] * WHOLE_PPM /
                  ed_max_u64(results[BARE_LOOP][ANSWERED_PER_S][i], 1);
     return median(ppm);
 }

@@ -134,7 +134,7 @@ const ed_bench_work ed_bench_works[] = {
                  {"drops of the queue", "datagrams"}},
      .run = ed_bench_run_beside,
      .measure_ms = 30 * 1000,
-     .is_virtual = true, // but not in its time: no other system can do it
+     .is_alone = true,
      .peers = "",
      .beside = {&ed_bench_eddy_reno}},
     {.name = "L4",

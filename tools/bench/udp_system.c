@@ -26,8 +26,7 @@ enum {
     SEGMENTS = 54, /* datagrams of one call with GSO */
     LENGTH = 4,    /* before each message */
     RECEIVE_ROOM = 64 << 10,
-    TABLE = 2 * ED_BENCH_CLIENTS_MAX, /* peers by port */
-    HELLO = 0xffff0000,               /* a length that no message has */
+    HELLO = 0xffff0000, /* a length that no message has */
 };
 
 /** Who is there, and what waits to be sent to it. */

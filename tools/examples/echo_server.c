@@ -16,6 +16,6 @@ int main(int argc, char **argv)
         if (event.type == EDDY_MESSAGE &&
             eddy_send(eddy, event.connection, event.message.guarantee, event.message.stream,
                       event.message.data, event.message.size) < 0)
-            return 1;
+            (void)eddy_disconnect(eddy, event.connection, 0, "it does not read", 0);
     return eddy_close(eddy, 1000) < 0 ? 1 : 0;
 }

@@ -26,9 +26,14 @@ static size_t write_changes(uint8_t *data, uint8_t number, uint8_t baseline)
     return size;
 }
 
-/** @return its number. */
+/** Anything may come from a peer. @return its number, 0: it is no snapshot. */
 static uint8_t read_changes(const uint8_t *data, size_t size)
 {
+    if (size < 2 || size % 2 != 0 || data[0] >= KEPT || data[1] >= data[0])
+        return 0;
+    for (size_t i = 2; i < size; i += 2)
+        if (data[i] >= THINGS)
+            return 0;
     memcpy(known[data[0]], known[data[1]], sizeof(snapshot));
     for (size_t i = 2; i < size; i += 2)
         known[data[0]][data[i]] = data[i + 1];
@@ -75,8 +80,10 @@ int main(void)
     for (uint8_t tick = 1; tick < TICKS; tick++) {
         total += tell(server, down, tick);
         while (eddy_next(client, &event, TICK_MS) >= 0) {
-            if (event.type == EDDY_MESSAGE)
-                newest = read_changes(event.message.data, event.message.size);
+            uint8_t number = event.type == EDDY_MESSAGE
+                                 ? read_changes(event.message.data, event.message.size)
+                                 : 0;
+            newest = number != 0 ? number : newest;
             eddy_release(client, &event);
         }
     }

@@ -35,8 +35,8 @@ install_missing() {
 build_needs=(gcc=gcc scons=scons python3=python3 sodium.h=libsodium-dev
     mimalloc.h=libmimalloc-dev jansson.h=libjansson-dev
     histedit.h=libedit-dev stdio.h=libc6-dev)
-# The names are also the ones of Debian's packages for clang's sanitizer runtimes.
+# libclang-rt-dev brings the sanitizers and the fuzzer of the clang that `clang` brings.
 test_needs=(g++=g++ clang=clang clang-format=clang-format pkg-config=pkg-config
-    cmocka.h=libcmocka-dev enet/enet.h=libenet-dev fuzzer=libclang-rt-14-dev timeout=coreutils nm=binutils
-    valgrind=valgrind)
+    cmocka.h=libcmocka-dev enet/enet.h=libenet-dev fuzzer=libclang-rt-dev timeout=coreutils
+    nm=binutils valgrind=valgrind)
 full_needs=(gcov=gcc llvm-cov=llvm)
