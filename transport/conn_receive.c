@@ -360,7 +360,6 @@ static verdict handle_frames(ed_conn *conn, ed_span plain, ed_ack_haste *haste, 
     uint32_t messages = 0;
     ED_UNCLEARED ed_frame frame;
     ED_UNCLEARED ed_message_run run;
-
     verdict got = TAKEN;
 
     *haste = ED_ACK_UNASKED;

@@ -1,4 +1,4 @@
-/** What leaves next, and that it has left: first what was lost, then the lanes in their turns. */
+/** What leaves next, and that it has left: by priority, and of one what was lost before all else. */
 #include "transport/begun.h"
 #include "transport/packet.h"
 #include "transport/replay.h"

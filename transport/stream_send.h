@@ -1,8 +1,8 @@
 /**
  * The messages a connection has accepted and not yet seen settled, and which of them leaves next:
- * first what was lost, then lanes by priority, and by weight among those of one. stream_send.c
- * accepts, stream_choose.c chooses, stream_repair.c hears what became of what was sent, begun.c
- * finds it, and lost.c says what is sent again next.
+ * by priority, of one first what was lost, then lanes by weight. stream_send.c accepts,
+ * stream_choose.c chooses, stream_repair.c hears what became of what was sent, begun.c finds it,
+ * and lost.c says what is sent again next.
  */
 #ifndef ED_STREAM_SEND_H
 #define ED_STREAM_SEND_H

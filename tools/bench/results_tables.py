@@ -144,10 +144,15 @@ def plain(number):
     return '%.3g' % number if abs(number) < 10 else '%.1f' % number
 
 
+def spread_of(data, run, figure, system='eddy'):
+    """@return one figure's, empty if it is not measured."""
+    systems = data['runs'].get(run, {}).get('figures', {}).get(figure, {}).get('systems', {})
+    return systems.get(system, {})
+
+
 def median(data, run, figure, system='eddy'):
     """@return one figure, or None."""
-    spread = data['runs'].get(run, {}).get('figures', {}).get(figure, {}).get('systems', {})
-    return spread.get(system, {}).get('median')
+    return spread_of(data, run, figure, system).get('median')
 
 
 def reached(data, run, figure):
@@ -171,8 +176,8 @@ def measured(data, run, figure):
     """@return the spread of what one row asks for, where that is a figure of one run; or None."""
     if isinstance(run, tuple) or (isinstance(figure, tuple) and len(figure) > 2):
         return None
-    name, system = (figure, 'eddy') if isinstance(figure, str) else figure
-    return data['runs'][run]['figures'][name]['systems'][system]
+    return spread_of(data, run, figure) if isinstance(figure, str) \
+        else spread_of(data, run, *figure)
 
 
 def meets(got, how, target):
