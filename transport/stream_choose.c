@@ -1,4 +1,4 @@
-/** What leaves next, and that it has left: by priority, and of one what was lost before all else. */
+/** What leaves next, and that it has: by priority, and of one what was lost before the rest. */
 #include "transport/begun.h"
 #include "transport/packet.h"
 #include "transport/replay.h"
